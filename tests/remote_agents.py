@@ -33,6 +33,13 @@ def agent_token(engine: Engine, name: str, *types: str, role: Role = Role.VIEWER
         return authorized_access.make_token(tx, local_actor(), name)[0]
 
 
+def service_token(engine: Engine, name: str, role: Role) -> str:
+    """A token of a new service."""
+    with engine.database.transaction() as tx:
+        authorized_access.create(tx, local_actor(), name, role, kind=Kind.SERVICE)
+        return authorized_access.make_token(tx, local_actor(), name)[0]
+
+
 class RemoteInlineAgent(RunningAgent):
     """An InlineAgent over HTTP, in threads; it is welcomed once it is made."""
 

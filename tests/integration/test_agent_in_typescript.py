@@ -65,7 +65,8 @@ def test_it_completes_tasks_obeys_a_cancellation_and_drains(engine: Engine, prog
             wait_until(lambda: {one.name for one in engine.online()} == {"edge"}, 30)
             wait_until(lambda: is_known(client), 30)
             tasks = [client.submit("edge.echo", {"n": n}) for n in range(20)]
-            assert [task.result(timeout=30) for task in tasks] == [{"n": n} for n in range(20)]
+            found = [task.result(30.0) for task in tasks]
+            assert [one.output for one in found] == [{"n": n} for n in range(20)]
             short, long = client.submit("edge.sleep", {"seconds": 2}), client.submit("edge.sleep", {"seconds": 600})
             for task in (short, long):
                 engine.wait_for(task.id, "in_progress", timeout_seconds=20)

@@ -25,7 +25,7 @@ from taskyard.core.payload.culprits import refused
 TOKEN_VARIABLE = "TASKYARD_AGENT_TOKEN"
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.1, 2.0
 CONNECT_SECONDS = 5.0
-ANSWER_SECONDS = 10.0  # besides what a request waits for
+ANSWER_SECONDS = 5.0  # besides what a request waits for
 KEEP_SECONDS = 4.0  # an idle connection; servers close theirs after 5 s and more
 MAX_TOKEN_LENGTH = 1_000  # characters of a file's
 TOO_LARGE = 413

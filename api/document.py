@@ -122,6 +122,8 @@ def _complete(path: str, operation: dict[str, Any], permission: Permission | Non
     if permission is not None:
         operation[PERMISSION] = permission.value
     refusals = {status: _refusal(REFUSALS[status]) for status in sorted(named)}
+    if operation.get(AGENT_TOKEN):
+        refusals["403"] = _refusal(f"{REFUSALS['403']}. It needs an agent's token")
     if permission is not None:
         refusals["403"] = _refusal(f"{REFUSALS['403']}. It needs `{permission.value}`")
     others = {status: _refusal(text) for status, text in OTHERS.items()}

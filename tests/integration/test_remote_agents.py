@@ -14,6 +14,7 @@ import httpx
 import psutil
 import pytest
 
+from taskyard.api.authentication import KNOWN_SECONDS
 from taskyard.core.access.identity import local_actor
 from taskyard.core.access.permissions import Role
 from taskyard.core.errors import PermanentError
@@ -197,6 +198,22 @@ def test_a_revoked_token_ends_the_agent_and_its_task_is_run_elsewhere(
         assert "token_refused" in said
         assert token not in said
     engine.wait_for(task, "pending", "scheduled", timeout_seconds=30)
+
+
+def test_an_agent_keeps_its_lease_while_postgresql_is_away(engine: Engine, api: ApiProcess, gate: Any) -> None:
+    token = agent_token(engine, "edge")
+    with remote_inline_agent(engine, api.url, token, "edge") as agent:
+        boot, task = agent.id, engine.submitter.submit("demo.gate", {})
+        engine.wait_for(task, "in_progress", timeout_seconds=20)
+        with engine.postgresql_away():
+            away = time.monotonic() + 2 * KNOWN_SECONDS  # what the API knows of the token has to be asked again
+            wait_until(lambda: time.monotonic() > away)
+            wait_until(lambda: agent.agent.heartbeat.silence_seconds < 1.0)
+            with http(api, "ty_agent_000000000000_" + 43 * "a") as stranger:
+                assert stranger.get("/self").status_code == 503, "an unknown token is not let in meanwhile"
+            gate.open.set()
+        done = engine.wait_for(task, timeout_seconds=30)
+        assert (done.state, done.attempt, agent.id) == ("completed", 1, boot)
 
 
 def test_a_process_drains_on_sigterm(engine: Engine, api: ApiProcess, tmp_path: Path) -> None:

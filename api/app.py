@@ -11,12 +11,15 @@ from fastapi import FastAPI
 
 import taskyard
 from taskyard.api import docs, document, problems
+from taskyard.api.agent_desk import AgentDesk
 from taskyard.api.authentication import Authenticator
 from taskyard.api.events import EventHub
 from taskyard.api.fast_submit import FastSubmit
 from taskyard.api.gate import PREFIX, Gate, Metrics
 from taskyard.api.routes import (
     access,
+    agent_mail,
+    agent_protocol,
     agents,
     alerts,
     audit,
@@ -47,7 +50,7 @@ from taskyard.core.config import settings
 RESOURCES = (
     tasks, batches, files, events, bulk, task_details, task_filters, types, queues, agents, boots, mail, failures,
     alerts, reports, metrics, audit, quarantine, system, access,
-    webhooks, hooks,
+    webhooks, hooks, agent_protocol, agent_mail,
 )  # fmt: skip
 THREADS = 40  # requests that read or write at the same time
 
@@ -61,8 +64,10 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     anyio.to_thread.current_default_thread_limiter().total_tokens = THREADS
     app.state.authenticator = Authenticator(services)
     app.state.event_hub = EventHub(services)
+    app.state.agent_desk = AgentDesk(services)
     gc.freeze()  # everything loaded by now stays
     yield
+    await app.state.agent_desk.close()
     services.close()
 
 

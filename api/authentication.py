@@ -16,9 +16,12 @@ from taskyard.api.services import Services
 from taskyard.core.access.identity import LOOPBACK, Actor
 from taskyard.core.access.permissions import LOCAL_PERMISSIONS, Permission
 from taskyard.core.access.request_guard import is_loopback_host, parse_authority
+from taskyard.core.errors import Unavailable
 from taskyard.core.i18n import msg
 from taskyard.core.postgres.store import tokens
+from taskyard.core.remote_agents.identity import RemoteAgent, agent_of, takes_all_queues
 
+KEPT_SECONDS = 300.0  # for which an agent goes on by its token while PostgreSQL is away
 KNOWN_SECONDS = 2.0  # for which a token's permissions are used without asking again
 MAX_KNOWN = 10_000
 CHALLENGE = {"www-authenticate": "Bearer"}
@@ -49,7 +52,13 @@ class Authenticator:
         known = self._known.get(token)
         if known is not None and time.monotonic() < known[0]:
             return known[1]
-        actor = await anyio.to_thread.run_sync(self._looked_up, token.strip())
+        try:
+            actor = await anyio.to_thread.run_sync(self._looked_up, token.strip())
+        except Unavailable:
+            # its heartbeats need Redis alone; without them its work would be given to others once PostgreSQL is back
+            if known is not None and agent_of(known[1]) is not None and time.monotonic() < known[0] + KEPT_SECONDS:
+                return known[1]
+            raise
         if actor is None:
             self._known.pop(token, None)
             raise Refused(401, msg("this token is unknown, expired or revoked"), CHALLENGE)
@@ -85,6 +94,20 @@ async def current_actor(request: Request, _token: Annotated[object, Depends(bear
 
 
 ActorDep = Annotated[Actor, Depends(current_actor)]
+
+
+async def sending_agent(actor: ActorDep) -> RemoteAgent:
+    """Returns the agent that sends the request; raises Refused (403) for anybody else."""
+    agent = agent_of(actor)
+    if agent is None:
+        raise Refused(403, msg("expected a token of an agent: `taskyard access create NAME --kind agent`"))
+    if not takes_all_queues(actor):
+        text = msg("agent {name} is narrowed to queues, and an agent takes tasks of all queues", name=agent.name)
+        raise Refused(403, text)
+    return agent
+
+
+AgentDep = Annotated[RemoteAgent, Depends(sending_agent)]
 
 
 @cache

@@ -33,6 +33,8 @@ _TEXTS = ("text/plain", "text/markdown", "text/csv", "text/html", "application/x
 _METHODS = ("get", "put", "post", "delete", "patch")
 
 PERMISSION = "x-permission"  # of an operation: what its sender needs at least
+AGENT_TOKEN = "x-agent-token"  # of an operation: its sender is an agent, by a token of its own
+ONLY_AGENTS: dict[str, Any] = {AGENT_TOKEN: True}  # an operation's `openapi_extra`
 
 Responses = dict[int | str, dict[str, Any]]
 
@@ -123,6 +125,8 @@ def _complete(path: str, operation: dict[str, Any], permission: Permission | Non
     if permission is not None:
         operation[PERMISSION] = permission.value
     refusals = {status: _refusal(REFUSALS[status]) for status in sorted(named)}
+    if operation.get(AGENT_TOKEN):
+        refusals["403"] = _refusal(f"{REFUSALS['403']}. It needs an agent's token")
     if permission is not None:
         refusals["403"] = _refusal(f"{REFUSALS['403']}. It needs `{permission.value}`")
     others = {status: _refusal(text) for status, text in OTHERS.items()}

@@ -10,7 +10,9 @@ from taskyard.core.env_file import unknown_name
 
 # Variables with this prefix that are no settings: processes pass them to each other.
 # Or they are of the client, which reads no other settings.
-OTHER_VARIABLES = frozenset({"TASKYARD_FORK_SERVER", "TASKYARD_FAILPOINTS", "TASKYARD_URL", "TASKYARD_TOKEN"})
+OTHER_VARIABLES = frozenset(
+    {"TASKYARD_FORK_SERVER", "TASKYARD_FAILPOINTS", "TASKYARD_URL", "TASKYARD_TOKEN", "TASKYARD_AGENT_TOKEN"}
+)
 
 
 def unknown_settings(environment: Mapping[str, str] = os.environ) -> list[str]:

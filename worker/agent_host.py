@@ -1,4 +1,4 @@
-"""Runs agents alone, on a host that reaches only Redis, with metrics and health of its own."""
+"""Runs agents alone, on a host that reaches only Redis or the API, with metrics and health of its own."""
 
 from __future__ import annotations
 
@@ -16,13 +16,20 @@ from taskyard.core.redis.log_tail import LogTail
 from taskyard.core.task_types.registry import registry
 from taskyard.core.threads import OnEscape, start_thread
 from taskyard.worker.agents import unmatched
+from taskyard.worker.agents.main import EXIT_REFUSED
 from taskyard.worker.agents.pool import Pool
 from taskyard.worker.agents.pool_config import load_pool
+from taskyard.worker.agents.remote_spec import spec_of
 from taskyard.worker.logging.setup import configure_logs
+from taskyard.worker.logging.shipping import LogShipper
 from taskyard.worker.monitor.exporter import Exporter
 from taskyard.worker.monitor.health import AgentHostHealth, HealthLog
 from taskyard.worker.monitor.process_families import ProcessFamilies
 from taskyard.worker.process.stopping import StopSignals
+from taskyard.worker.remote.api_link import ApiLink, RemoteApi, TokenRefused
+from taskyard.worker.remote.http_port import HttpAgentPort
+
+REFUSED_POLL_SECONDS = 0.5
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +52,49 @@ def run_agents(settings: Settings, pool_file: Path | None) -> int:
     broker = Broker(connect_redis(redis_url), settings.namespace, settings.placement_of)
     broker.ping()
     signals = StopSignals()
+    shipper.start(LogTail(broker.redis, broker.keys), f"pool {socket.gethostname()}")
     pool = Pool(specs, redis_url, broker, settings.grace_seconds, settings.data_dir)
+    _supervise(settings, pool, signals, shipper)
+    return 0
+
+
+def run_remote_agent(settings: Settings, pool_file: Path | None, remote: RemoteApi) -> int:
+    """Runs the agent of a token, which reaches the API alone, until a signal; returns the exit code.
+
+    Raises ConfigurationError, NotPermitted if the API refuses the token, and Unavailable.
+    """
+    refuse_inspection()
+    shipper = configure_logs(settings.log_level)
+    link = ApiLink(remote)
+    try:
+        identity = link.identity()
+    except TokenRefused:
+        return _refused(remote, link.refusal)
+    if pool_file is not None:
+        settings = settings.model_copy(update={"pool_file": pool_file})
+    registry.load(settings.task_modules)
+    spec = spec_of(identity, settings.pool_file)
+    signals = StopSignals()
+    pool = Pool(
+        [spec], "", HttpAgentPort(link), settings.grace_seconds, settings.data_dir, remote,
+        {
+            "TASKYARD_AGENT_TTL_SECONDS": str(identity.heartbeat_ttl_seconds),
+            "TASKYARD_OUTPUT_LIMIT_BYTES": str(identity.output_limit_bytes),
+        },
+    )  # fmt: skip
+    log.info("agent.remote", agent=identity.name, url=remote.address.url, types=",".join(spec.types))
+    _supervise(settings, pool, signals, shipper)
+    link.close()
+    return _refused(remote, link.refusal) if pool.is_refused else 0
+
+
+def _refused(remote: RemoteApi, reason: str) -> int:
+    log.error("agent.token_refused", url=remote.address.url, reason=reason or "the agent's log says why")
+    return EXIT_REFUSED
+
+
+def _supervise(settings: Settings, pool: Pool, signals: StopSignals, shipper: LogShipper) -> None:
+    """Keeps a pool running until a signal, or until it has ended because its agent's token is refused."""
     health = AgentHostHealth(pool, signals.received.is_set)
     exporter = Exporter(
         settings,
@@ -55,12 +104,12 @@ def run_agents(settings: Settings, pool_file: Path | None) -> int:
     )
     if settings.metrics_port:
         exporter.start()
-    shipper.start(LogTail(broker.redis, broker.keys), f"pool {socket.gethostname()}")
     signals.on_hurry(pool.kill, lambda: None)
     supervising = start_thread("pool", pool.run, OnEscape.GO_ON, is_essential=True)
     health_log = HealthLog(health.problems)
     health_log.start()
-    signals.received.wait()
+    while not signals.received.wait(REFUSED_POLL_SECONDS) and not pool.is_refused:
+        pass
     log.info("agents.draining", grace_seconds=settings.grace_seconds, hint="a second signal ends at once")
     health_log.stop()
     pool.stop()
@@ -69,4 +118,3 @@ def run_agents(settings: Settings, pool_file: Path | None) -> int:
     signals.note_stopped()
     shipper.close()
     signals.note_closed()
-    return 0

@@ -102,13 +102,14 @@ class Broker(RedisNamespace):
 
     def send_cancel(self, agent_id: str, task_id: str, attempt: int) -> None:
         """Asks an agent to stop an attempt; optional, since the tick finds it too."""
-        self._send(agent_id, Cancel(task_id, attempt))
+        self.send_order(agent_id, Cancel(task_id, attempt))
 
     def send_restart(self, agent_id: str) -> None:
         """Asks an agent to drain and be restarted by its pool; lost if Redis is wiped before the agent reads it."""
-        self._send(agent_id, Restart())
+        self.send_order(agent_id, Restart())
 
-    def _send(self, agent_id: str, order: Order) -> None:
+    def send_order(self, agent_id: str, order: Order) -> None:
+        """Adds an order to an agent's inbox."""
         inbox = self.keys.inbox(agent_id)
 
         def send() -> None:

@@ -169,18 +169,28 @@ class Mailbox:
 
     def ack_all(self, message_ids: Collection[str]) -> int:
         """Deletes messages by id; returns how many existed."""
-        with reaching_redis():
+
+        def delete() -> int:
             pipeline = self._redis.pipeline(transaction=True)  # XACK alone would leave them in the stream
             pipeline.xack(self._stream, GROUP, *message_ids)
             pipeline.xdel(self._stream, *message_ids)
             return int(pipeline.execute()[1])
+
+        with reaching_redis():
+            return int(self._mending(delete))
 
     def give_back(self, messages: Mapping[str, int]) -> None:
         """Redelivers messages (deliveries by id) at once, as if their idle time were over."""
         with reaching_redis():
             for message_id, deliveries in messages.items():
                 idle = {"idle": self._idle_milliseconds, "retrycount": deliveries, "justid": True}
-                self._redis.xclaim(self._stream, GROUP, self._agent, 0, [message_id], **idle)
+                claim = partial(self._redis.xclaim, self._stream, GROUP, self._agent, 0, [message_id], **idle)
+                try:
+                    self._mending(claim)
+                except redis.ResponseError as error:
+                    if not str(error).startswith(_GROUP_IS_GONE):
+                        raise
+                    return  # a new group reads what is there from its start
 
     def _collected_by_group(self, count: int, block_seconds: float, held: Collection[str]) -> list[Message]:
         """Reads messages; creates the group if it is missing because the stream is new or was wiped."""

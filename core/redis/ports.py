@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from taskyard.core.models import Lane, Waiting
 
 if TYPE_CHECKING:
     from taskyard.core.redis.broker import Publication, Roster
-    from taskyard.core.redis.mailbox import Mailbox
+    from taskyard.core.redis.message import Message
     from taskyard.core.redis.namespace import Member
     from taskyard.core.redis.quarantine import Odd, Quarantine
 
@@ -29,6 +29,22 @@ class SubmitterPort(Protocol):
     def send_restart(self, agent_id: str) -> None: ...
 
 
+class AgentMailbox(Protocol):
+    """The mailbox of an agent, as its attempts use it; see core.redis.mailbox. Every method raises Unavailable."""
+
+    def send(self, sender: str, to: str, body: Any) -> str: ...
+
+    def is_empty(self) -> bool: ...
+
+    def receive(
+        self, block_seconds: float = 0.0, count: int = 10, held: Collection[str] = frozenset()
+    ) -> list[Message]: ...
+
+    def ack_all(self, message_ids: Collection[str]) -> int: ...
+
+    def give_back(self, messages: Mapping[str, int]) -> None: ...
+
+
 class AgentPort(Protocol):
     """The reads and reports of an agent."""
 
@@ -42,7 +58,7 @@ class AgentPort(Protocol):
 
     def delete_orders(self, agent_id: str, entry_ids: Sequence[bytes]) -> None: ...
 
-    def mailbox(self, agent: str) -> Mailbox: ...
+    def mailbox(self, agent: str) -> AgentMailbox: ...
 
     def set_aside(self, odd: Iterable[Odd]) -> None: ...
 

@@ -29,6 +29,7 @@ class Servers:
     """
 
     settings: Settings
+    redis_url: str
     database: Database
     broker: Broker
     cache: RedisCache
@@ -67,7 +68,8 @@ def open_servers(
     broker = Broker(connect_redis(endpoints.redis_url), settings.namespace, settings.placement_of)
     published = PublishedTypes(types, lambda: _known_types(database)) if accepts_published else None
     submitter = Submitter(settings, types, database, broker, clock, published)
-    return Servers(settings, database, broker, RedisCache(broker.redis, broker.keys), types, published, submitter)
+    cache = RedisCache(broker.redis, broker.keys)
+    return Servers(settings, endpoints.redis_url, database, broker, cache, types, published, submitter)
 
 
 def _known_types(database: Database) -> list[dict[str, Any]]:

@@ -33,19 +33,24 @@ class Address:
 
 
 def address_of(
-    url: str | None, token: str | None, environment: Mapping[str, str], *, allow_plain_http: bool = False
+    url: str | None,
+    token: str | None,
+    environment: Mapping[str, str],
+    *,
+    allow_plain_http: bool = False,
+    token_variable: str = TOKEN_VARIABLE,
 ) -> Address:
     """Returns the address of the API; what is None comes from the environment. Raises ConfigurationError.
 
     A token is refused for plain http to another host, unless that is allowed: everybody on the way could read it.
     """
     given = url if url is not None else environment.get(URL_VARIABLE, "")
-    token = (token if token is not None else environment.get(TOKEN_VARIABLE)) or None
+    token = (token if token is not None else environment.get(token_variable)) or None
     if not given:
         raise ConfigurationError([msg("{name}: not set: the URL of Taskyard's API", name=URL_VARIABLE)])
     scheme, host = _parts(given.strip())
     if token is not None and _TOKEN.fullmatch(token) is None:
-        raise ConfigurationError([msg("{name}: expected a token of `taskyard access token`", name=TOKEN_VARIABLE)])
+        raise ConfigurationError([msg("{name}: expected a token of `taskyard access token`", name=token_variable)])
     is_loopback = is_loopback_host(host)
     if token is not None and scheme == "http" and not is_loopback and not allow_plain_http:
         text = msg("{name}: a token is not sent over plain http to {host}: use https", name=URL_VARIABLE, host=host)

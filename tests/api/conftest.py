@@ -35,7 +35,9 @@ SECRET = "4711-secret"  # in inputs, outputs, checkpoints, logs and errors
 class Sender(Protocol):
     """Sends requests with the token of a role."""
 
-    def __call__(self, role: str, queues: tuple[str, ...] = ..., types: tuple[str, ...] = ...) -> TestClient: ...
+    def __call__(
+        self, role: str, queues: tuple[str, ...] = ..., types: tuple[str, ...] = ..., kind: str = ...
+    ) -> TestClient: ...
 
 
 @pytest.fixture
@@ -57,10 +59,12 @@ def client(app: FastAPI) -> Iterator[TestClient]:
 def sent_by(app: FastAPI, client: TestClient, database: Database) -> Sender:
     """Makes a principal with a role and returns a client with its token, from elsewhere."""
 
-    def sent_by(role: str, queues: tuple[str, ...] = (EVERY,), types: tuple[str, ...] = (EVERY,)) -> TestClient:
+    def sent_by(
+        role: str, queues: tuple[str, ...] = (EVERY,), types: tuple[str, ...] = (EVERY,), kind: str = "service"
+    ) -> TestClient:
         name = f"{role}-{time.monotonic_ns()}"
         with database.transaction() as tx:
-            principals.create(tx, name, role, "test", kind="service", queues=queues, types=types)
+            principals.create(tx, name, role, "test", kind=kind, queues=queues, types=types)
             token, _made = tokens.make(tx, name, "test")
         headers = {"authorization": f"Bearer {token}"}
         return TestClient(app, base_url=URL, client=ELSEWHERE, headers=headers)

@@ -10,7 +10,7 @@ import jsonschema_rs
 import pytest
 
 from taskyard.api.app import create
-from taskyard.api.document import PERMISSION
+from taskyard.api.document import AGENT_TOKEN, PERMISSION
 from taskyard.core.access.permissions import Permission
 from taskyard.core.config import Settings
 from tests.api.conftest import TestClient, problem_of
@@ -127,6 +127,10 @@ def test_every_operation_but_probes_names_its_permission(document: dict[str, Any
     for method, path, operation in operations(document):
         if path in FREE:
             assert PERMISSION not in operation
+        elif path.startswith("/api/v1/agent/"):
+            assert operation[AGENT_TOKEN] is True
+            assert PERMISSION not in operation
+            assert "an agent's token" in operation["responses"]["403"]["description"]
         else:
             assert operation[PERMISSION] in known, (method, path)
             assert f"`{operation[PERMISSION]}`" in operation["responses"]["403"]["description"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from taskyard.api.document import PERMISSION
+from taskyard.api.document import AGENT_TOKEN, PERMISSION
 from taskyard.core.access.permissions import ROLES, Permission, Role
 from tests.api.conftest import FINGERPRINT, URL, Sender, TestClient, problem_of
 from tests.each import for_each
@@ -120,10 +120,46 @@ def test_every_operation_of_the_document_is_known_here(client: TestClient) -> No
         (method.upper(), path.removeprefix(V1)): operation[PERMISSION]
         for path, operations in document["paths"].items()
         for method, operation in operations.items()
-        if operation.get("security") and path.startswith(V1)
+        if operation.get("security") and path.startswith(V1) and not operation.get(AGENT_TOKEN)
     }
     streams = {("GET", "/events"): READ, ("GET", "/tasks/{id}/events"): READ}
     assert needed == {name: permission for name, (permission, _body) in OPERATIONS.items()} | streams
+
+
+# Every operation of agents: with their tokens, and for nobody else.
+AGENTS_OWN = {
+    ("GET", "/agent/self"): None,
+    ("POST", "/agent/reports"): [],
+    ("PUT", "/agent/boots/{boot}/heartbeat"): {},
+    ("GET", "/agent/boots/{boot}/orders"): None,
+    ("GET", "/agent/boots/{boot}/orders/tail"): None,
+    ("POST", "/agent/boots/{boot}/orders/delete"): {"entries": ["1-0"]},
+    ("POST", "/agent/messages"): {"to": "other", "body": 1},
+    ("POST", "/agent/messages/receive"): {},
+    ("POST", "/agent/messages/ack"): {"ids": ["1-0"]},
+    ("POST", "/agent/messages/give-back"): {"messages": {"1-0": 1}},
+}
+
+
+def test_only_agents_do_what_agents_do(client: TestClient, sent_by: Sender, app: Any) -> None:
+    document = client.get(f"{V1}/openapi.json").json()
+    found = {
+        (method.upper(), path.removeprefix(V1))
+        for path, operations in document["paths"].items()
+        for method, operation in operations.items()
+        if operation.get(AGENT_TOKEN)
+    }
+    assert found == set(AGENTS_OWN)
+    assert all(template.startswith("/agent/") for _method, template in found)
+    stranger = TestClient(app, base_url=URL, client=("192.0.2.7", 1))
+    admin, agent = sent_by("admin"), sent_by("viewer", kind="agent")
+    for (method, template), body in AGENTS_OWN.items():
+        problem_of(stranger.request(method, path_of(template), json=body), 401)
+        for other in (admin, client):
+            problem_of(other.request(method, path_of(template), json=body), 403)
+        answer = agent.request(method, path_of(template), json=body)
+        expected = 422 if template.endswith("heartbeat") else 201 if template == "/agent/messages" else 200
+        assert answer.status_code == expected, (template, answer.text)
 
 
 @for_each("role", list(Role), lambda role: role.value)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import selectors
 import socket
+import ssl
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 import httpx
 
@@ -20,23 +22,35 @@ from tests.servers import REPOSITORY, free_port, wait_until
 START_SECONDS = 60
 
 
+@dataclass(frozen=True)
+class Certificate:
+    """Files of a server's certificate for 127.0.0.1, and of the authority that signed it."""
+
+    key: Path
+    file: Path
+    authority: Path
+
+
 @dataclass
 class ApiProcess:
     """The API of an installation, served by uvicorn in a process of its own."""
 
     settings: Settings
     port: int
+    certificate: Certificate | None = None  # with which it speaks TLS
     process: subprocess.Popen[bytes] | None = None
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'http' if self.certificate is None else 'https'}://127.0.0.1:{self.port}"
 
     def start(self) -> None:
         """Starts it, on the same port each time; it answers when this returns."""
         names = ("database_url", "redis_url", "namespace", "data_dir")
         own = {f"{ENV_PREFIX}{name.upper()}": str(getattr(self.settings, name)) for name in names}
         words = ["-m", "uvicorn", "taskyard.api.app:create", "--factory", "--port", str(self.port)]
+        if self.certificate is not None:
+            words += ["--ssl-keyfile", str(self.certificate.key), "--ssl-certfile", str(self.certificate.file)]
         self.process = subprocess.Popen(
             [sys.executable, *words, "--log-level", "warning"], cwd=REPOSITORY, env={**os.environ, **own}
         )
@@ -52,15 +66,17 @@ class ApiProcess:
         assert self.process is not None
         assert self.process.poll() is None, "the API ended"
         try:
-            return httpx.get(f"{self.url}/api/v1/openapi.json", timeout=30, trust_env=False).status_code == 200
+            trusted = self.certificate is None or ssl.create_default_context(cafile=self.certificate.authority)
+            url = f"{self.url}/api/v1/openapi.json"
+            return httpx.get(url, timeout=30, trust_env=False, verify=trusted).status_code == 200
         except httpx.TransportError:
             return False
 
 
 @contextmanager
-def running_api(settings: Settings) -> Iterator[ApiProcess]:
+def running_api(settings: Settings, certificate: Certificate | None = None) -> Iterator[ApiProcess]:
     """An API process of an installation, killed at the end."""
-    api = ApiProcess(settings, free_port())
+    api = ApiProcess(settings, free_port(), certificate)
     api.start()
     try:
         yield api
@@ -78,6 +94,7 @@ class Link:
         self._pairs: list[tuple[socket.socket, socket.socket]] = []
         self._cuts: list[int] = []
         self.accepted = 0
+        self.is_silent = False
         self._is_closed = False
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -95,6 +112,15 @@ class Link:
         for pair in self._pairs:
             _close(*pair)
         self._pairs.clear()
+
+    def silence(self) -> None:
+        """From now on nothing arrives, and nobody is told: connections stay open, new ones hang."""
+        self.is_silent = True
+
+    def restore(self) -> None:
+        """Carries again; what was open is broken off, as a host that was away for long finds it."""
+        self.is_silent = False
+        self.cut()
 
     def close(self) -> None:
         self._is_closed = True
@@ -124,6 +150,8 @@ class Link:
             while True:
                 for key, _ in selector.select():
                     chunk = key.fileobj.recv(65536)  # type: ignore[union-attr]
+                    if self.is_silent and chunk:
+                        continue  # lost
                     if key.fileobj is far and left is not None:
                         chunk, left = chunk[:left], left - len(chunk)
                     if chunk:

@@ -11,6 +11,7 @@ import pytest
 import redis
 
 from taskyard.core.errors import SubmissionError, Unavailable
+from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import SOCKET_TIMEOUT_SECONDS, connect_redis
 from taskyard.core.redis.keys import Keys
 from taskyard.core.redis.mailbox import GROUP, MAX_BODY_BYTES, MAX_DEAD_LETTERS, Mailbox
@@ -215,6 +216,17 @@ def test_a_wipe_makes_a_new_group(box: Mailbox, client: redis.Redis, keys: Keys)
     client.delete(keys.messages("bob"))
     box.send("ann", "bob", "sent after")
     assert [message.body for message in box.receive()] == ["sent after"]
+
+
+def test_after_a_wipe_there_is_nothing_to_settle(box: Mailbox, client: redis.Redis, keys: Keys) -> None:
+    first = box.send("alice", "bob", 1)
+    assert [message.id for message in box.receive()] == [first]
+    client.delete(keys.messages("bob"))
+    box.give_back({first: 1})
+    assert box.ack_all([first]) == 0
+    client.set(keys.messages("bob"), "a value of somebody else")
+    mending = Broker(client, keys.namespace, lambda queue: "least_loaded").mailbox("bob")
+    assert mending.ack_all([first]) == 0
 
 
 def test_a_wipe_during_a_blocked_read_makes_a_new_group(box: Mailbox, client: redis.Redis, keys: Keys) -> None:

@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from taskyard.api.app import create
-from taskyard.api.document import PERMISSION
+from taskyard.api.document import AGENT_TOKEN, PERMISSION
 from tests.reference.text import cell
 
 
@@ -40,5 +40,7 @@ def http() -> Iterator[str]:
 
 def _row(method: str, path: str, operation: dict[str, Any]) -> str:
     permission = f"`{operation[PERMISSION]}`" if PERMISSION in operation else "none, nor a token"
+    if operation.get(AGENT_TOKEN):
+        permission = "an agent's token"
     name = operation["operationId"]
     return f"| `{method.upper()} {path}` | {permission} | {cell(operation['summary'])} | `{name}` |"

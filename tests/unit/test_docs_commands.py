@@ -17,6 +17,7 @@ from taskyard.core.alerts.rules import load_rules
 from taskyard.core.config import ENV_PREFIX, Settings
 from taskyard.worker.agents.pool_config import load_pool
 from taskyard.worker.cli.app import app
+from taskyard.worker.remote.api_link import TOKEN_VARIABLE as AGENT_TOKEN_VARIABLE
 from tests.each import for_each
 from tests.servers import REPOSITORY
 from tests.unit.docs_support import ALL, CODE, DOCS, FRONT, GUIDES, blocks, name_of, prose, text_of
@@ -29,6 +30,7 @@ COMMAND = re.compile(r"^(?:(?:[A-Z_]+=\S+|runuser|env|-u|--|taskyard(?= --)) )*(
 @for_each("page", ALL, name_of)
 def test_no_unknown_setting_is_named(page: Path) -> None:
     known = {f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields} | {URL_VARIABLE, TOKEN_VARIABLE}
+    known |= {AGENT_TOKEN_VARIABLE}
     named = set(re.findall(rf"\b{ENV_PREFIX}(?!TEST_)[A-Z_]*[A-Z]\b", text_of(page)))
     assert named <= known
 

@@ -15,8 +15,8 @@ import structlog
 
 from taskyard.core.errors import PermanentError, SubmissionError, TransientError, Unavailable
 from taskyard.core.protocol import Pair
-from taskyard.core.redis.mailbox import Mailbox
 from taskyard.core.redis.message import Message
+from taskyard.core.redis.ports import AgentMailbox
 from taskyard.core.threads import count_escape
 
 MAX_HELD = 100  # messages that an attempt may have received and not acknowledged
@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 class AgentMail:
     """Answers attempts' mailbox requests, and settles their messages when they end."""
 
-    def __init__(self, mailbox: Mailbox, agent: str, is_running: Callable[[Pair], bool]) -> None:
+    def __init__(self, mailbox: AgentMailbox, agent: str, is_running: Callable[[Pair], bool]) -> None:
         self._mailbox, self._agent, self._is_running = mailbox, agent, is_running
         self._lock = threading.Lock()
         self._held: dict[Pair, dict[str, int]] = {}  # of running attempts: deliveries by id

@@ -1,8 +1,8 @@
 """Runs the process of one agent: `python -m taskyard.worker.agents.main SPEC`, started by the pool.
 
-Ends with 0 after a drain, EXIT_REPLACE if it must be replaced: it was fenced, a thread is stuck, or an operator
-asked for a restart, which drains like SIGTERM. A second SIGTERM ends at once; SIGINT is left to the supervisor, so
-that Ctrl-C drains in order.
+Ends with 0 after a drain, EXIT_REFUSED if the API does not accept its token, EXIT_REPLACE if it must be replaced: it
+was fenced, a thread is stuck, or an operator asked for a restart, which drains like SIGTERM. A second SIGTERM ends at
+once; SIGINT is left to the supervisor, so that Ctrl-C drains in order.
 """
 
 from __future__ import annotations
@@ -14,11 +14,14 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
+from pathlib import Path
 from types import FrameType
 
 import msgspec
 import structlog
 
+from taskyard.client.address import address_of
 from taskyard.core import threads
 from taskyard.core.config import Settings, load_settings
 from taskyard.core.errors import ConfigurationError, TaskyardError, Unavailable
@@ -28,6 +31,7 @@ from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.redis.keys import Keys
 from taskyard.core.redis.log_tail import LogTail
+from taskyard.core.redis.ports import AgentPort
 from taskyard.core.task_types.registry import registry
 from taskyard.core.threads import OnEscape, start_thread
 from taskyard.worker.agents.agent_class import make_agent
@@ -39,9 +43,12 @@ from taskyard.worker.isolation.raw_output import RawOutput
 from taskyard.worker.isolation.streams import route_streams, take_line
 from taskyard.worker.logging.setup import configure_logs
 from taskyard.worker.logging.shipping import LogShipper
+from taskyard.worker.remote.api_link import ApiLink, RemoteApi
+from taskyard.worker.remote.http_port import HttpAgentPort
 
-MAX_PROOF_LENGTH = 1_000  # characters
+MAX_SECRET_LENGTH = 1_000  # characters
 EXIT_REPLACE = 75  # EX_TEMPFAIL: start another one
+EXIT_REFUSED = 77  # EX_NOPERM: the API does not accept its token
 START_RETRY_SECONDS = 0.5
 UNABLE = "attempts could not start, or reports could not be sent: descriptors, processes, memory or disk used up"
 
@@ -60,9 +67,11 @@ class Launch(msgspec.Struct):
     parent_pid: int
     health_fd: int | None = None  # the pipe for its health reports
     agent_class: str = ""  # "module:Class"; empty: the shipped one
+    api_url: str = ""  # of the API that it comes by; empty: by Redis
+    ca_file: str = ""  # certificates that it trusts instead of the usual ones
 
     @classmethod
-    def of(cls, spec: AgentSpec, boot_id: str, health_fd: int) -> Launch:
+    def of(cls, spec: AgentSpec, boot_id: str, health_fd: int, remote: RemoteApi | None = None) -> Launch:
         """Returns the parameters that this process, its supervisor, gives an agent of a pool."""
         return cls(
             spec.name,
@@ -74,14 +83,16 @@ class Launch(msgspec.Struct):
             os.getpid(),
             health_fd,
             spec.agent_class,
+            remote.address.url if remote is not None else "",
+            str(remote.ca_file.absolute()) if remote is not None and remote.ca_file is not None else "",
         )
 
 
-def send_proof(process: subprocess.Popen[bytes], proof: str) -> None:
-    """Sends a new agent its secret, by the pipe that is its standard input."""
+def send_secrets(process: subprocess.Popen[bytes], proof: str, token: str = "") -> None:
+    """Sends a new agent its proof and its token, if it has one, by the pipe that is its standard input."""
     if process.stdin is not None:
         with contextlib.suppress(BrokenPipeError), process.stdin as pipe:  # it is dead already, as `poll` will say
-            pipe.write(f"{proof}\n".encode())
+            pipe.write(f"{proof}\n{token}\n".encode())
 
 
 def main(argument: str) -> int:
@@ -89,16 +100,17 @@ def main(argument: str) -> int:
     keep_files_private()
     refuse_inspection()
     launch = msgspec.json.decode(argument, type=Launch)
-    proof = sys.stdin.readline(MAX_PROOF_LENGTH).strip()  # neither arguments nor the environment keep a secret
+    # neither arguments nor the environment keep a secret
+    proof, token = (sys.stdin.readline(MAX_SECRET_LENGTH).strip() for _ in range(2))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent(launch.parent_pid)
     set_subreaper(True)
     settings = load_settings()
-    if settings.redis_url is None:
+    if settings.redis_url is None and not launch.api_url:
         raise ConfigurationError(["TASKYARD_REDIS_URL: not set: an agent process needs it"])
     shipper, raw_output = _divide_output(settings.log_level)
     try:
-        return _run(launch, proof, settings, shipper, raw_output)
+        return _run(launch, proof, token, settings, shipper, raw_output)
     except TaskyardError:
         raise
     except BaseException:  # the interpreter's own output is no longer read by anyone
@@ -126,8 +138,9 @@ def _divide_output(log_level: str) -> tuple[LogShipper, RawOutput | None]:
     return shipper, raw_output
 
 
-def _run(launch: Launch, proof: str, settings: Settings, shipper: LogShipper, raw_output: RawOutput | None) -> int:
-    assert settings.redis_url is not None
+def _run(
+    launch: Launch, proof: str, token: str, settings: Settings, shipper: LogShipper, raw_output: RawOutput | None
+) -> int:
     registry.load(settings.task_modules)
     info = AgentInfo(
         id=f"{launch.name}:{launch.boot_id}",
@@ -142,11 +155,14 @@ def _run(launch: Launch, proof: str, settings: Settings, shipper: LogShipper, ra
         version=VERSION,
         agent_class=launch.agent_class,
     )
-    shipper.start(LogTail(connect_redis(settings.redis_url), Keys(settings.namespace)), f"agent {launch.name}")
-    queues = [Broker(connect_redis(settings.redis_url), settings.namespace, settings.placement_of) for _ in range(2)]
+    links = _links(launch, token)
+    ports: list[AgentPort] = [HttpAgentPort(link) for link in links]
+    if settings.redis_url is not None and not links:
+        shipper.start(LogTail(connect_redis(settings.redis_url), Keys(settings.namespace)), f"agent {launch.name}")
+        ports = [Broker(connect_redis(settings.redis_url), settings.namespace, settings.placement_of) for _ in range(2)]
     agent = make_agent(
         launch.agent_class,
-        (info, *queues),
+        (info, *ports),
         {
             "ttl_seconds": settings.agent_ttl_seconds,
             "data_dir": settings.data_dir,
@@ -158,12 +174,21 @@ def _run(launch: Launch, proof: str, settings: Settings, shipper: LogShipper, ra
         },
     )
     try:
-        return _serve(agent, settings.grace_seconds, launch.health_fd)
+        return _serve(agent, settings, launch.health_fd, links)
     finally:
         shipper.close()
 
 
-def _serve(agent: BaseAgent, grace_seconds: float, health_fd: int | None) -> int:
+def _links(launch: Launch, token: str) -> list[ApiLink]:
+    """Returns the links to the API for an agent and its heartbeats; none for one that comes by Redis."""
+    if not launch.api_url:
+        return []
+    ca_file = Path(launch.ca_file) if launch.ca_file else None
+    remote = RemoteApi(address_of(launch.api_url, token, {}), ca_file)
+    return [ApiLink(remote), ApiLink(remote, pauses=False)]
+
+
+def _serve(agent: BaseAgent, settings: Settings, health_fd: int | None, links: Sequence[ApiLink]) -> int:
     stopping = threading.Event()
 
     def on_term(number: int, frame: FrameType | None) -> None:
@@ -175,25 +200,37 @@ def _serve(agent: BaseAgent, grace_seconds: float, health_fd: int | None) -> int
     if health_fd is not None:
         teller = HealthSender(health_fd, lambda: report_of(agent.problems(), agent.takes_work))
         teller.start()
-    if not _started(agent, stopping):
-        return 0
+    if not _started(agent, stopping, links):
+        return EXIT_REFUSED if _refusal(links) else 0
     log.info("agent.started", agent=agent.info.id, types=",".join(agent.info.types), by=type(agent).__qualname__)
     start_thread("inbox", agent.run, OnEscape.END_PROCESS, is_essential=True, is_over=lambda: agent.is_given_up)
-    while not (stopping.is_set() or agent.must_be_replaced):
+    while not (stopping.is_set() or agent.must_be_replaced or _refusal(links)):
         if threads.must_end_process() or agent.is_unable():
             log.error("agent.unable", agent=agent.info.id, reason="; ".join(threads.problems()) or UNABLE)
             agent.must_be_replaced = True
         stopping.wait(0.2)
+    grace_seconds = settings.grace_seconds
+    if refusal := _refusal(links):
+        # nothing of it is heard any more: what runs longer than its lease would run beside another attempt
+        grace_seconds = min(grace_seconds, settings.agent_ttl_seconds / 2)
+        log.error("agent.token_refused", agent=agent.info.id, reason=refusal)
     log.info("agent.draining", agent=agent.info.id, grace_seconds=grace_seconds, will_restart=agent.must_be_replaced)
     agent.drain(grace_seconds)
     agent.stop()
     log.info("agent.stopped", agent=agent.info.id)
+    if _refusal(links):
+        return EXIT_REFUSED
     return EXIT_REPLACE if agent.must_be_replaced else 0
 
 
-def _started(agent: BaseAgent, stopping: threading.Event) -> bool:
-    """Starts the agent once Redis accepts its first heartbeat; returns False if it was asked to stop before."""
-    while not stopping.is_set():
+def _refusal(links: Sequence[ApiLink]) -> str:
+    """Returns why the API refuses the agent's token; empty while it does not."""
+    return next((link.refusal for link in links if link.refusal), "")
+
+
+def _started(agent: BaseAgent, stopping: threading.Event, links: Sequence[ApiLink]) -> bool:
+    """Starts the agent once its first heartbeat is accepted; returns False if it was asked to stop, or is refused."""
+    while not stopping.is_set() and not _refusal(links):
         try:
             agent.start()
             return True

@@ -11,7 +11,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,11 +22,14 @@ from taskyard.core.errors import Unavailable
 from taskyard.core.protocol import Deregister, encode
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import reaching_redis
+from taskyard.core.redis.ports import AgentPort
 from taskyard.worker.agents import spool
 from taskyard.worker.agents.duplicate_names import DuplicateNames
-from taskyard.worker.agents.health import SILENT_SECONDS, HealthReceiver
-from taskyard.worker.agents.main import EXIT_REPLACE, Launch, send_proof
+from taskyard.worker.agents.health import HealthReceiver
+from taskyard.worker.agents.main import EXIT_REFUSED, EXIT_REPLACE, Launch, send_secrets
 from taskyard.worker.agents.pool_config import AgentSpec
+from taskyard.worker.agents.pool_member import Member
+from taskyard.worker.remote.api_link import RemoteApi
 
 MIN_BACKOFF_SECONDS = 0.1
 MAX_BACKOFF_SECONDS = 5.0  # so that agents return soon after the cause of failed starts is gone
@@ -40,33 +43,6 @@ WATCH_SECONDS = 0.1
 log = structlog.get_logger(__name__)
 
 
-@dataclass(slots=True, eq=False)
-class _Member:
-    """One agent of the pool and its current process."""
-
-    spec: AgentSpec
-    process: subprocess.Popen[bytes] | None = None
-    health: HealthReceiver | None = None
-    agent_id: str = ""
-    proof: str = ""  # proves our right to report its end; see AgentInfo.farewell
-    started: float = 0.0
-    start_at: float = 0.0
-    failures: int = 0
-    last_end: str = "not started yet"
-    escapes: Counter[str] = field(default_factory=Counter)  # of its ended processes' threads
-
-    def problems(self) -> list[str]:
-        """Returns why it does no work."""
-        if self.process is None:
-            in_seconds = max(0.0, self.start_at - time.monotonic())
-            return [f"not running: {self.last_end}; restarts in {in_seconds:.0f} s"]
-        if self.health is None or self.health.report is None:
-            return ["it is starting"]
-        if self.health.silence_seconds > SILENT_SECONDS:
-            return [f"no report from its process for {self.health.silence_seconds:.0f} s"]
-        return self.health.report.problems
-
-
 @dataclass(slots=True)
 class Pool:
     """The agents of this host.
@@ -76,11 +52,14 @@ class Pool:
 
     specs: Sequence[AgentSpec]
     redis_url: str
-    broker: Broker
+    broker: AgentPort
     grace_seconds: float
     data_dir: Path
+    remote: RemoteApi | None = None  # the API that its agents come by, instead of Redis
+    variables: Mapping[str, str] = field(default_factory=dict)  # of their environment, besides this process's
     starts: Counter[str] = field(default_factory=Counter)  # of each agent's name
-    _members: list[_Member] = field(default_factory=list)
+    is_refused: bool = False  # the API does not accept the token of its agent
+    _members: list[Member] = field(default_factory=list)
     _lost: list[Deregister] = field(default_factory=list)
     _spooled: list[Path] = field(default_factory=list)
     _started: set[str] = field(default_factory=set)
@@ -96,14 +75,15 @@ class Pool:
         The kernel ends an agent when the thread that started it ends (PR_SET_PDEATHSIG), so all are started here.
         """
         if not self._members:
-            self._members = [_Member(spec) for spec in self.specs]
+            self._members = [Member(spec) for spec in self.specs]
             self._spooled = spool.left_behind(self.data_dir)
-        namesakes = DuplicateNames(self.broker)
+        namesakes = DuplicateNames(self.broker) if isinstance(self.broker, Broker) else None
         while not self._stop.is_set():
             for member in self._members:
                 self._watch(member)
             self._report_lost()
-            namesakes.check({member.spec.name: member.agent_id for member in self._members}, self._started)
+            if namesakes is not None:
+                namesakes.check({member.spec.name: member.agent_id for member in self._members}, self._started)
             self._round_at = time.monotonic()
             self._stop.wait(WATCH_SECONDS)
         self._drain()
@@ -160,7 +140,7 @@ class Pool:
 
     # processes
 
-    def _watch(self, member: _Member) -> None:
+    def _watch(self, member: Member) -> None:
         process, now = member.process, time.monotonic()
         if process is None:
             if now >= member.start_at:
@@ -175,6 +155,11 @@ class Pool:
             self._kill_if_silent(member, process)
             return
         lived = now - member.started
+        if code == EXIT_REFUSED:  # another start would be refused, too
+            self._bury(member, "the API refuses its token")
+            self.is_refused = True
+            self._stop.set()
+            return
         member.failures = 0 if lived > STEADY_SECONDS else member.failures + 1
         backoff = min(MAX_BACKOFF_SECONDS, MIN_BACKOFF_SECONDS * 2 ** min(10, max(0, member.failures - 1)))
         if code == EXIT_REPLACE or member.failures <= 1:
@@ -189,7 +174,7 @@ class Pool:
         if backoff == 0.0:
             self._start(member)
 
-    def _bury(self, member: _Member, how: str) -> None:
+    def _bury(self, member: Member, how: str) -> None:
         member.process, member.last_end = None, how
         health, member.health = member.health, None
         if health is not None:
@@ -198,11 +183,11 @@ class Pool:
                 member.escapes.update(health.report.escapes)
             health.close()
 
-    def _say_if_looping(self, member: _Member) -> None:
+    def _say_if_looping(self, member: Member) -> None:
         if member.failures >= CRASH_LOOP:
             log.error("agent.crash_loop", name=member.spec.name, ends=member.failures, last=member.last_end)
 
-    def _kill_if_silent(self, member: _Member, process: subprocess.Popen[bytes]) -> None:
+    def _kill_if_silent(self, member: Member, process: subprocess.Popen[bytes]) -> None:
         health = member.health
         if health is None or health.report is None:
             return  # it may still be importing modules
@@ -210,7 +195,7 @@ class Pool:
             log.error("agent.hangs", agent=member.agent_id, silent_seconds=round(health.silence_seconds))
             process.kill()
 
-    def _start(self, member: _Member) -> None:
+    def _start(self, member: Member) -> None:
         """Starts its process; if the system refuses it, it is tried again later."""
         try:
             self._spawn(member)
@@ -223,13 +208,13 @@ class Pool:
         else:
             self.starts[member.spec.name] += 1
 
-    def _spawn(self, member: _Member) -> None:
+    def _spawn(self, member: Member) -> None:
         boot_id = uuid.uuid4().hex[:12]
         spec = member.spec
         health = HealthReceiver()
-        launch = Launch.of(spec, boot_id, health.write_end)
+        launch = Launch.of(spec, boot_id, health.write_end, self.remote)
         # the URL may hold a password, and arguments are public: it goes through the environment
-        environment = {**os.environ, "TASKYARD_REDIS_URL": self.redis_url}
+        environment = {**os.environ, **self.variables, "TASKYARD_REDIS_URL": self.redis_url}
         command = [sys.executable, "-m", "taskyard.worker.agents.main", msgspec.json.encode(launch).decode()]
         try:
             member.process = subprocess.Popen(
@@ -243,7 +228,7 @@ class Pool:
         member.health = health
         member.agent_id, member.started = f"{spec.name}:{boot_id}", time.monotonic()
         member.proof = secrets.token_hex(16)
-        send_proof(member.process, member.proof)
+        send_secrets(member.process, member.proof, self.remote.token if self.remote is not None else "")
         self._started.add(member.agent_id)
 
     def _report_lost(self) -> None:

@@ -31,6 +31,7 @@ ILLEGAL_STATE = 4
 UNAVAILABLE = 5
 NOT_PERMITTED = 6
 OUTPUT_LOST = 74  # EX_IOERR of sysexits.h
+REFUSED = 77  # EX_NOPERM
 INTERRUPTED = 130
 NO_READER = 141  # as of a program that SIGPIPE ends
 
@@ -43,6 +44,7 @@ EXIT_CODES = {
     UNAVAILABLE: "PostgreSQL, Redis or the API can't be reached",
     NOT_PERMITTED: "not permitted to you",
     OUTPUT_LOST: "done, but the output could not be written",
+    REFUSED: "the API does not accept the agent's token",
     INTERRUPTED: "interrupted",
     NO_READER: "the reader of the output has gone",
 }

@@ -12,10 +12,11 @@ from taskyard.core.postgres.store import hooks as hooks_store
 from taskyard.core.postgres.store import webhook_deliveries as deliveries_store
 from taskyard.core.postgres.store import webhooks as webhooks_store
 from taskyard.core.submission import authorized_hooks, authorized_webhooks
+from taskyard.core.submission.open_servers import Servers
 from taskyard.core.webhooks.hook import Hook
 from taskyard.core.webhooks.template import MAX_TEMPLATE_BYTES
 from taskyard.core.webhooks.webhook import Delivery, Webhook
-from taskyard.dashboard.data.base import Servers, connections, forget, shared
+from taskyard.dashboard.data.base import connections, forget, shared
 from taskyard.dashboard.data.viewer import acting, actor, viewer
 
 MAX_DELIVERIES = 100

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from taskyard.core.config import Settings
 from taskyard.core.errors import ConfigurationError
+from taskyard.worker.devtools.bench.agents_http import measure_agents_http
 from taskyard.worker.devtools.bench.anomalies import measure_anomalies
 from taskyard.worker.devtools.bench.dashboard import measure_dashboard
 from taskyard.worker.devtools.bench.drains import measure_drain, measure_drain_process
@@ -35,6 +36,7 @@ MEASURES: dict[str, Callable[[Environment], list[Result]]] = {
     "anomalies": measure_anomalies,
     "dashboard": measure_dashboard,
     "http": measure_http,
+    "agents_http": measure_agents_http,
 }
 
 

@@ -23,7 +23,7 @@ DRAINED = 20_000
 
 def measure_http(environment: Environment) -> list[Result]:
     """Measures submissions without a worker, then a drain without and with followers of all events."""
-    with _api(environment) as url:
+    with running_api(environment) as url:
         asyncio.run(submit_single(url, CONNECTIONS, WARM))
         fast = asyncio.run(submit_single(url, CONNECTIONS, SINGLE))
         steady = asyncio.run(submit_single(url, CONNECTIONS, int(RATE_PER_SECOND * RATE_SECONDS), RATE_PER_SECOND))
@@ -40,7 +40,7 @@ def measure_http(environment: Environment) -> list[Result]:
 
 
 @contextmanager
-def _api(environment: Environment) -> Iterator[str]:
+def running_api(environment: Environment) -> Iterator[str]:
     """Runs the API until the block ends; yields its address."""
     process = ApiProcess(environment.settings, environment.variables())
     process.start()

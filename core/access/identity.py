@@ -16,6 +16,8 @@ from taskyard.core.i18n import msg
 
 # How an actor came in.
 LOOPBACK, LINK, LOGIN, PASSWORD, TOKEN, PROCESS = "loopback", "link", "login", "password", "token", "process"
+OIDC, PROXY, ANONYMOUS = "oidc", "proxy", "none"
+NOBODY = "nobody"  # not in any more: the session has ended
 EVERY = "*"  # as a pattern, and as the name of an operation's subject: all queues, or all types
 SECRET_BYTES = 32
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -75,6 +77,10 @@ class Actor:
                 "and try again",
                 what=what,
             )
+        if self.via == NOBODY:
+            return msg("{what}: your session has ended, sign in again", what=what)
+        if self.via == ANONYMOUS:
+            return msg("{what}: everybody only reads here, as TASKYARD_AUTH is none", what=what)
         return msg(
             "{what}: {name} lacks the permission {permission}, which an admin can give with a role",
             what=what,

@@ -1,6 +1,7 @@
 """Runs the server: `streamlit run dashboard/app.py` from the repository's root, or `uvicorn dashboard.app:app`."""
 
 import importlib.util
+import os
 import sys
 from pathlib import Path
 
@@ -19,6 +20,8 @@ from taskyard.dashboard.server.app import lifespan, middleware, print_error, rou
 keep_files_private()
 refuse_inspection()
 
+# Headers of proxies are believed as TASKYARD_TRUSTED_PROXIES says, not from everybody on this machine.
+os.environ["FORWARDED_ALLOW_IPS"] = ""
 try:
     passed_first = middleware()
 except ConfigurationError as error:

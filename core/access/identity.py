@@ -24,6 +24,7 @@ _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 # A session ends this long after its last use, and this long after its beginning.
 SESSION_IDLE_SECONDS = 8 * 3600.0
 SESSION_SECONDS = 24 * 3600.0
+ENDED_SESSION_SECONDS = 24 * 3600.0  # for which it is remembered whose it was, for pages that are still open
 LINK_SECONDS = 24 * 3600.0
 
 

@@ -81,5 +81,5 @@ def wait(request: Request, page: Page, seconds: float) -> HTMLResponse:
 def retry_later(request: Request, error: TaskyardError) -> HTMLResponse:
     """Answers 503, if a server is away."""
     _ = translator_of(request)
-    page = Page(_(N_("Taskyard can't sign you in now")), (translated(error, _),), link="", go_to="")
+    page = Page(_(N_("Taskyard can't sign you in now")), (translated(error, _),))
     return drawn(request, page, 503, {"retry-after": str(RETRY_SECONDS)})

@@ -55,7 +55,9 @@ def offer(request: Request, base: str, to: str, page: str) -> HTMLResponse:
 
 async def start(request: Request, base: str, to: str, page: str) -> Response:
     """Sends the browser to the provider, or says that it does not answer."""
-    trip = _Trip(*(secrets.token_urlsafe(32) for _ in range(3)), to, page, time.monotonic() + cookies.PROVIDER_SECONDS)
+    until = time.monotonic() + cookies.PROVIDER_SECONDS
+    state, nonce, verifier = (secrets.token_urlsafe(32) for _ in range(3))
+    trip = _Trip(state, nonce, verifier, to, page, until)
     try:
         address = await _provider().address(trip.state, trip.nonce, trip.verifier, _back(request, base))
     except ProviderAway as error:

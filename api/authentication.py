@@ -30,8 +30,8 @@ bearer = HTTPBearer(
     auto_error=False,
     scheme_name="token",
     description="A token of `taskyard access token`: `Authorization: Bearer ty_service_…`. Programs on the API's own "
-    "machine need none as long as it listens on loopback only and TASKYARD_AUTH is loopback; they may do everything but run "
-    "code and manage access.",
+    "machine need none as long as it listens on loopback only and TASKYARD_AUTH is loopback; they may do everything "
+    "but run code and manage access.",
 )
 
 

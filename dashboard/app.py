@@ -1,7 +1,6 @@
 """Runs the server: `streamlit run dashboard/app.py` from the repository's root, or `uvicorn dashboard.app:app`."""
 
 import importlib.util
-import os
 import sys
 from pathlib import Path
 
@@ -16,12 +15,12 @@ if getattr(importlib.util.find_spec("taskyard"), "origin", None) is None:  # a c
 from taskyard.core.errors import ConfigurationError  # noqa: E402
 from taskyard.core.private_files import keep_files_private, refuse_inspection  # noqa: E402
 from taskyard.dashboard.server.app import lifespan, middleware, print_error, routes  # noqa: E402
+from taskyard.dashboard.server.peer_addresses import keep_peer_addresses  # noqa: E402
 
 keep_files_private()
 refuse_inspection()
+keep_peer_addresses()
 
-# Headers of proxies are believed as TASKYARD_TRUSTED_PROXIES says, not from everybody on this machine.
-os.environ["FORWARDED_ALLOW_IPS"] = ""
 try:
     passed_first = middleware()
 except ConfigurationError as error:

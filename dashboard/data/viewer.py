@@ -28,7 +28,7 @@ DEFAULT_PORT = 80
 # A page whose session has just ended is drawn once more, so that nothing typed in it is lost.
 DRAWN_SECONDS = 60.0
 MAX_LAST = 10_000
-PAGE_KEY = "continued_page"
+PAGE_KEY, REFUSED_KEY = "continued_page", "session_end_met"
 
 
 class Presence(Enum):
@@ -54,7 +54,7 @@ def viewer() -> Actor:
     if found is not None and found[0] is not None:
         _last.note(_key(), found[0])
         return _at_address(found[0])
-    if _mode() not in SIGNED_IN_ONLY:
+    if not is_for_signed_in_only():
         return _nobody()
     if found is None:
         return _at_address(_last.of(_key(), None))
@@ -63,12 +63,22 @@ def viewer() -> Actor:
 
 def presence() -> Presence:
     """Returns whether the viewer is in, as of some seconds ago; if it can't be looked up, as before."""
-    if _mode() not in SIGNED_IN_ONLY:
+    if not is_for_signed_in_only():
         return Presence.IN
     found = _reading()
     if found is None or found[0] is not None:
         return Presence.IN
     return Presence.OUT if found[1] is None else Presence.EXPIRED
+
+
+def is_for_signed_in_only() -> bool:
+    """Returns True if nobody sees anything without signing in."""
+    return _mode() in SIGNED_IN_ONLY
+
+
+def has_just_ended() -> bool:
+    """Returns True once after an action was refused because the session has ended."""
+    return bool(st.session_state.pop(REFUSED_KEY, False))
 
 
 def may_be_drawn() -> bool:
@@ -159,7 +169,16 @@ def _looked_up(servers: Servers) -> Actor:
     if not session:
         return _nobody()
     with servers.database.transaction() as tx:
-        return _at_address(sign_ins.find_session(tx, session))
+        found = sign_ins.find_session(tx, session)
+    if found is None and is_for_signed_in_only():
+        _seen_anew()
+    return _at_address(found)
+
+
+def _seen_anew() -> None:
+    """Has the end of a session, which an action has met with, known at once."""
+    st.session_state[REFUSED_KEY] = True
+    forget()
 
 
 def _mode() -> Mode:

@@ -15,6 +15,7 @@ from taskyard.dashboard.i18n import _
 from taskyard.dashboard.shell.frame import SESSION_END_KEY
 
 LOOK_SECONDS = 1.0  # between two looks whether the viewer has signed in again
+WATCH_SECONDS = 3.0  # between two looks whether the viewer is still in, on pages that do not refresh themselves
 
 
 def may_show_page() -> bool:
@@ -39,6 +40,21 @@ def may_show_page() -> bool:
             return True
     _show_end()
     return False
+
+
+def watch() -> None:
+    """Has the page say so soon after the session has ended, or at once if an action of this run met with that."""
+    if viewer.has_just_ended():
+        st.rerun()
+    if not viewer.is_for_signed_in_only() or st.session_state.get(SESSION_END_KEY):
+        return
+
+    @st.fragment(run_every=WATCH_SECONDS)
+    def look() -> None:
+        if viewer.has_just_ended() or viewer.presence() is not Presence.IN:
+            st.rerun()
+
+    look()
 
 
 def _show_dialog(page: str) -> None:

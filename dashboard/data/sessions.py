@@ -30,6 +30,10 @@ class Sessions:
         key = hashed(session)
         return self._known(key) or self._kept(key, await anyio.to_thread.run_sync(_find, session))
 
+    async def has_ended_by_itself(self, session: str) -> bool:
+        """Returns True if this is a session that has ended by itself, not long ago."""
+        return bool(session) and await anyio.to_thread.run_sync(_has_ended, session)
+
     async def of_name(self, name: str, address: str) -> Actor | None:
         """Returns the person whom a trusted proxy names; None if they may not come in."""
         if not name:
@@ -66,6 +70,11 @@ sessions = Sessions()
 def _find(session: str) -> Actor | None:
     with connections().database.transaction() as tx:
         return sign_ins.find_session(tx, session)
+
+
+def _has_ended(session: str) -> bool:
+    with connections().database.transaction() as tx:
+        return sign_ins.find_ended_session(tx, session) is not None
 
 
 def _known_by_name(name: str, address: str, is_arrival: bool) -> Actor | None:

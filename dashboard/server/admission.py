@@ -10,7 +10,7 @@ from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 
 from taskyard.core.access.identity import Actor
-from taskyard.core.access.modes import SIGNED_IN_ONLY, Mode
+from taskyard.core.access.modes import SIGNED_IN_ONLY, WITH_SESSIONS, Mode
 from taskyard.core.access.proxies import FORWARDED_FOR, TrustedProxies
 from taskyard.core.config import Settings
 from taskyard.core.errors import TaskyardError
@@ -21,6 +21,7 @@ FREE = ("/healthz", "/metrics", SIGN_IN, f"{SIGN_IN}/start", f"{SIGN_IN}/callbac
 AT_ROOT = ("/healthz", "/metrics")  # for probes, whatever the pages' path is
 # What a page loads; everything else that a browser opens by itself is a page.
 PARTS = ("/_stcore/", "/media/", "/export/", "/component/", "/static/", "/language")
+CLIENT = "/static/"  # files that are the same in every installation
 NO_TRACE = {"cache-control": "no-store"}
 Scope = MutableMapping[str, Any]
 
@@ -54,10 +55,10 @@ class Admission:
         if self._mode not in SIGNED_IN_ONLY or scope["path"] in self._free:
             return None
         try:
-            actor = await self._actor(scope)
+            may_pass = await self._actor(scope) is not None or await self._is_of_open_page(scope)
         except TaskyardError as error:
             return PlainTextResponse(f"{error}\n", 503, {"retry-after": "10", **NO_TRACE})
-        if actor is not None:
+        if may_pass:
             return None
         path = str(scope["path"]).removeprefix(self._base)
         loads = [value for name, value in scope["headers"] if name == b"sec-fetch-dest"] or [b"document"]
@@ -75,6 +76,16 @@ class Admission:
         if self._mode is Mode.PROXY:
             return await sessions.of_name(self.name_of(scope), (scope.get("client") or ("",))[0])
         return await sessions.of_cookie(session_in(scope))
+
+    async def _is_of_open_page(self, scope: Scope) -> bool:
+        """Returns True if a page whose session has ended by itself loads a part of Streamlit's own client.
+
+        It loads them when it needs them: without that it could not show how to sign in again.
+        """
+        from taskyard.dashboard.data.sessions import sessions
+
+        is_file = scope["type"] == "http" and scope["path"].startswith(f"{self._base}{CLIENT}")
+        return is_file and self._mode in WITH_SESSIONS and await sessions.has_ended_by_itself(session_in(scope))
 
     def name_of(self, scope: Scope) -> str:
         """Returns the user whom a trusted proxy names; empty without one, or with several."""

@@ -79,6 +79,7 @@ def _show_dialog(page: str) -> None:
 
 
 def _show_end() -> None:
+    # headings and Markdown only: the browser may load no further part of Streamlit's client
     st.title(_("You are signed out"))
-    st.text(_("Your session has ended. Sign in, and load this page again."))
-    st.link_button(_("Sign in"), "sign-in", icon=":material/login:", type="primary")
+    st.markdown(_("Your session has ended. Sign in, and load this page again."))
+    st.markdown(f"[{_('Sign in')}](sign-in)")

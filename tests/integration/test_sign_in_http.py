@@ -240,6 +240,25 @@ def test_a_session_that_was_ended_is_over_within_seconds(
     assert (event.actor, event.detail) == ("person:ann", {"via": "password", "from": "127.0.0.1", "sessions": 2})
 
 
+def test_a_page_whose_session_has_ended_by_itself_still_loads_the_client(
+    dashboard: Dashboard, browser: httpx.Client, database: Database
+) -> None:
+    sign_in(browser, "ann", PASSWORD)
+    [script] = re.findall(r'src="\.?(/static/js/[^"]+)"', browser.get("/").text)[:1]
+    assert browser.get(script).status_code == 200
+    with database.transaction() as tx:
+        tx.rows("UPDATE sessions SET expires_at = now() - interval '1 s'", {})
+    wait_until(lambda: browser.get("/tasks").status_code == 303, 10)
+
+    assert browser.get(script).status_code == 200
+    assert browser.get("/export/audit.csv").status_code == 401
+    with browser_of(dashboard) as other:
+        assert other.get(script).status_code == 401
+    with database.transaction() as tx:
+        tx.rows("DELETE FROM sessions", {})
+    assert browser.get(script).status_code == 401
+
+
 def test_who_signs_out_stays_in_elsewhere(dashboard: Dashboard, browser: httpx.Client, database: Database) -> None:
     sign_in(browser, "ann", PASSWORD)
     with browser_of(dashboard) as other:

@@ -82,4 +82,4 @@ def _show_end() -> None:
     # headings and Markdown only: the browser may load no further part of Streamlit's client
     st.title(_("You are signed out"))
     st.markdown(_("Your session has ended. Sign in, and load this page again."))
-    st.markdown(f"[{_('Sign in')}](sign-in)")
+    st.markdown("[{label}]({address})".format(label=_("Sign in"), address="sign-in"))

@@ -72,5 +72,5 @@ def test_nobody_else_names_people(settings: Settings, monkeypatch: pytest.Monkey
 def test_an_open_api_is_refused_at_the_start(settings: Settings) -> None:
     opened = settings.model_copy(update={"api_host": "192.0.2.7"})
 
-    with pytest.raises(ConfigurationError, match="TASKYARD_AUTH: loopback.*TASKYARD_API_HOST=192.0.2.7"):
+    with pytest.raises(ConfigurationError, match=r"TASKYARD_AUTH: loopback.*TASKYARD_API_HOST=192\.0\.2\.7"):
         check_api_hosts(opened)

@@ -14,7 +14,7 @@ from taskyard.core.config import Settings
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import principals
 from taskyard.core.postgres.store import tasks as tasks_store
-from tests.browser.conftest import TIMEOUT_MS, WIDE
+from tests.browser.conftest import SCREENSHOTS, TIMEOUT_MS, WIDE
 from tests.browser.dashboards import Dashboard
 from tests.identity_provider import IdentityProvider
 
@@ -62,6 +62,12 @@ def signed_in(context: BrowserContext, dashboard: Dashboard, path: str = "/", na
     fill(page, name, PASSWORD)
     page.wait_for_selector("h1")
     return page
+
+
+def keep(page: Page, name: str) -> None:
+    """Keeps how a page looks, if somebody wants to see it."""
+    if SCREENSHOTS:
+        page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png")
 
 
 def expire(database: Database) -> None:
@@ -117,6 +123,8 @@ def test_nothing_typed_is_lost_when_the_session_ends(
     expect(dialog.get_by_text("Your session has ended")).to_be_visible()
     with database.transaction() as tx:
         assert list(tasks_store.list_tasks(tx)) == []
+    expect(dialog.get_by_role("link", name="Sign in")).to_be_visible()
+    keep(page, "session-ended")
     with context.expect_page() as opened:
         dialog.get_by_role("link", name="Sign in").click()
     form = opened.value
@@ -187,6 +195,7 @@ def test_the_form_fits_a_phone(browser: Browser, dashboard: Dashboard, language:
         }[scheme]
     )
     assert problems == []
+    keep(page, f"sign-in-{language}-{scheme}")
     context.close()
 
 

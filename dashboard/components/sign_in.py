@@ -29,18 +29,18 @@ def show_needed() -> None:
 
 
 def show_signed_in() -> None:
-    """Shows the signed-in user with a role, and the ways to sign out; nothing for others."""
+    """Shows the signed-in user, people with their role, and the ways to sign out; nothing for others."""
     who = data.viewer()
     if who.via not in (LINK, PASSWORD, OIDC, PROXY):
         return
     st.caption(_("Signed in as {name}").format(name=escaped(who.name, 60)))
-    if role := role_of(who.permissions):
+    if who.via != LINK and (role := role_of(who.permissions)):
         st.caption(_("Role: {role}").format(role=_(role)))
     if who.via == PROXY:
         return  # whoever signs out comes in again by the next request
     if st.button(_("Sign out"), icon=":material/logout:", key="sign_out", width="stretch"):
         _sign_out(everywhere=False)
-    if st.button(
+    if who.via != LINK and st.button(
         _("Sign out everywhere"),
         icon=":material/devices_off:",
         key="sign_out_everywhere",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,11 @@ from websockets.exceptions import InvalidStatus
 from taskyard.core.access.identity import new_secret
 from taskyard.core.access.passwords import hash_password
 from taskyard.core.access.permissions import Role
+from taskyard.core.access.throttle import ACCOUNT
 from taskyard.core.config import Settings
 from taskyard.core.filters.audit_filter import EventFilter
 from taskyard.core.postgres.database import Database
-from taskyard.core.postgres.store import principals, sign_ins
+from taskyard.core.postgres.store import principals, sign_in_attempts, sign_ins
 from taskyard.core.postgres.store.audit import AuditEntry, find_events
 from tests.browser.dashboards import Dashboard
 from tests.servers import wait_until
@@ -354,3 +356,19 @@ def test_a_session_that_ended_by_itself_is_told_from_one_that_somebody_ended(dat
         assert sign_ins.sign_out_everywhere(tx, fourth, "::1") == 3  # those that had ended go on no more, either
         assert sign_ins.find_ended_session(tx, third) is None
         assert sign_ins.sign_out_everywhere(tx, fourth, "::1") == 0
+
+
+def test_attempts_at_once_are_no_more_than_one_after_another(database: Database) -> None:
+    def attempt(_number: int) -> float:
+        with database.transaction() as tx:
+            return sign_in_attempts.begin(tx, "ann", "192.0.2.7")
+
+    with ThreadPoolExecutor(8) as pool:
+        waits = list(pool.map(attempt, range(30)))
+
+    assert waits.count(0.0) == ACCOUNT.free
+    assert all(0 < wait <= 1 for wait in waits if wait)
+    with database.transaction() as tx:
+        assert sign_in_attempts.begin(tx, "bob", "192.0.2.7") == 0.0  # the address has failures left
+        sign_in_attempts.succeed(tx, "ann", "192.0.2.7")
+        assert sign_in_attempts.begin(tx, "ann", "192.0.2.7") == 0.0

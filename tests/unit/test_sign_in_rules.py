@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import anyio
+import anyio.lowlevel
 import pytest
 
 from taskyard.core.access.identity import new_secret
@@ -14,6 +16,7 @@ from taskyard.core.config import load_settings
 from taskyard.core.errors import ConfigurationError
 from taskyard.core.submission.signing_in import Notes
 from taskyard.dashboard.data.continued import Continued
+from taskyard.dashboard.server.sign_in.password import TooMany, Turns
 
 OIDC = {"oidc_issuer": "https://id.example.com", "oidc_client_id": "yard", "oidc_client_secret": "s3cret"}
 
@@ -133,6 +136,32 @@ def test_a_flood_of_refusals_is_noted_in_part() -> None:
     assert taken[0] == 0
     assert None in taken
     assert sum(one + 1 for one in taken if one is not None) <= 10
+
+
+def test_few_passwords_are_checked_at_once_and_few_wait() -> None:
+    inside, most, refused = 0, 0, 0
+    turns = Turns(2, 3)
+
+    async def check() -> None:
+        nonlocal inside, most, refused
+        try:
+            async with turns:
+                inside += 1
+                most = max(most, inside)
+                await anyio.lowlevel.checkpoint()
+                inside -= 1
+        except TooMany:
+            refused += 1
+
+    async def all_at_once() -> None:
+        for _ in range(2):  # what was refused leaves nothing behind
+            async with anyio.create_task_group() as group:
+                for _ in range(9):
+                    group.start_soon(check)
+
+    anyio.run(all_at_once)
+
+    assert (most, refused) == (2, 8)
 
 
 def test_a_page_goes_on_for_the_same_user_in_the_same_browser() -> None:

@@ -23,7 +23,7 @@ from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import principals, sign_in_attempts, sign_ins
 from taskyard.core.postgres.store.audit import AuditEntry, find_events
 from tests.browser.dashboards import Dashboard
-from tests.servers import wait_until
+from tests.servers import free_port, wait_until
 
 PASSWORD = "correct horse battery"
 ADMIN = "local:root"
@@ -293,6 +293,23 @@ def test_everybody_reads_and_nobody_signs_in(settings: Settings, tmp_path: Path)
         assert browser.get("/tasks").status_code == 200
         assert browser.get("/sign-in").headers["location"] == "/"
         assert open_socket(dashboard) == 101
+
+
+def test_a_provider_that_is_away_is_a_calm_page(settings: Settings, tmp_path: Path) -> None:
+    given = {"oidc_issuer": f"http://localhost:{free_port()}", "oidc_client_id": "yard", "oidc_client_secret": "s3cret"}
+    log = tmp_path / "log"
+    with Dashboard(settings, log, auth="oidc", **given) as dashboard, browser_of(dashboard) as browser:
+        page = browser.get("/sign-in?to=/tasks")
+        assert 'href="/sign-in/start?to=%2Ftasks"' in page.text
+        assert "<form" not in page.text
+        answer = browser.get("/sign-in/start?to=/tasks")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "10")
+        assert "does not answer now" in answer.text
+        assert 'href="/sign-in/start?to=%2Ftasks"' in answer.text
+        assert sign_in(browser, "ann", PASSWORD).status_code == 200  # there is no form to send
+        assert browser.get("/tasks").status_code == 303
+        assert browser.get("/sign-in/callback?state=a&code=b").status_code == 400
+    assert "s3cret" not in log.read_text()
 
 
 def test_a_proxy_is_believed_where_it_is_trusted(settings: Settings, tmp_path: Path, database: Database) -> None:

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp
 
 def keep_peer_addresses() -> None:
     """Makes this process's server, which loads the application after this, pass on requests as they came."""
-    uvicorn.config.ProxyHeadersMiddleware = _as_it_came
+    uvicorn.config.ProxyHeadersMiddleware = _as_it_came  # type: ignore[assignment, attr-defined]
 
 
 def _as_it_came(app: ASGIApp, trusted_hosts: object) -> ASGIApp:

@@ -109,7 +109,10 @@ class AgentDesk:
         if not isinstance(report, SubmitChild) or agent.may_submit_code:
             return None
         name = report.child_type
-        known = self._services.registry.types.get(name) or self._services.published.find(name)
+        published = self._services.published
+        known = self._services.registry.types.get(name)
+        if known is None and published is not None:
+            known = published.find(name)
         if known is None or not known.is_guarded:
             return None
         return f"submit: agent {agent.name} may not submit tasks of type {name}, which run code or read files"

@@ -13,13 +13,16 @@ from fastapi.security import HTTPBearer
 
 from taskyard.api.problems import Refused
 from taskyard.api.services import Services
-from taskyard.core.access.identity import LOOPBACK, Actor
+from taskyard.core.access.identity import ANONYMOUS, LOOPBACK, PROXY, Actor
+from taskyard.core.access.modes import ANONYMOUS_PERMISSIONS, Mode
 from taskyard.core.access.permissions import LOCAL_PERMISSIONS, Permission
+from taskyard.core.access.proxies import TrustedProxies
 from taskyard.core.access.request_guard import is_loopback_host, parse_authority
 from taskyard.core.errors import Unavailable
 from taskyard.core.i18n import msg
 from taskyard.core.postgres.store import tokens
 from taskyard.core.remote_agents.identity import RemoteAgent, agent_of, takes_all_queues
+from taskyard.core.submission import signing_in
 
 KEPT_SECONDS = 300.0  # for which an agent goes on by its token while PostgreSQL is away
 KNOWN_SECONDS = 2.0  # for which a token's permissions are used without asking again
@@ -30,7 +33,8 @@ bearer = HTTPBearer(
     auto_error=False,
     scheme_name="token",
     description="A token of `taskyard access token`: `Authorization: Bearer ty_service_…`. Programs on the API's own "
-    "machine need none as long as it listens on loopback only; they may do everything but run code and manage access.",
+    "machine need none as long as it listens on loopback only and TASKYARD_AUTH is loopback; they may do everything "
+    "but run code and manage access.",
 )
 
 
@@ -39,13 +43,15 @@ class Authenticator:
 
     def __init__(self, services: Services) -> None:
         self._services = services
-        self._known: dict[str, tuple[float, Actor]] = {}
+        self._proxies = TrustedProxies(services.settings.trusted_proxies)
+        self._known: dict[str, tuple[float, Actor]] = {}  # by token
+        self._known_names: dict[str, tuple[float, Actor]] = {}  # whom a proxy names: no token may be taken for one
 
     async def actor_of(self, request: Request) -> Actor:
         """Returns who sends this request; raises Refused (401) and Unavailable."""
         header = request.headers.get("authorization")
         if header is None:
-            return self._local_program(request)
+            return await self._without_token(request)
         scheme, _, token = header.partition(" ")
         if scheme.lower() != "bearer":
             raise Refused(401, msg("expected Authorization: Bearer with a token"), CHALLENGE)
@@ -62,22 +68,47 @@ class Authenticator:
         if actor is None:
             self._known.pop(token, None)
             raise Refused(401, msg("this token is unknown, expired or revoked"), CHALLENGE)
-        if len(self._known) >= MAX_KNOWN:
-            self._known.clear()
-        self._known[token] = (time.monotonic() + KNOWN_SECONDS, actor)
+        _keep(self._known, token, actor)
         return actor
 
     def _looked_up(self, token: str) -> Actor | None:
         with self._services.database.transaction() as tx:
             return tokens.find_by_token(tx, token)
 
-    def _local_program(self, request: Request) -> Actor:
-        """Returns the local operator for a program on this machine that reached us by a loopback name."""
+    async def _without_token(self, request: Request) -> Actor:
+        """Returns who sends a request without a token, as far as TASKYARD_AUTH lets anybody in; raises Refused."""
+        settings = self._services.settings
         client = request.client.host if request.client else ""
-        if not _is_local(self._services.settings.api_host, client, request.headers.get("host", "")):
+        if settings.auth is Mode.NONE:
+            return Actor(f"api@{client}", ANONYMOUS, ANONYMOUS_PERMISSIONS)
+        if settings.auth is Mode.PROXY and self._proxies.has(client):
+            names = request.headers.getlist(settings.auth_header)
+            actor = await self._named(names[0].strip(), client) if len(names) == 1 else None
+            if actor is not None:
+                return actor
+        is_open = settings.auth is Mode.LOOPBACK
+        if not is_open or not _is_local(settings.api_host, client, request.headers.get("host", "")):
             text = msg("a token is needed: Authorization: Bearer with one of `taskyard access token`")
             raise Refused(401, text, CHALLENGE)
         return Actor(f"api@{client}", LOOPBACK, LOCAL_PERMISSIONS)
+
+    async def _named(self, name: str, proxy: str) -> Actor | None:
+        """Returns the person whom a trusted proxy names; None if they may not come in."""
+        known = self._known_names.get(name)
+        if known is not None and time.monotonic() < known[0]:
+            return known[1]
+        role = self._services.settings.auth_new_role
+        database = self._services.database
+        actor = await anyio.to_thread.run_sync(signing_in.known_by_name, database, name, PROXY, proxy, role)
+        if actor is not None:
+            _keep(self._known_names, name, actor)
+        return actor
+
+
+def _keep(known: dict[str, tuple[float, Actor]], key: str, actor: Actor) -> None:
+    if len(known) >= MAX_KNOWN:
+        known.clear()
+    known[key] = (time.monotonic() + KNOWN_SECONDS, actor)
 
 
 @lru_cache(maxsize=1000)

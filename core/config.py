@@ -21,6 +21,7 @@ from pydantic_settings.exceptions import SettingsError
 
 from taskyard.core.access.request_guard import is_host, parse_site
 from taskyard.core.api_settings import ApiSettings
+from taskyard.core.auth_settings import AuthSettings
 from taskyard.core.declarations import LABEL, one_line, shown
 from taskyard.core.env_file import ENCODING, env_file_problems, variable_problems
 from taskyard.core.errors import ConfigurationError
@@ -37,7 +38,7 @@ Seconds = Annotated[float, AllowInfNan(False)]
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
-class Settings(ApiSettings, WebhookSettings):
+class Settings(ApiSettings, AuthSettings, WebhookSettings):
     """Holds every setting."""
 
     model_config = SettingsConfigDict(
@@ -253,7 +254,7 @@ class Settings(ApiSettings, WebhookSettings):
         return self.placement_by_queue.get(queue, self.placement)
 
 
-SECRET_FIELDS = frozenset({"database_url", "redis_url"})
+SECRET_FIELDS = frozenset({"database_url", "redis_url", "oidc_client_secret"})
 
 
 def load_settings(**overrides: object) -> Settings:

@@ -54,6 +54,23 @@ WORDS: Mapping[str, str] = {
 }
 
 
+@lru_cache(maxsize=1000)
+def preferred_language(header: str) -> str:
+    """Returns the code of the language of ours that is preferred by `Accept-Language` (RFC 9110, 12.5.4)."""
+    ranked: list[tuple[float, int, str]] = []
+    for at, part in enumerate(header[:1000].split(",")):
+        name, _, parameters = part.strip().partition(";")
+        quality = parameters.strip().removeprefix("q=")
+        try:
+            weight = float(quality) if quality else 1.0
+        except ValueError:
+            continue
+        code = name.strip().partition("-")[0].lower()
+        if code in LANGUAGES and weight > 0:
+            ranked.append((-weight, at, code))
+    return min(ranked)[2] if ranked else DEFAULT
+
+
 @lru_cache
 def catalogue(code: str) -> gettext.NullTranslations:
     """Returns the texts of one language."""

@@ -15,9 +15,11 @@ if getattr(importlib.util.find_spec("taskyard"), "origin", None) is None:  # a c
 from taskyard.core.errors import ConfigurationError  # noqa: E402
 from taskyard.core.private_files import keep_files_private, refuse_inspection  # noqa: E402
 from taskyard.dashboard.server.app import lifespan, middleware, print_error, routes  # noqa: E402
+from taskyard.dashboard.server.peer_addresses import keep_peer_addresses  # noqa: E402
 
 keep_files_private()
 refuse_inspection()
+keep_peer_addresses()
 
 try:
     passed_first = middleware()

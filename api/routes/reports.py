@@ -12,7 +12,6 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from taskyard.api.authentication import ActorDep, needs
 from taskyard.api.document import answering
-from taskyard.api.language import preferred
 from taskyard.api.masking import masked_report
 from taskyard.api.models.reports import ReportFileInfo
 from taskyard.api.reading import ServicesDep, in_thread, read
@@ -28,7 +27,7 @@ from taskyard.core.postgres.store import tasks
 from taskyard.core.reports import FORMATS, Report, file_name, gather, render
 from taskyard.core.reports.folder import ReportFile, list_reports, read_report
 from taskyard.core.reports.period import moment
-from taskyard.core.translation import catalogue
+from taskyard.core.translation import catalogue, preferred_language
 
 MAX_AT_ONCE = 2  # of a process: each keeps a core busy for seconds
 PATIENCE_SECONDS = 5.0
@@ -115,7 +114,7 @@ def _files(services: Services) -> list[ReportFile]:
 
 
 def _rendered(request: Request, report: Report, format: str, zone: tzinfo) -> bytes:
-    language = preferred(request.headers.get("accept-language", ""))
+    language = preferred_language(request.headers.get("accept-language", ""))
     translate = catalogue(language).gettext
     if not _making.acquire(timeout=PATIENCE_SECONDS):
         raise Busy(msg("{count} reports are being made: try again", count=MAX_AT_ONCE))

@@ -16,12 +16,15 @@ from taskyard.core.i18n import msg
 
 # How an actor came in.
 LOOPBACK, LINK, LOGIN, PASSWORD, TOKEN, PROCESS = "loopback", "link", "login", "password", "token", "process"
+OIDC, PROXY, ANONYMOUS = "oidc", "proxy", "none"
+NOBODY = "nobody"  # not in any more: the session has ended
 EVERY = "*"  # as a pattern, and as the name of an operation's subject: all queues, or all types
 SECRET_BYTES = 32
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 # A session ends this long after its last use, and this long after its beginning.
 SESSION_IDLE_SECONDS = 8 * 3600.0
 SESSION_SECONDS = 24 * 3600.0
+ENDED_SESSION_SECONDS = 24 * 3600.0  # for which it is remembered whose it was, for pages that are still open
 LINK_SECONDS = 24 * 3600.0
 
 
@@ -75,6 +78,10 @@ class Actor:
                 "and try again",
                 what=what,
             )
+        if self.via == NOBODY:
+            return msg("{what}: your session has ended, sign in again", what=what)
+        if self.via == ANONYMOUS:
+            return msg("{what}: everybody only reads here, as TASKYARD_AUTH is none", what=what)
         return msg(
             "{what}: {name} lacks the permission {permission}, which an admin can give with a role",
             what=what,

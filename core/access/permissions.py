@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import StrEnum
 
-from taskyard.core.i18n import msg
+from taskyard.core.i18n import N_, msg
 
 
 class Permission(StrEnum):
@@ -45,6 +45,13 @@ ROLES: Mapping[Role, frozenset[Permission]] = {
     Role.ADMIN: ALL_PERMISSIONS,
 }
 
+ROLE_NAMES: Mapping[Role, str] = {
+    Role.VIEWER: N_("viewer"),
+    Role.SUBMITTER: N_("submitter"),
+    Role.OPERATOR: N_("operator"),
+    Role.ADMIN: N_("admin"),
+}
+
 # What each allows, as the end of "ann may not …".
 MEANINGS: Mapping[Permission, str] = {
     Permission.TASK_READ: msg("see tasks, queues, agents, failures, alerts and figures"),
@@ -63,3 +70,8 @@ MEANINGS: Mapping[Permission, str] = {
 def permissions_of(role: str | None) -> frozenset[Permission]:
     """Returns what a stored role allows; nothing for one that this release does not know."""
     return ROLES[Role(role)] if role in set(Role) else frozenset()
+
+
+def role_of(permissions: frozenset[Permission]) -> str:
+    """Returns the name of the role with exactly these permissions, as a text to translate; empty if there is none."""
+    return next((ROLE_NAMES[role] for role, known in ROLES.items() if known == permissions), "")

@@ -32,6 +32,8 @@ EVENTS = (
     "pruned",
     "signed_in",
     "signed_out",
+    "signed_out_everywhere",
+    "sign_in_refused",
     "session_ended",
     "principal_created",
     "principal_disabled",

@@ -9,6 +9,7 @@ import ipaddress
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from taskyard.core.access.modes import Mode, reach_problems
 from taskyard.core.config import Settings
 from taskyard.core.errors import Unavailable
 from taskyard.core.health.probes import (
@@ -174,7 +175,7 @@ def judge_redis(facts: RedisFacts) -> Iterator[Check]:
 
 def code_execution_check(settings: Settings) -> Check:
     """Checks that others can't run code through the dashboard."""
-    if settings.allow_code_execution and not _is_loopback(settings.dashboard_host):
+    if settings.allow_code_execution and settings.auth is Mode.LOOPBACK and not _is_loopback(settings.dashboard_host):
         return warning(
             msg("code execution"),
             msg("allowed, and the dashboard listens on {host}", host=settings.dashboard_host),
@@ -182,6 +183,16 @@ def code_execution_check(settings: Settings) -> Check:
         )
     found = msg("allowed by these settings") if settings.allow_code_execution else msg("not allowed by these settings")
     return fine(msg("code execution"), msg("{found}; a worker goes by those it started with", found=found))
+
+
+def sign_in_check(settings: Settings) -> Check:
+    """Checks that only those come in who are meant to."""
+    name = msg("sign-in")
+    hosts = {"DASHBOARD": settings.dashboard_host, "API": settings.api_host}
+    problems = [text for server, host in hosts.items() for text in reach_problems(settings.auth, server, host)]
+    if problems:
+        return warning(name, settings.auth.value, problems[0])
+    return fine(name, settings.auth.value)
 
 
 def fine(name: str, found: str) -> Check:

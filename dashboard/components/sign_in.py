@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from taskyard.core.access.identity import LINK
+from taskyard.core.access.identity import LINK, OIDC, PASSWORD, PROXY
+from taskyard.core.access.permissions import role_of
 from taskyard.core.errors import TaskyardError
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.translate import translate
@@ -28,15 +29,31 @@ def show_needed() -> None:
 
 
 def show_signed_in() -> None:
-    """Shows the signed-in user and a sign-out button; nothing for others."""
+    """Shows the signed-in user, people with their role, and the ways to sign out; nothing for others."""
     who = data.viewer()
-    if who.via != LINK:
+    if who.via not in (LINK, PASSWORD, OIDC, PROXY):
         return
     st.caption(_("Signed in as {name}").format(name=escaped(who.name, 60)))
+    if who.via != LINK and (role := role_of(who.permissions)):
+        st.caption(_("Role: {role}").format(role=_(role)))
+    if who.via == PROXY:
+        return  # whoever signs out comes in again by the next request
     if st.button(_("Sign out"), icon=":material/logout:", key="sign_out", width="stretch"):
-        try:
-            data.sign_out()
-        except TaskyardError as error:
-            st.error(escaped(translate(error), 300))
-        else:
-            st.rerun()
+        _sign_out(everywhere=False)
+    if who.via != LINK and st.button(
+        _("Sign out everywhere"),
+        icon=":material/devices_off:",
+        key="sign_out_everywhere",
+        width="stretch",
+        help=_("Ends all your sessions, also in other browsers"),
+    ):
+        _sign_out(everywhere=True)
+
+
+def _sign_out(*, everywhere: bool) -> None:
+    try:
+        data.sign_out(everywhere=everywhere)
+    except TaskyardError as error:
+        st.error(escaped(translate(error), 300))
+    else:
+        st.rerun()

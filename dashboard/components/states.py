@@ -61,6 +61,8 @@ EVENT_WORDS: Mapping[str, str] = {
     "agent_lost": N_("agent lost"),
     "signed_in": N_("signed in"),
     "signed_out": N_("signed out"),
+    "signed_out_everywhere": N_("signed out everywhere"),
+    "sign_in_refused": N_("sign-in refused"),
     "session_ended": N_("session ended"),
     "principal_created": N_("identity created"),
     "principal_disabled": N_("identity disabled"),

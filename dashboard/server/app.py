@@ -23,8 +23,10 @@ from taskyard.core.translation import LANGUAGES
 from taskyard.dashboard import timing
 from taskyard.dashboard.i18n import _, cookie_name
 from taskyard.dashboard.server import entrance, exports
+from taskyard.dashboard.server.admission import Admission
 from taskyard.dashboard.server.gate import Gate, base_path, dashboard_border
 from taskyard.dashboard.server.late_refreshes import refuse_late_refreshes
+from taskyard.dashboard.server.sign_in.routes import SignIn
 
 # Loaded before the first viewer: of two who come at once, one would find them half loaded by the other, and
 # plotly takes a half-loaded pandas for a whole one.
@@ -75,12 +77,13 @@ def routes() -> Sequence[Route]:
     probes = [Route("/healthz", health), Route("/metrics", metrics)]
     ours = [Route("/overview", overview), Route("/language", save_language), *exports.routes(), *probes]
     below = [Route(f"{base}{route.path}", route.endpoint) for route in ours]
-    return [entrance.route(base), *below, *(probes if base else ())]
+    return [entrance.route(base), *SignIn(base).routes(), *below, *(probes if base else ())]
 
 
 def middleware() -> Sequence[Middleware]:
     """Returns the middleware of every response."""
-    return [Middleware(Gate, border=dashboard_border(settings()))]
+    current = settings()
+    return [Middleware(Gate, border=dashboard_border(current), admission=Admission(current, base_path()))]
 
 
 @asynccontextmanager

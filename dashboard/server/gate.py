@@ -14,10 +14,12 @@ from urllib.parse import unquote
 import streamlit as st
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from taskyard.core.access.modes import reach_problems
 from taskyard.core.access.request_guard import Passed, Refusal, RequestGuard, border_of, is_any_address, request_of
 from taskyard.core.config import Settings
 from taskyard.core.errors import ConfigurationError
 from taskyard.dashboard.server import entrance, policy
+from taskyard.dashboard.server.admission import Admission
 
 PLAIN = b"text/plain; charset=utf-8"
 CLOSED_BY_POLICY = 1008
@@ -38,6 +40,8 @@ def dashboard_border(settings: Settings) -> RequestGuard:
     unknown.
     """
     host = str(st.config.get_option("server.address") or settings.dashboard_host)
+    if problems := reach_problems(settings.auth, "DASHBOARD", host):
+        raise ConfigurationError(problems)
     if is_any_address(host) and not settings.dashboard_hosts:
         raise ConfigurationError(
             [
@@ -51,9 +55,10 @@ def dashboard_border(settings: Settings) -> RequestGuard:
 class Gate:
     """Answers only requests of the dashboard's own pages and users, and adds the headers of each answer."""
 
-    def __init__(self, app: ASGIApp, border: RequestGuard) -> None:
+    def __init__(self, app: ASGIApp, border: RequestGuard, admission: Admission) -> None:
         self._app = app
         self._border = border
+        self._admission = admission
         self._noted: set[str] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -67,8 +72,16 @@ class Gate:
             return
         _set_target(scope, answer)
         entrance.take_key(scope, base_path())
+        self._admission.settle(scope)
         is_page = not scope["path"].startswith(f"{base_path()}{FILES}")
-        await self._app(scope, receive, _with_headers(send, answer.origin, is_page))
+        send_safely = _with_headers(send, answer.origin, is_page)
+        refused = await self._admission.refusal(scope)
+        if refused is None:
+            await self._app(scope, receive, send_safely)
+        elif scope["type"] == "websocket":
+            await _close(receive, send)
+        else:
+            await refused(scope, receive, send_safely)
 
     def _note(self, refusal: Refusal) -> None:
         """Logs a refusal, each text once: a refused client may ask again and again."""
@@ -99,11 +112,15 @@ def _with_headers(send: Send, origin: str, is_page: bool) -> Send:
 async def _refuse(refusal: Refusal, scope: Scope, receive: Receive, send: Send) -> None:
     """Answers with the refusal's status and text; a websocket is not accepted, which is a 403 without a text."""
     if scope["type"] == "websocket":
-        await receive()  # its connect
-        await send({"type": "websocket.close", "code": CLOSED_BY_POLICY})
+        await _close(receive, send)
         return
     body = b"" if scope["method"] == "HEAD" else f"{refusal.text}\n".encode()
     sent = [(b"content-type", PLAIN), (b"content-length", str(len(body)).encode()), (b"connection", b"close")]
     ours = policy.headers("http://refused.invalid", False)
     await send({"type": "http.response.start", "status": refusal.status, "headers": [*sent, *ours]})
     await send({"type": "http.response.body", "body": body})
+
+
+async def _close(receive: Receive, send: Send) -> None:
+    await receive()  # its connect
+    await send({"type": "websocket.close", "code": CLOSED_BY_POLICY})

@@ -9,12 +9,14 @@ import streamlit as st
 
 from taskyard.dashboard.components.times import shown_time
 from taskyard.dashboard.components.translate import translate
-from taskyard.dashboard.data.base import Reading
+from taskyard.dashboard.data.base import Reading, now
+from taskyard.dashboard.data.viewer import Presence, presence
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.timing import timed
 
 REFRESH_SECONDS = 2.0
 LIVE_KEY = "live"
+SESSION_END_KEY = "session_end_shown"  # the viewer was told that the session has ended
 
 Value = TypeVar("Value")
 
@@ -27,8 +29,12 @@ def header(title: str, caption: str = "") -> None:
 
 
 def is_live() -> bool:
-    """Returns True if the viewer lets pages refresh themselves."""
-    return bool(st.session_state.get(LIVE_KEY, True))
+    """Returns True if the viewer lets pages refresh themselves, and is in."""
+    return bool(st.session_state.get(LIVE_KEY, True)) and not _has_ended()
+
+
+def _has_ended() -> bool:
+    return bool(st.session_state.get(SESSION_END_KEY))
 
 
 def live(
@@ -51,9 +57,11 @@ def live(
 
     @st.fragment(run_every=every_seconds if is_live() else None, key=f"section_{name}")
     def section() -> None:
+        if presence() is not Presence.IN and not _has_ended():
+            st.rerun()  # the whole page says so
         with timed(name), st.container(key=f"section_of_{name}"):
             with st.skeleton(height=height_px):
-                reading = read()
+                reading = Reading(None, now()) if _has_ended() else read()
             last = _last(name, about, reading)
             if shows_update_time:
                 show_problems(reading.problems, None if reading.problems == () else last)

@@ -84,13 +84,14 @@ class _Server:
 class Dashboard(_Server):
     """`streamlit run dashboard/app.py` for an installation without a worker."""
 
-    def __init__(self, settings: Settings, log: Path, path: str = "") -> None:
-        """`path` is where below its host it is, such as "/yard"."""
+    def __init__(self, settings: Settings, log: Path, path: str = "", **variables: str) -> None:
+        """`path` is where below its host it is, such as "/yard"; `variables` are further settings, by their names."""
         port = free_port()
         environment = {
             "TASKYARD_DATABASE_URL": settings.database_url or "",
             "TASKYARD_REDIS_URL": settings.redis_url or "",
             "TASKYARD_NAMESPACE": settings.namespace,
+            **{f"TASKYARD_{name.upper()}": value for name, value in variables.items()},
         }
         self._settings = settings
         streamlit = str(Path(sys.executable).with_name("streamlit"))

@@ -294,3 +294,27 @@ def test_every_action_of_a_page_asks_for_its_permission(
             with pytest.raises(NotPermitted, match="ann@") as caught:
                 act()
             assert caught.value.permission == permission
+
+
+def test_with_none_everybody_reads_and_nobody_changes_anything(open_page: OpenPage, loaded: dict[str, str]) -> None:
+    from taskyard.dashboard.pages.task import data as task
+
+    page = open_page("overview", auth="none")
+
+    assert not page.exception
+    assert viewer.viewer().permissions == {"task.read", "payload.read"}
+    with pytest.raises(NotPermitted, match="everybody only reads here"):
+        task.cancel(loaded["pending"], "")
+
+
+def test_who_is_not_signed_in_sees_nothing(open_page: OpenPage, loaded: dict[str, str]) -> None:
+    from taskyard.dashboard.pages.task import data as task
+
+    page = open_page("tasks", auth="password")
+
+    assert not page.exception
+    assert [title.value for title in page.title] == ["You are signed out"]
+    assert "The running one" not in rendered(page)
+    assert viewer.viewer().permissions == frozenset()
+    with pytest.raises(NotPermitted, match="your session has ended, sign in again"):
+        task.cancel(loaded["pending"], "")

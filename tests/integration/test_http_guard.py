@@ -28,6 +28,7 @@ WEBSOCKET = (
 # Everything that the dashboard's server answers.
 PATHS = (
     "/", "/tasks", "/healthz", "/metrics", "/overview", "/export/audit.csv", "/export/audit.jsonl", "/enter?key=a",
+    "/sign-in", "/sign-in/start", "/sign-in/callback", "/sign-out",
     "/_stcore/health", "/_stcore/host-config", "/_stcore/stream", "/_stcore/upload_file/a/b", "/media/a.png",
     "/component/a/index.html", "/_stcore/bidi-components/a/b.js", "/static/js/a.js", "/_stcore/agent/openapi.json",
     "/_stcore/agent/interact",

@@ -19,6 +19,7 @@ from taskyard.core.health.checks import (
     fine,
     problem,
     redis_checks,
+    sign_in_check,
     warning,
 )
 from taskyard.core.task_types.registry import registry
@@ -67,6 +68,7 @@ def local_checks(settings: Settings) -> list[Check]:
         *local_data_checks(settings.data_dir),
         *room_checks(settings.data_dir),
         code_execution_check(settings),
+        sign_in_check(settings),
     ]
 
 

@@ -22,8 +22,8 @@ class ApiProcess(WebProcess):
 
 
 def check_api_hosts(settings: Settings) -> None:
-    """Raises ConfigurationError if the API listens on all addresses, and no name says how clients reach it."""
-    check_names("API", settings.api_host, settings.api_hosts, "clients reach the API")
+    """Raises ConfigurationError if the API would let others in than this machine, or lacks a name to be reached by."""
+    check_names(settings.auth, "API", settings.api_host, settings.api_hosts, "clients reach the API")
 
 
 def api_url(settings: Settings, port: int) -> str:

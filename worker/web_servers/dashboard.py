@@ -24,7 +24,7 @@ class DashboardProcess(WebProcess):
         """
         given = environment or {}
         host = settings.dashboard_host
-        check_names("DASHBOARD", host, settings.dashboard_hosts, "browsers reach the dashboard")
+        check_names(settings.auth, "DASHBOARD", host, settings.dashboard_hosts, "browsers reach the dashboard")
         # Streamlit's own setting counts, too: the option below would otherwise override it
         path = (settings.dashboard_path or {**os.environ, **given}.get(STREAMLIT_PATH, "")).strip("/")
         port = find_port(settings, "dashboard")

@@ -9,6 +9,7 @@ from pathlib import Path
 import structlog
 
 from taskyard.core.access.identity import os_user
+from taskyard.core.access.modes import Mode
 from taskyard.core.config import Settings
 from taskyard.core.errors import Unavailable
 from taskyard.core.postgres.database import Database
@@ -16,6 +17,12 @@ from taskyard.core.postgres.store import sign_ins
 
 log = structlog.get_logger(__name__)
 
+SAID_OF = {
+    Mode.PASSWORD: "People sign in with a password; the first one: taskyard access create-admin NAME",
+    Mode.OIDC: "People sign in by the OpenID Connect provider",
+    Mode.PROXY: "People come in by the proxy that names them",
+    Mode.NONE: "Everybody may read, and nobody may change anything (TASKYARD_AUTH=none)",
+}
 FILE = "dashboard-url"  # in the data folder: the port may differ from the settings
 
 
@@ -29,13 +36,18 @@ def make(database: Database, url: str, made_by: str) -> tuple[str, datetime]:
 def invitation(settings: Settings, database: Database, url: str) -> list[str]:
     """Returns lines for the terminal, not for any log: the dashboard's address and a sign-in link."""
     lines = [f"Taskyard is up: {url}   (Ctrl-C stops it)"]
+    if settings.auth is not Mode.LOOPBACK:
+        lines.append(SAID_OF[settings.auth])
     try:
         note_url(settings, url)
+        if settings.auth in (Mode.NONE, Mode.PROXY):
+            return lines
         link, _until = make(database, url, os_user())
     except (Unavailable, OSError) as error:
         log.warning("entry_link.failed", reason=str(error), hint="taskyard enter")
         return lines
-    return [*lines, f"To submit code from a browser, open this link once: {link}"]
+    what = "To submit code from a browser" if settings.auth is Mode.LOOPBACK else "To come in as the local admin"
+    return [*lines, f"{what}, open this link once: {link}"]
 
 
 def note_url(settings: Settings, url: str) -> None:

@@ -10,6 +10,7 @@ import time
 import urllib.request
 from collections.abc import Mapping, Sequence
 
+from taskyard.core.access.modes import Mode, reach_problems
 from taskyard.core.access.request_guard import Authority, is_any_address, origin_of, parse_site
 from taskyard.core.errors import ConfigurationError
 from taskyard.worker.process.ports import url_of
@@ -97,14 +98,17 @@ def reached_by(host: str, names: Sequence[str], port: int) -> str:
     return origin_of("http", Authority("localhost" if host in LOOPBACK else host, port))
 
 
-def check_names(name: str, host: str, names: Sequence[str], who: str) -> None:
-    """Raises ConfigurationError if a server listens on all addresses, and no name says how it is reached.
+def check_names(mode: Mode, name: str, host: str, names: Sequence[str], who: str) -> None:
+    """Raises ConfigurationError if a server listens for others than this machine and lets all of them in, or if it
+    listens on all addresses and no name says how it is reached.
 
-    `name` is that of its settings, in capitals; `who` says who reaches what.
+    `mode` is how users come in; `name` is that of the server's settings, in capitals; `who` says who reaches what.
     """
+    problems = reach_problems(mode, name, host)
     if is_any_address(host) and not names:
-        problem = (
+        problems.append(
             f"TASKYARD_{name}_HOSTS: not set: with TASKYARD_{name}_HOST={host} it needs the names by which {who}, "
             f"e.g. {EXAMPLES[name]}"
         )
-        raise ConfigurationError([problem])
+    if problems:
+        raise ConfigurationError(problems)

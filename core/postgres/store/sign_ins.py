@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from taskyard.core.access.identity import (
+    ENDED_SESSION_SECONDS,
     LINK_SECONDS,
     SESSION_IDLE_SECONDS,
     SESSION_SECONDS,
@@ -68,6 +69,7 @@ def sign_in(tx: Transaction, key: object, address: str) -> str | None:
         "role": Role.ADMIN.value,
         "seconds": SESSION_SECONDS,
         "idle_seconds": SESSION_IDLE_SECONDS,
+        "kept_seconds": ENDED_SESSION_SECONDS,
         "address": address,
     }
     return session if tx.rows(queries("sign_ins")["sign_in"], parameters) else None
@@ -83,6 +85,7 @@ def begin_session(tx: Transaction, principal: Principal, via: str, address: str)
         "via": via,
         "seconds": SESSION_SECONDS,
         "idle_seconds": SESSION_IDLE_SECONDS,
+        "kept_seconds": ENDED_SESSION_SECONDS,
         "address": address,
     }
     return session if tx.rows(queries("sign_ins")["begin_session"], parameters) else None
@@ -102,6 +105,21 @@ def find_session(tx: Transaction, session: object) -> Actor | None:
     return acting(kind, name, via, role, queues, types)
 
 
+def find_ended_session(tx: Transaction, session: object) -> str | None:
+    """Returns whose session has ended by itself, as the audit log names them.
+
+    None if it is current or unknown, was ended by somebody, or belongs to a principal who is disabled.
+    """
+    if not is_secret(session):
+        return None
+    parameters = {"session": hashed(str(session)), "idle_seconds": SESSION_IDLE_SECONDS}
+    rows = tx.rows(queries("sign_ins")["ended_session"], parameters)
+    if not rows:
+        return None
+    [(who, kind, name)] = rows
+    return str(who) if name is None else acting(kind, name, "", None, (), ()).name
+
+
 def sessions(tx: Transaction) -> list[Session]:
     """Returns the current sessions, newest first."""
     return [Session(*row) for row in tx.rows(queries("sign_ins")["sessions"], {"idle_seconds": SESSION_IDLE_SECONDS})]
@@ -112,8 +130,37 @@ def end_session(tx: Transaction, session_id: str, actor: str) -> bool:
     return bool(tx.rows(queries("sign_ins")["end_session"], {"id": session_id, "actor": actor}))
 
 
-def sign_out(tx: Transaction, session: object) -> bool:
-    """Ends a session; returns False if there was none."""
+def sign_out(tx: Transaction, session: object, address: str) -> bool:
+    """Ends a session; returns False if there was none. `address` is the browser's, for the audit log."""
     if not is_secret(session):
         return False
-    return bool(tx.rows(queries("sign_ins")["sign_out"], {"session": hashed(str(session))}))
+    return bool(tx.rows(queries("sign_ins")["sign_out"], {"session": hashed(str(session)), "address": address}))
+
+
+def sign_out_everywhere(tx: Transaction, session: object, address: str) -> int:
+    """Ends a session and all others of the same user; returns how many, 0 if this one is not current."""
+    if not is_secret(session):
+        return 0
+    parameters = {"session": hashed(str(session)), "idle_seconds": SESSION_IDLE_SECONDS, "address": address}
+    return int(tx.rows(queries("sign_ins")["sign_out_everywhere"], parameters)[0][0])
+
+
+def note_refused(tx: Transaction, via: str, address: str, *, name: str, reason: str, unnoted: int) -> None:
+    """Adds a refused sign-in to the audit log; `name` is a principal's or empty.
+
+    `unnoted` is how many were refused before and not noted, as there were too many.
+    """
+    parameters = {
+        "actor": f"dashboard@{address}",
+        "via": via,
+        "address": address,
+        "name": name,
+        "reason": reason,
+        "unnoted": unnoted,
+    }
+    tx.rows(queries("sign_ins")["note_refused"], parameters)
+
+
+def note_arrival(tx: Transaction, who: str, via: str, address: str) -> None:
+    """Adds to the audit log that somebody came who needs no session."""
+    tx.rows(queries("sign_ins")["note_arrival"], {"who": who, "via": via, "address": address})

@@ -5,8 +5,8 @@ Only new tables: processes of an older release do not know them.
 
 from alembic import op
 
-revision = "0020"
-down_revision = "0016"
+revision = "0018"
+down_revision = "0017"
 
 STATEMENTS = (
     """

@@ -65,8 +65,6 @@ async def make(
     known_zone = _zone(zone)
     now = await read(services, tasks.now)
     begin, end = moment("since", since, now), moment("until", until, now) if until else now
-    if begin >= end:
-        raise refused("since", since, msg("a time before the report's end, {end}", end=f"{end:%Y-%m-%dT%H:%M:%SZ}"))
     report = masked_report(await read(services, gather, begin.timestamp(), end.timestamp(), queue, type), actor)
     content = await in_thread(partial(_rendered, request, report, format, known_zone))
     headers = {**attachment(file_name(report, format)), IS_EMPTY: "true" if report.is_empty else "false"}

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
 
+from taskyard.core.access.identity import EVERY, Actor
 from taskyard.core.alerts.kinds import KINDS
 from taskyard.core.alerts.rules import (
     SHIPPED,
@@ -25,6 +26,7 @@ from taskyard.core.payload.typed_text import checked
 from taskyard.core.postgres.database import Transaction
 from taskyard.core.postgres.store import alerts, tasks
 from taskyard.core.postgres.store.alerts import Alert, Silence
+from taskyard.core.views.seeing import sees_alert, sees_silence
 
 MAX_HISTORY = 500
 MAX_PATTERN_LENGTH = 200  # characters
@@ -91,6 +93,30 @@ class Rules:
     problems: Sequence[str] = ()
 
 
+def seen_alerts(settings: Settings, actor: Actor, found: Alerts) -> Alerts:
+    """Returns those of the alerts and silences that an actor sees."""
+    if not actor.is_narrowed:
+        return found
+    rules = _kinds(settings).items()
+    return Alerts(
+        [one for one in found.open if sees_alert(actor, one.kind, one.alert.subject)],
+        [one for one in found.silences if sees_silence(actor, one, rules)],
+        found.is_judged,
+    )
+
+
+def seen_rules(actor: Actor, found: Rules) -> Rules:
+    """Returns the rules with those of their subjects that an actor sees, and no rule that has only others."""
+    if not actor.is_narrowed:
+        return found
+    rules = []
+    for rule in found.rules:
+        subjects = [name for name in rule.subjects if name == EVERY or sees_alert(actor, rule.kind, name)]
+        if subjects or not rule.subjects:
+            rules.append(replace(rule, subjects=subjects))
+    return replace(found, rules=rules)
+
+
 def alerts_now(tx: Transaction, settings: Settings) -> Alerts:
     """Returns firing and acknowledged alerts, and the silences; raises Unavailable."""
     found = alerts.open_alerts(tx)
@@ -99,6 +125,12 @@ def alerts_now(tx: Transaction, settings: Settings) -> Alerts:
     shown = [ShownAlert(a, kinds.get(a.rule), _silence_of(a, silences)) for a in found]
     shown.sort(key=lambda s: (SEVERITIES.index(s.alert.severity), -s.alert.fired_at.timestamp()))
     return Alerts(shown, silences, tasks.is_led(tx))
+
+
+def seen_silences(tx: Transaction, settings: Settings, actor: Actor) -> list[Silence]:
+    """Returns the silences that an actor sees; raises Unavailable."""
+    rules = _kinds(settings).items()
+    return [one for one in alerts.silences(tx) if sees_silence(actor, one, rules)]
 
 
 def alert_history(tx: Transaction, settings: Settings, rule: str | None, limit: int = MAX_HISTORY) -> list[ShownAlert]:

@@ -97,7 +97,7 @@ def seen_alerts(settings: Settings, actor: Actor, found: Alerts) -> Alerts:
     """Returns those of the alerts and silences that an actor sees."""
     if not actor.is_narrowed:
         return found
-    rules = _kinds(settings).items()
+    rules = kinds_of(settings).items()
     return Alerts(
         [one for one in found.open if sees_alert(actor, one.kind, one.alert.subject)],
         [one for one in found.silences if sees_silence(actor, one, rules)],
@@ -121,7 +121,7 @@ def alerts_now(tx: Transaction, settings: Settings) -> Alerts:
     """Returns firing and acknowledged alerts, and the silences; raises Unavailable."""
     found = alerts.open_alerts(tx)
     silences = alerts.silences(tx)
-    kinds = _kinds(settings)
+    kinds = kinds_of(settings)
     shown = [ShownAlert(a, kinds.get(a.rule), _silence_of(a, silences)) for a in found]
     shown.sort(key=lambda s: (SEVERITIES.index(s.alert.severity), -s.alert.fired_at.timestamp()))
     return Alerts(shown, silences, tasks.is_led(tx))
@@ -129,14 +129,14 @@ def alerts_now(tx: Transaction, settings: Settings) -> Alerts:
 
 def seen_silences(tx: Transaction, settings: Settings, actor: Actor) -> list[Silence]:
     """Returns the silences that an actor sees; raises Unavailable."""
-    rules = _kinds(settings).items()
+    rules = kinds_of(settings).items()
     return [one for one in alerts.silences(tx) if sees_silence(actor, one, rules)]
 
 
 def alert_history(tx: Transaction, settings: Settings, rule: str | None, limit: int = MAX_HISTORY) -> list[ShownAlert]:
     """Returns the newest resolved alerts, of one rule or of all; raises Unavailable."""
     found = alerts.list_alerts(tx, state="resolved", rule=rule, limit=limit)
-    kinds = _kinds(settings)
+    kinds = kinds_of(settings)
     return [ShownAlert(alert, kinds.get(alert.rule)) for alert in found]
 
 
@@ -146,7 +146,7 @@ def shown_alert(tx: Transaction, settings: Settings, alert_id: str) -> ShownAler
     if found is None:
         return None
     silence = None if found.resolved_at else _silence_of(found, alerts.silences(tx))
-    return ShownAlert(found, _kinds(settings).get(found.rule), silence)
+    return ShownAlert(found, kinds_of(settings).get(found.rule), silence)
 
 
 def alert_rules(settings: Settings) -> Rules:
@@ -168,7 +168,7 @@ def alert_rules(settings: Settings) -> Rules:
 
 def kind_of(settings: Settings, name: str) -> str | None:
     """Returns the kind of alert that is meant by a rule's or a kind's name; None if there is none."""
-    return name if name in KINDS else _kinds(settings).get(name)
+    return name if name in KINDS else kinds_of(settings).get(name)
 
 
 def checked_silence(tx: Transaction, settings: Settings, rule: str, subject: str, seconds: float) -> tuple[str, str]:
@@ -186,7 +186,7 @@ def _load(settings: Settings) -> RuleFile:
     return load_rules(settings.alerts_file, environment=None)
 
 
-def _kinds(settings: Settings) -> dict[str, str]:
+def kinds_of(settings: Settings) -> dict[str, str]:
     """Returns each rule's kind by name; empty if the file can't be read, which `rules` reports."""
     try:
         return {rule.name: rule.kind for rule in _load(settings).rules}

@@ -17,6 +17,7 @@ from taskyard.core.postgres.store.audit import AuditEntry
 from taskyard.core.postgres.store.failures import FailureGroup
 from taskyard.core.postgres.store.submission_status import SubmissionStatus, Unsuccessful
 from taskyard.core.reports import Report
+from taskyard.core.views.attempts import Attempt
 
 MASK = "…"
 # What errors and events say without a value of a task.
@@ -52,6 +53,11 @@ def masked_history(found: Iterable[AuditEvent], actor: Actor) -> list[AuditEvent
     if reads_payloads(actor):
         return list(found)
     return [replace(event, detail=masked_detail(event.detail)) for event in found]
+
+
+def masked_attempt(attempt: Attempt, actor: Actor) -> Attempt:
+    """Returns an attempt as an actor may see it."""
+    return attempt if reads_payloads(actor) or not attempt.message else replace(attempt, message=MASK)
 
 
 def masked_entry(entry: AuditEntry, actor: Actor) -> AuditEntry:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from math import nan
+
+from msgspec import structs
 
 from taskyard.core.access.identity import Actor
 from taskyard.core.errors import TaskNotFound
@@ -14,21 +16,24 @@ from taskyard.core.postgres.database import Transaction
 from taskyard.core.postgres.store import search, tasks
 from taskyard.core.postgres.store.failures import FailureGroup
 from taskyard.core.postgres.store.history import Filter
+from taskyard.core.telemetry.live_snapshot import LiveSnapshot
+from taskyard.core.telemetry.queue_figures import DrainEstimate, Rates
 from taskyard.core.views.agents import Agent, AgentsNow
-from taskyard.core.views.masking import masked_group
-from taskyard.core.views.queues import QueuesNow
+from taskyard.core.views.failures import MAX_LATEST, OneGroup
+from taskyard.core.views.masking import masked_group, masked_task, masked_tasks
+from taskyard.core.views.queues import NOT_SHOWN, Queue, QueuesNow
 from taskyard.core.views.relatives import Relatives
 from taskyard.core.views.seeing import (
+    names_among,
     seen_patterns,
     seen_records,
+    sees_alert,
     sees_all_queues,
     sees_all_types,
     sees_hold,
     sees_queue,
     sees_type,
 )
-
-_WILD = re.compile(r"[*?\[]")  # what makes a name a pattern
 
 
 def check_seen(actor: Actor, found: Iterable[Task], task_id: str) -> None:
@@ -69,8 +74,8 @@ def limited(tx: Transaction, only: TaskFilter, actor: Actor) -> TaskFilter | Non
 def known_names(tx: Transaction, actor: Actor) -> tuple[list[str], list[str]]:
     """Returns the names of queues and of task types that an actor sees: known lately, or named by its role."""
     known = search.facets(tx)
-    queues = {*known.queues, *(name for name in actor.queues if not _WILD.search(name))}
-    types = {*known.types, *(name for name in actor.types if not _WILD.search(name))}
+    queues = {*known.queues, *names_among(actor.queues)}
+    types = {*known.types, *names_among(actor.types)}
     return (
         sorted(name for name in queues if sees_queue(actor, name)),
         sorted(name for name in types if sees_type(actor, name)),
@@ -106,6 +111,46 @@ def seen_groups(tx: Transaction, actor: Actor, groups: Iterable[FailureGroup]) -
         yield masked_group(group, actor)
 
 
+def seen_group(tx: Transaction, actor: Actor, found: OneGroup, fingerprint: str) -> OneGroup:
+    """Returns an error group with those of its tasks that an actor sees, and what it may read of them.
+
+    Its figures are not known by queue: whether they may be shown says `sees_all_queues`.
+    """
+    groups = list(seen_groups(tx, actor, [found.group] if found.group else []))
+    latest: Sequence[Task] = found.latest
+    if actor.is_narrowed:
+        only = limited(tx, TaskFilter(fingerprint=fingerprint), actor)
+        latest = () if only is None else search.find(tx, only, limit=MAX_LATEST).tasks
+    example = found.example
+    if example is not None and not (groups and actor.sees(example.queue, example.type)):
+        example = None
+    return replace(
+        found,
+        group=groups[0] if groups else None,
+        failed_now=found.failed_now if groups else 0,
+        counts=found.counts if groups else [0] * len(found.at),
+        latest=masked_tasks(latest, actor),
+        example=example and masked_task(example, actor),
+    )
+
+
+def seen_snapshot(actor: Actor, live: LiveSnapshot, kinds: Mapping[str, str]) -> LiveSnapshot:
+    """Returns of the live snapshot what is of an actor's queues and types; `kinds` are those of alerts by rule."""
+    if not actor.is_narrowed:
+        return live
+    return structs.replace(
+        live,
+        open=[count for count in live.open if actor.sees(count.queue, count.type)],
+        lanes=[lane for lane in live.lanes if actor.sees(lane.queue, lane.type)],
+        finished=[],
+        recent=[],
+        agents=[structs.replace(agent, tasks=[], breakers=[], known_types=None, types=[]) for agent in live.agents],
+        alerts=[alert for alert in live.alerts if sees_alert(actor, kinds.get(alert.rule), alert.subject)],
+        quarantined=0,
+        mail=None,
+    )
+
+
 def seen_agents(tx: Transaction, actor: Actor, now: AgentsNow) -> AgentsNow:
     """Returns the agents with those of their tasks, breakers and types that an actor sees."""
     if not actor.is_narrowed:
@@ -120,12 +165,19 @@ def seen_queues(actor: Actor, now: QueuesNow) -> QueuesNow:
     """Returns the queues, holds and types that an actor sees."""
     if not actor.is_narrowed:
         return now
+    queues = [queue for queue in now.queues if sees_queue(actor, queue.name)]
     return replace(
         now,
-        queues=[queue for queue in now.queues if sees_queue(actor, queue.name)],
+        queues=queues if sees_all_types(actor) else [_without_rates(queue) for queue in queues],
         type_holds=[hold for hold in now.type_holds if sees_hold(actor, hold)],
         types=[name for name in now.types if sees_type(actor, name)],
     )
+
+
+def _without_rates(queue: Queue) -> Queue:
+    """Returns a queue without the figures that count all types: NaN stands for a rate that is not shown."""
+    rates = {minutes: Rates(nan, nan, nan) for minutes in queue.figures.rates}
+    return replace(queue, figures=replace(queue.figures, rates=rates), drain=DrainEstimate(None, NOT_SHOWN))
 
 
 def seen_relatives(tx: Transaction, actor: Actor, found: Relatives) -> Relatives:
@@ -142,6 +194,7 @@ def _seen_agent(actor: Actor, agent: Agent, seen: set[str]) -> Agent:
     known = agent.known_types
     return replace(
         agent,
+        running=None,  # it counts the tasks of others, too
         tasks=[task for task in agent.tasks if task.task_id in seen],
         breakers=[breaker for breaker in agent.breakers if sees_type(actor, breaker.type)],
         types=seen_patterns(actor, agent.types),

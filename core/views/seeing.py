@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -14,6 +15,7 @@ from taskyard.core.postgres.store.alerts import Silence
 from taskyard.core.postgres.store.saved_filters import SavedFilter
 from taskyard.core.scheduling.holds import Hold, HoldKind
 
+_WILD = re.compile(r"[*?\[]")  # what makes a name a pattern
 Sees = Callable[[str, str], bool]  # of a queue and a type, as Actor.sees
 
 
@@ -40,6 +42,11 @@ def sees_all_queues(actor: Actor) -> bool:
 def sees_all_types(actor: Actor) -> bool:
     """Returns True if an actor's types are all of them."""
     return EVERY in actor.types
+
+
+def names_among(patterns: Iterable[str]) -> list[str]:
+    """Returns the patterns that are names: those without wildcards."""
+    return [pattern for pattern in patterns if not _WILD.search(pattern)]
 
 
 def sees_hold(actor: Actor, hold: Hold) -> bool:

@@ -8,8 +8,11 @@ from typing import Any
 
 import streamlit as st
 
+from taskyard.core.access.identity import EVERY
+from taskyard.core.access.permissions import Permission
 from taskyard.core.i18n import N_
 from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode
+from taskyard.dashboard.components import permitted
 from taskyard.dashboard.components.dialogs import ask
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.times import shown_time
@@ -114,6 +117,7 @@ def show_menu(kind: HoldKind, name: str, hold: Hold | None, *, key: str) -> None
         if action is not None:
             want(kind, action, [name])
 
+    help_ = _("Pause, drain, resume or restart") if kind is HoldKind.AGENT else _("Pause, drain or resume")
     st.menu_button(
         _("Actions"),
         actions_of(kind, hold),
@@ -121,7 +125,7 @@ def show_menu(kind: HoldKind, name: str, hold: Hold | None, *, key: str) -> None
         key=key,
         on_click=chosen,
         type="tertiary",
-        help=_("Pause, drain, resume or restart") if kind is HoldKind.AGENT else _("Pause, drain or resume"),
+        **permitted.button(lack_of(kind, [name]), help_),
     )
 
 
@@ -140,6 +144,7 @@ def show_bulk_menu(kind: HoldKind, names: Sequence[str], *, key: str) -> None:
         key=key,
         on_click=chosen,
         type="tertiary",
+        **permitted.button(lack_of(kind, names)),
     )
 
 
@@ -167,7 +172,25 @@ def act_column(
     column = st.column_config.ButtonColumn(
         _("Actions"), type="tertiary", on_click=clicked, key=key, width=ACT_WIDTH_PX, pinned=True
     )
-    return column, [[details, *(label(action) for action in actions_of(kind, hold))] for _name, hold in held]
+    cells = [
+        [details, *(label(action) for action in actions_of(kind, hold) if not lack_of(kind, [name]))]
+        for name, hold in held
+    ]
+    return column, cells
+
+
+def lack_of(kind: HoldKind, names: Sequence[str]) -> str:
+    """Returns why the viewer may not hold or restart all of these, as Markdown; empty if they may."""
+    for name in names:
+        if kind is HoldKind.AGENT:
+            reason = permitted.lacking(Permission.AGENT_CONTROL, queue=EVERY, type_=EVERY)
+        elif kind is HoldKind.QUEUE:
+            reason = permitted.lacking(Permission.QUEUE_HOLD, queue=name, type_=EVERY)
+        else:
+            reason = permitted.lacking(Permission.QUEUE_HOLD, queue=EVERY, type_=name)
+        if reason:
+            return reason
+    return ""
 
 
 def leave_section() -> None:

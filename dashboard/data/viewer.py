@@ -5,11 +5,12 @@ A websocket outlives its opener's session, so nothing of this is kept in Streaml
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import streamlit as st
 
-from taskyard.core.access.identity import LOGIN, LOOPBACK, Actor
+from taskyard.core.access.identity import LOGIN, LOOPBACK, Actor, hashed
 from taskyard.core.access.permissions import LOCAL_PERMISSIONS, Permission
 from taskyard.core.access.request_guard import parse_authority
 from taskyard.core.postgres.store import sign_ins
@@ -18,6 +19,7 @@ from taskyard.dashboard.data.base import Servers, connections, forget, shared
 
 SEEN_SECONDS = 2.0
 DEFAULT_PORT = 80
+_KNOWN_KEY = "viewer_known"
 
 
 def cookie_name(host: str) -> str:
@@ -27,9 +29,30 @@ def cookie_name(host: str) -> str:
 
 
 def viewer() -> Actor:
-    """Returns the viewer, as of some seconds ago; any visitor's identity if it can't be looked up now."""
-    found = _seen(_session()).value
-    return _nobody() if found is None else _at_address(found[0])
+    """Returns the viewer, as of some seconds ago.
+
+    If a session can't be looked up now, its last known identity is returned, or one that sees no task: nothing that
+    was read for others may be shown instead.
+    """
+    session = _session()
+    found = _seen(session).value
+    if found is None:
+        return _known_before(session) if session else _nobody()
+    known = _at_address(found[0])
+    st.session_state[_KNOWN_KEY] = (hashed(session), known)
+    return known
+
+
+def requester(cookies: Mapping[str, str], host: str, address: str) -> Actor:
+    """Returns who sent a request that no page made, looked up now. Raises Unavailable and ConfigurationError."""
+    session = cookies.get(cookie_name(host), "")
+    found = None
+    if session:
+        with connections().database.transaction() as tx:
+            found = sign_ins.find_session(tx, session)
+    if found is None:
+        return Actor(f"dashboard@{address}", LOOPBACK, LOCAL_PERMISSIONS)
+    return replace(found, name=f"{found.name}@{address}")
 
 
 def actor() -> Actor:
@@ -92,6 +115,13 @@ def _at_address(found: Actor | None) -> Actor:
     if found is None:
         return _nobody()
     return replace(found, name=f"{found.name}@{_address()}")
+
+
+def _known_before(session: str) -> Actor:
+    of, known = st.session_state.get(_KNOWN_KEY, ("", None))
+    if known is not None and of == hashed(session):
+        return known  # type: ignore[no-any-return]
+    return Actor(f"dashboard@{_address()}", LOOPBACK, frozenset({Permission.TASK_READ}), (), ())
 
 
 def _nobody() -> Actor:

@@ -7,14 +7,20 @@ from typing import TypeVar
 
 import streamlit as st
 
+from taskyard.core.errors import NotPermitted
+from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.permitted import show_barred
 from taskyard.dashboard.components.times import shown_time
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.data.base import Reading
+from taskyard.dashboard.data.readings import sight_of
+from taskyard.dashboard.data.viewer import viewer
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.timing import timed
 
 REFRESH_SECONDS = 2.0
 LIVE_KEY = "live"
+MAX_REASON_LENGTH = 500
 
 Value = TypeVar("Value")
 
@@ -44,17 +50,22 @@ def live(
     """Draws a section of a page that refreshes itself: reads, and shows what was read.
 
     `name` is unique within the app; with `every_seconds` None it does not refresh. While nothing can be read, the
-    last reading is shown with its time and the reason, unless that was about something else: another task, filter
-    or range than `about` is. With `shows_update_time` False another section on the same page shows the reason and the
-    time. Other errors of `read` reach the viewer by `dashboard.server.app.print_error`.
+    last reading is shown with its time and the reason, unless that was about something else (another task, filter
+    or range than `about` is) or for somebody who sees something else. With `shows_update_time` False another section
+    on the same page shows the reason and the time. What the viewer may not read is replaced with the reason; other
+    errors of `read` reach the viewer by `dashboard.server.app.print_error`.
     """
 
     @st.fragment(run_every=every_seconds if is_live() else None, key=f"section_{name}")
     def section() -> None:
         with timed(name), st.container(key=f"section_of_{name}"):
-            with st.skeleton(height=height_px):
-                reading = read()
-            last = _last(name, about, reading)
+            try:
+                with st.skeleton(height=height_px):
+                    reading = read()
+            except NotPermitted as error:
+                show_barred(escaped(translate(error), MAX_REASON_LENGTH))
+                return
+            last = _last(name, (about, sight_of(viewer())), reading)
             if shows_update_time:
                 show_problems(reading.problems, None if reading.problems == () else last)
                 if last is not None:

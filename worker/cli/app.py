@@ -12,11 +12,11 @@ import typer
 import taskyard
 from taskyard.core.private_files import keep_files_private
 from taskyard.worker.cli import (
-    access,
     admin,
     alerts,
     api,
     bulk,
+    credentials,
     enter,
     holds,
     mail,
@@ -117,7 +117,7 @@ for name, function, panel, example in COMMANDS:
 
 
 app.add_typer(
-    access.access,
+    credentials.access,
     cls=LocalGroup,
     name="access",
     help="Who may do what: people, services, agents, their roles, passwords, tokens and sessions.",

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from taskyard.core.access.identity import Actor
 from taskyard.core.embedded.servers import resolve
 from taskyard.core.errors import Unavailable
 from taskyard.core.health.checks import Check, code_execution_check, database_checks, redis_checks
@@ -15,7 +16,8 @@ from taskyard.core.postgres.store import history, live_counts, system, tasks
 from taskyard.core.postgres.store.rollups import HOUR, MINUTE
 from taskyard.core.telemetry.live_snapshot import DispatcherLive
 from taskyard.dashboard.data import base
-from taskyard.dashboard.data.base import Reading, Servers, live, shared
+from taskyard.dashboard.data.base import Reading, Servers, live
+from taskyard.dashboard.data.readings import seen
 
 CHECKS_SECONDS = 30.0  # each opens a connection of its own
 LATEST_SECONDS = 5 * MINUTE  # a host without samples for this long counts as gone
@@ -78,22 +80,22 @@ class Samples:
         return next(iter(self.of(source, metric).values()), [None] * len(self.at))
 
 
-@shared(ttl_seconds=2.0)
-def servers_now(servers: Servers) -> ServersNow:
+@seen(ttl_seconds=2.0)
+def servers_now(servers: Servers, _sight: Actor) -> ServersNow:
     """Returns both servers; an absent one is a finding."""
     return ServersNow(_found(lambda: _postgresql(servers), servers.database.close), _found(lambda: _redis(servers)))
 
 
-@shared(ttl_seconds=CHECKS_SECONDS)
-def server_versions(servers: Servers) -> dict[str, str]:
+@seen(ttl_seconds=CHECKS_SECONDS)
+def server_versions(servers: Servers, _sight: Actor) -> dict[str, str]:
     """Returns the servers' versions, and the revision of our schema, by name."""
     with servers.database.statements() as tx:
         found = {"PostgreSQL": live_counts.server(tx).version, "Schema": system.schema_version(tx)}
     return {**found, "Redis": str(servers.broker.server_info()["redis_version"])}
 
 
-@shared(ttl_seconds=CHECKS_SECONDS)
-def checks(servers: Servers) -> list[Check]:
+@seen(ttl_seconds=CHECKS_SECONDS)
+def checks(servers: Servers, _sight: Actor) -> list[Check]:
     """Returns the doctor's checks of the servers, and of who could run code here."""
     endpoints = resolve(servers.settings)
     return [
@@ -103,8 +105,8 @@ def checks(servers: Servers) -> list[Check]:
     ]
 
 
-@shared()
-def leadership(servers: Servers) -> Leadership:
+@seen(is_whole=True)
+def leadership(servers: Servers, _sight: Actor) -> Leadership:
     """Returns the current or last leader."""
     snapshot = live(servers)
     with servers.database.transaction() as tx:
@@ -114,10 +116,10 @@ def leadership(servers: Servers) -> Leadership:
     return Leadership(is_led, epoch, worker, since, agents, snapshot.dispatcher if snapshot else None)
 
 
-@shared(ttl_seconds=5.0)
-def hosts_now(servers: Servers) -> Samples:
+@seen(ttl_seconds=5.0)
+def hosts_now(servers: Servers, sight: Actor) -> Samples:
     """Returns the last minutes of hosts and of our processes on them."""
-    return _read_samples(servers, LATEST_SECONDS, ("host", "process"))
+    return _read_samples(servers, sight, LATEST_SECONDS, ("host", "process"))
 
 
 def samples(range_seconds: int, *sources: str) -> Reading[Samples]:
@@ -125,7 +127,7 @@ def samples(range_seconds: int, *sources: str) -> Reading[Samples]:
     return (_samples_fast if range_seconds <= HOUR else _samples_slow)(range_seconds, sources)
 
 
-def _read_samples(servers: Servers, range_seconds: int, sources: Sequence[str]) -> Samples:
+def _read_samples(servers: Servers, _sight: Actor, range_seconds: int, sources: Sequence[str]) -> Samples:
     until = base.now().timestamp()
     step = history.step_for(range_seconds)
     first = (until - range_seconds) // step * step
@@ -144,8 +146,8 @@ def _read_samples(servers: Servers, range_seconds: int, sources: Sequence[str]) 
     )
 
 
-_samples_fast = shared(ttl_seconds=5.0)(_read_samples)
-_samples_slow = shared(ttl_seconds=30.0)(_read_samples)
+_samples_fast = seen(ttl_seconds=5.0)(_read_samples)
+_samples_slow = seen(ttl_seconds=30.0)(_read_samples)
 
 
 def _found(look: Callable[[], ServerNow], forget_connections: Callable[[], object] | None = None) -> ServerNow:

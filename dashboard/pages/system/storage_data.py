@@ -6,12 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from taskyard.core.access.identity import Actor
 from taskyard.core.i18n import N_
 from taskyard.core.postgres.store import live_counts, retention, system
 from taskyard.core.postgres.store.rollups import DAY, HOUR, LEVELS, MINUTE, TEN_MINUTES
 from taskyard.core.postgres.store.system import Index, Relation
 from taskyard.core.redis.usage import RedisMemory, usage
-from taskyard.dashboard.data.base import Servers, shared
+from taskyard.dashboard.data.base import Servers
+from taskyard.dashboard.data.readings import seen
 
 STORAGE_SECONDS = 30.0  # it reads every file of the database
 NAMES = {
@@ -54,8 +56,8 @@ class Storage:
     kept: Sequence[Kept]
 
 
-@shared(ttl_seconds=STORAGE_SECONDS)
-def storage(servers: Servers) -> Storage:
+@seen(ttl_seconds=STORAGE_SECONDS, is_whole=True)
+def storage(servers: Servers, _sight: Actor) -> Storage:
     """Returns the current storage."""
     with servers.database.transaction() as tx:
         database_bytes = live_counts.database_size_bytes(tx)

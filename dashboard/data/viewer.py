@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from taskyard.core.access.identity import LOGIN, LOOPBACK, Actor, hashed
+from taskyard.core.access.identity import LOGIN, LOOPBACK, Actor, hashed, is_secret
 from taskyard.core.access.permissions import LOCAL_PERMISSIONS, Permission
 from taskyard.core.access.request_guard import parse_authority
 from taskyard.core.postgres.store import sign_ins
@@ -107,8 +107,9 @@ def _looked_up(servers: Servers) -> Actor:
 
 
 def _session() -> str:
-    """Returns the secret in the browser's cookie; empty if it sent none."""
-    return st.context.cookies.get(cookie_name(st.context.headers.get("host") or ""), "")
+    """Returns the secret in the browser's cookie; empty if it sent none that could be one."""
+    sent = st.context.cookies.get(cookie_name(st.context.headers.get("host") or ""), "")
+    return sent if is_secret(sent) else ""
 
 
 def _at_address(found: Actor | None) -> Actor:

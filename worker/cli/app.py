@@ -12,6 +12,7 @@ import typer
 import taskyard
 from taskyard.core.private_files import keep_files_private
 from taskyard.worker.cli import (
+    access,
     admin,
     alerts,
     api,
@@ -116,8 +117,9 @@ for name, function, panel, example in COMMANDS:
     app.command(name, cls=command_class(name), help=text, rich_help_panel=panel, epilog=epilog)(function)
 
 
+access.access.add_typer(credentials.credentials)
 app.add_typer(
-    credentials.access,
+    access.access,
     cls=LocalGroup,
     name="access",
     help="Who may do what: people, services, agents, their roles, passwords, tokens and sessions.",

@@ -7,16 +7,18 @@ from typing import Annotated
 import typer
 
 from taskyard.core.payload.printable_text import visible
-from taskyard.worker.cli.access import Name, access, example_of
-from taskyard.worker.cli.help_text import Command
+from taskyard.worker.cli.access import Name, example_of
+from taskyard.worker.cli.help_text import Command, Group
 from taskyard.worker.cli.output import Column, print_json, print_line, print_plain, print_table
 from taskyard.worker.cli.show import AsJson
 from taskyard.worker.cli.text import instant
 
+credentials = typer.Typer(cls=Group)
+
 SomeName = Annotated[str | None, typer.Argument(metavar="[NAME]", help="Only those of this one.")]
 
 
-@access.command("token", cls=Command, epilog=example_of('token ci --days 30 --note "nightly build"'))
+@credentials.command("token", cls=Command, epilog=example_of('token ci --days 30 --note "nightly build"'))
 def token(
     name: Name,
     days: Annotated[float, typer.Option(help="For how many days it is valid, at most 3650.")] = 90,
@@ -37,7 +39,7 @@ def token(
         print_line(f"valid until {instant(made.expires_at)}; `access revoke {made.id}` revokes it", stderr=True)
 
 
-@access.command("tokens", cls=Command, epilog=example_of("tokens ci"))
+@credentials.command("tokens", cls=Command, epilog=example_of("tokens ci"))
 def tokens(name: SomeName = None, as_json: AsJson = False) -> None:
     """Lists tokens without their secrets, newest first."""
     from taskyard.core.access.identity import local_actor
@@ -68,7 +70,7 @@ def tokens(name: SomeName = None, as_json: AsJson = False) -> None:
     print_table([*columns, Column("revoked", fixed=True), Column("by"), Column("note")], rows)
 
 
-@access.command("revoke", cls=Command, epilog=example_of("revoke 5f1c09a4d2e8"))
+@credentials.command("revoke", cls=Command, epilog=example_of("revoke 5f1c09a4d2e8"))
 def revoke(
     id: Annotated[str, typer.Argument(metavar="ID", help="Of a token or session; `tokens` and `sessions` list them.")],
     as_json: AsJson = False,
@@ -89,7 +91,7 @@ def revoke(
         print_line(f"{id} revoked")
 
 
-@access.command("sessions", cls=Command, epilog=example_of("sessions"))
+@credentials.command("sessions", cls=Command, epilog=example_of("sessions"))
 def sessions(as_json: AsJson = False) -> None:
     """Lists browsers that are signed in, newest first; `revoke` signs one out."""
     from taskyard.core.access.identity import local_actor
@@ -112,7 +114,7 @@ def sessions(as_json: AsJson = False) -> None:
     print_table(columns, rows)
 
 
-@access.command("end-sessions", cls=Command, epilog=example_of("end-sessions ann"))
+@credentials.command("end-sessions", cls=Command, epilog=example_of("end-sessions ann"))
 def end_sessions(name: Name, as_json: AsJson = False) -> None:
     """Signs out every browser of one person, service or agent. Its tokens stay valid."""
     from taskyard.core.access.identity import local_actor

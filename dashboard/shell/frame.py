@@ -65,7 +65,7 @@ def live(
             except NotPermitted as error:
                 show_barred(escaped(translate(error), MAX_REASON_LENGTH))
                 return
-            last = _last(name, (about, sight_of(viewer())), reading)
+            last = _last(name, about, reading)
             if shows_update_time:
                 show_problems(reading.problems, None if reading.problems == () else last)
                 if last is not None:
@@ -100,10 +100,13 @@ def show_problems(problems: Sequence[str], last: Reading[Value] | None) -> None:
 
 
 def _last(name: str, about: object, reading: Reading[Value]) -> Reading[Value] | None:
-    """Returns the reading, or this viewer's last one about the same that has a value; older ones are not kept."""
+    """Returns the reading, or this viewer's last one about the same that has a value; older ones are not kept.
+
+    What was read while the viewer saw something else is not returned.
+    """
     key = f"last_{name}"
     if reading.value is not None:
-        st.session_state[key] = about, reading
+        st.session_state[key] = about, reading, sight_of(viewer())
         return reading
-    what, last = st.session_state.get(key, (None, None))
-    return last if what == about else None
+    what, last, sight = st.session_state.get(key, (None, None, None))
+    return last if what == about and sight == sight_of(viewer()) else None

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from starlette.testclient import TestClient
 from streamlit.testing.v1 import AppTest
 
 from taskyard.core.access.identity import EVERY, Actor
@@ -32,6 +31,7 @@ from taskyard.dashboard.pages.reports import data as reports
 from taskyard.dashboard.pages.task import data as task_data
 from taskyard.dashboard.pages.tasks import data as tasks_data
 from taskyard.worker.monitor.rollup import RollUp
+from tests.api.conftest import TestClient
 from tests.dashboard.conftest import AGENT_ID, OpenPage, SignIn
 from tests.dashboard.seen import output, rendered
 from tests.dashboard.snapshots import agent, snapshot
@@ -91,7 +91,7 @@ def planted(submitter: Submitter, database: Database, loaded: dict[str, str], se
     RollUp(database).run(lambda: True)
     with connect_redis(settings.redis_url or "") as client:
         line = LogLine(now, "error", "agent", "agent builder", "here", {"exception": SECRET})
-        LogTail(client, Keys(settings.namespace)).add([line.encode()])
+        LogTail(client, Keys(settings.namespace)).add([line.encoded()])
     return ids
 
 

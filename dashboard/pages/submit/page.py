@@ -5,6 +5,7 @@ from typing import Any
 
 import streamlit as st
 
+from taskyard.core.access.identity import LOOPBACK
 from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import NotPermitted, SubmissionError, TaskyardError
 from taskyard.core.i18n import N_
@@ -15,6 +16,7 @@ from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.permitted import button, lacking
 from taskyard.dashboard.components.sign_in import show_needed
 from taskyard.dashboard.components.translate import translate
+from taskyard.dashboard.data.viewer import viewer
 from taskyard.dashboard.forms.field_widgets import translated_problem
 from taskyard.dashboard.forms.model_form import ModelForm
 from taskyard.dashboard.i18n import _, labelled, ngettext
@@ -194,9 +196,14 @@ def show_buttons(known: TaskType, form: ModelForm, key: str) -> None:
 
 
 def lack_of(known: TaskType) -> str:
-    """Returns why the viewer may not submit tasks of a type, as Markdown; empty if they may."""
+    """Returns why the viewer may not submit tasks of a type, as Markdown; empty if they may.
+
+    It is empty, too, for a browser that needs only to open a link: meanwhile the form keeps what was typed.
+    """
     barred = lacking(Permission.TASK_SUBMIT, type_=known.name)
-    return barred or (lacking(Permission.CODE_SUBMIT) if known.is_guarded else "")
+    if barred or not known.is_guarded or viewer().via == LOOPBACK:
+        return barred
+    return lacking(Permission.CODE_SUBMIT)
 
 
 def send(known: TaskType, form: ModelForm) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -20,6 +22,7 @@ from taskyard.core.redis.cache import RedisCache
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.redis.keys import Keys
 from taskyard.core.redis.log_tail import LogLine, LogTail
+from taskyard.core.reports.data.report import FailureLine
 from taskyard.core.scheduling.holds import HoldKind, HoldMode
 from taskyard.core.submission.bulk import Action
 from taskyard.core.submission.submit import Submitter
@@ -108,8 +111,8 @@ def test_a_viewer_is_sent_no_payload(
     sign_in("viewer")
     page = opened(open_page, view, query, planted)
     shown = output(page)
-    # what the viewer asked for themselves is theirs
-    assert SECRET not in shown.replace(f'"{SECRET}"', "") if query.get("text") else SECRET not in shown
+    shown = shown.replace(f'"{SECRET}"', "") if "text" in query else shown  # what the viewer typed themselves
+    assert SECRET not in shown
 
 
 @pytest.mark.parametrize("view", sorted(HAS_SECRET))
@@ -134,10 +137,9 @@ def test_for_a_narrowed_operator_no_other_queue_or_type_exists(
 
     shown = output(opened(open_page, view, query, planted))
 
-    asked = set(query.values())
     assert HIDDEN_QUEUE not in shown
     assert HIDDEN_TYPE not in shown
-    assert SECRET not in shown.replace(f'"{SECRET}"', "") if SECRET in asked else SECRET not in shown
+    assert SECRET not in (shown.replace(f'"{SECRET}"', "") if "text" in query else shown)
 
 
 def foreign(database: Database, cache: RedisCache, ids: dict[str, str]) -> None:
@@ -205,10 +207,8 @@ def test_a_page_whose_permission_is_gone_is_empty(open_page: OpenPage, sign_in: 
     page.run()
 
     assert not page.exception
-    assert [info.value for info in page.info] == [
-        f"person\\:{name}\\@localhost may not read and export the audit log\\: person\\:{name}\\@localhost lacks the "
-        "permission audit\\.export, which an admin can give with a role"
-    ] or "audit" in page.info[0].value
+    assert "audit.export" in page.info[0].value.replace("\\", "")
+    assert not page.text_input
     assert not page.dataframe
 
 
@@ -307,25 +307,28 @@ def test_a_log_is_downloaded_by_those_who_may(
 
 
 def test_reports_hide_messages_and_foreign_queues(
-    open_page: OpenPage, sign_in: SignIn, planted: dict[str, str]
+    open_page: OpenPage, sign_in: SignIn, planted: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     open_page("overview")
     now = time.time()
-    sign_in("operator")
-    full = reports.report(now - 3600, now + 60, None, None).value
-    sign_in("viewer")
-    masked = reports.report(now - 3600, now + 60, None, None).value
-    assert full is not None
-    assert masked is not None
-    assert SECRET in str(full.failures)
-    assert SECRET not in str(masked)
+    moment = datetime.now(UTC)
+    line = FailureLine(FINGERPRINT, HIDDEN_TYPE, "permanent", SECRET, 1, 0, 1, moment, moment, False)
+    gather = reports.gather
+    monkeypatch.setattr(reports, "gather", lambda *args: replace(gather(*args), failures=(line,)))
+    found = {}
+    for role in ("operator", "viewer"):
+        sign_in(role)
+        found[role] = reports.report(now - 3600, now, None, None).value
+    assert SECRET in str(found["operator"])
+    assert found["viewer"] is not None
+    assert SECRET not in str(found["viewer"])
     with pytest.raises(NotPermitted):
         reports.file_content("taskyard-daily-2026-01-05.pdf")
     sign_in("operator", queues=("rep*",))
-    with pytest.raises(NotPermitted):
-        reports.report(now - 3600, now + 60, None, None)
-    with pytest.raises(NotPermitted):
-        reports.report(now - 3600, now + 60, HIDDEN_QUEUE, None)
+    for queue in (None, HIDDEN_QUEUE):
+        with pytest.raises(NotPermitted):
+            reports.report(now - 3600, now, queue, None)
+    assert reports.report(now - 3600, now, OWN_QUEUE, None).value is not None
 
 
 def test_what_is_not_permitted_is_disabled_and_says_why(

@@ -96,7 +96,7 @@ def _show_table(found: Sequence[Principal]) -> None:
             "role": one.role,
             "queues": ", ".join(one.queues),
             "types": ", ".join(one.types),
-            "password": one.has_password,
+            "password": _("yes") if one.has_password else "",
             "disabled": one.disabled_at,
             "created": one.created_at,
             "by": one.created_by,
@@ -114,7 +114,7 @@ def _show_table(found: Sequence[Principal]) -> None:
             "role": st.column_config.TextColumn(_("Role"), width=90),
             "queues": st.column_config.TextColumn(_("Queues"), width=140),
             "types": st.column_config.TextColumn(_("Task types"), width=140),
-            "password": st.column_config.CheckboxColumn(_("Password"), width=90),
+            "password": st.column_config.TextColumn(_("Password"), width=90),
             "disabled": time_column(_("Disabled")),
             "created": time_column(_("Created")),
             "by": st.column_config.TextColumn(_("By"), width=150),
@@ -214,7 +214,13 @@ def _ask_token(one: Principal) -> None:
         _show_who(one)
         st.markdown(_("The token lets a script in with this role. It is shown once; only its hash is kept."))
         days = st.number_input(
-            _("Valid for days"), min_value=1.0, max_value=MAX_DAYS, value=DEFAULT_DAYS, step=1.0, key="access_days"
+            _("Valid for days"),
+            min_value=1.0,
+            max_value=MAX_DAYS,
+            value=DEFAULT_DAYS,
+            step=1.0,
+            format="%.0f",
+            key="access_days",
         )
         note = st.text_input(
             _("What it is for"), max_chars=MAX_NOTE_LENGTH, key="access_note", placeholder=_("optional")

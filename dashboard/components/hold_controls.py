@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from taskyard.core.access.identity import EVERY
+from taskyard.core.access.identity import EVERY, Actor
 from taskyard.core.access.permissions import Permission
 from taskyard.core.i18n import N_
 from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode
@@ -17,6 +17,7 @@ from taskyard.dashboard.components.dialogs import ask
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.times import shown_time
 from taskyard.dashboard.data.controls import Action
+from taskyard.dashboard.data.viewer import viewer
 from taskyard.dashboard.i18n import _, labelled
 
 PENDING_KEY = "hold_controls_pending"
@@ -172,23 +173,21 @@ def act_column(
     column = st.column_config.ButtonColumn(
         _("Actions"), type="tertiary", on_click=clicked, key=key, width=ACT_WIDTH_PX, pinned=True
     )
+    who = viewer()
     cells = [
-        [details, *(label(action) for action in actions_of(kind, hold) if not lack_of(kind, [name]))]
-        for name, hold in held
+        [details, *([] if lack_of(kind, [name], who) else map(label, actions_of(kind, hold)))] for name, hold in held
     ]
     return column, cells
 
 
-def lack_of(kind: HoldKind, names: Sequence[str]) -> str:
-    """Returns why the viewer may not hold or restart all of these, as Markdown; empty if they may."""
+def lack_of(kind: HoldKind, names: Sequence[str], who: Actor | None = None) -> str:
+    """Returns why the viewer, or `who`, may not hold or restart all of these, as Markdown; empty if they may."""
+    known = who or viewer()
+    if kind is HoldKind.AGENT:
+        return permitted.lacking(Permission.AGENT_CONTROL, queue=EVERY, type_=EVERY, who=known)
     for name in names:
-        if kind is HoldKind.AGENT:
-            reason = permitted.lacking(Permission.AGENT_CONTROL, queue=EVERY, type_=EVERY)
-        elif kind is HoldKind.QUEUE:
-            reason = permitted.lacking(Permission.QUEUE_HOLD, queue=name, type_=EVERY)
-        else:
-            reason = permitted.lacking(Permission.QUEUE_HOLD, queue=EVERY, type_=name)
-        if reason:
+        queue, type_ = (name, EVERY) if kind is HoldKind.QUEUE else (EVERY, name)
+        if reason := permitted.lacking(Permission.QUEUE_HOLD, queue=queue, type_=type_, who=known):
             return reason
     return ""
 

@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from taskyard.core.access.identity import Actor
 from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import NotPermitted
 from taskyard.dashboard.components.markdown_escape import escaped
@@ -16,10 +17,15 @@ from taskyard.dashboard.i18n import _
 MAX_REASON_LENGTH = 500
 
 
-def lacking(permission: Permission, *, queue: str | None = None, type_: str | None = None) -> str:
-    """Returns why the viewer may not do something, as Markdown; empty if they may."""
+def lacking(
+    permission: Permission, *, queue: str | None = None, type_: str | None = None, who: Actor | None = None
+) -> str:
+    """Returns why the viewer may not do something, as Markdown; empty if they may.
+
+    `who` is the viewer where that is known already, as for each row of a table.
+    """
     try:
-        viewer().require(permission, queue=queue, type_=type_)
+        (who or viewer()).require(permission, queue=queue, type_=type_)
     except NotPermitted as error:
         return escaped(translate(error), MAX_REASON_LENGTH)
     return ""

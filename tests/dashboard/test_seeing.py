@@ -13,6 +13,7 @@ from streamlit.testing.v1 import AppTest
 
 from taskyard.core.access.identity import EVERY, Actor
 from taskyard.core.config import Settings
+from taskyard.core.embedded.servers import Endpoints
 from taskyard.core.errors import NotPermitted
 from taskyard.core.filters.audit_filter import EventFilter
 from taskyard.core.filters.search_filter import TaskFilter
@@ -39,6 +40,7 @@ from tests.dashboard.conftest import AGENT_ID, OpenPage, SignIn
 from tests.dashboard.seen import output, rendered
 from tests.dashboard.snapshots import agent, snapshot
 from tests.dashboard.test_alerts import fired
+from tests.outages import database_away
 
 SECRET = "4711-secret"  # in inputs, outputs, checkpoints, progress, logs and errors
 HIDDEN_QUEUE, OWN_QUEUE = "foreign-queue", "reports"
@@ -194,6 +196,24 @@ def test_what_was_seen_with_a_permission_is_not_shown_after_its_loss(
 
     assert not page.exception
     assert SECRET not in output(page)
+
+
+def test_while_the_database_is_away_nobody_is_shown_more(
+    open_page: OpenPage,
+    sign_in: SignIn,
+    planted: dict[str, str],
+    settings: Settings,
+    server_endpoints: Endpoints,
+) -> None:
+    sign_in("admin")
+    assert SECRET in output(open_page("task", query={"id": planted["failed"]}))
+    sign_in("viewer")
+
+    with database_away(settings.database_url, server_endpoints.database_url):
+        for view, query in (("task", {"id": planted["failed"]}), ("audit", {"show": "everything"}), ("access", {})):
+            page = open_page(view, query=query)
+            assert not page.exception
+            assert SECRET not in output(page)
 
 
 def test_a_page_whose_permission_is_gone_is_empty(open_page: OpenPage, sign_in: SignIn, database: Database) -> None:

@@ -9,6 +9,9 @@ from typing import Any
 
 import streamlit as st
 
+from taskyard.core.access.identity import EVERY, Actor
+from taskyard.core.access.permissions import Permission
+from taskyard.core.errors import NotPermitted
 from taskyard.core.i18n import N_
 from taskyard.core.paths import FILES
 from taskyard.dashboard.i18n import _
@@ -20,6 +23,8 @@ PAGES = FILES / "dashboard" / "pages"
 class View:
     """A page. `title` and `help` are in English; `key` is its keyboard shortcut.
 
+    It is for those who have the permission `needs`, with `is_whole` for all queues and types; for others it is empty.
+
     `shortcuts` are the page's own: (keys, their effect in English).
     """
 
@@ -29,20 +34,30 @@ class View:
     help: str
     key: str = ""
     is_hidden: bool = False
+    needs: Permission = Permission.TASK_READ
+    is_whole: bool = False
     shortcuts: tuple[tuple[str, str], ...] = ()
 
-    @property
-    def page(self) -> Any:
-        """Returns the page for `st.navigation`, in the viewer's language."""
+    def page(self, who: Actor) -> Any:
+        """Returns the page for `st.navigation`, in the viewer's language; what they may not open is not listed."""
         return st.Page(
             self.path,
             title=_(self.title),
             icon=f":material/{self.icon}:",
             url_path=self.name,
             default=self.name == "overview",
-            visibility="hidden" if self.is_hidden else "visible",
+            visibility="hidden" if self.is_hidden or self.lack_of(who) else "visible",
             help=_(self.help),
         )
+
+    def lack_of(self, who: Actor) -> NotPermitted | None:
+        """Returns why somebody may not open the page; None if they may."""
+        every = EVERY if self.is_whole else None
+        try:
+            who.require(self.needs, queue=every, type_=every)
+        except NotPermitted as error:
+            return error
+        return None
 
     @property
     def path(self) -> Path:
@@ -59,6 +74,7 @@ SUBMIT = View(
     "add_task",
     N_("Submit one task with a form, or many from a file"),
     "3",
+    needs=Permission.TASK_SUBMIT,
     shortcuts=(("Ctrl+Enter", N_("Submit")),),
 )
 QUEUES = View("queues", N_("Queues"), "low_priority", N_("Backlog and time to drain of each queue; pause a queue"), "4")
@@ -78,6 +94,8 @@ WEBHOOKS = View(
     "webhook",
     N_("Tell others of tasks' ends, and let them submit tasks"),
     shortcuts=(("Shift+N", N_("New webhook or hook")),),
+    needs=Permission.AUDIT_EXPORT,
+    is_whole=True,
 )
 AUDIT = View(
     "audit",
@@ -85,14 +103,26 @@ AUDIT = View(
     "history",
     N_("All changes: who, what and when"),
     "8",
+    needs=Permission.AUDIT_EXPORT,
+    is_whole=True,
     shortcuts=(("Shift+E", N_("Export CSV")),),
 )
 REPORTS = View("reports", N_("Reports"), "summarize", N_("Performance reports to view and download"), "9")
 SYSTEM = View("system", N_("System"), "dns", N_("Servers, leadership, sizes, settings and the worker's log"), "0")
+ACCESS = View(
+    "access",
+    N_("Access"),
+    "admin_panel_settings",
+    N_("People, services and agents: roles, tokens and sessions"),
+    "a",
+    needs=Permission.ACCESS_MANAGE,
+    is_whole=True,
+)
 
 SECTIONS: Mapping[str, tuple[View, ...]] = {
     N_("Operate"): (OVERVIEW, TASKS, TASK, SUBMIT, QUEUES),
     N_("Monitor"): (AGENTS, FAILURES, ALERTS, WEBHOOKS),
     N_("History"): (AUDIT, REPORTS, SYSTEM),
+    N_("Administration"): (ACCESS,),
 }
 VIEWS_BY_NAME = {view.name: view for views in SECTIONS.values() for view in views}

@@ -105,3 +105,9 @@ class SessionInfo(BaseModel):
     signed_in_at: datetime
     seen_at: datetime
     expires_at: datetime
+
+
+class EndedSessions(BaseModel):
+    """How many sessions ended."""
+
+    ended: int = Field(description="Browsers that were signed out", examples=[2])

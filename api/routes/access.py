@@ -11,6 +11,7 @@ from fastapi import APIRouter, Path, Query
 
 from taskyard.api.authentication import ActorDep, needs
 from taskyard.api.models.access import (
+    EndedSessions,
     MadeToken,
     NewPassword,
     NewPrincipal,
@@ -83,6 +84,13 @@ async def make_token(name: Name, given: NewToken, services: ServicesDep, actor: 
     await read(services, _known, actor, name)
     text, made = await read(services, authorized_access.make_token, actor, name, days=given.days, note=given.note)
     return MadeToken(**dict(TokenInfo.model_validate(made)), token=text)
+
+
+@router.delete("/principals/{name}/sessions", summary="End a principal's sessions")
+async def end_sessions(name: Name, services: ServicesDep, actor: ActorDep) -> EndedSessions:
+    """Signs out every browser that is signed in by this name; tokens stay valid."""
+    await read(services, _known, actor, name)
+    return EndedSessions(ended=await read(services, authorized_access.end_sessions, actor, name))
 
 
 @router.get("/tokens", summary="List tokens")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query, Request
@@ -20,7 +19,7 @@ from taskyard.api.models.agents import (
 )
 from taskyard.api.models.common import RANGE_TEXT, Changed, Reason, range_seconds
 from taskyard.api.reading import ServicesDep, in_thread, read
-from taskyard.api.seeing import missing, sees_all_queues, sees_type
+from taskyard.api.seeing import missing
 from taskyard.api.services import Services
 from taskyard.core.access.identity import Actor
 from taskyard.core.access.permissions import Permission
@@ -30,7 +29,9 @@ from taskyard.core.postgres.store import tasks
 from taskyard.core.scheduling.holds import HoldKind, HoldMode
 from taskyard.core.submission import authorized_controls
 from taskyard.core.telemetry.live_snapshot import read_live
-from taskyard.core.views.agents import Agent, AgentsNow, agent_records, agent_usage, agents_now
+from taskyard.core.views.agents import AgentsNow, agent_records, agent_usage, agents_now
+from taskyard.core.views.narrowing import seen_agents
+from taskyard.core.views.seeing import sees_all_queues, sees_type
 
 router = APIRouter(prefix="/agents", tags=["agents"])
 AgentName = Annotated[str, Path(alias="name", description="The name of the agent, without the boot")]
@@ -145,20 +146,7 @@ def _check_known(tx: Transaction, name: str, *, is_present: bool = False) -> Non
 
 
 def _now(services: Services, actor: Actor) -> AgentsNow:
-    """Returns the agents with those of their tasks and breakers that an actor sees."""
+    """Returns the agents with those of their tasks, breakers and types that an actor sees."""
     snapshot = read_live(services.cache)
     with services.database.transaction() as tx:
-        now = agents_now(tx, snapshot)
-        if actor.is_narrowed:
-            now = replace(now, agents=[_narrowed(tx, agent, actor) for agent in now.agents])
-    return now
-
-
-def _narrowed(tx: Transaction, agent: Agent, actor: Actor) -> Agent:
-    running = tasks.tasks_of(tx, [task.task_id for task in agent.tasks])
-    seen = {task.id for task in running if actor.sees(task.queue, task.type)}
-    return replace(
-        agent,
-        tasks=[task for task in agent.tasks if task.task_id in seen],
-        breakers=[breaker for breaker in agent.breakers if sees_type(actor, breaker.type)],
-    )
+        return seen_agents(tx, actor, agents_now(tx, snapshot))

@@ -14,11 +14,9 @@ from taskyard.api.language import in_language_of
 from taskyard.api.models.alerts import AlertInfo, Alerts, NewSilence, RulesInfo, SilenceInfo
 from taskyard.api.models.common import Changed, Reason
 from taskyard.api.reading import ServicesDep, in_thread, read
-from taskyard.api.seeing import missing, sees_queue, sees_type
+from taskyard.api.seeing import missing
 from taskyard.core.access.identity import Actor
 from taskyard.core.access.permissions import Permission
-from taskyard.core.alerts.kind import Subject
-from taskyard.core.alerts.kinds import KINDS
 from taskyard.core.alerts.runbook import runbook
 from taskyard.core.config import Settings
 from taskyard.core.i18n import msg
@@ -29,6 +27,7 @@ from taskyard.core.postgres.store import alerts as store
 from taskyard.core.submission import authorized_alerts
 from taskyard.core.views import alerts as view
 from taskyard.core.views.alerts import ShownAlert
+from taskyard.core.views.seeing import sees_alert
 
 MARKDOWN = "text/markdown; charset=utf-8"
 router = APIRouter(prefix="/alerts", tags=["alerts"])
@@ -55,15 +54,15 @@ async def find(
         state = None if show == "all" else show
         found = await read(services, view.alert_history, services.settings, rule, limit, state=state)
     wanted = [one for one in found if rule in (None, one.alert.rule) and show in ("open", "all", one.alert.state)]
-    seen = [one for one in wanted if _is_seen(actor, one)][:limit]
+    seen = [one for one in wanted if sees_alert(actor, one.kind, one.alert.subject)][:limit]
     return Alerts(is_judged=now.is_judged, alerts=[AlertInfo.of(one, say) for one in seen])
 
 
 @router.get("/silences", summary="List silences", dependencies=[needs(Permission.TASK_READ)])
-async def find_silences(services: ServicesDep, request: Request) -> list[SilenceInfo]:
+async def find_silences(services: ServicesDep, actor: ActorDep, request: Request) -> list[SilenceInfo]:
     """Returns the silences in force."""
     say = in_language_of(request)
-    return [SilenceInfo.of(one, say) for one in await read(services, store.silences)]
+    return [SilenceInfo.of(one, say) for one in await read(services, view.seen_silences, services.settings, actor)]
 
 
 @router.post("/silences", status_code=201, summary="Silence alerts", dependencies=[needs(Permission.ALERT_HANDLE)])
@@ -80,10 +79,11 @@ async def end_silence(silence_id: SilenceId, services: ServicesDep, actor: Actor
 
 
 @router.get("/rules", summary="List alert rules", dependencies=[needs(Permission.TASK_READ)])
-async def find_rules(services: ServicesDep, request: Request) -> RulesInfo:
+async def find_rules(services: ServicesDep, actor: ActorDep, request: Request) -> RulesInfo:
     """Returns the rules as a worker with the same settings reads them, or every problem in their file."""
     say = in_language_of(request)
     found = await in_thread(view.alert_rules, services.settings)
+    found = view.seen_rules(actor, found)
     shown = replace(found, problems=[say(problem) for problem in found.problems])
     return RulesInfo.model_validate(shown)
 
@@ -128,7 +128,7 @@ def _find(tx: Transaction, settings: Settings, actor: Actor, alert_id: str) -> S
     if known is None:
         raise refused("id", alert_id, msg("an id (a UUID)"))
     shown = view.shown_alert(tx, settings, known)
-    if shown is None or not _is_seen(actor, shown):
+    if shown is None or not sees_alert(actor, shown.kind, shown.alert.subject):
         raise missing(msg("alert {id} does not exist", id=alert_id))
     return shown
 
@@ -141,12 +141,3 @@ def _silence(tx: Transaction, settings: Settings, actor: Actor, given: NewSilenc
 def _runbook(settings: Settings, name: str) -> str | None:
     kind = view.kind_of(settings, name)
     return None if kind is None else runbook(kind)
-
-
-def _is_seen(actor: Actor, shown: ShownAlert) -> bool:
-    """Returns True unless the alert is about a queue or a type that is not the actor's."""
-    kind = KINDS.get(shown.kind or "")
-    about = Subject.OTHER if kind is None else kind.subject
-    if about is Subject.QUEUE:
-        return sees_queue(actor, shown.alert.subject)
-    return sees_type(actor, shown.alert.subject) if about is Subject.TYPE else True

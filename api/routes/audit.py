@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from dataclasses import replace
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
@@ -11,7 +10,6 @@ from fastapi.responses import StreamingResponse
 
 from taskyard.api.authentication import ActorDep, needs
 from taskyard.api.document import answering
-from taskyard.api.masking import masked_detail, reads_payloads
 from taskyard.api.models.audit import EventInfo, EventsPage
 from taskyard.api.reading import ServicesDep, read
 from taskyard.api.services import Services
@@ -23,6 +21,7 @@ from taskyard.core.filters.audit_filter import EventFilter
 from taskyard.core.filters.audit_page import filter_of
 from taskyard.core.postgres.store import audit, tasks
 from taskyard.core.postgres.store.audit import AuditEntry, EventCursor
+from taskyard.core.views.masking import masked_entry, reads_payloads
 
 NDJSON = "application/x-ndjson"
 CSV = "text/csv; charset=utf-8"
@@ -108,11 +107,9 @@ async def export(
 def _exported(services: Services, only: EventFilter, actor: Actor) -> Iterator[AuditEntry]:
     with services.database.transaction() as tx:
         for entry in audit.export_events(tx, only):
-            yield entry if reads_payloads(actor) else replace(entry, detail=masked_detail(entry.detail))
+            yield masked_entry(entry, actor)
 
 
 def _shown(event: AuditEntry, actor: Actor) -> EventInfo:
-    shown = EventInfo.model_validate(event)
-    if reads_payloads(actor):
-        return shown
-    return shown.model_copy(update={"detail": masked_detail(event.detail), "is_masked": True})
+    shown = EventInfo.model_validate(masked_entry(event, actor))
+    return shown if reads_payloads(actor) else shown.model_copy(update={"is_masked": True})

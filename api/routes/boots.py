@@ -12,7 +12,6 @@ from taskyard.api.language import in_language_of
 from taskyard.api.models.agents import BootInfo, BootResults, Boots, OpenBreakerInfo, TimelineInfo
 from taskyard.api.models.common import RANGE_TEXT, range_seconds
 from taskyard.api.reading import ServicesDep, in_thread, read
-from taskyard.api.seeing import sees_all_queues, sees_type
 from taskyard.api.services import Services
 from taskyard.core.access.identity import Actor
 from taskyard.core.access.permissions import Permission
@@ -21,6 +20,7 @@ from taskyard.core.postgres.database import Transaction
 from taskyard.core.postgres.store import history, tasks
 from taskyard.core.postgres.store.rollups import DAY
 from taskyard.core.telemetry.live_snapshot import read_live
+from taskyard.core.views.seeing import sees_all_queues, sees_type
 from taskyard.core.views.timeline import Timeline, timeline_of
 
 MAX_TIMELINE_SECONDS = 3_600
@@ -83,9 +83,4 @@ def _boots(tx: Transaction, actor: Actor, every: bool) -> tuple[list[BootInfo], 
 def _timeline(services: Services, actor: Actor, seconds: int) -> Timeline:
     snapshot = read_live(services.cache)
     with services.database.transaction() as tx:
-        found = timeline_of(tx, snapshot, tasks.now(tx).timestamp(), seconds)
-        if not actor.is_narrowed:
-            return found
-        known = {t.id: t for t in tasks.tasks_of(tx, sorted({span.task_id for span in found.spans}))}
-    seen = {task_id for task_id, task in known.items() if actor.sees(task.queue, task.type)}
-    return replace(found, spans=[span for span in found.spans if span.task_id in seen], ended=len(seen))
+        return timeline_of(tx, actor, snapshot, tasks.now(tx).timestamp(), seconds)

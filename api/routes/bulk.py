@@ -12,10 +12,8 @@ from fastapi.responses import StreamingResponse
 from taskyard.api.authentication import ActorDep, needs
 from taskyard.api.document import answering, refusing
 from taskyard.api.language import in_language_of
-from taskyard.api.masking import check_search
 from taskyard.api.models.bulk import BulkOrder, BulkPreview, BulkProgress, BulkTarget
 from taskyard.api.reading import ServicesDep, acting_for, in_thread
-from taskyard.api.seeing import limited
 from taskyard.api.services import Services
 from taskyard.api.streams import streamed
 from taskyard.core.access.identity import Actor
@@ -24,11 +22,12 @@ from taskyard.core.errors import TaskyardError
 from taskyard.core.filters.search_filter import TaskFilter
 from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
-from taskyard.core.postgres.store import tasks
 from taskyard.core.submission.bulk import Action, BulkResult, Operation
 from taskyard.core.submission.bulk_preview import Target, check_bulk_retry, load_preview
 from taskyard.core.submission.commands import check_task_ids
 from taskyard.core.threads import OnEscape, start_thread
+from taskyard.core.views.masking import check_bulk_search
+from taskyard.core.views.narrowing import limited, seen_ids
 
 NDJSON = "application/x-ndjson"
 _LINES = '{"done": 500, "skipped": 0, "total": 512, "is_over": false}\n'
@@ -138,14 +137,11 @@ def _target(services: Services, actor: Actor, given: BulkTarget) -> Target:
         raise refused("filter", given.filter, msg("one of: a filter with conditions, ids, or all"))
     if given.ids is not None:
         ids = check_task_ids(given.ids)
-        if actor.is_narrowed:
-            with services.database.transaction() as tx:
-                ids = [task.id for task in tasks.tasks_of(tx, ids) if actor.sees(task.queue, task.type)]
-        return Target(ids=tuple(ids))
+        with services.database.transaction() as tx:
+            seen_ones = seen_ids(tx, actor, ids)
+        return Target(ids=tuple(one for one in ids if one in seen_ones))
     only = TaskFilter.from_json(given.filter or {})
-    check_search(only, actor)
-    if only.text is not None:
-        actor.require(Permission.PAYLOAD_READ)  # it is looked for in errors, too
+    check_bulk_search(only, actor)
     with services.database.transaction() as tx:
         seen = limited(tx, only, actor)
     if seen is None:

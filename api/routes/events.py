@@ -10,7 +10,6 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from taskyard.api.authentication import ActorDep, needs
 from taskyard.api.events import EventHub
-from taskyard.api.masking import masked_detail, reads_payloads
 from taskyard.api.models.events import Event
 from taskyard.api.reading import ServicesDep, read
 from taskyard.api.routes.tasks import TaskId
@@ -22,6 +21,7 @@ from taskyard.core.postgres.store import event_stream, tasks
 from taskyard.core.postgres.store.event_stream import MAX_OPEN, Horizon, Position, StreamedEvent
 from taskyard.core.states import TERMINAL
 from taskyard.core.submission.commands import check_task_id
+from taskyard.core.views.masking import masked_detail, reads_payloads
 
 LAST_TRANSACTION = 2**63 - 1
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Sequence
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Query
 
 from taskyard.api.authentication import ActorDep, needs
-from taskyard.api.masking import MASK, masked_task, reads_payloads
+from taskyard.api.masking import masked_task
 from taskyard.api.models.common import RANGE_TEXT, Changed, range_seconds
 from taskyard.api.models.failures import GroupDetails, GroupInfo, Groups, ListedGroup, Muted, NewMute
 from taskyard.api.models.tasks import TaskPage, TaskSummary
 from taskyard.api.reading import ServicesDep, read
-from taskyard.api.seeing import limited, missing, sees_all_queues, sees_type
+from taskyard.api.seeing import missing
 from taskyard.core.access.identity import Actor
 from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import ErrorClass, SubmissionError
@@ -24,7 +23,6 @@ from taskyard.core.models import Task
 from taskyard.core.postgres.database import Transaction
 from taskyard.core.postgres.store import search, tasks
 from taskyard.core.postgres.store.cursors import Cursor
-from taskyard.core.postgres.store.failures import FailureGroup
 from taskyard.core.submission import authorized_alerts
 from taskyard.core.views.failures import (
     FINGERPRINT,
@@ -38,6 +36,9 @@ from taskyard.core.views.failures import (
     one_group,
     shown_groups,
 )
+from taskyard.core.views.masking import reads_payloads
+from taskyard.core.views.narrowing import limited, seen_groups
+from taskyard.core.views.seeing import sees_all_queues
 
 MAX_SHOWN = 100
 router = APIRouter(prefix="/failures", tags=["failures"])
@@ -118,7 +119,7 @@ async def unmute(fingerprint: Fingerprint, services: ServicesDep, actor: ActorDe
 def _groups(tx: Transaction, actor: Actor, choice: Choice, seconds: int, limit: int) -> Groups:
     is_masked, has_counts = not reads_payloads(actor), sees_all_queues(actor)
     read_ = failure_groups(tx, tasks.now(tx).timestamp(), seconds)
-    matching, muted = chosen_of(_seen(tx, actor, read_, is_masked=is_masked), choice)
+    matching, muted = chosen_of(seen_groups(tx, actor, read_), choice)
     chosen = matching[:limit]
     shown = shown_groups(chosen, *group_details(tx, seconds, [group.fingerprint for group in chosen]))
     return Groups(
@@ -140,7 +141,7 @@ def _groups(tx: Transaction, actor: Actor, choice: Choice, seconds: int, limit: 
 def _group(tx: Transaction, actor: Actor, fingerprint: str, seconds: int) -> GroupDetails:
     is_masked, has_counts = not reads_payloads(actor), sees_all_queues(actor)
     found = one_group(tx, fingerprint, seconds)
-    groups = list(_seen(tx, actor, [found.group] if found.group else [], is_masked=is_masked))
+    groups = list(seen_groups(tx, actor, [found.group] if found.group else []))
     if not groups:
         raise missing(msg("no failure with the fingerprint {name} in this time range", name=fingerprint))
     only = limited(tx, TaskFilter(fingerprint=fingerprint), actor)
@@ -159,16 +160,3 @@ def _group(tx: Transaction, actor: Actor, fingerprint: str, seconds: int) -> Gro
 def _failed(tx: Transaction, actor: Actor, only: TaskFilter, place: Cursor | None, limit: int) -> search.Found | None:
     seen = limited(tx, only, actor)
     return None if seen is None else search.find(tx, seen, after=place, limit=limit)
-
-
-def _seen(tx: Transaction, actor: Actor, groups: Sequence[FailureGroup], *, is_masked: bool) -> Iterator[FailureGroup]:
-    """Yields the groups of which an actor sees a task, with what it may read of them."""
-    own = None if sees_all_queues(actor) else limited(tx, TaskFilter(), actor)
-    for group in groups:
-        if not sees_type(actor, group.type):
-            continue
-        if not sees_all_queues(actor):
-            only = own and replace(own, fingerprint=group.fingerprint)
-            if only is None or not search.count_matching(tx, only, at_most=1).count:
-                continue
-        yield replace(group, message=MASK) if is_masked else group

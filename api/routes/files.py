@@ -9,7 +9,6 @@ from fastapi import APIRouter, Query, Request
 
 from taskyard.api.authentication import ActorDep, needs
 from taskyard.api.language import in_language_of
-from taskyard.api.masking import reads_payloads
 from taskyard.api.models.files import FileCheck, RowProblemInfo, TaskIds, TaskStates, UnsuccessfulTask
 from taskyard.api.reading import ServicesDep, in_thread, read
 from taskyard.api.services import Services
@@ -21,6 +20,7 @@ from taskyard.core.submission.bulk_file import read_file
 from taskyard.core.submission.bulk_rows import Checked, check_rows
 from taskyard.core.submission.commands import check_task_ids
 from taskyard.core.submission.validate import Limits
+from taskyard.core.views.masking import reads_payloads
 
 MAX_PROBLEMS = 1_000
 MAX_UNSUCCESSFUL = 50

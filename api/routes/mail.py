@@ -8,7 +8,6 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from taskyard.api.authentication import ActorDep, needs
-from taskyard.api.masking import MASK, reads_payloads
 from taskyard.api.models.quarantine import LetterInfo, MailboxInfo, Purged, RedrivenInfo, RedriveOrder
 from taskyard.api.reading import ServicesDep, in_thread
 from taskyard.api.seeing import check_unnarrowed
@@ -17,6 +16,7 @@ from taskyard.core.access.permissions import Permission
 from taskyard.core.redis.mailbox import agent_name
 from taskyard.core.redis.mailbox_admin import Letter
 from taskyard.core.submission import authorized_mail
+from taskyard.core.views.masking import MASK, reads_payloads
 
 MAX_LETTERS = 1_000
 MAX_AGE_SECONDS = 1_000_000 * 86_400

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
@@ -13,14 +12,14 @@ from taskyard.api.document import answering
 from taskyard.api.models.common import RANGE_TEXT, range_seconds
 from taskyard.api.models.metrics import Latency, Series, Summary, Totals
 from taskyard.api.reading import ServicesDep, in_thread
-from taskyard.api.seeing import check_queue, check_type, known_names, sees_all_queues, sees_all_types
+from taskyard.api.seeing import check_queue, check_type
 from taskyard.api.services import Services
 from taskyard.core.access.identity import Actor
 from taskyard.core.access.permissions import Permission
-from taskyard.core.postgres.database import Transaction
 from taskyard.core.postgres.store import tasks
 from taskyard.core.postgres.store.history import Filter, Point
 from taskyard.core.telemetry.live_snapshot import read_live
+from taskyard.core.views.narrowing import parts
 from taskyard.core.views.overview import oldest_seconds, overview_charts, waiting_by_priority
 from taskyard.core.views.queues import counts_of
 
@@ -65,7 +64,7 @@ def _summary(services: Services, actor: Actor, seconds: int, only: Filter) -> Su
     with services.database.transaction() as tx:
         counted = counts_of(tx, live, sees)
         until = tasks.now(tx).timestamp()
-        charts = overview_charts(tx, until, seconds, _filters(tx, actor, only))
+        charts = overview_charts(tx, until, seconds, parts(tx, actor, only))
     states: dict[str, int] = {}
     for count in counted.open:
         states[count.state] = states.get(count.state, 0) + count.count
@@ -82,21 +81,6 @@ def _summary(services: Services, actor: Actor, seconds: int, only: Filter) -> Su
         totals=_totals(charts.total, seconds),
         series=Series.model_validate(charts),
     )
-
-
-def _filters(tx: Transaction, actor: Actor, only: Filter) -> Sequence[Filter] | None:
-    """Returns the parts of all tasks that are asked for and that the actor sees; None: all tasks."""
-    if only == Filter() and not actor.is_narrowed:
-        return None
-    queues: Sequence[str | None] = [only.queue]
-    types: Sequence[str | None] = [only.type]
-    if actor.is_narrowed:
-        known_queues, known_types = known_names(tx, actor)
-        if only.queue is None and not sees_all_queues(actor):
-            queues = known_queues
-        if only.type is None and not sees_all_types(actor):
-            types = known_types
-    return [Filter(queue, type_) for queue in queues for type_ in types]
 
 
 def _totals(point: Point, seconds: int) -> Totals:

@@ -8,7 +8,6 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from taskyard.api.authentication import ActorDep, needs
-from taskyard.api.masking import MASK, reads_payloads
 from taskyard.api.models.quarantine import EXAMPLE_ENTRY, DroppedItems, QuarantinedItem, QuarantinedItems
 from taskyard.api.reading import ServicesDep, in_thread
 from taskyard.api.seeing import check_unnarrowed
@@ -17,6 +16,7 @@ from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import ItemNotFound
 from taskyard.core.redis.quarantine import MAX_ITEMS, Quarantined
 from taskyard.core.submission import authorized_mail
+from taskyard.core.views.masking import MASK, reads_payloads
 
 router = APIRouter(prefix="/quarantine", tags=["quarantine"])
 ItemId = Annotated[str, Path(alias="id", description="The item's id", examples=[EXAMPLE_ENTRY])]

@@ -12,17 +12,19 @@ from taskyard.api.models.common import RANGE_TEXT, Changed, HoldInfo, ReasonText
 from taskyard.api.models.queues import LaneInfo, NewHold, QueueDetails, QueueInfo, Queues, QueueSeries
 from taskyard.api.reading import ServicesDep, in_thread, read
 from taskyard.api.routes.types import TypeName
-from taskyard.api.seeing import check_queue, check_type, missing, sees_all_types, sees_queue, sees_type
+from taskyard.api.seeing import check_queue, check_type, missing
 from taskyard.api.services import Services
 from taskyard.core.access.identity import Actor
 from taskyard.core.access.permissions import Permission
 from taskyard.core.i18n import msg
 from taskyard.core.postgres.store import holds, tasks
-from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode
+from taskyard.core.scheduling.holds import HoldKind, HoldMode
 from taskyard.core.submission import authorized_controls
 from taskyard.core.submission.validate import check_label
 from taskyard.core.telemetry.live_snapshot import read_live
+from taskyard.core.views.narrowing import seen_queues
 from taskyard.core.views.queues import QueuesNow, queue_charts, queues_now
+from taskyard.core.views.seeing import sees_all_types, sees_hold
 
 router = APIRouter(tags=["queues"])
 QueueName = Annotated[str, Path(alias="name", description="The name of the queue", examples=["default"])]
@@ -82,7 +84,7 @@ async def series(
 async def find_holds(services: ServicesDep, actor: ActorDep) -> list[HoldInfo]:
     """Returns what is paused or draining, by whom and why: queues, task types and agents."""
     found = (await read(services, holds.holds)).by_name.values()
-    return [HoldInfo.model_validate(hold) for hold in found if _is_seen(actor, hold)]
+    return [HoldInfo.model_validate(hold) for hold in found if sees_hold(actor, hold)]
 
 
 @router.put("/queues/{name}/hold", summary="Hold a queue", dependencies=[needs(Permission.QUEUE_HOLD)])
@@ -121,13 +123,7 @@ def _now(services: Services, actor: Actor) -> QueuesNow:
     snapshot = read_live(services.cache)
     with services.database.transaction() as tx:
         now = queues_now(tx, snapshot, services.settings, services.registry.types, actor.sees)
-    return QueuesNow(now.is_led, [q for q in now.queues if sees_queue(actor, q.name)], now.type_holds, now.types)
-
-
-def _is_seen(actor: Actor, hold: Hold) -> bool:
-    if hold.kind is HoldKind.AGENT:
-        return True
-    return sees_queue(actor, hold.name) if hold.kind is HoldKind.QUEUE else sees_type(actor, hold.name)
+    return seen_queues(actor, now)
 
 
 async def _hold(services: Services, actor: Actor, kind: HoldKind, name: str, given: NewHold) -> Changed:

@@ -12,7 +12,6 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from taskyard.api.authentication import ActorDep, needs
 from taskyard.api.document import answering
-from taskyard.api.masking import masked_report
 from taskyard.api.models.reports import ReportFileInfo
 from taskyard.api.reading import ServicesDep, in_thread, read
 from taskyard.api.seeing import missing
@@ -28,6 +27,7 @@ from taskyard.core.reports import FORMATS, Report, file_name, gather, render
 from taskyard.core.reports.folder import ReportFile, list_reports, read_report
 from taskyard.core.reports.period import moment
 from taskyard.core.translation import catalogue, preferred_language
+from taskyard.core.views.masking import masked_report
 
 MAX_AT_ONCE = 2  # of a process: each keeps a core busy for seconds
 PATIENCE_SECONDS = 5.0

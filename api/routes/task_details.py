@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from typing import Annotated
 
 from fastapi import APIRouter, Path
@@ -10,7 +10,6 @@ from fastapi.responses import StreamingResponse
 
 from taskyard.api.authentication import ActorDep, needs
 from taskyard.api.document import answering, refusing
-from taskyard.api.masking import MASK, reads_payloads
 from taskyard.api.models.common import Reason
 from taskyard.api.models.task_details import AttemptInfo, RelatedTask, RelativesInfo
 from taskyard.api.models.tasks import CancelledTree, OpenBelow
@@ -23,8 +22,9 @@ from taskyard.core.errors import TaskNotFound
 from taskyard.core.exported_rows import log_lines
 from taskyard.core.postgres.database import Transaction
 from taskyard.core.postgres.store import related_tasks, task_logs, tasks
-from taskyard.core.postgres.store.related_tasks import Related
 from taskyard.core.views.attempts import attempts_of
+from taskyard.core.views.masking import MASK, reads_payloads
+from taskyard.core.views.narrowing import seen_ids, seen_relatives
 from taskyard.core.views.relatives import relatives_of
 
 TEXT = "text/plain; charset=utf-8"
@@ -98,9 +98,7 @@ def _attempts(tx: Transaction, task_id: str, hidden: str | None) -> list[Attempt
 
 def _open_below(tx: Transaction, actor: Actor, task_id: str) -> list[str]:
     found = related_tasks.open_below(tx, task_id)
-    if not actor.is_narrowed:
-        return found
-    seen = {task.id for task in tasks.tasks_of(tx, found) if actor.sees(task.queue, task.type)}
+    seen = seen_ids(tx, actor, found)
     return [one for one in found if one in seen]
 
 
@@ -108,14 +106,7 @@ def _relatives(tx: Transaction, actor: Actor, task_id: str) -> RelativesInfo:
     found = relatives_of(tx, task_id)
     if found is None:
         raise TaskNotFound(task_id)
-    kinds = {name: getattr(found, name) for name in ("parents", "children", "awaited", "dependants")}
-    seen = {one.id for related in kinds.values() for one in related}
-    if actor.is_narrowed:
-        seen = {task.id for task in tasks.tasks_of(tx, sorted(seen)) if actor.sees(task.queue, task.type)}
-    return RelativesInfo(
-        **{name: _shown(related, seen) for name, related in kinds.items()}, workflow_id=found.workflow_id
-    )
-
-
-def _shown(related: Iterable[Related], seen: set[str]) -> list[RelatedTask]:
-    return [RelatedTask.model_validate(one) for one in related if one.id in seen]
+    seen = seen_relatives(tx, actor, found)
+    kinds = {name: getattr(seen, name) for name in ("parents", "children", "awaited", "dependants")}
+    shown = {name: [RelatedTask.model_validate(one) for one in related] for name, related in kinds.items()}
+    return RelativesInfo(**shown, workflow_id=found.workflow_id)

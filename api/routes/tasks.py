@@ -11,7 +11,7 @@ from pydantic import Field
 
 from taskyard.api.authentication import ActorDep, needs
 from taskyard.api.document import refusing
-from taskyard.api.masking import check_search, masked_event, masked_result, masked_task, reads_payloads
+from taskyard.api.masking import masked_event, masked_result, masked_task
 from taskyard.api.models.common import Reason
 from taskyard.api.models.tasks import (
     HistoryEvent,
@@ -25,7 +25,7 @@ from taskyard.api.models.tasks import (
     TaskSummary,
 )
 from taskyard.api.reading import ServicesDep, acting_for, in_thread, read
-from taskyard.api.seeing import check_seen, seen_filter, seen_task
+from taskyard.api.seeing import seen_filter, seen_task
 from taskyard.api.services import Services
 from taskyard.core.access.identity import Actor
 from taskyard.core.access.permissions import Permission
@@ -41,6 +41,8 @@ from taskyard.core.postgres.store.cursors import Cursor
 from taskyard.core.reasons import Reasons
 from taskyard.core.states import TERMINAL, TaskState
 from taskyard.core.submission.commands import check_task_id
+from taskyard.core.views.masking import check_search, reads_payloads
+from taskyard.core.views.narrowing import check_seen
 
 MAX_WAIT_SECONDS = 60.0
 FIRST_POLL_SECONDS, MAX_POLL_SECONDS = 0.005, 0.25

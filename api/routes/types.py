@@ -10,13 +10,14 @@ from fastapi import APIRouter, Path
 from taskyard.api.authentication import ActorDep, needs
 from taskyard.api.models.types import TaskTypeDetails, TaskTypeSummary
 from taskyard.api.reading import ServicesDep, in_thread, read
-from taskyard.api.seeing import check_type, missing, sees_type
+from taskyard.api.seeing import check_type, missing
 from taskyard.api.services import Services
 from taskyard.core.access.permissions import Permission
 from taskyard.core.i18n import msg
 from taskyard.core.postgres.store import holds
 from taskyard.core.scheduling.holds import Hold, HoldKind
 from taskyard.core.task_types.published import PublishedType
+from taskyard.core.views.seeing import sees_type
 
 router = APIRouter(prefix="/types", tags=["types"])
 TypeName = Annotated[str, Path(alias="name", description="The name of the task type", examples=["diagnostic.echo"])]

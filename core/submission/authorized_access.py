@@ -100,6 +100,12 @@ def list_sessions(tx: Transaction, actor: Actor) -> list[Session]:
     return sign_ins.sessions(tx)
 
 
+def end_sessions(tx: Transaction, actor: Actor, name: str) -> int:
+    """Ends all sessions of a principal; returns how many these were. Raises SubmissionError if there is none."""
+    _check(actor)
+    return sign_ins.end_sessions_of(tx, principals.get(tx, name), actor.name)
+
+
 def revoke(tx: Transaction, actor: Actor, id_: str) -> bool:
     """Revokes the token or ends the session of an id as they are listed; returns False if there is none."""
     _check(actor)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from urllib.parse import urlsplit
 
+from taskyard.core.access.identity import EVERY, Actor
 from taskyard.core.alerts.kinds import KINDS
 from taskyard.core.alerts.rules import (
     SHIPPED,
@@ -25,6 +26,7 @@ from taskyard.core.payload.typed_text import checked
 from taskyard.core.postgres.database import Transaction
 from taskyard.core.postgres.store import alerts, tasks
 from taskyard.core.postgres.store.alerts import Alert, Silence
+from taskyard.core.views.seeing import sees_alert, sees_silence
 
 MAX_HISTORY = 500
 MAX_PATTERN_LENGTH = 200  # characters
@@ -91,14 +93,44 @@ class Rules:
     problems: Sequence[str] = ()
 
 
+def seen_alerts(settings: Settings, actor: Actor, found: Alerts) -> Alerts:
+    """Returns those of the alerts and silences that an actor sees."""
+    if not actor.is_narrowed:
+        return found
+    rules = kinds_of(settings).items()
+    return Alerts(
+        [one for one in found.open if sees_alert(actor, one.kind, one.alert.subject)],
+        [one for one in found.silences if sees_silence(actor, one, rules)],
+        found.is_judged,
+    )
+
+
+def seen_rules(actor: Actor, found: Rules) -> Rules:
+    """Returns the rules with those of their subjects that an actor sees, and no rule that has only others."""
+    if not actor.is_narrowed:
+        return found
+    rules = []
+    for rule in found.rules:
+        subjects = [name for name in rule.subjects if name == EVERY or sees_alert(actor, rule.kind, name)]
+        if subjects or not rule.subjects:
+            rules.append(replace(rule, subjects=subjects))
+    return replace(found, rules=rules)
+
+
 def alerts_now(tx: Transaction, settings: Settings) -> Alerts:
     """Returns firing and acknowledged alerts, and the silences; raises Unavailable."""
     found = alerts.open_alerts(tx)
     silences = alerts.silences(tx)
-    kinds = _kinds(settings)
+    kinds = kinds_of(settings)
     shown = [ShownAlert(a, kinds.get(a.rule), _silence_of(a, silences)) for a in found]
     shown.sort(key=lambda s: (SEVERITIES.index(s.alert.severity), -s.alert.fired_at.timestamp()))
     return Alerts(shown, silences, tasks.is_led(tx))
+
+
+def seen_silences(tx: Transaction, settings: Settings, actor: Actor) -> list[Silence]:
+    """Returns the silences that an actor sees; raises Unavailable."""
+    rules = kinds_of(settings).items()
+    return [one for one in alerts.silences(tx) if sees_silence(actor, one, rules)]
 
 
 def alert_history(
@@ -111,7 +143,7 @@ def alert_history(
 ) -> list[ShownAlert]:
     """Returns the newest resolved alerts, or those of every `state`, of one rule or of all; raises Unavailable."""
     found = alerts.list_alerts(tx, state=state, rule=rule, limit=limit)
-    kinds = _kinds(settings)
+    kinds = kinds_of(settings)
     silences = [] if state == "resolved" else alerts.silences(tx)
     return [
         ShownAlert(alert, kinds.get(alert.rule), None if alert.resolved_at else _silence_of(alert, silences))
@@ -125,7 +157,7 @@ def shown_alert(tx: Transaction, settings: Settings, alert_id: str) -> ShownAler
     if found is None:
         return None
     silence = None if found.resolved_at else _silence_of(found, alerts.silences(tx))
-    return ShownAlert(found, _kinds(settings).get(found.rule), silence)
+    return ShownAlert(found, kinds_of(settings).get(found.rule), silence)
 
 
 def alert_rules(settings: Settings) -> Rules:
@@ -147,7 +179,7 @@ def alert_rules(settings: Settings) -> Rules:
 
 def kind_of(settings: Settings, name: str) -> str | None:
     """Returns the kind of alert that is meant by a rule's or a kind's name; None if there is none."""
-    return name if name in KINDS else _kinds(settings).get(name)
+    return name if name in KINDS else kinds_of(settings).get(name)
 
 
 def checked_silence(tx: Transaction, settings: Settings, rule: str, subject: str, seconds: float) -> tuple[str, str]:
@@ -165,7 +197,7 @@ def _load(settings: Settings) -> RuleFile:
     return load_rules(settings.alerts_file, environment=None)
 
 
-def _kinds(settings: Settings) -> dict[str, str]:
+def kinds_of(settings: Settings) -> dict[str, str]:
     """Returns each rule's kind by name; empty if the file can't be read, which `rules` reports."""
     try:
         return {rule.name: rule.kind for rule in _load(settings).rules}

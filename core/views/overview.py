@@ -51,12 +51,17 @@ class Charts:
     total: Point
 
 
-def overview_now(tx: Transaction, snapshot: LiveSnapshot | None, until: float) -> OverviewNow:
-    """Returns the live snapshot and the last minutes before `until` (epoch seconds); raises Unavailable."""
+def overview_now(
+    tx: Transaction, snapshot: LiveSnapshot | None, until: float, filters: Sequence[Filter] | None = None
+) -> OverviewNow:
+    """Returns the live snapshot and the last minutes before `until` (epoch seconds); raises Unavailable.
+
+    With `filters` the minutes are the sums of these parts of all tasks.
+    """
     since = (until // MINUTE - SPARK_MINUTES) * MINUTE
-    points = history.series(tx, since, until, MINUTE)
+    by_start = summed(tx, since, until, MINUTE, filters)
+    points = [by_start[at] for at in sorted(by_start)]
     has_tasks = bool(points) or tasks.has_tasks(tx)
-    by_start = {point.at: point for point in points}
     steps = [by_start.get(since + MINUTE * n, Point(0.0)) for n in range(SPARK_MINUTES + 1)]
     return OverviewNow(
         live=snapshot,
@@ -94,10 +99,7 @@ def overview_charts(
     step = history.step_for(range_seconds)
     first = (until - range_seconds) // step * step
     at = [first + step * n for n in range(int((until - first) // step) + 1)]
-    points: dict[float, Point] = {}
-    for only in (Filter(),) if filters is None else filters:
-        for point in history.series(tx, first, until, step, only):
-            points.setdefault(point.at, Point(point.at)).add(point)
+    points = summed(tx, first, until, step, filters)
     load: Mapping[str, Sequence[float | None]] = {}
     depth: Mapping[str, Sequence[float | None]] = {}
     oldest: Sequence[float | None] = [None] * len(at)
@@ -126,6 +128,17 @@ def overview_charts(
         depth=depth,
         total=history.total([points[t] for t in sorted(points)]),
     )
+
+
+def summed(
+    tx: Transaction, since: float, until: float, step_seconds: int, filters: Sequence[Filter] | None
+) -> dict[float, Point]:
+    """Returns the figures of each step by its beginning: of all tasks, or the sums of these parts of them."""
+    points: dict[float, Point] = {}
+    for only in (Filter(),) if filters is None else filters:
+        for point in history.series(tx, since, until, step_seconds, only):
+            points.setdefault(point.at, Point(point.at)).add(point)
+    return points
 
 
 def _sampled(

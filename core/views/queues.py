@@ -31,6 +31,7 @@ from taskyard.core.views.seeing import Sees, everything
 DEFAULT_QUEUE = "default"
 # Why the time to drain is unknown, in addition to the reasons of core.telemetry.queue_figures.
 NO_LEADER, NOBODY_TAKES = "no leader", "nobody takes it"
+NOT_SHOWN = "not shown"  # to viewers who do not see all types of the queue
 
 
 @dataclass(frozen=True, slots=True)

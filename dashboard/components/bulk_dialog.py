@@ -6,17 +6,20 @@ from collections.abc import Callable, Mapping, Sequence
 
 import streamlit as st
 
+from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import TaskyardError
 from taskyard.core.i18n import N_
 from taskyard.core.payload.typed_text import MAX_REASON_LENGTH
 from taskyard.core.submission.bulk import Action
 from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.permitted import button, lacking
 from taskyard.dashboard.components.states import PRIORITIES, word
 from taskyard.dashboard.components.times import duration
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.data import base
 from taskyard.dashboard.data import bulk_runs as data
 from taskyard.dashboard.data.base import Reading
+from taskyard.dashboard.data.viewer import viewer
 from taskyard.dashboard.i18n import _, labelled, ngettext
 
 MAX_ERROR_LENGTH = 500
@@ -119,8 +122,10 @@ def _starts(action: Action, target: data.Target, seen: data.Preview, reason: str
 
 
 def read_runs() -> Reading[Sequence[data.Run]]:
-    """Returns this process's operations, for a live section."""
-    return Reading(data.runs().all(), base.now())
+    """Returns this process's operations, for a live section; those whose role is narrowed see only their own."""
+    who = viewer()
+    known = data.runs().all()
+    return Reading([run for run in known if not who.is_narrowed or run.operation.actor == who.name], base.now())
 
 
 def _act(act: Callable[[str], None], run_id: str) -> None:
@@ -132,6 +137,7 @@ def _act(act: Callable[[str], None], run_id: str) -> None:
 
 def show_runs(runs: Sequence[data.Run]) -> None:
     """Shows a line for each operation: its progress and a button that stops it, or its result."""
+    barred = lacking(Permission.TASK_OPERATE)
     for run in runs:
         with st.container(border=True, gap="xsmall", key=f"bulk_run_{run.id}"):
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -148,7 +154,7 @@ def show_runs(runs: Sequence[data.Run]) -> None:
                     type="tertiary",
                     on_click=_act,
                     args=(act, run.id),
-                    disabled=run.is_stopping and run.ended_at is None,
+                    **button(barred, disabled=run.is_stopping and run.ended_at is None),
                 )
             if run.ended_at is None:
                 st.progress(min(1.0, (run.done + run.skipped) / run.total) if run.total else 0.0)

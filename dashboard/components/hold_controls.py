@@ -8,12 +8,16 @@ from typing import Any
 
 import streamlit as st
 
+from taskyard.core.access.identity import EVERY, Actor
+from taskyard.core.access.permissions import Permission
 from taskyard.core.i18n import N_
 from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode
+from taskyard.dashboard.components import permitted
 from taskyard.dashboard.components.dialogs import ask
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.times import shown_time
 from taskyard.dashboard.data.controls import Action
+from taskyard.dashboard.data.viewer import viewer
 from taskyard.dashboard.i18n import _, labelled
 
 PENDING_KEY = "hold_controls_pending"
@@ -114,6 +118,7 @@ def show_menu(kind: HoldKind, name: str, hold: Hold | None, *, key: str) -> None
         if action is not None:
             want(kind, action, [name])
 
+    help_ = _("Pause, drain, resume or restart") if kind is HoldKind.AGENT else _("Pause, drain or resume")
     st.menu_button(
         _("Actions"),
         actions_of(kind, hold),
@@ -121,7 +126,7 @@ def show_menu(kind: HoldKind, name: str, hold: Hold | None, *, key: str) -> None
         key=key,
         on_click=chosen,
         type="tertiary",
-        help=_("Pause, drain, resume or restart") if kind is HoldKind.AGENT else _("Pause, drain or resume"),
+        **permitted.button(lack_of(kind, [name]), help_),
     )
 
 
@@ -140,6 +145,7 @@ def show_bulk_menu(kind: HoldKind, names: Sequence[str], *, key: str) -> None:
         key=key,
         on_click=chosen,
         type="tertiary",
+        **permitted.button(lack_of(kind, names)),
     )
 
 
@@ -167,7 +173,23 @@ def act_column(
     column = st.column_config.ButtonColumn(
         _("Actions"), type="tertiary", on_click=clicked, key=key, width=ACT_WIDTH_PX, pinned=True
     )
-    return column, [[details, *(label(action) for action in actions_of(kind, hold))] for _name, hold in held]
+    who = viewer()
+    cells = [
+        [details, *([] if lack_of(kind, [name], who) else map(label, actions_of(kind, hold)))] for name, hold in held
+    ]
+    return column, cells
+
+
+def lack_of(kind: HoldKind, names: Sequence[str], who: Actor | None = None) -> str:
+    """Returns why the viewer, or `who`, may not hold or restart all of these, as Markdown; empty if they may."""
+    known = who or viewer()
+    if kind is HoldKind.AGENT:
+        return permitted.lacking(Permission.AGENT_CONTROL, queue=EVERY, type_=EVERY, who=known)
+    for name in names:
+        queue, type_ = (name, EVERY) if kind is HoldKind.QUEUE else (EVERY, name)
+        if reason := permitted.lacking(Permission.QUEUE_HOLD, queue=queue, type_=type_, who=known):
+            return reason
+    return ""
 
 
 def leave_section() -> None:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import streamlit as st
 
-from taskyard.core.access.identity import LINK, OIDC, PASSWORD, PROXY
-from taskyard.core.access.permissions import role_of
+from taskyard.core.access.identity import LINK, LOOPBACK, OIDC, PASSWORD, PROXY
+from taskyard.core.access.permissions import Permission, role_of
 from taskyard.core.errors import TaskyardError
 from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.permitted import lacking, show_barred
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.data import viewer as data
 from taskyard.dashboard.i18n import _
@@ -16,6 +17,9 @@ from taskyard.dashboard.i18n import _
 def show_needed() -> None:
     """Shows which link to open, if the viewer may not submit tasks that run code or read files."""
     if data.may_run_code():
+        return
+    if data.viewer().via != LOOPBACK:
+        show_barred(lacking(Permission.CODE_SUBMIT))
         return
     st.info(
         _(

@@ -11,6 +11,7 @@ from datetime import datetime
 
 import streamlit as st
 
+from taskyard.core.access.identity import Actor
 from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import TaskyardError, Unavailable
 from taskyard.core.i18n import msg
@@ -21,6 +22,8 @@ from taskyard.core.submission import bulk_preview
 from taskyard.core.submission.bulk import Action, Bulk, BulkResult, Operation
 from taskyard.core.submission.bulk_preview import Preview, Target
 from taskyard.core.threads import OnEscape, start_thread
+from taskyard.core.views.masking import check_bulk_search
+from taskyard.core.views.narrowing import limited
 from taskyard.dashboard.data import base
 from taskyard.dashboard.data.base import connections, forget
 from taskyard.dashboard.data.viewer import acting, actor
@@ -160,7 +163,10 @@ def runs() -> Runs:
 
 def load_preview(action: Action, target: Target, priority: str | None = None) -> Preview:
     """Previews an operation as the viewer; raises SubmissionError, NotPermitted, Busy or Unavailable."""
-    return bulk_preview.load_preview(connections().database, acting(), action, target, priority)
+    permitted = acting()
+    return bulk_preview.load_preview(
+        connections().database, permitted, action, _seen(permitted.actor, target), priority
+    )
 
 
 def start(action: Action, target: Target, seen: Preview, reason: str, priority: str | None = None) -> str:
@@ -168,11 +174,24 @@ def start(action: Action, target: Target, seen: Preview, reason: str, priority: 
     why = checked("reason", reason)
     permitted = acting()
     operation = Operation(action, permitted.actor.name, why, priority)
+    target = _seen(permitted.actor, target)
     if action is Action.RETRY:
         bulk_preview.check_bulk_retry(connections().database, permitted, operation, target)
     run_id = runs().start(operation, target, seen, permitted.bulk())
     forget()
     return run_id
+
+
+def _seen(who: Actor, target: Target) -> Target:
+    """Returns those of the tasks that an actor sees; raises NotPermitted for a search by what it may not read."""
+    if target.only is None:
+        return target  # each is checked by its id
+    check_bulk_search(target.only, who)
+    with connections().database.transaction() as tx:
+        only = limited(tx, target.only, who)
+    if only is None:
+        raise refused("filter", target.only.as_json(), msg("a filter for tasks of your queues and types"))
+    return Target(only=only)
 
 
 def stop(run_id: str) -> None:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from enum import Enum
 
 import streamlit as st
 
-from taskyard.core.access.identity import ANONYMOUS, LOGIN, LOOPBACK, NOBODY, PROXY, Actor, hashed
+from taskyard.core.access.identity import ANONYMOUS, LOGIN, LOOPBACK, NOBODY, PROXY, Actor, hashed, is_secret
 from taskyard.core.access.modes import ANONYMOUS_PERMISSIONS, SIGNED_IN_ONLY, Mode
 from taskyard.core.access.permissions import LOCAL_PERMISSIONS, Permission
 from taskyard.core.access.request_guard import parse_authority
@@ -49,17 +50,36 @@ def cookie_name(host: str) -> str:
 def viewer() -> Actor:
     """Returns the viewer, as of some seconds ago: who they were if that can't be looked up now.
 
-    Also who they were, for a moment, if their session has just ended; otherwise any visitor's identity.
+    Also who they were, for a moment, if their session has just ended; otherwise any visitor's identity. Of a session
+    that can't be looked up and was not before, nothing is known: it sees no task, lest it sees what others may.
     """
     found = _reading()
     if found is not None and found[0] is not None:
         _last.note(_key(), found[0])
         return _at_address(found[0])
-    if not is_for_signed_in_only():
+    if found is None and (is_for_signed_in_only() or _session()):
+        known = _last.of(_key(), None)
+        if known is None and not is_for_signed_in_only():
+            return Actor(f"dashboard@{_address()}", LOOPBACK, frozenset({Permission.TASK_READ}), (), ())
+        return _at_address(known)
+    if found is None or not is_for_signed_in_only():
         return _nobody()
-    if found is None:
-        return _at_address(_last.of(_key(), None))
     return _at_address(_last.of(_key(), DRAWN_SECONDS) if found[1] is not None else None)
+
+
+def requester(cookies: Mapping[str, str], headers: Mapping[str, str], address: str) -> Actor:
+    """Returns who sent a request that no page made, looked up now. Raises Unavailable and ConfigurationError.
+
+    `headers` are as the gate lets them pass, which drops a proxy's header that comes from anybody else.
+    """
+    found = None
+    if _mode() is Mode.PROXY:
+        name = headers.get(settings().auth_header) or ""
+        found = signing_in.known_by_name(connections().database, name, PROXY, address, None)
+    elif _mode() is not Mode.NONE and (session := cookies.get(cookie_name(headers.get("host") or ""), "")):
+        with connections().database.transaction() as tx:
+            found = sign_ins.find_session(tx, session)
+    return _visitor(address) if found is None else replace(found, name=f"{found.name}@{address}")
 
 
 def presence() -> Presence:
@@ -194,7 +214,8 @@ def _session() -> str:
 
 
 def _cookie() -> str:
-    return st.context.cookies.get(cookie_name(st.context.headers.get("host") or ""), "")
+    sent = st.context.cookies.get(cookie_name(st.context.headers.get("host") or ""), "")
+    return sent if is_secret(sent) else ""
 
 
 def _proxy_name() -> str:
@@ -213,15 +234,20 @@ def _at_address(found: Actor | None) -> Actor:
 
 
 def _nobody() -> Actor:
+    """Returns the identity of any visitor, or of one who came by Streamlit's own login."""
+    if _mode() is Mode.LOOPBACK and st.user.get("is_logged_in"):
+        known = str(st.user.get("email") or st.user.get("name") or "signed-in user")
+        return Actor(known, LOGIN, LOCAL_PERMISSIONS)
+    return _visitor(_address())
+
+
+def _visitor(address: str) -> Actor:
     """Returns the identity of any visitor: the local operator on this machine, elsewhere somebody without rights."""
-    name = f"dashboard@{_address()}"
+    name = f"dashboard@{address}"
     if _mode() is Mode.NONE:
         return Actor(name, ANONYMOUS, ANONYMOUS_PERMISSIONS)
     if _mode() is not Mode.LOOPBACK:
         return Actor(name, NOBODY)
-    if st.user.get("is_logged_in"):
-        known = str(st.user.get("email") or st.user.get("name") or "signed-in user")
-        return Actor(known, LOGIN, LOCAL_PERMISSIONS)
     return Actor(name, LOOPBACK, LOCAL_PERMISSIONS)
 
 

@@ -1,5 +1,6 @@
 """Streams downloads of any size: the audit log as CSV and as JSON lines, a task's log as text.
 
+Each is made as its requester may see it.
 Rows are read, written and sent some hundreds at a time. An export that fails midway breaks the connection off, so
 that a part is not mistaken for the whole.
 """
@@ -17,13 +18,14 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 
-from taskyard.core.errors import SubmissionError, TaskyardError
+from taskyard.core.errors import NotPermitted, SubmissionError, TaskNotFound, TaskyardError
 from taskyard.core.exported_rows import csv_head, csv_lines, json_lines, log_lines
 from taskyard.core.i18n import msg
 from taskyard.core.ids import parsed_id
 from taskyard.core.payload.culprits import refused
 
 if TYPE_CHECKING:
+    from taskyard.core.access.identity import Actor
     from taskyard.core.postgres.store.audit import AuditEntry
 
 CHUNK_ROWS = 500
@@ -55,10 +57,13 @@ async def audit_jsonl(request: Request) -> Response:
 
 
 async def _exported(request: Request, ending: str, media_type: str, write: Writer, head: bytes) -> Response:
-    """Answers 400 for invalid parameters, 503 if it can't be started, or else the matching events."""
+    """Answers 400 for invalid parameters, 403 without the permission, 503 if it can't be started, or else events."""
     from taskyard.dashboard.data import base  # their caches need the runtime
     from taskyard.dashboard.pages.audit import data as audit
 
+    who = await _requester(request)
+    if isinstance(who, Response):
+        return who
     try:
         given = request.query_params.multi_items()
         if twice := [name for name, _value in given if len(request.query_params.getlist(name)) > 1]:
@@ -67,7 +72,7 @@ async def _exported(request: Request, ending: str, media_type: str, write: Write
     except SubmissionError as error:
         return PlainTextResponse(f"{error}\n", 400)
     name = f"taskyard-audit-{base.now():%Y%m%d-%H%M%S}.{ending}"
-    return await _streamed(audit.export(only), write, head, media_type, name)
+    return await _streamed(audit.export(only, who), write, head, media_type, name)
 
 
 async def log_txt(request: Request) -> Response:
@@ -78,8 +83,22 @@ async def log_txt(request: Request) -> Response:
     task_id = parsed_id(given[0].strip()) if len(given) == 1 and len(request.query_params.multi_items()) == 1 else None
     if task_id is None:
         return PlainTextResponse(f"{refused('id', ', '.join(given), msg('the id of one task'))}\n", 400)
+    who = await _requester(request)
+    if isinstance(who, Response):
+        return who
     media_type = "text/plain; charset=utf-8"
-    return await _streamed(task.whole_log(task_id), log_lines, b"", media_type, f"taskyard-log-{task_id}.txt")
+    return await _streamed(task.whole_log(task_id, who), log_lines, b"", media_type, f"taskyard-log-{task_id}.txt")
+
+
+async def _requester(request: Request) -> Actor | Response:
+    """Returns who asks, looked up now, or the answer 503."""
+    from taskyard.dashboard.data import viewer  # its cache needs the runtime
+
+    address = request.client.host if request.client else "localhost"
+    try:
+        return await anyio.to_thread.run_sync(viewer.requester, request.cookies, request.headers, address)
+    except TaskyardError as error:
+        return PlainTextResponse(f"{error}\n", 503, {"retry-after": "10"})
 
 
 async def _streamed(
@@ -93,6 +112,10 @@ async def _streamed(
     chunks = _chunks(rows, write, head)
     try:
         first = await anyio.to_thread.run_sync(next, chunks)
+    except NotPermitted as error:
+        return PlainTextResponse(f"{error}\n", 403)
+    except TaskNotFound as error:
+        return PlainTextResponse(f"{error}\n", 404)
     except TaskyardError as error:
         return PlainTextResponse(f"{error}\n", 503, {"retry-after": "10"})
     headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}

@@ -7,16 +7,21 @@ from typing import TypeVar
 
 import streamlit as st
 
+from taskyard.core.errors import NotPermitted
+from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.permitted import show_barred
 from taskyard.dashboard.components.times import shown_time
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.data.base import Reading, now
-from taskyard.dashboard.data.viewer import Presence, presence
+from taskyard.dashboard.data.readings import sight_of
+from taskyard.dashboard.data.viewer import Presence, presence, viewer
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.timing import timed
 
 REFRESH_SECONDS = 2.0
 LIVE_KEY = "live"
 SESSION_END_KEY = "session_end_shown"  # the viewer was told that the session has ended
+MAX_REASON_LENGTH = 500
 
 Value = TypeVar("Value")
 
@@ -50,9 +55,10 @@ def live(
     """Draws a section of a page that refreshes itself: reads, and shows what was read.
 
     `name` is unique within the app; with `every_seconds` None it does not refresh. While nothing can be read, the
-    last reading is shown with its time and the reason, unless that was about something else: another task, filter
-    or range than `about` is. With `shows_update_time` False another section on the same page shows the reason and the
-    time. Other errors of `read` reach the viewer by `dashboard.server.app.print_error`.
+    last reading is shown with its time and the reason, unless that was about something else (another task, filter
+    or range than `about` is) or for somebody who sees something else. With `shows_update_time` False another section
+    on the same page shows the reason and the time. What the viewer may not read is replaced with the reason; other
+    errors of `read` reach the viewer by `dashboard.server.app.print_error`.
     """
 
     @st.fragment(run_every=every_seconds if is_live() else None, key=f"section_{name}")
@@ -60,8 +66,12 @@ def live(
         if presence() is not Presence.IN and not _has_ended():
             st.rerun()  # the whole page says so
         with timed(name), st.container(key=f"section_of_{name}"):
-            with st.skeleton(height=height_px):
-                reading = Reading(None, now()) if _has_ended() else read()
+            try:
+                with st.skeleton(height=height_px):
+                    reading = Reading(None, now()) if _has_ended() else read()
+            except NotPermitted as error:
+                show_barred(escaped(translate(error), MAX_REASON_LENGTH))
+                return
             last = _last(name, about, reading)
             if shows_update_time:
                 show_problems(reading.problems, None if reading.problems == () else last)
@@ -97,10 +107,13 @@ def show_problems(problems: Sequence[str], last: Reading[Value] | None) -> None:
 
 
 def _last(name: str, about: object, reading: Reading[Value]) -> Reading[Value] | None:
-    """Returns the reading, or this viewer's last one about the same that has a value; older ones are not kept."""
+    """Returns the reading, or this viewer's last one about the same that has a value; older ones are not kept.
+
+    What was read while the viewer saw something else is not returned.
+    """
     key = f"last_{name}"
     if reading.value is not None:
-        st.session_state[key] = about, reading
+        st.session_state[key] = about, reading, sight_of(viewer())
         return reading
-    what, last = st.session_state.get(key, (None, None))
-    return last if what == about else None
+    what, last, sight = st.session_state.get(key, (None, None, None))
+    return last if what == about and sight == sight_of(viewer()) else None

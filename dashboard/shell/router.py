@@ -2,11 +2,14 @@
 
 import streamlit as st
 
+from taskyard.core.errors import NotPermitted
 from taskyard.core.paths import FILES
 from taskyard.dashboard.components.address import read_for
+from taskyard.dashboard.data.viewer import viewer
 from taskyard.dashboard.i18n import _, settle_language
-from taskyard.dashboard.navigation import SECTIONS
-from taskyard.dashboard.shell.session_end import may_show_page, watch
+from taskyard.dashboard.navigation import OVERVIEW, SECTIONS, VIEWS_BY_NAME
+from taskyard.dashboard.shell import barring, session_end
+from taskyard.dashboard.shell.barring import show_barred_page
 from taskyard.dashboard.shell.sidebar import show_sidebar
 
 ICON = str(FILES / "dashboard" / "icon.svg")
@@ -14,9 +17,19 @@ ICON = str(FILES / "dashboard" / "icon.svg")
 st.set_page_config(page_title="Taskyard", page_icon=ICON, layout="wide")
 settle_language()
 st.logo(ICON, size="medium")
-page = st.navigation({_(name): [view.page for view in views] for name, views in SECTIONS.items()}, expanded=True)
+who = viewer()
+pages = {_(name): [view.page(who) for view in views] for name, views in SECTIONS.items()}
+page = st.navigation(pages, expanded=True)
 show_sidebar()
-if may_show_page():
-    with read_for(page.url_path):
-        page.run()
-    watch()
+if session_end.may_show_page():
+    barring.watch(who)
+    view = VIEWS_BY_NAME.get(page.url_path, OVERVIEW)  # the first page has no address of its own
+    if lack := view.lack_of(who):
+        show_barred_page(view, lack)
+    else:
+        with read_for(page.url_path):
+            try:
+                page.run()
+            except NotPermitted as error:  # lost since it was asked for above
+                show_barred_page(view, error)
+    session_end.watch()

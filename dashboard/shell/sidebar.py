@@ -6,6 +6,7 @@ import streamlit as st
 
 from taskyard.core.translation import LANGUAGES
 from taskyard.dashboard.components.sign_in import show_signed_in
+from taskyard.dashboard.data.viewer import viewer
 from taskyard.dashboard.i18n import LANGUAGE_KEY, _, choose_language, labelled, saved_language
 from taskyard.dashboard.navigation import VIEWS_BY_NAME
 from taskyard.dashboard.shell.frame import LIVE_KEY, REFRESH_SECONDS
@@ -44,9 +45,11 @@ def _show_help() -> None:
 
     @st.dialog(_("Jump to"), icon=":material/keyboard:")
     def show() -> None:
+        who = viewer()
+        views = [view for view in VIEWS_BY_NAME.values() if view.lack_of(who) is None]
         st.caption(_("{keys} opens this; then press a page's key.").format(keys=HELP_KEYS.replace("+", " + ")))
         with st.grid(2, min_column_width=BUTTON_WIDTH_PX):
-            for view in VIEWS_BY_NAME.values():
+            for view in views:
                 if view.key and st.button(
                     _(view.title),
                     icon=f":material/{view.icon}:",
@@ -55,7 +58,7 @@ def _show_help() -> None:
                     width="stretch",
                 ):
                     st.switch_page(view.path)
-        own = [(keys, view, what) for view in VIEWS_BY_NAME.values() for keys, what in view.shortcuts]
+        own = [(keys, view, what) for view in views for keys, what in view.shortcuts]
         if own:
             st.table(
                 {keys.replace("+", " + "): labelled(_(view.title), _(what)) for keys, view, what in own},

@@ -25,6 +25,12 @@ FROM principals ORDER BY lower(name), name
 SELECT id, kind, name, role, queues, types, password_hash IS NOT NULL, disabled_at, created_at, created_by
 FROM principals WHERE name = %(name)s
 
+-- name: lock_admins
+-- The principals who may manage access, locked until the end of the transaction: two admins can't end each other.
+SELECT name FROM principals
+WHERE role = 'admin' AND disabled_at IS NULL AND '*' = ANY (queues) AND '*' = ANY (types)
+ORDER BY id FOR UPDATE
+
 -- name: change_role
 -- Gives a principal another role, or narrows it; no row if nothing changes.
 WITH old AS (

@@ -88,6 +88,16 @@ WITH ended AS (
 )
 SELECT who FROM ended
 
+-- name: end_sessions_of
+-- Ends the sessions of a principal, each with its event.
+WITH ended AS (
+    DELETE FROM sessions WHERE principal_id = %(principal)s RETURNING left(encode(id_hash, 'hex'), 16) AS id, who, via
+), audit AS (
+    INSERT INTO task_events (event, actor, detail)
+    SELECT 'session_ended', %(actor)s::text, jsonb_build_object('session', id, 'who', who, 'via', via) FROM ended
+)
+SELECT id FROM ended
+
 -- name: sign_out
 -- Ends a session.
 WITH ended AS (

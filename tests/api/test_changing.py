@@ -10,7 +10,7 @@ import pytest
 
 from taskyard.core.filters.audit_filter import EventFilter
 from taskyard.core.postgres.database import Database
-from taskyard.core.postgres.store import alerts, audit, sign_ins, tasks
+from taskyard.core.postgres.store import alerts, audit, principals, sign_ins, tasks
 from taskyard.core.postgres.store.alerts import Alert
 from taskyard.core.states import TaskState
 from tests.api.conftest import FINGERPRINT, Sender, TestClient, problem_of
@@ -163,6 +163,24 @@ def test_an_admin_manages_who_may_come_in(sent_by: Sender, database: Database) -
     problem_of(admin.get(f"{path}/nobody"), 404)
     problem_of(admin.patch(f"{path}/ci", json={"role": "king"}), 422)
     assert problem_of(admin.post(path, json={"name": "ci"}), 422)["errors"][0]["field"] == "name"
+
+
+def test_all_sessions_of_one_are_ended_and_the_last_admin_stays(sent_by: Sender, database: Database) -> None:
+    admin, path = sent_by("admin"), f"{V1}/access/principals"
+    with database.transaction() as tx:
+        ann = principals.create(tx, "ann", "viewer", "test")
+        session = sign_ins.begin_session(tx, ann, "password", "127.0.0.1")
+    [name] = [one["name"] for one in admin.get(path).json() if one["role"] == "admin"]
+
+    assert admin.delete(f"{path}/ann/sessions").json() == {"ended": 1}
+
+    with database.transaction() as tx:
+        assert sign_ins.find_session(tx, session) is None
+    assert admin.delete(f"{path}/ann/sessions").json() == {"ended": 0}
+    problem_of(admin.delete(f"{path}/nobody/sessions"), 404)
+    for change in ({"is_disabled": True}, {"role": "operator"}, {"queues": ["reports"]}):
+        problem = problem_of(admin.patch(f"{path}/{name}", json=change), 422)
+        assert "last admin" in problem["errors"][0]["expected"]
 
 
 def test_a_token_makes_no_credential(sent_by: Sender) -> None:

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from taskyard.api.masking import MASK, masked_detail, masked_error
 from taskyard.core.postgres.database import Database
+from taskyard.core.views.masking import MASK, masked_detail, masked_error
 from taskyard.worker.devtools.seed import seed
 from tests.api.conftest import FINGERPRINT, SECRET, Sender, TestClient, problem_of
 from tests.each import for_each

@@ -105,6 +105,7 @@ OPERATIONS: dict[tuple[str, str], tuple[Permission, Any]] = {
     ("PATCH", "/access/principals/{name}"): (MANAGE, {"role": "viewer"}),
     ("PUT", "/access/principals/{name}/password"): (MANAGE, {"password": "long enough for this"}),
     ("POST", "/access/principals/{name}/tokens"): (MANAGE, {}),
+    ("DELETE", "/access/principals/{name}/sessions"): (MANAGE, None),
     ("GET", "/access/tokens"): (MANAGE, None),
     ("DELETE", "/access/tokens/{id}"): (MANAGE, None),
     ("GET", "/access/sessions"): (MANAGE, None),

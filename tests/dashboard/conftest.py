@@ -12,9 +12,10 @@ from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
+from taskyard.core.access.identity import EVERY
 from taskyard.core.config import Settings
 from taskyard.core.postgres.database import Database
-from taskyard.core.postgres.store import recovery, sign_ins, tick
+from taskyard.core.postgres.store import principals, recovery, sign_ins, tick
 from taskyard.core.redis.cache import RedisCache
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.redis.keys import Keys
@@ -154,3 +155,25 @@ def loaded(submitter: Submitter, database: Database) -> dict[str, str]:
             [tick.Settlement(ids["failed"], 1, "failed", "failed", error=error, detail=detail, started_at=now - 2)],
         )
     return ids
+
+
+class SignIn(Protocol):
+    """Makes a principal with a role, and the viewer's browser signed in by it."""
+
+    def __call__(self, role: str, queues: tuple[str, ...] = ..., types: tuple[str, ...] = ...) -> str: ...
+
+
+@pytest.fixture
+def sign_in(database: Database, monkeypatch: pytest.MonkeyPatch) -> SignIn:
+    """Signs the viewer in by a new principal, whose name is returned; the next call is another browser."""
+
+    def sign_in(role: str, queues: tuple[str, ...] = (EVERY,), types: tuple[str, ...] = (EVERY,)) -> str:
+        name = f"{role}-{time.monotonic_ns()}"
+        with database.transaction() as tx:
+            made = principals.create(tx, name, role, "test", queues=queues, types=types)
+            session = sign_ins.begin_session(tx, made, "password", "127.0.0.1")
+        assert session is not None
+        monkeypatch.setattr(viewer, "_session", lambda: session)
+        return name
+
+    return sign_in

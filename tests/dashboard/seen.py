@@ -36,3 +36,13 @@ def audited(database: Database, event: str) -> list[AuditEntry]:
     """What the audit log has of a kind of event, the newest first."""
     with database.transaction() as tx:
         return list(audit.find_events(tx, EventFilter(events=(event,)), budget_seconds=5).events)
+
+
+def output(page: AppTest) -> str:
+    """Everything that the browser is sent: all elements with their helps, charts, and the cells of tables."""
+    parts = []
+    for element in page._tree:
+        if element.type == "arrow_data_frame":
+            parts.append(element.value.to_json(default_handler=str))
+        parts.append(str(getattr(element, "proto", "")))
+    return "\n".join(parts)

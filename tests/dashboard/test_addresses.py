@@ -26,6 +26,7 @@ PARAMS = {
     "audit": ("show", "time", "since", "until", "events", "actor", "agent", "task_id", "text", "before"),
     "reports": ("part", "period", "since", "until", "queue", "type"),
     "system": ("part", "range", "level", "text"),
+    "access": ("part",),
 }  # fmt: skip
 ODD = (
     "", " ", "\x00", "a\x00b", "\ufffd", "\ufdd0\U0010ffff", "-1", "0", "NaN", "inf", "1e400", "99999999999999999999",

@@ -34,10 +34,11 @@ ADDRESSES: dict[str, tuple[Address, ...]] = {
     "webhooks": ({}, {"show": "deliveries"}),
     "audit": ({}, {"actor": HOSTILE}),
     "reports": ({}, {"part": "written"}),
+    "access": ({},),
     "system": tuple({"part": part} for part in PARTS),
 }  # fmt: skip
 # What needs no server.
-SERVERLESS = ("part=written", "part=settings", "part=dashboard", "submit")
+SERVERLESS = ("part=written", "part=settings", "part=dashboard", "submit", "access")
 RAW = ("<script>", "**bold**", ":red[red]", "![x]")  # each has a backslash before it where it is escaped
 
 
@@ -72,7 +73,7 @@ def test_a_server_that_is_away_is_told_in_chinese(open_page: OpenPage, view: str
     page = open_page(view, query=ADDRESSES[view][0], locale="zh-CN", **NOBODY_URLS)
 
     assert not page.exception
-    assert any("无法访问 PostgreSQL" in text for text in plain_texts(page)) is (view != "submit")
+    assert any("无法访问 PostgreSQL" in text for text in plain_texts(page)) is (view not in ("submit", "access"))
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from taskyard.core import exported_rows
+from taskyard.core.access.identity import Actor
 from taskyard.core.errors import Unavailable
 from taskyard.core.filters.audit_filter import EventFilter
 from taskyard.core.postgres.database import Database
@@ -147,10 +148,12 @@ def test_without_servers_it_says_so(server_url: str, open_page: OpenPage) -> Non
     assert "can't be reached" in caught.value.read().decode()
 
 
-def endless(gate: threading.Event, failure: Exception | None = None) -> Callable[[EventFilter], Iterator[AuditEntry]]:
+def endless(
+    gate: threading.Event, failure: Exception | None = None
+) -> Callable[[EventFilter, Actor], Iterator[AuditEntry]]:
     """Entries that go on once the gate is open, and may end with an error."""
 
-    def export(only: EventFilter) -> Iterator[AuditEntry]:
+    def export(only: EventFilter, who: Actor) -> Iterator[AuditEntry]:
         entry = AuditEntry(None, datetime.now(UTC), "paused", None, None, None, "ann", None, {"reason": "x" * 1000})
         for _number in range(exports.CHUNK_ROWS):
             yield entry

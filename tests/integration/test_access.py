@@ -230,6 +230,7 @@ def who(database: Database, session: str) -> Actor | None:
 
 
 def test_a_session_has_the_role_that_its_principal_has_now(database: Database) -> None:
+    create(database, "bob", Role.ADMIN)  # somebody has to stay one
     ann = create(database, "ann", Role.ADMIN)
     session = session_of(database, ann)
     assert who(database, session) == Actor("person:ann", "password", ALL_PERMISSIONS)
@@ -443,3 +444,67 @@ def test_bad_usage(cli: Callable[..., Result], database: Database, arguments: li
     assert result.exit_code == exits.BAD_INPUT
     assert told in " ".join(result.stderr.replace("│", " ").split())
     assert audited(database) == []
+
+
+# the last admin, and all sessions of one
+
+
+def test_the_last_admin_who_can_manage_access_stays(database: Database) -> None:
+    create(database, "ann", Role.ADMIN)
+    create(database, "ben", Role.ADMIN, queues=("reports-*",))  # narrowed: manages nothing
+    create(database, "cid", Role.ADMIN)
+
+    with database.transaction() as tx:
+        principals.disable(tx, "cid", ADMIN)
+    for change_it in (
+        lambda tx: principals.disable(tx, "ann", ADMIN),
+        lambda tx: principals.change_role(tx, "ann", ADMIN, role="operator"),
+        lambda tx: principals.change_role(tx, "ann", ADMIN, queues=("reports-*",)),
+        lambda tx: principals.change_role(tx, "ann", ADMIN, types=("analysis.*",)),
+    ):
+        with pytest.raises(SubmissionError, match="last admin"), database.transaction() as tx:
+            change_it(tx)
+    with database.transaction() as tx:
+        assert not principals.change_role(tx, "ann", ADMIN, role="admin")
+        assert principals.enable(tx, "cid", ADMIN)
+        assert principals.disable(tx, "ann", ADMIN)
+
+
+def test_two_admins_can_not_end_each_other(database: Database) -> None:
+    for name in ("ann", "ben"):
+        create(database, name, Role.ADMIN)
+    refused_ones: list[str] = []
+    begun = threading.Barrier(2)
+
+    def end(name: str) -> None:
+        begun.wait(30)
+        try:
+            with database.transaction() as tx:
+                principals.change_role(tx, name, ADMIN, role="viewer")
+        except SubmissionError:
+            refused_ones.append(name)
+
+    threads = [threading.Thread(target=end, args=(name,)) for name in ("ann", "ben")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+
+    assert len(refused_ones) == 1
+    with database.transaction() as tx:
+        assert [one.name for one in principals.principals(tx) if one.role == "admin"] == refused_ones
+
+
+def test_all_sessions_of_one_end_by_command(cli: Callable[..., Result], database: Database) -> None:
+    ann, ben = create(database, "ann"), create(database, "ben")
+    with database.transaction() as tx:
+        ended = [sign_ins.begin_session(tx, ann, "password", "127.0.0.1") for _number in range(2)]
+        other = sign_ins.begin_session(tx, ben, "password", "127.0.0.1")
+
+    result = cli("end-sessions", "ann", "--json")
+
+    assert json.loads(result.stdout) == {"name": "ann", "ended": 2}
+    with database.transaction() as tx:
+        assert [sign_ins.find_session(tx, one) for one in ended] == [None, None]
+        assert sign_ins.find_session(tx, other) is not None
+    assert cli("end-sessions", "nobody").exit_code != 0

@@ -31,6 +31,16 @@ UNSAFE = (
     "components.v1",
     "st.components",
 )
+# Readings that tell of no task, or only those who see all queues and types, or what they are asked for by name.
+SAME_FOR_ALL = {
+    "failures._details",
+    "system.checks",
+    "system.leadership",
+    "system.lines",
+    "system.server_versions",
+    "system.servers_now",
+    "system.storage",
+}
 each_source = for_each("path", SOURCES, name_of)
 
 
@@ -65,6 +75,39 @@ def test_only_data_asks_the_servers(path: Path) -> None:
 def test_only_data_keeps_caches(path: Path) -> None:
     if not is_data(path):
         assert "st.cache_" not in text_of(path)
+
+
+@each_source
+def test_pages_read_only_as_their_viewer(path: Path) -> None:
+    """What is shared between viewers goes by what they see (dashboard.data.readings), and only that module shares."""
+    if path.parent.name == "data" and path.stem in ("base", "readings", "viewer"):
+        return
+    names = {name.rpartition(".")[2] for name in imports(path) if name.startswith("taskyard.dashboard.data.base.")}
+    assert "shared" not in names
+    assert "base.shared" not in text_of(path)
+
+
+@each_source
+def test_every_reading_has_a_viewer(path: Path) -> None:
+    """A reading that shows all viewers the same says so by the name of its parameter."""
+    for node in nodes_of(path):
+        if isinstance(node, ast.FunctionDef) and any("seen(" in ast.unparse(one) for one in node.decorator_list):
+            assert [argument.arg for argument in node.args.args[:2]] in (
+                ["servers", "sight"],
+                ["servers", "_sight"],
+            ), node.name
+            if node.args.args[1].arg == "_sight":
+                assert f"{path.parent.name}.{node.name}" in SAME_FOR_ALL
+
+
+def test_no_name_is_left_over() -> None:
+    known = {
+        f"{path.parent.name}.{node.name}"
+        for path in SOURCES
+        for node in nodes_of(path)
+        if isinstance(node, ast.FunctionDef)
+    }
+    assert known >= SAME_FOR_ALL
 
 
 @each_source

@@ -17,6 +17,7 @@ from taskyard.worker.cli import (
     alerts,
     api,
     bulk,
+    credentials,
     enter,
     holds,
     hooks,
@@ -119,6 +120,7 @@ for name, function, panel, example in COMMANDS:
     app.command(name, cls=command_class(name), help=text, rich_help_panel=panel, epilog=epilog)(function)
 
 
+access.access.add_typer(credentials.credentials)
 app.add_typer(
     access.access,
     cls=LocalGroup,

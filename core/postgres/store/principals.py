@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 
 from taskyard.core.access.identity import EVERY
+from taskyard.core.access.permissions import Role
 from taskyard.core.access.principals import (
     Kind,
     Principal,
@@ -77,7 +78,8 @@ def change_role(
 ) -> bool:
     """Gives a principal another role, or narrows it; what is None stays. Returns False if nothing changes.
 
-    It counts from the next action of the principal, also in sessions that are open. Raises SubmissionError.
+    It counts from the next action of the principal, also in sessions that are open. Raises SubmissionError, also if
+    nobody else could manage access.
     """
     known = get(tx, name)
     parameters = {
@@ -87,14 +89,19 @@ def change_role(
         "types": quoted(known.types if types is None else check_types(types)),
         "actor": actor,
     }
+    stays = parameters["role"] == Role.ADMIN and EVERY in (queues or known.queues) and EVERY in (types or known.types)
+    if not stays:
+        _keep_an_admin(tx, name)
     return bool(tx.rows(queries("principals")["change_role"], parameters))
 
 
 def disable(tx: Transaction, name: str, actor: str) -> bool:
-    """Lets a principal in no more, by tokens or sessions; returns False if they were disabled. Raises
-    SubmissionError.
+    """Lets a principal in no more, by tokens or sessions; returns False if they were disabled.
+
+    Raises SubmissionError, also if nobody else could manage access.
     """
     get(tx, name)
+    _keep_an_admin(tx, name)
     return bool(tx.rows(queries("principals")["disable"], {"name": name, "actor": actor}))
 
 
@@ -121,6 +128,13 @@ def password_of(tx: Transaction, name: str) -> str | None:
     """Returns the stored password of a person; None if they have none, are disabled or unknown."""
     rows = tx.rows(queries("principals")["password"], {"name": check_name(name)})
     return rows[0][0] if rows else None
+
+
+def _keep_an_admin(tx: Transaction, name: str) -> None:
+    """Raises SubmissionError if a principal is the last who may manage access."""
+    admins = [row[0] for row in tx.rows(queries("principals")["lock_admins"], {})]
+    if admins == [name]:
+        raise refused("name", name, msg("somebody else: this is the last admin who is not disabled or narrowed"))
 
 
 def _principal(row: tuple[object, ...]) -> Principal:

@@ -112,14 +112,15 @@ def count_matching(
     can_start: bool = False,
     at_most: int = 1_000_000,
     budget_seconds: float = COUNT_SECONDS,
+    reads_errors: bool = True,
 ) -> Matching:
     """Counts matching tasks, as far as time allows; raises SubmissionError, Busy or Unavailable.
 
-    `can_start` leaves out those that waited for tasks which have not completed.
+    `can_start` leaves out those that waited for tasks which have not completed; `reads_errors` is that of `find`.
     """
     with bounded(tx, only):
         now = tasks_store.now(tx)
-        asked = parameters_of(only, now, Sort.NEWEST, can_start=can_start)
+        asked = parameters_of(only, now, Sort.NEWEST, can_start=can_start, reads_errors=reads_errors)
         count, is_exact = 0, False
         for window in windows(tx, asked, goes_down=True, budget_seconds=budget_seconds):
             limit = at_most + 1 - count

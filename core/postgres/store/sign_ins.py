@@ -130,6 +130,11 @@ def end_session(tx: Transaction, session_id: str, actor: str) -> bool:
     return bool(tx.rows(queries("sign_ins")["end_session"], {"id": session_id, "actor": actor}))
 
 
+def end_sessions_of(tx: Transaction, principal: Principal, actor: str) -> int:
+    """Signs all browsers of a principal out; returns how many these were."""
+    return len(tx.rows(queries("sign_ins")["end_sessions_of"], {"principal": principal.id, "actor": actor}))
+
+
 def sign_out(tx: Transaction, session: object, address: str) -> bool:
     """Ends a session; returns False if there was none. `address` is the browser's, for the audit log."""
     if not is_secret(session):

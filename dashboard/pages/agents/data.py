@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from taskyard.core.access.identity import Actor
 from taskyard.core.submission.open_servers import Servers
 from taskyard.core.views.agents import (
     GONE_WITHIN,
@@ -15,20 +18,23 @@ from taskyard.core.views.agents import (
     agents_now,
     overall,
 )
+from taskyard.core.views.narrowing import seen_agents
+from taskyard.core.views.seeing import sees_all_queues, sees_type
 from taskyard.dashboard.data import base
-from taskyard.dashboard.data.base import Reading, live, shared
+from taskyard.dashboard.data.base import Reading, live
+from taskyard.dashboard.data.readings import seen
 
 __all__ = ["GONE_WITHIN", "Agent", "AgentUsage", "AgentsNow", "Record", "Records", "overall"]
 
 HOUR_SECONDS = 3600
 
 
-@shared()
-def now(servers: Servers) -> AgentsNow:
-    """Returns the agents as of now."""
+@seen()
+def now(servers: Servers, sight: Actor) -> AgentsNow:
+    """Returns the agents as of now, with those of their tasks that the viewer sees."""
     snapshot = live(servers)
     with servers.database.transaction() as tx:
-        return agents_now(tx, snapshot)
+        return seen_agents(tx, sight, agents_now(tx, snapshot))
 
 
 def now_and_records(range_seconds: int) -> Reading[tuple[AgentsNow, Records]]:
@@ -49,23 +55,31 @@ def usage(name: str, range_seconds: int) -> Reading[AgentUsage]:
     return _usage_fast(name, range_seconds) if range_seconds <= HOUR_SECONDS else _usage_slow(name, range_seconds)
 
 
-@shared(ttl_seconds=60.0)
-def task_types(servers: Servers) -> tuple[str, ...]:
-    """Returns the names of the registered task types."""
-    return tuple(sorted(servers.registry.types))
+@seen(ttl_seconds=60.0)
+def task_types(servers: Servers, sight: Actor) -> tuple[str, ...]:
+    """Returns the names of the registered task types that the viewer sees."""
+    return tuple(name for name in sorted(servers.registry.types) if sees_type(sight, name))
 
 
-def _read_records(servers: Servers, range_seconds: int) -> Records:
+def _read_records(servers: Servers, sight: Actor, range_seconds: int) -> Records:
+    """Returns results by type; they are not known by queue, so those who do not see all queues get none."""
+    if not sees_all_queues(sight):
+        return {}
     with servers.database.transaction() as tx:
-        return agent_records(tx, base.now().timestamp(), range_seconds)
+        found = agent_records(tx, base.now().timestamp(), range_seconds)
+    return {
+        name: {type_: record for type_, record in by_type.items() if sees_type(sight, type_)}
+        for name, by_type in found.items()
+    }
 
 
-def _read_usage(servers: Servers, name: str, range_seconds: int) -> AgentUsage:
+def _read_usage(servers: Servers, sight: Actor, name: str, range_seconds: int) -> AgentUsage:
     with servers.database.transaction() as tx:
-        return agent_usage(tx, name, base.now().timestamp(), range_seconds)
+        found = agent_usage(tx, name, base.now().timestamp(), range_seconds)
+    return replace(found, load_ratio=[None] * len(found.at)) if sight.is_narrowed else found
 
 
-_records_fast = shared(ttl_seconds=5.0)(_read_records)
-_records_slow = shared(ttl_seconds=30.0)(_read_records)
-_usage_fast = shared(ttl_seconds=5.0)(_read_usage)
-_usage_slow = shared(ttl_seconds=30.0)(_read_usage)
+_records_fast = seen(ttl_seconds=5.0)(_read_records)
+_records_slow = seen(ttl_seconds=30.0)(_read_records)
+_usage_fast = seen(ttl_seconds=5.0)(_read_usage)
+_usage_slow = seen(ttl_seconds=30.0)(_read_usage)

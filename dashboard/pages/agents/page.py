@@ -14,6 +14,7 @@ from taskyard.dashboard.components.dialogs import tell
 from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.list_controls import pick_sort, pick_text, pick_view
 from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.permitted import is_narrowed, show_left_out
 from taskyard.dashboard.components.ranges import pick_range
 from taskyard.dashboard.components.states import word
 from taskyard.dashboard.data import controls
@@ -118,6 +119,12 @@ def overalls(records: data.Records) -> dict[str, data.Record]:
     return {name: data.overall(by_type.values()) for name, by_type in records.items()}
 
 
+def show_left_out_of() -> None:
+    """Says what is not shown to those whose role is narrowed."""
+    if is_narrowed():
+        show_left_out()
+
+
 def show_summary(agents: Sequence[Agent], found: Sequence[Agent]) -> None:
     """Shows their number, and a menu for all that match."""
     running, slots = sum(agent.running or 0 for agent in found), sum(agent.slots for agent in found)
@@ -196,6 +203,7 @@ def pick_minutes() -> int:
 def list_page() -> None:
     """Draws the list of all agents."""
     frame.header(_("Agents"))
+    show_left_out_of()
     choice = pick()
     frame.live(
         "agents_now",
@@ -242,6 +250,7 @@ def agent_page(name: str) -> None:
     st.query_params["agent"] = name  # a link to the same page leaves the browser's address as it was
     st.button(_("All agents"), icon=":material/arrow_back:", type="tertiary", key="agents_back", on_click=close_agent)
     frame.header(escaped(name))
+    show_left_out_of()
     range_seconds = pick_range(default="1h")
     frame.live(
         "agent_now",

@@ -7,10 +7,13 @@ from datetime import datetime
 
 import streamlit as st
 
+from taskyard.core.access.identity import EVERY
+from taskyard.core.access.permissions import Permission
 from taskyard.core.postgres.store.alerts import Silence
 from taskyard.dashboard.components import states
 from taskyard.dashboard.components.alert_values import alert_message, compared, rule_word
 from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.permitted import button, lacking
 from taskyard.dashboard.components.times import duration, shown_time
 from taskyard.dashboard.data import base
 from taskyard.dashboard.i18n import _, ngettext
@@ -22,14 +25,21 @@ MAX_CARDS = 50
 def show_alerts(alerts: Sequence[ShownAlert], ask: Callable[[str, ShownAlert], None]) -> None:
     """Shows a card for each alert, with buttons that call `ask` with what to do: acknowledge, silence or runbook."""
     for shown in alerts[:MAX_CARDS]:
+        barred = lacking(Permission.ALERT_HANDLE)
+        no_silence = lacking(Permission.ALERT_HANDLE, queue=EVERY, type_=EVERY)
         with st.container(border=True, gap="xsmall", key=f"alert_{shown.alert.id}"):
             _show_alert(shown)
             with st.container(horizontal=True):
                 if shown.alert.state == "firing" and st.button(
-                    _("Acknowledge"), icon=":material/visibility:", key=f"ack_{shown.alert.id}"
+                    _("Acknowledge"), icon=":material/visibility:", key=f"ack_{shown.alert.id}", **button(barred)
                 ):
                     ask("acknowledge", shown)
-                if st.button(_("Silence"), icon=":material/notifications_off:", key=f"silence_{shown.alert.id}"):
+                if st.button(
+                    _("Silence"),
+                    icon=":material/notifications_off:",
+                    key=f"silence_{shown.alert.id}",
+                    **button(no_silence),
+                ):
                     ask("silence", shown)
                 if shown.kind and st.button(_("Runbook"), icon=":material/menu_book:", key=f"runbook_{shown.alert.id}"):
                     ask("runbook", shown)
@@ -68,6 +78,7 @@ def _show_alert(shown: ShownAlert) -> None:
 
 def show_silences(silences: Sequence[Silence], end: Callable[[Silence], None]) -> None:
     """Shows a card for each silence, with a button that calls `end`."""
+    barred = lacking(Permission.ALERT_HANDLE, queue=EVERY, type_=EVERY)
     for silence in silences[:MAX_CARDS]:
         with st.container(border=True, gap="xsmall", key=f"silenced_{silence.id}"):
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -82,7 +93,9 @@ def show_silences(silences: Sequence[Silence], end: Callable[[Silence], None]) -
                 actor=escaped(silence.actor),
             )
             st.caption(text)
-            if st.button(_("End now"), icon=":material/notifications_active:", key=f"end_{silence.id}"):
+            if st.button(
+                _("End now"), icon=":material/notifications_active:", key=f"end_{silence.id}", **button(barred)
+            ):
                 end(silence)
     hidden = len(silences) - MAX_CARDS
     if hidden > 0:

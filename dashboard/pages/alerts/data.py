@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from taskyard.core.access.identity import Actor
 from taskyard.core.payload.typed_text import checked
 from taskyard.core.postgres.store.alerts import Silence
 from taskyard.core.submission import authorized_alerts
@@ -19,7 +20,9 @@ from taskyard.core.views.alerts import (
     ShownChannel,
     ShownRule,
 )
-from taskyard.dashboard.data.base import connections, forget, shared
+from taskyard.core.views.seeing import sees_alert
+from taskyard.dashboard.data.base import connections, forget
+from taskyard.dashboard.data.readings import seen
 from taskyard.dashboard.data.viewer import actor
 
 __all__ = [
@@ -34,24 +37,25 @@ __all__ = [
 ]
 
 
-@shared()
-def now(servers: Servers) -> Alerts:
+@seen()
+def now(servers: Servers, sight: Actor) -> Alerts:
     """Returns firing and acknowledged alerts, and the silences."""
     with servers.database.transaction() as tx:
-        return view.alerts_now(tx, servers.settings)
+        return view.seen_alerts(servers.settings, sight, view.alerts_now(tx, servers.settings))
 
 
-@shared(ttl_seconds=5.0)
-def history(servers: Servers, rule: str | None) -> Sequence[ShownAlert]:
+@seen(ttl_seconds=5.0)
+def history(servers: Servers, sight: Actor, rule: str | None) -> Sequence[ShownAlert]:
     """Returns the newest MAX_HISTORY resolved alerts, of one rule or of all."""
     with servers.database.transaction() as tx:
-        return view.alert_history(tx, servers.settings, rule)
+        found = view.alert_history(tx, servers.settings, rule)
+    return [one for one in found if sees_alert(sight, one.kind, one.alert.subject)]
 
 
-@shared(ttl_seconds=5.0)
-def rules(servers: Servers) -> Rules:
+@seen(ttl_seconds=5.0)
+def rules(servers: Servers, sight: Actor) -> Rules:
     """Returns the rules as a worker with the same settings reads them when it starts."""
-    return view.alert_rules(servers.settings)
+    return view.seen_rules(sight, view.alert_rules(servers.settings))
 
 
 def acknowledge(alert_id: str, reason: str) -> bool:

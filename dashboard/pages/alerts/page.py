@@ -8,20 +8,23 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from taskyard.core.access.identity import EVERY
+from taskyard.core.access.permissions import Permission
 from taskyard.core.alerts.runbook import runbook
 from taskyard.core.i18n import N_
 from taskyard.core.postgres.store.alerts import Silence
 from taskyard.dashboard.components import address, states
-from taskyard.dashboard.components.alert_values import alert_message, compared, rule_word, shown_value
+from taskyard.dashboard.components.alert_values import alert_message, compared, rule_word
 from taskyard.dashboard.components.dialogs import ask, show_page, tell
 from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.permitted import button, lacking
 from taskyard.dashboard.components.states import word
 from taskyard.dashboard.components.tables import show_table, table_height
-from taskyard.dashboard.components.times import duration, shown_time, span, time_column
-from taskyard.dashboard.components.translate import translate
+from taskyard.dashboard.components.times import duration, shown_time, time_column
 from taskyard.dashboard.i18n import _, is_english, labelled, ngettext
 from taskyard.dashboard.pages.alerts import cards, data
+from taskyard.dashboard.pages.alerts.rules import show_rules
 from taskyard.dashboard.shell import frame
 
 SECTIONS = {
@@ -120,76 +123,6 @@ def show_history(history: Sequence[data.ShownAlert]) -> None:
         st.caption(_("Showing the newest {count}.").format(count=len(history)))
 
 
-def show_rules(rules: data.Rules) -> None:
-    """Shows the rules, or the problems in their file."""
-    st.text(
-        _("The shipped rules; set TASKYARD_ALERTS_FILE to use your own file.")
-        if rules.is_shipped
-        else _("Read from {file}").format(file=rules.source)
-    )
-    st.caption(_("A worker reads the file when it starts."))
-    if rules.problems:
-        st.warning(
-            _("A worker can't start with this file. Running workers keep the rules they read when they started."),
-            title=_("The rules file can't be used"),
-            icon=":material/rule:",
-        )
-        for problem in rules.problems:
-            st.text(translate(problem))
-        return
-    show_rule_table(rules.rules)
-    st.subheader(_("Channels"))
-    if rules.channels:
-        show_table(
-            pd.DataFrame([{"channel": c.name, "kind": c.kind, "to": c.target} for c in rules.channels]),
-            alt=_("Channels"),
-            columns={"channel": _("Channel"), "kind": _("Kind"), "to": _("Sent to")},
-            key="alerts_channels",
-            width="content",
-        )
-    else:
-        show_nothing(_("No channel is configured: alerts are only shown here."), "notifications_off")
-    st.caption(_("Rules are evaluated every {duration}.").format(duration=span(rules.every_seconds)))
-
-
-def show_rule_table(rules: Sequence[data.ShownRule]) -> None:
-    """Shows a row for each rule."""
-    if not rules:
-        show_nothing(_("The file has no rules, so nothing can fire."), "rule")
-        return
-    rows = [
-        {
-            "rule": rule_word(rule.name),
-            "severity": [word(rule.severity)],
-            "fires_at": _("yes") if rule.threshold is None else shown_value(rule.kind, rule.threshold),
-            "clears_below": _("no") if rule.clear is None else shown_value(rule.kind, rule.clear),
-            "for": span(rule.for_seconds) if rule.for_seconds else _("at once"),
-            "window": "" if rule.window_seconds is None else span(rule.window_seconds),
-            "measures": _(rule.measures),
-            "subjects": ", ".join(rule.subjects),
-            "channels": _("all") if rule.channels is None else ", ".join(rule.channels) or _("none"),
-        }
-        for rule in rules
-    ]
-    show_table(
-        pd.DataFrame(rows),
-        alt=_("Rules"),
-        columns={
-            "rule": _("Rule"),
-            "severity": states.badge_column(_("Severity"), states.SEVERITY_COLORS, width=90),
-            "fires_at": _("Fires at"),
-            "clears_below": _("Clears below"),
-            "for": _("For"),
-            "window": _("Window"),
-            "measures": st.column_config.TextColumn(_("Measures"), width=380),
-            "subjects": _("Subjects"),
-            "channels": _("Channels"),
-        },
-        key="alerts_rules",
-        height="content",
-    )
-
-
 def ask_later(what: str, about: Any = None) -> None:
     """Makes the whole page open a dialog; for a card's button."""
     st.session_state[REQUESTED_KEY] = (what, about)
@@ -277,7 +210,14 @@ with st.container(horizontal=True, vertical_alignment="center"):
         label_visibility="collapsed",
         **address.choice("show", list(SECTIONS), "firing"),
     )
-    if st.button(_("New silence"), icon=":material/notifications_off:", key="new_silence", shortcut="Shift+N"):
+    barred = lacking(Permission.ALERT_HANDLE, queue=EVERY, type_=EVERY)
+    if st.button(
+        _("New silence"),
+        icon=":material/notifications_off:",
+        key="new_silence",
+        shortcut="Shift+N",
+        **button(barred),
+    ):
         ask_later("new")
 open_dialog()
 if section == "history":

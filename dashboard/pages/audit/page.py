@@ -8,7 +8,8 @@ import orjson
 import pandas as pd
 import streamlit as st
 
-from taskyard.core.errors import SubmissionError
+from taskyard.core.access.permissions import Permission
+from taskyard.core.errors import NotPermitted, SubmissionError
 from taskyard.core.i18n import N_
 from taskyard.core.postgres.store.audit import AuditEntry, EventCursor, EventPage
 from taskyard.core.scheduling.breaker import breaker_reason
@@ -16,10 +17,12 @@ from taskyard.dashboard.components import address
 from taskyard.dashboard.components.alert_values import rule_word
 from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.markdown_escape import escaped, one_line
+from taskyard.dashboard.components.permitted import button, lacking, show_barred
 from taskyard.dashboard.components.states import event_word, word
 from taskyard.dashboard.components.tables import show_table, table_height
 from taskyard.dashboard.components.times import shown_time, time_column
 from taskyard.dashboard.components.translate import translate
+from taskyard.dashboard.data.viewer import viewer
 from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.pages.audit import data
 from taskyard.dashboard.shell import frame
@@ -73,7 +76,13 @@ def pick_filters() -> None:
         st.text_input(_("By"), max_chars=200, placeholder=_("Anybody"), **address.text_field("actor"))
         st.text_input(_("Agent"), max_chars=200, placeholder=_("Any"), **address.text_field("agent"))
         st.text_input(_("Task"), max_chars=36, placeholder=_("Any id"), **address.text_field("task_id"))
-        st.text_input(_("Text"), max_chars=200, placeholder=_("In reason or detail"), **address.text_field("text"))
+        st.text_input(
+            _("Text"),
+            max_chars=200,
+            placeholder=_("In reason or detail"),
+            **address.text_field("text"),
+            **button(lacking(Permission.PAYLOAD_READ)),
+        )
         if time == "between":
             st.datetime_input(_("From"), **address.moment("since"))
             st.datetime_input(_("Until"), **address.moment("until"))
@@ -238,6 +247,11 @@ def show_log(params: dict[str, str]) -> None:
         place = EventCursor.parse(before) if before else None
     except SubmissionError as error:
         st.error(escaped(translate(error), MAX_ERROR_LENGTH))
+        return
+    try:
+        data.check_filter(only, viewer())
+    except NotPermitted as error:
+        show_barred(escaped(translate(error), MAX_ERROR_LENGTH))
         return
     show_exports(params)
     frame.live(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from taskyard.core.access.identity import Actor
 from taskyard.core.payload.typed_text import checked
 from taskyard.core.postgres.store.failures import FailureGroup
 from taskyard.core.postgres.store.rollups import HOUR
@@ -25,9 +26,12 @@ from taskyard.core.views.failures import (
     failed_with,
     shown_groups,
 )
+from taskyard.core.views.narrowing import seen_group, seen_groups
+from taskyard.core.views.seeing import sees_all_queues
 from taskyard.dashboard.data import base
-from taskyard.dashboard.data.base import Reading, connections, forget, shared
-from taskyard.dashboard.data.viewer import actor
+from taskyard.dashboard.data.base import Reading, connections, forget
+from taskyard.dashboard.data.readings import seen
+from taskyard.dashboard.data.viewer import actor, viewer
 
 __all__ = [
     "FINGERPRINT",
@@ -48,14 +52,15 @@ MAX_SHOWN = 100  # groups that are shown
 class Failures:
     """The displayed groups, out of `matching` ones.
 
-    `muted` more would match, and `is_cut` says that there are more than were read.
+    `muted` more would match, and `is_cut` says that there are more than were read. Attempts and tasks are not known by
+    queue: they are None for those who do not see all queues.
     """
 
     groups: Sequence[ShownGroup]
     matching: int
     muted: int
-    attempts: int
-    tasks: int
+    attempts: int | None
+    tasks: int | None
     is_cut: bool
 
 
@@ -73,11 +78,16 @@ def find(range_seconds: int, choice: Choice) -> Reading[Failures]:
         groups=shown_groups(chosen, *details.value),
         matching=len(matching),
         muted=muted,
-        attempts=sum(group.attempts for group in matching),
-        tasks=sum(group.tasks for group in matching),
+        attempts=sum(group.attempts for group in matching) if counts_groups() else None,
+        tasks=sum(group.tasks for group in matching) if counts_groups() else None,
         is_cut=len(every.value) == MAX_GROUPS,
     )
     return Reading(found, details.at)
+
+
+def counts_groups() -> bool:
+    """Returns True if the viewer may see how often a failure occurred: that is not known by queue."""
+    return sees_all_queues(viewer())
 
 
 def groups(range_seconds: int) -> Reading[Sequence[FailureGroup]]:
@@ -111,28 +121,28 @@ def unmute(fingerprint: str) -> bool:
     return is_changed
 
 
-def _read_groups(servers: Servers, range_seconds: int) -> Sequence[FailureGroup]:
+def _read_groups(servers: Servers, sight: Actor, range_seconds: int) -> Sequence[FailureGroup]:
     with servers.database.transaction() as tx:
-        return view.failure_groups(tx, base.now().timestamp(), range_seconds)
+        return list(seen_groups(tx, sight, view.failure_groups(tx, base.now().timestamp(), range_seconds)))
 
 
-_groups_fast = shared(ttl_seconds=2.0)(_read_groups)
-_groups_slow = shared(ttl_seconds=15.0)(_read_groups)
+_groups_fast = seen(ttl_seconds=2.0)(_read_groups)
+_groups_slow = seen(ttl_seconds=15.0)(_read_groups)
 
 
-@shared(ttl_seconds=2.0)
+@seen(ttl_seconds=2.0)
 def _details(
-    servers: Servers, range_seconds: int, fingerprints: tuple[str, ...]
+    servers: Servers, _sight: Actor, range_seconds: int, fingerprints: tuple[str, ...]
 ) -> tuple[Mapping[str, Sequence[int]], Mapping[str, int], datetime]:
     """Returns by fingerprint the trend and the number of tasks still failed, and the start of the range."""
     with servers.database.transaction() as tx:
         return view.group_details(tx, range_seconds, fingerprints)
 
 
-def _read_one(servers: Servers, fingerprint: str, range_seconds: int) -> OneGroup:
+def _read_one(servers: Servers, sight: Actor, fingerprint: str, range_seconds: int) -> OneGroup:
     with servers.database.transaction() as tx:
-        return view.one_group(tx, fingerprint, range_seconds)
+        return seen_group(tx, sight, view.one_group(tx, fingerprint, range_seconds), fingerprint)
 
 
-_one_fast = shared(ttl_seconds=2.0)(_read_one)
-_one_slow = shared(ttl_seconds=15.0)(_read_one)
+_one_fast = seen(ttl_seconds=2.0)(_read_one)
+_one_slow = seen(ttl_seconds=15.0)(_read_one)

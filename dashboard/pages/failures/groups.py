@@ -19,7 +19,7 @@ from taskyard.dashboard.components.tables import show_table, table_height
 from taskyard.dashboard.components.times import shown_time, time_column
 from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.navigation import TASK
-from taskyard.dashboard.pages.failures.data import MAX_FAILED, OneGroup, ShownGroup
+from taskyard.dashboard.pages.failures.data import MAX_FAILED, OneGroup, ShownGroup, counts_groups
 
 OPEN_KEY = "failures_open"
 CLASS_COLORS: Mapping[str, str] = {
@@ -85,19 +85,22 @@ def show_groups(groups: Sequence[ShownGroup], open_group: Callable[[str], None])
 def _row(shown: ShownGroup) -> dict[str, Any]:
     group = shown.group
     marks = [_("muted")] if group.muted_until else [_("new")] if shown.is_new else []
+    counts: dict[str, Any] = {
+        "attempts": group.attempts,
+        "tasks": group.tasks,
+        "failed_now": shown.failed_now,
+        "trend": list(shown.trend),
+        "agents": agents_in_words(group.agents),
+        "example": f"task?id={group.example_task_id}",
+    }
     return {
         "open": ":material/open_in_full:",
         "message": one_line(group.message, MAX_MESSAGE_LENGTH),
         "class": [word(group.error_class), *marks],
         "type": group.type,
-        "attempts": group.attempts,
-        "tasks": group.tasks,
-        "failed_now": shown.failed_now,
-        "trend": list(shown.trend),
         "last_seen": group.last_seen,
         "first_seen": group.first_seen,
-        "agents": agents_in_words(group.agents),
-        "example": f"task?id={group.example_task_id}",
+        **(counts if counts_groups() else {}),  # these are of all queues
     }
 
 

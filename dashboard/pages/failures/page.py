@@ -2,6 +2,8 @@
 
 import streamlit as st
 
+from taskyard.core.access.identity import EVERY
+from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import ErrorClass
 from taskyard.core.i18n import N_
 from taskyard.core.postgres.store.failures import FailureGroup
@@ -11,6 +13,7 @@ from taskyard.dashboard.components.bulk_dialog import ask_many, read_runs, show_
 from taskyard.dashboard.components.dialogs import ask, tell
 from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.permitted import button, lacking, show_left_out
 from taskyard.dashboard.components.ranges import pick_range
 from taskyard.dashboard.components.states import word
 from taskyard.dashboard.components.times import duration, shown_time
@@ -81,13 +84,12 @@ def show_found(found: data.Failures, choice: data.Choice) -> None:
         else:
             show_nothing(_("No failures in this time range."), "check_circle")
     else:
-        parts = [
-            ngettext("{count} group", "{count} groups", found.matching).format(count=f"{found.matching:,}"),
-            ngettext("{count} failed attempt", "{count} failed attempts", found.attempts).format(
-                count=f"{found.attempts:,}"
-            ),
-            ngettext("{count} failed task", "{count} failed tasks", found.tasks).format(count=f"{found.tasks:,}"),
-        ]
+        parts = [ngettext("{count} group", "{count} groups", found.matching).format(count=f"{found.matching:,}")]
+        if found.attempts is not None and found.tasks is not None:
+            text = ngettext("{count} failed attempt", "{count} failed attempts", found.attempts)
+            parts.append(text.format(count=f"{found.attempts:,}"))
+            text = ngettext("{count} failed task", "{count} failed tasks", found.tasks)
+            parts.append(text.format(count=f"{found.tasks:,}"))
         st.markdown(" · ".join(parts))
         groups.show_groups(found.groups, open_group)
     if found.muted:
@@ -147,27 +149,31 @@ def show_group(fingerprint: str, one: data.OneGroup) -> None:
         )
         st.caption(seen)
         groups.show_mute(one)
-    groups.show_figures(one)
+    if data.counts_groups():
+        groups.show_figures(one)
     if one.group is not None:
-        groups.show_charts(one)
+        if data.counts_groups():
+            groups.show_charts(one)
         groups.show_example(one)
     groups.show_latest(one.latest)
 
 
 def show_actions(fingerprint: str, one: data.OneGroup) -> None:
     """Shows a group's actions, outside of the section that refreshes itself."""
+    failed_now = groups.failed_in_words(one.failed_now) if data.counts_groups() else "–"
     if st.button(
-        _("Retry all still failed ({count})").format(count=groups.failed_in_words(one.failed_now)),
+        _("Retry all still failed ({count})").format(count=failed_now),
         icon=":material/replay:",
         key="retry_group",
-        disabled=not one.failed_now,
+        **button(lacking(Permission.TASK_OPERATE), disabled=not one.failed_now),
     ):
         ask_many(Action.RETRY, Target(only=data.failed_with(fingerprint)))
     if one.group is not None:
+        barred = button(lacking(Permission.ALERT_HANDLE, queue=EVERY, type_=EVERY))
         if one.group.muted_until is None:
-            if st.button(_("Mute"), icon=":material/volume_off:", key="mute"):
+            if st.button(_("Mute"), icon=":material/volume_off:", key="mute", **barred):
                 ask_to_mute(one.group)
-        elif st.button(_("Unmute"), icon=":material/volume_up:", key="unmute"):
+        elif st.button(_("Unmute"), icon=":material/volume_up:", key="unmute", **barred):
             ask_to_unmute(one.group)
     st.page_link(
         TASKS.path,
@@ -203,6 +209,8 @@ def ask_to_unmute(group: FailureGroup) -> None:
 
 frame.header(_("Failures"), _("Failures grouped by cause: type, class, message and traceback"))
 tell()
+if not data.counts_groups():
+    show_left_out()
 chosen_range = pick_range()
 opened = st.query_params.get(GROUP)
 if opened is None:

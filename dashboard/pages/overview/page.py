@@ -8,6 +8,7 @@ from taskyard.dashboard.components import states
 from taskyard.dashboard.components.alert_values import alert_message, rule_word
 from taskyard.dashboard.components.charts import Line, bar_chart, time_chart
 from taskyard.dashboard.components.empty import show_first_steps
+from taskyard.dashboard.components.permitted import is_narrowed, show_left_out
 from taskyard.dashboard.components.ranges import pick_range
 from taskyard.dashboard.components.states import word
 from taskyard.dashboard.components.times import duration
@@ -32,11 +33,14 @@ def show_now(now: data.OverviewNow) -> None:
         )
     if not now.has_tasks:
         show_first_steps()
+    if is_narrowed():
+        show_left_out()
     show_figures(now)
     show_alerts(now)
     with st.grid(2, min_column_width=CHART_WIDTH_PX):
         show_depth(now)
-        show_agents(now)
+        if not is_narrowed():
+            show_agents(now)
 
 
 def show_figures(now: data.OverviewNow) -> None:
@@ -48,6 +52,7 @@ def show_figures(now: data.OverviewNow) -> None:
     agents = now.live.agents if now.live else []
     running, slots = sum(a.running for a in agents), sum(a.max_concurrency for a in agents)
     alerts = len([alert for alert in now.live.alerts if alert.state == "firing"]) if now.live else 0
+    is_whole = not is_narrowed()
     cards = [
         (_("Finished/min"), f"{ended[-2]:,}", ended[:-1], _("Tasks that completed, failed or were cancelled")),
         (_("Enqueued/min"), f"{submitted[-2]:,}", submitted[:-1], _("Accepted tasks")),
@@ -59,7 +64,12 @@ def show_figures(now: data.OverviewNow) -> None:
             None,
             _("Age of the oldest ready task"),
         ),
-        (_("Slots in use"), f"{running:,} / {slots:,}", None, _("Running tasks out of all slots")),
+        (
+            _("Slots in use"),
+            f"{running:,} / {slots:,}" if is_whole else f"– / {slots:,}",
+            None,
+            _("Running tasks out of all slots"),
+        ),
         (_("Failed attempts"), "–" if share is None else f"{share:.1%}", failed[:-1], _("Share in the last 5 minutes")),
         (_("Alerts firing"), f"{alerts:,}", None, _("Conditions that need attention")),
     ]
@@ -147,6 +157,8 @@ def show_charts(charts: data.Charts) -> None:
             is_stacked=True,
             unit=_("attempts"),
         )
+        if is_narrowed():
+            return
         depth = {name: [value or 0.0 for value in values] for name, values in charts.depth.items()}
         time_chart(
             _("Ready tasks by queue"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 import pandas as pd
@@ -19,7 +20,7 @@ from taskyard.dashboard.components.tables import show_table, table_height
 from taskyard.dashboard.components.times import age
 from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.navigation import QUEUES, TASKS
-from taskyard.dashboard.pages.queues.data import NO_LEADER, NOBODY_TAKES, Queue
+from taskyard.dashboard.pages.queues.data import NO_LEADER, NOBODY_TAKES, NOT_SHOWN, Queue
 
 CARD_WIDTH_PX = 330
 POLICIES: Mapping[str, str] = {
@@ -34,6 +35,7 @@ REASONS: Mapping[str, str] = {
     STEADY: N_("not shrinking"),
     NO_LEADER: N_("no leader"),
     NOBODY_TAKES: N_("No eligible agent"),
+    NOT_SHOWN: N_("not shown to you"),
 }
 
 
@@ -109,6 +111,8 @@ def oldest(queue: Queue) -> str:
 
 def per_minute(rate: float) -> str:
     """Returns a rate as a short text."""
+    if math.isnan(rate):
+        return "–"
     return _("{n}/min").format(n=f"{rate:,.0f}" if rate >= 10 or rate == 0 else f"{rate:.1f}")
 
 

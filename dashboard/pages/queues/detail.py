@@ -10,6 +10,7 @@ from taskyard.core.telemetry.queue_figures import WINDOWS_MINUTES
 from taskyard.dashboard.components import states
 from taskyard.dashboard.components.charts import Line, time_chart
 from taskyard.dashboard.components.hold_controls import show_menu
+from taskyard.dashboard.components.permitted import show_left_out
 from taskyard.dashboard.components.tables import show_table
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.navigation import TASKS
@@ -52,8 +53,11 @@ def show_queue(queue: Queue) -> None:
         show_lanes(queue.lanes, key="queue_lanes")
 
 
-def show_charts(charts: Charts) -> None:
-    """Shows the charts of the range."""
+def show_charts(charts: Charts | None) -> None:
+    """Shows the charts of the range, if the viewer sees all types of the queue."""
+    if charts is None:
+        show_left_out()
+        return
     with st.grid(3, min_column_width=SMALL_CHART_WIDTH_PX):
         time_chart(
             _("In and out"),

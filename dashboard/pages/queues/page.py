@@ -6,6 +6,8 @@ from typing import Any
 
 import streamlit as st
 
+from taskyard.core.access.identity import EVERY
+from taskyard.core.access.permissions import Permission
 from taskyard.core.i18n import N_
 from taskyard.core.scheduling.holds import HoldKind
 from taskyard.dashboard.components import address, hold_controls
@@ -13,6 +15,7 @@ from taskyard.dashboard.components.dialogs import tell
 from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.list_controls import pick_sort, pick_text, pick_view
 from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.permitted import lacking
 from taskyard.dashboard.components.ranges import pick_range
 from taskyard.dashboard.components.states import QUEUE_COLORS, word
 from taskyard.dashboard.data import controls
@@ -145,7 +148,9 @@ def show_types(now: data.QueuesNow) -> None:
 
 
 def hold_type() -> None:
-    """Pauses or drains a task type in all queues."""
+    """Pauses or drains a task type in all queues, if the viewer may."""
+    if lacking(Permission.QUEUE_HOLD, queue=EVERY):
+        return
     now = data.now().value
     held = {hold.name for hold in now.type_holds} if now else set()
     types = [name for name in (now.types if now else ()) if name not in held]

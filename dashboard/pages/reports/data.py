@@ -6,14 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
+from taskyard.core.access.identity import EVERY, Actor
+from taskyard.core.access.permissions import Permission
 from taskyard.core.config import settings
 from taskyard.core.errors import ConfigurationError
 from taskyard.core.reports import Report, gather
 from taskyard.core.reports.data.gather import LONGEST_SECONDS
 from taskyard.core.reports.folder import PERIODS, ReportFile, list_reports, read_report
 from taskyard.core.submission.open_servers import Servers
+from taskyard.core.views.masking import masked_report
 from taskyard.dashboard.data import base
-from taskyard.dashboard.data.base import Reading, shared
+from taskyard.dashboard.data.base import Reading
+from taskyard.dashboard.data.readings import check, seen
+from taskyard.dashboard.data.viewer import actor, viewer
 from taskyard.dashboard.pages.tasks.data import facets
 
 __all__ = ["LONGEST_SECONDS", "Written", "facets", "file_content", "next_end", "report", "written"]
@@ -29,18 +34,27 @@ class Written:
     due: Mapping[str, datetime]
 
 
-@shared(ttl_seconds=REPORT_SECONDS, max_entries=50)
-def report(servers: Servers, since: float, until: float, queue: str | None, type: str | None) -> Report:
+@seen(ttl_seconds=REPORT_SECONDS, max_entries=50)
+def _report(servers: Servers, sight: Actor, since: float, until: float, queue: str | None, type: str | None) -> Report:
+    with servers.database.transaction() as tx:
+        return masked_report(gather(tx, since, until, queue, type), sight)
+
+
+def report(since: float, until: float, queue: str | None, type: str | None) -> Reading[Report]:
     """Returns the report of a range (epoch seconds), of one queue or type or of all.
 
-    Raises SubmissionError for an invalid range.
+    Raises SubmissionError for an invalid range, and NotPermitted for what is not of the viewer's queues and types.
     """
-    with servers.database.transaction() as tx:
-        return gather(tx, since, until, queue, type)
+    viewer().require(Permission.TASK_READ, queue=queue or EVERY, type_=type or EVERY)
+    return _report(since, until, queue, type)
 
 
 def written() -> Reading[Written]:
-    """Returns the worker's reports, as far as its folder can be read from here."""
+    """Returns the worker's reports, as far as its folder can be read from here; raises NotPermitted.
+
+    They are of all queues and types, and have errors with their messages.
+    """
+    check(viewer(), Permission.PAYLOAD_READ, is_whole=True)
     now = base.now()
     try:
         current = settings()
@@ -51,7 +65,8 @@ def written() -> Reading[Written]:
 
 
 def file_content(name: str) -> bytes:
-    """Returns the content of a file; raises SubmissionError if it is gone."""
+    """Returns the content of a file; raises SubmissionError if it is gone, NotPermitted and Unavailable."""
+    check(actor(), Permission.PAYLOAD_READ, is_whole=True)
     return read_report(settings().reports_folder, name)
 
 

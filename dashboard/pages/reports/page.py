@@ -2,13 +2,18 @@
 
 import streamlit as st
 
+from taskyard.core.access.identity import EVERY
+from taskyard.core.access.permissions import Permission
 from taskyard.core.i18n import N_
 from taskyard.core.reports import Report, Wording
+from taskyard.core.views.seeing import sees_all_queues, sees_all_types
 from taskyard.dashboard.components.address import choice
+from taskyard.dashboard.components.permitted import lacking, show_barred, show_left_out
 from taskyard.dashboard.components.times import viewer_zone
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.data import base
 from taskyard.dashboard.data.base import Reading
+from taskyard.dashboard.data.viewer import viewer
 from taskyard.dashboard.i18n import _, language, translator
 from taskyard.dashboard.pages.reports import data, files, periods, preview
 from taskyard.dashboard.shell import frame
@@ -21,7 +26,11 @@ REFRESH_SECONDS = 60.0
 def show_range() -> None:
     """Shows a report of the chosen range."""
     preset, since, until = periods.pick_period()
-    queue, type_ = pick_scope()
+    scope = pick_scope()
+    if scope is None:
+        show_left_out()
+        return
+    queue, type_ = scope
     zone = viewer_zone()
     if since is not None and until is not None:
         problem = periods.problem_of(since, until, base.now().astimezone(zone))
@@ -45,24 +54,31 @@ def show_range() -> None:
     )
 
 
-def pick_scope() -> tuple[str, str]:
-    """Lets the viewer choose a queue and a type; empty: all."""
+def pick_scope() -> tuple[str, str] | None:
+    """Lets the viewer choose a queue and a type; empty: all. Returns None if the viewer sees none."""
     known = data.facets().value
-    queues, types = (["", *known.queues], ["", *known.types]) if known else ([""], [""])
+    queues, types = (list(known.queues), list(known.types)) if known else ([], [])
+    who = viewer()
+    if sees_all_queues(who):
+        queues.insert(0, "")
+    if sees_all_types(who):
+        types.insert(0, "")
+    if not queues or not types:
+        return None
     with st.container(horizontal=True, vertical_alignment="bottom"):
         queue = st.selectbox(
             _("Queue"),
             queues,
             format_func=lambda n: n or _("All queues"),
             width=FIELD_WIDTH_PX,
-            **choice("queue", queues, ""),
+            **choice("queue", queues, queues[0]),
         )
         type_ = st.selectbox(
             _("Type"),
             types,
             format_func=lambda n: n or _("All types"),
             width=FIELD_WIDTH_PX,
-            **choice("type", types, ""),
+            **choice("type", types, types[0]),
         )
     return queue or "", type_ or ""
 
@@ -75,6 +91,9 @@ def show_report(report: Report, words: Wording, revision: str) -> None:
 
 def show_written() -> None:
     """Shows the reports of days and weeks."""
+    if barred := lacking(Permission.PAYLOAD_READ, queue=EVERY, type_=EVERY):
+        show_barred(barred)
+        return
     reading = data.written()
     if reading.value is None:
         st.warning(_("The reports folder can't be read from here."), icon=":material/folder_off:")

@@ -11,6 +11,8 @@ from typing import Any
 
 import orjson
 
+from taskyard.core.access.identity import Actor
+from taskyard.core.access.permissions import Permission
 from taskyard.core.config import settings
 from taskyard.core.errors import SubmissionError, Unavailable
 from taskyard.core.i18n import msg
@@ -23,9 +25,13 @@ from taskyard.core.submission.bulk_rows import Checked, Submittable, check_rows
 from taskyard.core.submission.open_servers import Servers
 from taskyard.core.submission.validate import Limits
 from taskyard.core.task_types.registry import Registry, registry
+from taskyard.core.views.masking import masked_status, masked_unsuccessful
+from taskyard.core.views.narrowing import check_seen, seen_ids
+from taskyard.core.views.seeing import names_among, sees_queue
 from taskyard.dashboard.data import base
-from taskyard.dashboard.data.base import Reading, connections, forget, live, shared
-from taskyard.dashboard.data.viewer import acting
+from taskyard.dashboard.data.base import Reading, connections, forget, live
+from taskyard.dashboard.data.readings import seen
+from taskyard.dashboard.data.viewer import acting, actor
 
 OUTPUT_BYTES = 20_000  # longer outputs are shown only on the task's own page
 FAILURES_SHOWN = 50
@@ -83,8 +89,8 @@ def types() -> Registry:
     return registry.load(settings().task_modules)
 
 
-@shared(ttl_seconds=5.0)
-def names(servers: Servers) -> Names:
+@seen(ttl_seconds=5.0)
+def names(servers: Servers, sight: Actor) -> Names:
     """Returns the queues and tags in use now."""
     snapshot = live(servers)
     queues = {"default", *servers.settings.placement_by_queue}
@@ -92,7 +98,8 @@ def names(servers: Servers) -> Names:
     if snapshot:
         queues |= {lane.queue for lane in snapshot.lanes} | {count.queue for count in snapshot.open}
         tags = {tag for agent in snapshot.agents for tag in agent.tags}
-    return Names(tuple(sorted(queues)), tuple(sorted(tags)))
+    queues |= set(names_among(sight.queues))
+    return Names(tuple(sorted(name for name in queues if sees_queue(sight, name))), tuple(sorted(tags)))
 
 
 def form_key(fill: str, type: str, given: Mapping[str, Any], options: Mapping[str, Any]) -> str:
@@ -118,12 +125,17 @@ def submit(type: str, given: Mapping[str, Any], options: Mapping[str, Any], key:
 
 
 def copied(task_id: str) -> Copied:
-    """Returns a task to be submitted again; raises SubmissionError for an invalid id, TaskNotFound, Unavailable."""
+    """Returns a task to be submitted again; raises SubmissionError for an invalid id, TaskNotFound, NotPermitted,
+    Unavailable.
+    """
     id_ = parsed_id(task_id)
     if id_ is None:
         raise SubmissionError("copy", task_id, msg("the id of a task (a UUID)"))
+    who = actor()
+    who.require(Permission.PAYLOAD_READ)
     with _reaching() as servers, servers.database.transaction() as tx:
         task = tasks.get_task(tx, id_)
+    check_seen(who, [task], id_)
     known = types().types.get(task.type)
     is_ahead = task.run_at is not None and task.run_at > base.now()
     return Copied(
@@ -181,23 +193,27 @@ def follow(ones: Sequence[str], batches: Sequence[tuple[str, bool]]) -> Reading[
     return Reading(Following(values[0] if ones else {}, dict(found)), at, problems)
 
 
-@shared()
-def _standings(servers: Servers, ids: tuple[str, ...]) -> dict[str, SubmissionStatus]:
+@seen()
+def _standings(servers: Servers, sight: Actor, ids: tuple[str, ...]) -> dict[str, SubmissionStatus]:
     with servers.database.transaction() as tx:
-        return submission_status.standings(tx, ids, OUTPUT_BYTES)
+        known = seen_ids(tx, sight, ids)
+        found = submission_status.standings(tx, [one for one in ids if one in known], OUTPUT_BYTES)
+    return {id_: masked_status(one, sight) for id_, one in found.items()}
 
 
-def _read_batch(servers: Servers, ids: str) -> BatchStatus:
-    listed = ids.split(",")
+def _read_batch(servers: Servers, sight: Actor, ids: str) -> BatchStatus:
     with servers.database.transaction() as tx:
+        known = seen_ids(tx, sight, ids.split(","))
+        listed = [one for one in ids.split(",") if one in known]
         by_state = submission_status.states_of(tx, listed)
         has_some = by_state.get("failed", 0) + by_state.get("cancelled", 0)
-        return BatchStatus(by_state, submission_status.unsuccessful(tx, listed, FAILURES_SHOWN) if has_some else [])
+        others = submission_status.unsuccessful(tx, listed, FAILURES_SHOWN) if has_some else []
+    return BatchStatus(by_state, [masked_unsuccessful(one, sight) for one in others])
 
 
-_batch_small = shared(ttl_seconds=SMALL_SECONDS, max_entries=50)(_read_batch)
-_batch_large = shared(ttl_seconds=LARGE_SECONDS, max_entries=50)(_read_batch)
-_batch_settled = shared(ttl_seconds=SETTLED_SECONDS, max_entries=50)(_read_batch)
+_batch_small = seen(ttl_seconds=SMALL_SECONDS, max_entries=50)(_read_batch)
+_batch_large = seen(ttl_seconds=LARGE_SECONDS, max_entries=50)(_read_batch)
+_batch_settled = seen(ttl_seconds=SETTLED_SECONDS, max_entries=50)(_read_batch)
 
 
 def _batch(ids: str, is_settled: bool) -> Reading[BatchStatus]:

@@ -5,14 +5,18 @@ from typing import Any
 
 import streamlit as st
 
+from taskyard.core.access.identity import LOOPBACK
+from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import NotPermitted, SubmissionError, TaskyardError
 from taskyard.core.i18n import N_
 from taskyard.core.payload.encode import input_problems
 from taskyard.core.submission.input_schema import form_fields
 from taskyard.core.task_types.registry import Registry, TaskType
 from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.permitted import button, lacking
 from taskyard.dashboard.components.sign_in import show_needed
 from taskyard.dashboard.components.translate import translate
+from taskyard.dashboard.data.viewer import viewer
 from taskyard.dashboard.forms.field_widgets import translated_problem
 from taskyard.dashboard.forms.model_form import ModelForm
 from taskyard.dashboard.i18n import _, labelled, ngettext
@@ -47,7 +51,7 @@ def arrive(types: Registry) -> None:
     try:
         if source is not None:
             copy(types, source)
-        elif wanted is not None:
+        elif wanted is not None and not lacking(Permission.TASK_SUBMIT, type_=wanted):
             st.session_state[TYPE] = types.get(wanted).name
     except TaskyardError as error:
         st.session_state[NOTE] = error.text
@@ -156,7 +160,12 @@ def show_buttons(known: TaskType, form: ModelForm, key: str) -> None:
     """Shows the buttons and the result of the last press; `key` is that of the content, if it can be submitted."""
     with st.container(horizontal=True, vertical_alignment="center"):
         is_pressed = st.button(
-            _("Submit"), type="primary", icon=":material/send:", key="submit_one", shortcut="Mod+Enter"
+            _("Submit"),
+            type="primary",
+            icon=":material/send:",
+            key="submit_one",
+            shortcut="Mod+Enter",
+            **button(lack_of(known)),
         )
         st.button(_("Clear"), icon=":material/backspace:", key="submit_clear", on_click=clear, args=(form,))
     if st.session_state.pop(PRESSED, False) or is_pressed:
@@ -184,6 +193,17 @@ def show_buttons(known: TaskType, form: ModelForm, key: str) -> None:
                 type="tertiary",
                 on_click=once_more,
             )
+
+
+def lack_of(known: TaskType) -> str:
+    """Returns why the viewer may not submit tasks of a type, as Markdown; empty if they may.
+
+    It is empty, too, for a browser that needs only to open a link: meanwhile the form keeps what was typed.
+    """
+    barred = lacking(Permission.TASK_SUBMIT, type_=known.name)
+    if barred or not known.is_guarded or viewer().via == LOOPBACK:
+        return barred
+    return lacking(Permission.CODE_SUBMIT)
 
 
 def send(known: TaskType, form: ModelForm) -> None:

@@ -7,9 +7,11 @@ import streamlit as st
 
 from taskyard.core.i18n import N_
 from taskyard.core.task_types.registry import Isolation, Registry, TaskType
+from taskyard.core.views.seeing import sees_type
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.tables import show_table
 from taskyard.dashboard.components.times import span
+from taskyard.dashboard.data.viewer import viewer
 from taskyard.dashboard.i18n import _, ngettext
 
 ISOLATIONS = {
@@ -20,8 +22,9 @@ ISOLATIONS = {
 
 
 def pick_type(types: Registry, key: str) -> TaskType | None:
-    """Lets the viewer pick a type; without one, lists the types."""
-    names = sorted(types.types)
+    """Lets the viewer pick a type, of those that they see; without one, lists these types."""
+    who = viewer()
+    names = [name for name in sorted(types.types) if sees_type(who, name)]
     if st.session_state.get(key) not in names:
         st.session_state[key] = None
     name = st.selectbox(

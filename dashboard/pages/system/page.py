@@ -2,11 +2,13 @@
 
 import streamlit as st
 
+from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import ConfigurationError
 from taskyard.core.i18n import N_
 from taskyard.core.views import settings as settings_view
 from taskyard.dashboard import timing
 from taskyard.dashboard.components.address import choice
+from taskyard.dashboard.components.permitted import is_narrowed, lacking, show_barred, show_left_out
 from taskyard.dashboard.components.ranges import pick_range
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _
@@ -32,6 +34,7 @@ PARTS = {
     "dashboard": N_("Dashboard"),
     "log": N_("Log"),
 }
+WHOLE = ("leader", "storage", "settings", "log")  # what can't be narrowed to queues and types
 CHARTS_SECONDS = 10.0
 
 
@@ -87,6 +90,9 @@ def show_dashboard() -> None:
 
 def show_log() -> None:
     """Shows the log lines of workers and agents."""
+    if barred := lacking(Permission.PAYLOAD_READ):
+        show_barred(barred)
+        return
     level, text = worker_log.pick_lines()
     frame.live(
         "system_log",
@@ -108,6 +114,12 @@ def _charts(name: str, sources: tuple[str, ...], show: object) -> None:
     )
 
 
+def parts_for_viewer() -> list[str]:
+    """Returns the parts that the viewer may see: some tell of all queues and types, the log of what tasks do."""
+    hidden = set(WHOLE) if is_narrowed() else set()
+    return [name for name in PARTS if name not in hidden]
+
+
 SHOW = {
     "servers": show_servers,
     "leader": show_leader,
@@ -119,12 +131,15 @@ SHOW = {
 }
 
 frame.header(_("System"))
+if is_narrowed():
+    show_left_out()
+shown = parts_for_viewer()
 part = st.segmented_control(
     _("Part"),
-    list(PARTS),
+    shown,
     required=True,
     format_func=lambda name: _(PARTS[name]),
     label_visibility="collapsed",
-    **choice("part", list(PARTS), "servers"),
+    **choice("part", shown, "servers"),
 )
 SHOW[part]()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import streamlit as st
 
+from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import TaskyardError
 from taskyard.core.models import Task
 from taskyard.core.states import CANCELLABLE, REPRIORITISABLE, RETRYABLE_STATES
 from taskyard.dashboard import navigation
 from taskyard.dashboard.components.dialogs import MAX_ERROR_LENGTH, ask
 from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.permitted import button, lacking
 from taskyard.dashboard.components.states import PRIORITIES, word
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _, ngettext
@@ -19,37 +21,50 @@ REQUESTED_KEY = "task_asked"
 
 
 def show_actions(task: Task) -> None:
-    """Shows a button for each action; those that the task's state does not allow are disabled."""
+    """Shows a button for each action; those that the task's state or the viewer's role do not allow are disabled."""
+    barred = lacking(Permission.TASK_OPERATE, queue=task.queue, type_=task.type)
     with st.container(horizontal=True, gap="small"):
         if st.button(
             _("Retry"),
             icon=":material/replay:",
             key="retry",
-            disabled=task.state not in RETRYABLE_STATES,
-            help=_("Failed and cancelled tasks can be retried; their attempts are reset."),
+            **button(
+                barred or (lacking(Permission.CODE_SUBMIT) if data.is_guarded(task.type) else ""),
+                _("Failed and cancelled tasks can be retried; their attempts are reset."),
+                disabled=task.state not in RETRYABLE_STATES,
+            ),
         ):
             _ask("retry", task)
         if st.button(
             _("Cancel"),
             icon=":material/block:",
             key="cancel",
-            disabled=task.state not in CANCELLABLE,
-            help=_("Unfinished tasks can be cancelled, at once. Cancelled ones can be retried."),
+            **button(
+                barred,
+                _("Unfinished tasks can be cancelled, at once. Cancelled ones can be retried."),
+                disabled=task.state not in CANCELLABLE,
+            ),
         ):
             _ask("cancel", task)
         if st.button(
             _("Priority"),
             icon=":material/priority_high:",
             key="priority",
-            disabled=task.state not in REPRIORITISABLE,
-            help=_("The priority can be changed until an agent has the task."),
+            **button(
+                barred,
+                _("The priority can be changed until an agent has the task."),
+                disabled=task.state not in REPRIORITISABLE,
+            ),
         ):
             _ask("priority", task)
         if st.button(
             _("Duplicate and edit"),
             icon=":material/content_copy:",
             key="duplicate",
-            help=_("Opens the form with this task's input and options."),
+            **button(
+                lacking(Permission.PAYLOAD_READ) or lacking(Permission.TASK_SUBMIT, queue=task.queue, type_=task.type),
+                _("Opens the form with this task's input and options."),
+            ),
         ):
             st.switch_page(navigation.SUBMIT.path, query_params={"copy": task.id})
 

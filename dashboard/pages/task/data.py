@@ -8,20 +8,28 @@ from datetime import datetime
 from typing import Any
 
 from taskyard.core import explain
+from taskyard.core.access.identity import Actor
+from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import Unavailable
 from taskyard.core.explanation import Explanation
+from taskyard.core.filters.search_filter import Sort
 from taskyard.core.models import AuditEvent, LogEntry, Task
 from taskyard.core.payload.typed_text import checked
-from taskyard.core.postgres.store import failures, related_tasks, task_logs, tasks
+from taskyard.core.postgres.database import Transaction
+from taskyard.core.postgres.store import failures, related_tasks, search, task_logs, tasks
 from taskyard.core.postgres.store.audit import EventCursor
 from taskyard.core.postgres.store.related_tasks import SimilarFailure
 from taskyard.core.postgres.store.task_logs import LogPage
 from taskyard.core.states import WAITING
 from taskyard.core.submission.open_servers import Servers
 from taskyard.core.views.attempts import Attempt, attempts_of
+from taskyard.core.views.failures import failed_with
+from taskyard.core.views.masking import masked_attempt, masked_history, masked_task
+from taskyard.core.views.narrowing import check_seen, limited, seen_ids, seen_relatives
 from taskyard.core.views.relatives import Relatives, relatives_of
-from taskyard.dashboard.data.base import connections, forget, shared
-from taskyard.dashboard.data.viewer import acting
+from taskyard.dashboard.data.base import connections, forget
+from taskyard.dashboard.data.readings import check, seen
+from taskyard.dashboard.data.viewer import acting, actor
 
 __all__ = ["Relatives"]
 
@@ -62,12 +70,12 @@ class Similar:
     newest: Sequence[SimilarFailure]
 
 
-@shared()
-def details(servers: Servers, task_id: str) -> Details | None:
-    """Returns a task with its history; None if none has this id."""
+@seen()
+def details(servers: Servers, sight: Actor, task_id: str) -> Details | None:
+    """Returns a task with its history; None if none that the viewer sees has this id."""
     with servers.database.transaction() as tx:
         found = tasks.tasks_of(tx, [task_id])
-        if not found:
+        if not found or not sight.sees(found[0].queue, found[0].type):
             return None
         events = tasks.history(tx, task_id, with_log=False)
         now = tasks.now(tx)
@@ -78,53 +86,78 @@ def details(servers: Servers, task_id: str) -> Details | None:
             why = explain.why(servers.database, servers.broker, servers.cache, task_id)
         except Unavailable as error:
             problem = error.text
-    return Details(task, events, attempts_of(task, events), now, why, problem)
+    attempts = [masked_attempt(attempt, sight) for attempt in attempts_of(task, events)]
+    return Details(masked_task(task, sight), masked_history(events, sight), attempts, now, why, problem)
 
 
-@shared(ttl_seconds=2.0, max_entries=50)
-def log_page(servers: Servers, task_id: str, before: str) -> LogPage:
+@seen(ttl_seconds=2.0, max_entries=50, needs=Permission.PAYLOAD_READ)
+def log_page(servers: Servers, sight: Actor, task_id: str, before: str) -> LogPage:
     """Returns the newest entries of a task's log, or those before the position of an earlier page (as text, "" for
     none).
     """
     with servers.database.transaction() as tx:
+        if not seen_ids(tx, sight, [task_id]):
+            return LogPage((), None)
         return task_logs.newest(tx, task_id, before=EventCursor.parse(before) if before else None)
 
 
-def whole_log(task_id: str) -> Iterator[LogEntry]:
-    """Yields every entry of a task's log in order, some in memory at a time; raises Unavailable, Busy or
-    ConfigurationError.
+def whole_log(task_id: str, who: Actor) -> Iterator[LogEntry]:
+    """Yields every entry of a task's log in order, some in memory at a time.
 
-    It holds a connection until it is closed.
+    Raises NotPermitted, TaskNotFound, Unavailable, Busy or ConfigurationError. It holds a connection until it is
+    closed.
     """
+    check(who, Permission.PAYLOAD_READ)
     with connections().database.transaction() as tx:
+        if who.is_narrowed:
+            check_seen(who, tasks.tasks_of(tx, [task_id]), task_id)
         yield from task_logs.whole(tx, task_id)
 
 
-@shared(ttl_seconds=60.0, max_entries=8)  # each may have some megabytes
-def payload(servers: Servers, task_id: str, attempt: int, state: str) -> Payload | None:
+@seen(ttl_seconds=60.0, max_entries=8, needs=Permission.PAYLOAD_READ)  # each may have some megabytes
+def payload(servers: Servers, sight: Actor, task_id: str, attempt: int, state: str) -> Payload | None:
     """Returns input and output as of an attempt and a state.
 
     They change with these only, except checkpoints.
     """
     with servers.database.transaction() as tx:
         task = tasks.find_task(tx, task_id)
-    return None if task is None else Payload(task.input, task.output, task.checkpoint)
+    if task is None or not sight.sees(task.queue, task.type):
+        return None
+    return Payload(task.input, task.output, task.checkpoint)
 
 
-@shared(ttl_seconds=SIMILAR_SECONDS)
-def similar(servers: Servers, fingerprint: str, besides: str) -> Similar:
-    """Returns the tasks still failed with the same error, besides one task."""
+@seen(ttl_seconds=SIMILAR_SECONDS)
+def similar(servers: Servers, sight: Actor, fingerprint: str, besides: str) -> Similar:
+    """Returns the tasks still failed with the same error that the viewer sees, besides one task."""
     with servers.database.transaction() as tx:
+        if sight.is_narrowed:
+            return _similar_seen(tx, sight, fingerprint, besides)
         count = failures.failed_now(tx, [fingerprint]).get(fingerprint, 0)
         newest = related_tasks.similar_failures(tx, fingerprint, besides=besides, limit=SIMILAR_SHOWN)
     return Similar(count, count < failures.MAX_FAILED, tuple(newest))
 
 
-@shared(ttl_seconds=2.0)
-def relatives(servers: Servers, task_id: str) -> Relatives | None:
-    """Returns its related tasks; None if it is gone."""
+def _similar_seen(tx: Transaction, sight: Actor, fingerprint: str, besides: str) -> Similar:
+    only = limited(tx, failed_with(fingerprint), sight)
+    if only is None:
+        return Similar(0, True, ())
+    matching = search.count_matching(tx, only, at_most=failures.MAX_FAILED)
+    found = search.find(tx, only, sort=Sort.FINISHED, limit=SIMILAR_SHOWN + 1).tasks
+    newest = [
+        SimilarFailure(task.id, task.type, task.title, task.state, task.assigned_agent_id, task.finished_at)
+        for task in found
+        if task.id != besides and task.finished_at is not None
+    ]
+    return Similar(matching.count, matching.is_exact, tuple(newest[:SIMILAR_SHOWN]))
+
+
+@seen(ttl_seconds=2.0)
+def relatives(servers: Servers, sight: Actor, task_id: str) -> Relatives | None:
+    """Returns those of its related tasks that the viewer sees; None if it is gone."""
     with servers.database.transaction() as tx:
-        return relatives_of(tx, task_id)
+        found = relatives_of(tx, task_id) if seen_ids(tx, sight, [task_id]) else None
+        return found and seen_relatives(tx, sight, found)
 
 
 def retry(task_id: str, reason: str) -> None:
@@ -133,10 +166,19 @@ def retry(task_id: str, reason: str) -> None:
     forget()
 
 
+def is_guarded(task_type: str) -> bool:
+    """Returns True if retrying a task of a type needs the permission code.submit; raises Unavailable."""
+    return acting().is_guarded(task_type)
+
+
 def count_open_below(task_id: str) -> int:
-    """Returns how many unfinished descendants live on if this one is cancelled alone; raises Unavailable."""
+    """Returns how many unfinished descendants live on if this one is cancelled alone, of those that the viewer sees.
+
+    Raises Unavailable.
+    """
+    who = actor()
     with connections().database.transaction() as tx:
-        return len(related_tasks.open_below(tx, task_id))
+        return len(seen_ids(tx, who, related_tasks.open_below(tx, task_id)))
 
 
 def cancel_tree(task_id: str, reason: str) -> int:

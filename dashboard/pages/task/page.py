@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from taskyard.core.access.permissions import Permission
 from taskyard.core.ids import parsed_id
 from taskyard.core.states import TERMINAL
 from taskyard.core.views.attempts import path_of
@@ -9,6 +10,7 @@ from taskyard.dashboard.components import task_facts
 from taskyard.dashboard.components.dialogs import tell
 from taskyard.dashboard.components.json_tree import show_json
 from taskyard.dashboard.components.markdown_escape import escaped, one_line
+from taskyard.dashboard.components.permitted import lacking, show_barred
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.navigation import FAILURES, TASKS
@@ -51,6 +53,9 @@ def show_error(error: dict[str, object], task_id: str) -> None:
             st.badge(escaped(str(error.get("class") or _("unknown"))), color="red", icon=":material/error:")
             st.text(_("Last error"), width="content")
         st.code(str(error.get("message") or ""), language=None, wrap_lines=True)
+        if hidden := lacking(Permission.PAYLOAD_READ):
+            st.caption(hidden)
+            error = {**error, "traceback": ""}
         traceback = str(error.get("traceback") or "")
         if traceback:
             with st.expander(_("Traceback")):
@@ -104,12 +109,17 @@ def show_parts(details: data.Details) -> None:
     task = details.task
     names = [_("Input"), _("Output"), _("Logs"), _("Events"), _("Related tasks")]
     given, result, logs, events, related = st.tabs(names, key="parts")
-    payload = data.payload(task.id, task.attempt, task.state.value).value
+    hidden = lacking(Permission.PAYLOAD_READ)
+    payload = None if hidden else data.payload(task.id, task.attempt, task.state.value).value
     with given:
-        if payload is not None:
+        if hidden:
+            show_barred(hidden)
+        elif payload is not None:
             show_json(payload.input, name="input", file_name=f"{task.id}-input.json")
     with result:
-        if payload is not None and payload.output is not None:
+        if hidden:
+            show_barred(hidden)
+        elif payload is not None and payload.output is not None:
             show_json(payload.output, name="output", file_name=f"{task.id}-output.json")
         else:
             st.caption(_("No output.") if task.state in TERMINAL else _("No output yet."))
@@ -117,7 +127,10 @@ def show_parts(details: data.Details) -> None:
             st.markdown(f"**{_('Last checkpoint')}**")
             show_json(payload.checkpoint, name="checkpoint", file_name=f"{task.id}-checkpoint.json")
     with logs:
-        show_logs(task.id)
+        if hidden:
+            show_barred(hidden)
+        else:
+            show_logs(task.id)
     with events:
         show_events(details.events)
     with related:

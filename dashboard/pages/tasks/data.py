@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from taskyard.core.access.identity import Actor
 from taskyard.core.errors import SubmissionError
 from taskyard.core.filters.search_filter import Sort, TaskFilter
 from taskyard.core.models import Task
@@ -17,8 +18,12 @@ from taskyard.core.postgres.store.saved_filters import MAX_NAME_LENGTH, SavedFil
 from taskyard.core.postgres.store.search import Facets, Matching
 from taskyard.core.submission import authorized_controls
 from taskyard.core.submission.open_servers import Servers
-from taskyard.dashboard.data.base import connections, forget, shared
-from taskyard.dashboard.data.viewer import actor
+from taskyard.core.views.masking import check_search, masked_tasks, reads_payloads
+from taskyard.core.views.narrowing import known_names, limited
+from taskyard.core.views.seeing import sees_filter
+from taskyard.dashboard.data.base import Reading, connections, forget
+from taskyard.dashboard.data.readings import seen
+from taskyard.dashboard.data.viewer import actor, viewer
 
 __all__ = ["MAX_NAME_LENGTH", "Facets", "Matching", "SavedFilter"]  # what pages show of the store
 
@@ -53,63 +58,94 @@ def params_of(only: TaskFilter) -> Params:
     return tuple(sorted(only.as_params().items()))
 
 
-@shared()
-def page(servers: Servers, params: Params, sort: str, after: str) -> Page:
-    """Returns one page of a search. `after` is a position from another page, or empty for the first page."""
+@seen()
+def _page(servers: Servers, sight: Actor, params: Params, sort: str, after: str) -> Page:
     with servers.database.transaction() as tx:
         now = tasks_store.now(tx)
         try:
             place = Cursor.parse(after) if after else None
+            only = limited(tx, TaskFilter.from_params(dict(params)), sight)
+            if only is None:
+                return Page((), now)
             found = search.find(
                 tx,
-                TaskFilter.from_params(dict(params)),
+                only,
                 sort=Sort(sort),
                 after=place,
                 limit=PAGE_SIZE,
                 budget_seconds=LATER_BUDGET_SECONDS if after else FIRST_BUDGET_SECONDS,
+                reads_errors=reads_payloads(sight),
             )
         except SubmissionError as error:
             return Page((), now, problem=error.text)
-    return Page(found.tasks, now, str(found.next or ""), str(found.previous or ""), found.searched_to)
+    return Page(
+        masked_tasks(found.tasks, sight), now, str(found.next or ""), str(found.previous or ""), found.searched_to
+    )
 
 
-@shared()
-def listed(servers: Servers, ids: tuple[str, ...]) -> Page:
+def page(params: Params, sort: str, after: str) -> Reading[Page]:
+    """Returns one page of a search. `after` is a position from another page, or empty for the first page.
+
+    Raises NotPermitted for a search by what the viewer may not read.
+    """
+    _check(params)
+    return _page(params, sort, after)
+
+
+@seen()
+def listed(servers: Servers, sight: Actor, ids: tuple[str, ...]) -> Page:
     """Returns these tasks as they are now, in this order."""
     with servers.database.transaction() as tx:
-        return Page(tasks_store.tasks_of(tx, ids), tasks_store.now(tx))
+        found = [task for task in tasks_store.tasks_of(tx, ids) if sight.sees(task.queue, task.type)]
+        return Page(masked_tasks(found, sight), tasks_store.now(tx))
 
 
-@shared(ttl_seconds=COUNT_TTL_SECONDS)
-def matching(servers: Servers, params: Params) -> Matching | None:
-    """Counts matching tasks, as far as that is quick; returns None if the filter is refused."""
+@seen(ttl_seconds=COUNT_TTL_SECONDS)
+def _matching(servers: Servers, sight: Actor, params: Params) -> Matching | None:
     with servers.database.transaction() as tx:
         try:
-            only = TaskFilter.from_params(dict(params))
-            return search.count_matching(tx, only, budget_seconds=COUNT_BUDGET_SECONDS)
+            only = limited(tx, TaskFilter.from_params(dict(params)), sight)
+            if only is None:
+                return None
+            return search.count_matching(
+                tx, only, budget_seconds=COUNT_BUDGET_SECONDS, reads_errors=reads_payloads(sight)
+            )
         except SubmissionError:
             return None
 
 
-@shared(ttl_seconds=FACETS_TTL_SECONDS)
-def facets(servers: Servers) -> Facets:
-    """Returns the values that tasks can be searched by."""
+def matching(params: Params) -> Reading[Matching | None]:
+    """Counts matching tasks, as far as that is quick; the value is None if the filter is refused.
+
+    Raises NotPermitted for a search by what the viewer may not read.
+    """
+    _check(params)
+    return _matching(params)
+
+
+def _check(params: Params) -> None:
+    try:
+        only = TaskFilter.from_params(dict(params))
+    except SubmissionError:
+        return  # the reading says so
+    check_search(only, viewer())
+
+
+@seen(ttl_seconds=FACETS_TTL_SECONDS)
+def facets(servers: Servers, sight: Actor) -> Facets:
+    """Returns the values that tasks can be searched by; creators and tags are not known by queue and type."""
     with servers.database.transaction() as tx:
-        return search.facets(tx)
+        if not sight.is_narrowed:
+            return search.facets(tx)
+        queues, types = known_names(tx, sight)
+        return Facets(tuple(types), tuple(queues), search.facets(tx).agents, (), ())
 
 
-@shared()
-def has_tasks(servers: Servers) -> bool:
-    """Returns True if there is any task."""
+@seen()
+def saved_filters(servers: Servers, sight: Actor) -> Sequence[SavedFilter]:
+    """Returns the saved filters by name, without those that name what the viewer does not see."""
     with servers.database.transaction() as tx:
-        return tasks_store.has_tasks(tx)
-
-
-@shared()
-def saved_filters(servers: Servers) -> Sequence[SavedFilter]:
-    """Returns the saved filters by name."""
-    with servers.database.transaction() as tx:
-        return saved_filters_store.saved_filters(tx)
+        return [one for one in saved_filters_store.saved_filters(tx) if sees_filter(sight, one)]
 
 
 def save_filter(name: str, only: TaskFilter, *, overwrite: bool) -> None:

@@ -11,11 +11,13 @@ from typing import Any
 
 import streamlit as st
 
+from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import ErrorClass, SubmissionError
 from taskyard.core.filters.search_filter import PARAMS, Sort, TaskFilter
 from taskyard.core.i18n import N_
 from taskyard.dashboard.components.address import SEPARATOR, choice, choices, moment, text_field
 from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.permitted import button, lacking
 from taskyard.dashboard.components.states import PRIORITIES, STATES, word
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _, labelled
@@ -113,11 +115,12 @@ def show_more(facets: Facets) -> None:
         _pick("created_by", facets.creators)
         st.datetime_input(_(LABELS["until"]), **_first_page(moment("until")))
         path_help = _("An SQL/JSON path that matches, such as `{example}`")
+        barred = lacking(Permission.PAYLOAD_READ)
         for name, example in (("input_path", "$.rows[*].a > 3"), ("output_path", '$.status == "ok"')):
             st.text_input(
                 _(LABELS[name]),
                 placeholder=example,
-                help=path_help.format(example=example),
+                **button(barred, path_help.format(example=example)),
                 **_first_page(text_field(name)),
             )
         st.text_input(_(LABELS["fingerprint"]), **_first_page(text_field("fingerprint")))

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import streamlit as st
 
+from taskyard.core.access.permissions import Permission
 from taskyard.core.filters.search_filter import PARAMS, TaskFilter
 from taskyard.core.i18n import N_
 from taskyard.core.submission.bulk import Action
@@ -11,6 +12,7 @@ from taskyard.dashboard.components.bulk_dialog import ask_many, read_runs, show_
 from taskyard.dashboard.components.dialogs import tell
 from taskyard.dashboard.components.empty import show_first_steps
 from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.permitted import button, lacking
 from taskyard.dashboard.components.times import shown_time
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.data.base import Reading
@@ -66,12 +68,21 @@ def show_actions(key: str, only: TaskFilter) -> None:
             text = _matching_text(only)
         st.text(text, width="content")
         for action, label, icon in ACTIONS:
-            if st.button(_(label), icon=f":material/{icon}:", key=f"bulk_{action}", type="tertiary"):
+            if st.button(
+                _(label), icon=f":material/{icon}:", key=f"bulk_{action}", type="tertiary", **button(lack_of_many(only))
+            ):
                 st.session_state[REQUESTED_KEY] = (action, Target(None, tuple(selected)) if selected else Target(only))
                 st.rerun()
         if selected and st.button(_("Unselect"), icon=":material/deselect:", key="unselect", type="tertiary"):
             unselect()
             st.rerun()
+
+
+def lack_of_many(only: TaskFilter) -> str:
+    """Returns why the viewer may not change all tasks that match, as Markdown; empty if they may."""
+    if only.text is not None and (reason := lacking(Permission.PAYLOAD_READ)):
+        return reason  # it would be looked for in errors, too
+    return lacking(Permission.TASK_OPERATE)
 
 
 def _matching_text(only: TaskFilter) -> str:

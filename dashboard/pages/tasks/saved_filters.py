@@ -6,10 +6,12 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import TaskyardError
 from taskyard.core.filters.search_filter import TaskFilter
 from taskyard.dashboard.components.dialogs import ask
 from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.permitted import button, lacking, show_barred
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.pages.tasks import data, filters
@@ -48,13 +50,17 @@ def _show_pick(saved: Sequence[SavedFilter], only: TaskFilter) -> None:
     if picked.filter is None:
         st.error(escaped(translate(picked.problem), 500))
     st.caption(_("Saved by {actor}").format(actor=escaped(picked.actor)))
-    if st.button(_("Delete"), icon=":material/delete:", key="delete_filter"):
+    barred = lacking(Permission.TASK_OPERATE)
+    if st.button(_("Delete"), icon=":material/delete:", key="delete_filter", **button(barred)):
         st.session_state[REQUESTED_KEY] = ("delete", picked.name, only)
 
 
 def _show_save(saved: Sequence[SavedFilter], only: TaskFilter) -> None:
     if only.is_empty:
         st.caption(_("Set some filters, then save them here."))
+        return
+    if barred := lacking(Permission.TASK_OPERATE):
+        show_barred(barred)
         return
     with st.form("save_filter", border=False):
         name = st.text_input(_("Save current filters as"), max_chars=MAX_NAME_LENGTH, key=NAME_KEY)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from taskyard.core.access.identity import EVERY
+from taskyard.core.access.identity import EVERY, Actor
 from taskyard.core.access.permissions import Permission
 from taskyard.core.payload.json_literals import read_json
 from taskyard.core.postgres.store import hooks as hooks_store
@@ -16,7 +16,8 @@ from taskyard.core.submission.open_servers import Servers
 from taskyard.core.webhooks.hook import Hook
 from taskyard.core.webhooks.template import MAX_TEMPLATE_BYTES
 from taskyard.core.webhooks.webhook import Delivery, Webhook
-from taskyard.dashboard.data.base import connections, forget, shared
+from taskyard.dashboard.data.base import connections, forget
+from taskyard.dashboard.data.readings import seen
 from taskyard.dashboard.data.viewer import acting, actor, viewer
 
 MAX_DELIVERIES = 100
@@ -37,22 +38,22 @@ def may_manage() -> bool:
     return _may(Permission.ACCESS_MANAGE)
 
 
-@shared()
-def webhooks(servers: Servers) -> Sequence[Webhook]:
+@seen(needs=Permission.AUDIT_EXPORT, is_whole=True)
+def webhooks(servers: Servers, _sight: Actor) -> Sequence[Webhook]:
     """Returns all webhooks by name; for those who may see them."""
     with servers.database.transaction() as tx:
         return webhooks_store.webhooks(tx)
 
 
-@shared()
-def deliveries(servers: Servers, name: str | None, state: str | None) -> Sequence[Delivery]:
+@seen(needs=Permission.AUDIT_EXPORT, is_whole=True)
+def deliveries(servers: Servers, _sight: Actor, name: str | None, state: str | None) -> Sequence[Delivery]:
     """Returns the newest MAX_DELIVERIES, of one webhook or all; for those who may see them."""
     with servers.database.transaction() as tx:
         return deliveries_store.deliveries(tx, name, state=state, limit=MAX_DELIVERIES)
 
 
-@shared()
-def hooks(servers: Servers) -> Sequence[Hook]:
+@seen(needs=Permission.ACCESS_MANAGE, is_whole=True)
+def hooks(servers: Servers, _sight: Actor) -> Sequence[Hook]:
     """Returns all hooks by name; for those who may manage them."""
     with servers.database.transaction() as tx:
         return hooks_store.hooks(tx)

@@ -1,0 +1,52 @@
+"""Says what a viewer may not do: buttons are disabled with the reason as their help, forms and pages are not drawn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import streamlit as st
+
+from taskyard.core.access.identity import Actor
+from taskyard.core.access.permissions import Permission
+from taskyard.core.errors import NotPermitted
+from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.translate import translate
+from taskyard.dashboard.data.viewer import viewer
+from taskyard.dashboard.i18n import _
+
+MAX_REASON_LENGTH = 500
+
+
+def lacking(
+    permission: Permission, *, queue: str | None = None, type_: str | None = None, who: Actor | None = None
+) -> str:
+    """Returns why the viewer may not do something, as Markdown; empty if they may.
+
+    `who` is the viewer where that is known already, as for each row of a table.
+    """
+    try:
+        (who or viewer()).require(permission, queue=queue, type_=type_)
+    except NotPermitted as error:
+        return escaped(translate(error), MAX_REASON_LENGTH)
+    return ""
+
+
+def button(barred: str, help_: str | None = None, *, disabled: bool = False) -> dict[str, Any]:
+    """Returns the arguments of a button that the viewer may not press if it is `barred`, with the reason."""
+    return {"disabled": disabled or bool(barred), "help": barred or help_}
+
+
+def is_narrowed() -> bool:
+    """Returns True if the viewer's role is narrowed to queues or types."""
+    return viewer().is_narrowed
+
+
+def show_left_out() -> None:
+    """Says that some figures are not shown, because they can't be counted for the viewer's queues and types alone."""
+    st.caption(_("Your role is narrowed to some queues and types: figures that count all tasks are not shown."))
+
+
+def show_barred(reason: str, *, is_page: bool = False) -> None:
+    """Shows in the place of a page or a form that the viewer may not use it, and why."""
+    title = _("You may not see this page") if is_page else None
+    st.info(reason, title=title, icon=":material/lock:")

@@ -24,10 +24,10 @@ from taskyard.core.config import Settings, load_settings
 from taskyard.core.errors import ConfigurationError, TaskyardError, Unavailable
 from taskyard.core.private_files import keep_files_private, refuse_inspection
 from taskyard.core.protocol import VERSION, AgentInfo
-from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.redis.keys import Keys
 from taskyard.core.redis.log_tail import LogTail
+from taskyard.core.redis.own_agent import agent_side, check_names, own_name
 from taskyard.core.task_types.registry import registry
 from taskyard.core.threads import OnEscape, start_thread
 from taskyard.worker.agents.agent_class import make_agent
@@ -142,8 +142,10 @@ def _run(launch: Launch, proof: str, settings: Settings, shipper: LogShipper, ra
         version=VERSION,
         agent_class=launch.agent_class,
     )
-    shipper.start(LogTail(connect_redis(settings.redis_url), Keys(settings.namespace)), f"agent {launch.name}")
-    queues = [Broker(connect_redis(settings.redis_url), settings.namespace, settings.placement_of) for _ in range(2)]
+    check_names(settings.redis_url, settings.namespace, [launch.name])
+    if own_name(settings.redis_url, settings.namespace) is None:  # otherwise its lines stay on its host
+        shipper.start(LogTail(connect_redis(settings.redis_url), Keys(settings.namespace)), f"agent {launch.name}")
+    queues = [agent_side(settings.redis_url, settings.namespace, settings.placement_of) for _ in range(2)]
     agent = make_agent(
         launch.agent_class,
         (info, *queues),

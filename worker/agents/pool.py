@@ -20,7 +20,7 @@ import structlog
 
 from taskyard.core.errors import Unavailable
 from taskyard.core.protocol import Deregister, encode
-from taskyard.core.redis.broker import Broker
+from taskyard.core.redis.agent_side import AgentSide
 from taskyard.core.redis.connection import reaching_redis
 from taskyard.worker.agents import spool
 from taskyard.worker.agents.duplicate_names import DuplicateNames
@@ -76,7 +76,7 @@ class Pool:
 
     specs: Sequence[AgentSpec]
     redis_url: str
-    broker: Broker
+    broker: AgentSide
     grace_seconds: float
     data_dir: Path
     starts: Counter[str] = field(default_factory=Counter)  # of each agent's name

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from taskyard.core.ids import agent_name_of
 from taskyard.core.models import Lane
 from taskyard.core.postgres.store.recovery import OpenClaim
 from taskyard.core.postgres.store.tick import Claimed
@@ -117,11 +118,6 @@ class Durations:
         self.means[task_type] = seconds if mean is None else mean + SMOOTHING * (seconds - mean)
 
 
-def name_of(agent_id: str) -> str:
-    """Returns the agent's name in the id of one of its boots."""
-    return agent_id.rpartition(":")[0]
-
-
 class LeaderState:
     """Open claims and agents, and their free room for placement."""
 
@@ -135,6 +131,7 @@ class LeaderState:
         self.claiming: dict[str, Lane] = {}  # passed to the committer, not yet answered
         self.holds = Holds()
         self.ended: set[str] = set()  # boots that left or were lost in this term
+        self.allowed_types: dict[str, tuple[str, ...]] = {}  # by name: of agents with credentials of their own
         self.inherited: set[str] = set()  # boots whose end no earlier leader recorded
 
     def load(self, claims: Iterable[OpenClaim], now: float, database_now: float) -> None:
@@ -156,12 +153,13 @@ class LeaderState:
         slots.accepts_work = self.holds.of_agent(info.name) is None
         slots.barred = {breaker.type for breaker in self.breakers.of_agent(info.name)}
         slots.known_types = self.fleet.known_by(info.id)
+        slots.allowed = self.allowed_types.get(info.name)
         self.agents[info.id] = agent = KnownAgent(info, slots)
         return agent
 
     def note_outcome(self, claim: Claim, error_class: str | None, now: float) -> Breaker | None:
         """Records the end of an attempt for the agent's breaker; returns the breaker if that opened or closed it."""
-        name = name_of(claim.agent_id)
+        name = agent_name_of(claim.agent_id)
         breaker = self.breakers.note(name, claim.row.type, error_class, claim.id, now)
         if breaker is not None:
             self._bar(name)

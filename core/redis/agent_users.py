@@ -12,7 +12,9 @@ from typing import Any
 import redis
 
 from taskyard.core.access.agent_user import AgentUser
-from taskyard.core.redis.connection import Client
+from taskyard.core.errors import Unavailable
+from taskyard.core.i18n import msg
+from taskyard.core.redis.connection import Client, reaching_redis
 from taskyard.core.redis.keys import Keys
 from taskyard.core.redis.mailbox import BURY
 from taskyard.core.redis.raw_commands import RawCommands
@@ -28,7 +30,7 @@ _WORD = re.compile(r"[A-Za-z0-9._@+-]{1,64}", re.ASCII)
 
 
 class AgentUsers:
-    """One installation's users for agents. Every method raises redis-py's errors."""
+    """One installation's users for agents. Unless it says otherwise, a method raises redis-py's errors."""
 
     def __init__(self, client: Client, keys: Keys, scripts: Sequence[str]) -> None:
         """`scripts` are those that agents run."""
@@ -36,6 +38,19 @@ class AgentUsers:
         self._keys = keys
         self._scripts = scripts
         self._raw = RawCommands(client.connection_pool)
+
+    def check_version(self) -> None:
+        """Raises Unavailable if the server is too old for users, or away."""
+        with reaching_redis():
+            version = str(self._redis.info("server")["redis_version"])
+        if tuple(int(part) for part in version.split(".")[:2]) < LEAST_VERSION:
+            raise Unavailable(
+                msg(
+                    "Redis {version} can't give agents credentials of their own, which needs {least} or newer",
+                    version=version,
+                    least=".".join(map(str, LEAST_VERSION)),
+                )
+            )
 
     def enforce(self, wanted: Mapping[str, AgentUser]) -> None:
         """Makes exactly these users, by agent's name; ends all others with their connections and keys.

@@ -208,11 +208,12 @@ def tokens(name: SomeName = None, as_json: AsJson = False) -> None:
     if not found:
         print_line("no tokens")
         return
-    columns = [Column("id", fixed=True), Column("of"), Column("until", fixed=True), Column("last used", fixed=True)]
+    columns = [Column("id", fixed=True), Column("of"), Column("opens", fixed=True)]
     rows = [
         [
             one.id,
             f"{one.kind} {one.name}",
+            one.opens,
             instant(one.expires_at),
             instant(one.last_used_at),
             instant(one.revoked_at),
@@ -221,7 +222,8 @@ def tokens(name: SomeName = None, as_json: AsJson = False) -> None:
         ]
         for one in found
     ]
-    print_table([*columns, Column("revoked", fixed=True), Column("by"), Column("note")], rows)
+    columns += [Column(name, fixed=True) for name in ("until", "last used", "revoked")]
+    print_table([*columns, Column("by"), Column("note")], rows)
 
 
 @access.command("revoke", cls=Command, epilog=_help("revoke 5f1c09a4d2e8"))

@@ -13,6 +13,7 @@ import taskyard
 from taskyard.core.private_files import keep_files_private
 from taskyard.worker.cli import (
     access,
+    access_agent,
     admin,
     alerts,
     api,
@@ -34,6 +35,7 @@ from taskyard.worker.cli import (
 )
 from taskyard.worker.cli.doors import LocalGroup, command_class
 from taskyard.worker.cli.exits import ALL_EXIT_CODES, EXIT_CODE_HELP, Commands
+from taskyard.worker.cli.help_text import Command
 from taskyard.worker.cli.output import print_line
 from taskyard.worker.process.last_threads import ending_despite_threads
 
@@ -116,6 +118,9 @@ for name, function, panel, example in COMMANDS:
     app.command(name, cls=command_class(name), help=text, rich_help_panel=panel, epilog=epilog)(function)
 
 
+access.access.command(
+    "agent", cls=Command, epilog=f"Example: {PROGRAM} access agent coder-1 --type 'code.*'\n\n{EXIT_CODE_HELP}"
+)(access_agent.agent)
 app.add_typer(
     access.access,
     cls=LocalGroup,

@@ -14,6 +14,7 @@ from taskyard.core.redis.results import sender_of
 from taskyard.worker.dispatch.leader_state import LeaderState
 
 RETRY_SECONDS = 10.0
+RENEW_SECONDS = 30.0  # after this, what somebody else removed from Redis is made again
 BEGINNING = b"0-0"
 
 log = structlog.get_logger(__name__)
@@ -26,7 +27,7 @@ class AgentAccess:
         self._leader_state = leader_state
         self._users: dict[str, AgentUser] = {}
         self._enforced: dict[str, AgentUser] | None = None  # None: not in this term
-        self._retry_at = 0.0
+        self._again_at = 0.0
         self.read_to: dict[str, bytes] = {}
         self.note(users)
 
@@ -54,17 +55,18 @@ class AgentAccess:
 
         Without Redis' permission or support for it everything else goes on, and it is tried again.
         """
-        if self._enforced == self._users or now < self._retry_at:
+        is_new = self._enforced != self._users
+        if now < self._again_at and not (is_new and self._enforced is not None) or not (is_new or self._users):
             return
         try:
             agent_users.enforce(self._users)
         except (redis.ResponseError, ValueError) as error:
             if code_of(error) not in ("", "NOPERM"):
                 raise
-            self._retry_at = now + RETRY_SECONDS
+            self._enforced, self._again_at = None, now + RETRY_SECONDS
             if self._users:
                 log.error("agents.no_users", agents=sorted(self._users), reason=str(error))
             return
-        if self._users or self._enforced:
+        if is_new and (self._users or self._enforced):
             log.info("agents.users", agents=sorted(self._users))
-        self._enforced = self._users
+        self._enforced, self._again_at = self._users, now + RENEW_SECONDS

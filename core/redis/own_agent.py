@@ -44,8 +44,7 @@ def check_names(url: str, namespace: str, names: Iterable[str]) -> None:
     others = [name for name in names if name != own]
     if own is not None and others:
         text = msg(
-            "TASKYARD_REDIS_URL: has the credentials of agent {own}, expected a pool of this agent alone, "
-            "which has also or instead {others}",
+            "TASKYARD_REDIS_URL: has the credentials of agent {own}, expected those of {others}",
             own=own,
             others=", ".join(others[:5]),
         )

@@ -283,5 +283,5 @@ def test_a_pool_has_the_agent_of_its_url_alone(settings: Settings) -> None:
     assert own_name("redis://user:x@host", "main") is None
     check_names(url, "main", [ANN])
     check_names("redis://host", "main", [ANN, BOB])
-    with pytest.raises(ConfigurationError, match=f"credentials of agent {ANN}, expected a pool of this agent alone"):
+    with pytest.raises(ConfigurationError, match=f"credentials of agent {ANN}, expected those of {BOB}"):
         check_names(url, "main", [ANN, BOB])

@@ -214,9 +214,7 @@ def tokens(name: SomeName = None, as_json: AsJson = False) -> None:
             one.id,
             f"{one.kind} {one.name}",
             one.opens,
-            instant(one.expires_at),
-            instant(one.last_used_at),
-            instant(one.revoked_at),
+            *map(instant, (one.expires_at, one.last_used_at, one.revoked_at)),
             visible(one.created_by),
             visible(one.note),
         ]

@@ -56,7 +56,7 @@ class AgentAccess:
         Without Redis' permission or support for it everything else goes on, and it is tried again.
         """
         is_new = self._enforced != self._users
-        if now < self._again_at and not (is_new and self._enforced is not None) or not (is_new or self._users):
+        if (now < self._again_at and not (is_new and self._enforced is not None)) or not (is_new or self._users):
             return
         try:
             agent_users.enforce(self._users)

@@ -10,20 +10,24 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import psutil
 
+from taskyard.core.access.agent_user import url_of_user
+from taskyard.core.access.identity import local_actor
 from taskyard.core.config import Settings, load_settings
 from taskyard.core.embedded.servers import EmbeddedServers
 from taskyard.core.errors import Unavailable
 from taskyard.core.postgres.database import Database, queries
 from taskyard.core.postgres.migrations import migrate
+from taskyard.core.postgres.store import recovery
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
+from taskyard.core.submission import authorized_access
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import registry
 
@@ -31,7 +35,7 @@ START_TIMEOUT_SECONDS = 30.0
 AGENTS = 2
 POOL = """
 [[agents]]
-kind = "bench"
+kind = "{kind}"
 count = {count}
 types = ["diagnostic.*"]
 max_concurrency = 3
@@ -78,6 +82,30 @@ class Environment:
         with self._process("agent", count) as process:
             self.wait(lambda: len(self.agent_processes(process)) == count and self._beating() >= count, "agents")
             yield process
+
+    @contextmanager
+    def lone_agents(self, *, has_own: bool) -> Iterator[list[psutil.Process]]:
+        """Runs as many agents, each with a supervisor of its own, and credentials of its own if it `has_own`."""
+        kinds = [f"lone{number}" for number in range(AGENTS)]
+        urls = self._own_urls([f"{kind}-1" for kind in kinds]) if has_own else [self.servers.redis_url] * AGENTS
+        with ExitStack() as running:
+            found = [
+                running.enter_context(self._process("agent", 1, kind, TASKYARD_REDIS_URL=url))
+                for kind, url in zip(kinds, urls, strict=True)
+            ]
+            self.wait(lambda: self._beating() >= AGENTS, "agents")
+            yield found
+
+    def _own_urls(self, names: list[str]) -> list[str]:
+        """Gives agents credentials as `taskyard access agent` does, and their users as a leader does."""
+        urls = []
+        with self.database.transaction() as tx:
+            for name in names:
+                password, _ = authorized_access.admit_agent(tx, local_actor(), name)
+                urls.append(url_of_user(self.servers.redis_url, self.broker.keys.agent_user(name), password))
+            users = recovery.agent_users(tx)
+        self.broker.agent_users.enforce({user.name: user for user in users})
+        return urls
 
     @staticmethod
     def agent_processes(supervisor: psutil.Process) -> list[psutil.Process]:
@@ -138,13 +166,13 @@ class Environment:
         }
 
     def _beating(self) -> int:
-        return int(self.broker.redis.scard(self.broker.keys.agents))
+        return sum(1 for _ in self.broker.redis.scan_iter(f"{self.broker.keys.heartbeat('')}*", count=1_000))
 
     @contextmanager
-    def _process(self, command: str, count: int) -> Iterator[psutil.Process]:
-        pool = self.folder / f"pool-{count}.toml"
-        pool.write_text(POOL.format(count=count), encoding="utf-8")
-        environment = {**os.environ, **self.variables(), "TASKYARD_POOL_FILE": str(pool)}
+    def _process(self, command: str, count: int, kind: str = "bench", **variables: str) -> Iterator[psutil.Process]:
+        pool = self.folder / f"pool-{kind}-{count}.toml"
+        pool.write_text(POOL.format(kind=kind, count=count), encoding="utf-8")
+        environment = {**os.environ, **self.variables(), "TASKYARD_POOL_FILE": str(pool), **variables}
         process = subprocess.Popen([sys.executable, "-m", "taskyard", command], env=environment)
         try:
             yield psutil.Process(process.pid)

@@ -1,4 +1,4 @@
-"""Implements the command that gives an agent credentials of its own for Redis."""
+"""Implements commands for credentials at the servers: of an agent in Redis, of Taskyard in PostgreSQL."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from taskyard.core.paths import FILES
 from taskyard.worker.cli.access import Types
 from taskyard.worker.cli.output import print_json, print_line, print_plain
 from taskyard.worker.cli.show import AsJson
@@ -45,3 +46,11 @@ def agent(
         f"`access revoke {made.id}` revokes it",
         stderr=True,
     )
+
+
+def database() -> None:
+    """Prints the SQL that creates three roles in PostgreSQL: the owner, the worker's and that of everything else.
+
+    Run it in Taskyard's database as a superuser, before the first migration and again after every later one.
+    """
+    print_plain((FILES / "sql" / "roles.sql").read_text(encoding="utf-8").rstrip())

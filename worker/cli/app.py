@@ -121,6 +121,9 @@ for name, function, panel, example in COMMANDS:
 access.access.command(
     "agent", cls=Command, epilog=f"Example: {PROGRAM} access agent coder-1 --type 'code.*'\n\n{EXIT_CODE_HELP}"
 )(access_agent.agent)
+access.access.command(
+    "database", cls=Command, epilog=f"Example: {PROGRAM} access database | psql taskyard\n\n{EXIT_CODE_HELP}"
+)(access_agent.database)
 app.add_typer(
     access.access,
     cls=LocalGroup,

@@ -175,8 +175,7 @@ def test_it_gets_only_the_types_that_it_may_have(engine: Engine, own: Callable[.
 
 
 @pytest.mark.parametrize("by", ["disabled", "revoked"])
-def test_who_is_let_in_no_more_is_cut_off(engine: Engine, own: Callable[..., RunningAgent], by: str) -> None:
-    """Its running task is given to another agent."""
+def test_who_is_let_in_no_more_is_cut_off(engine: Engine, by: str) -> None:
     engine.worker()
     url = admit(engine)
     with connect_redis(url) as client:

@@ -17,19 +17,16 @@ from typing import Self
 
 import psutil
 
-from taskyard.core.access.agent_user import url_of_user
-from taskyard.core.access.identity import local_actor
 from taskyard.core.config import Settings, load_settings
 from taskyard.core.embedded.servers import EmbeddedServers
 from taskyard.core.errors import Unavailable
 from taskyard.core.postgres.database import Database, queries
 from taskyard.core.postgres.migrations import migrate
-from taskyard.core.postgres.store import recovery
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
-from taskyard.core.submission import authorized_access
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import registry
+from taskyard.worker.devtools.own_credentials import own_urls
 
 START_TIMEOUT_SECONDS = 30.0
 AGENTS = 2
@@ -87,7 +84,9 @@ class Environment:
     def lone_agents(self, *, has_own: bool) -> Iterator[list[psutil.Process]]:
         """Runs as many agents, each with a supervisor of its own, and credentials of its own if it `has_own`."""
         kinds = [f"lone{number}" for number in range(AGENTS)]
-        urls = self._own_urls([f"{kind}-1" for kind in kinds]) if has_own else [self.servers.redis_url] * AGENTS
+        urls = [self.servers.redis_url] * AGENTS
+        if has_own:
+            urls = own_urls(self.database, self.broker, self.servers.redis_url, [f"{kind}-1" for kind in kinds])
         with ExitStack() as running:
             found = [
                 running.enter_context(self._process("agent", 1, kind, TASKYARD_REDIS_URL=url))
@@ -95,17 +94,6 @@ class Environment:
             ]
             self.wait(lambda: self._beating() >= AGENTS, "agents")
             yield found
-
-    def _own_urls(self, names: list[str]) -> list[str]:
-        """Gives agents credentials as `taskyard access agent` does, and their users as a leader does."""
-        urls = []
-        with self.database.transaction() as tx:
-            for name in names:
-                password, _ = authorized_access.admit_agent(tx, local_actor(), name)
-                urls.append(url_of_user(self.servers.redis_url, self.broker.keys.agent_user(name), password))
-            users = recovery.agent_users(tx)
-        self.broker.agent_users.enforce({user.name: user for user in users})
-        return urls
 
     @staticmethod
     def agent_processes(supervisor: psutil.Process) -> list[psutil.Process]:

@@ -40,6 +40,11 @@ def ready_of(score_: float, priority: int, policy: str) -> float:
     return score_ + _HEAD_STARTS[priority]
 
 
+def matches_any(task_type: str, patterns: Iterable[str]) -> bool:
+    """Returns True if a pattern matches the type."""
+    return any(fnmatchcase(task_type, pattern) for pattern in patterns)
+
+
 @dataclass(slots=True, eq=False)
 class AgentSlots:
     """Holds what placement knows of an agent: its abilities and its load.
@@ -72,12 +77,12 @@ class AgentSlots:
             and lane.type not in self.refused
             and self.tags.issuperset(lane.requires)
             and self.matches(lane.type)
-            and (self.allowed is None or any(fnmatchcase(lane.type, pattern) for pattern in self.allowed))
+            and (self.allowed is None or matches_any(lane.type, self.allowed))
         )
 
     def matches(self, task_type: str) -> bool:
         """Returns True if one of its patterns matches the type, declared or not."""
-        return any(fnmatchcase(task_type, pattern) for pattern in self.types)
+        return matches_any(task_type, self.types)
 
     def is_let_in(self, lane: Lane) -> bool:
         """Returns True if it may get tasks of this lane now, given room."""

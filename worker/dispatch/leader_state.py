@@ -13,7 +13,7 @@ from taskyard.core.postgres.store.tick import Claimed
 from taskyard.core.protocol import AgentInfo, Heartbeat, KnownType, Pair
 from taskyard.core.scheduling.breaker import Breaker, Breakers
 from taskyard.core.scheduling.holds import Holds
-from taskyard.core.scheduling.placement import AgentSlots
+from taskyard.core.scheduling.placement import AgentSlots, matches_any
 from taskyard.core.task_types.registry import Registry
 from taskyard.worker.dispatch.fleet_types import FleetTypes
 
@@ -183,8 +183,9 @@ class LeaderState:
                     agent.slots.probes.add(breaker.type)
 
     def learn_types(self, agent_id: str, known: Iterable[KnownType]) -> None:
-        """Stores the types that an agent declared: it gets no others."""
-        self.fleet.learn(agent_id, known)
+        """Stores the types that an agent declared and may have: it gets no others."""
+        allowed = self.allowed_types.get(agent_name_of(agent_id))
+        self.fleet.learn(agent_id, [one for one in known if allowed is None or matches_any(one.name, allowed)])
         if agent_id in self.agents:
             self.agents[agent_id].slots.known_types = self.fleet.known_by(agent_id)
 

@@ -7,17 +7,21 @@ from typing import Any
 
 import pytest
 import redis
+from typer.testing import CliRunner, Result
 
 from taskyard.core.access.agent_user import url_of_user
 from taskyard.core.access.identity import local_actor
 from taskyard.core.config import Settings
-from taskyard.core.errors import ConfigurationError, SubmissionError
+from taskyard.core.errors import ConfigurationError, SubmissionError, Unavailable
 from taskyard.core.postgres.store import tokens
 from taskyard.core.protocol import NULL, Deregister, Done, Failure, Log, Register, Released, Started, encode
-from taskyard.core.redis.connection import connect_redis
+from taskyard.core.redis.agent_users import AgentUsers
+from taskyard.core.redis.connection import connect_redis, reaching_redis
 from taskyard.core.redis.keys import Keys
-from taskyard.core.redis.own_agent import agent_side, check_names, own_name
+from taskyard.core.redis.own_agent import OwnAgentSide, agent_side, check_names, own_name
 from taskyard.core.submission import authorized_access
+from taskyard.worker.cli.app import app
+from taskyard.worker.dispatch import agent_access
 from tests.engine import Engine, InlineAgent, RunningAgent
 from tests.servers import wait_until
 from tests.unit.leader_state_support import info
@@ -284,3 +288,71 @@ def test_a_pool_has_the_agent_of_its_url_alone(settings: Settings) -> None:
     check_names("redis://host", "main", [ANN, BOB])
     with pytest.raises(ConfigurationError, match=f"credentials of agent {ANN}, expected those of {BOB}"):
         check_names(url, "main", [ANN, BOB])
+
+
+def test_a_script_may_do_no_more_than_its_user(engine: Engine) -> None:
+    engine.worker()
+    side = agent_side(admit(engine), engine.settings.namespace, engine.settings.placement_of)
+    assert isinstance(side, OwnAgentSide)
+    keys = side.keys
+    with pytest.raises(redis.exceptions.NoPermissionError):
+        side._scripts["report"]([keys.results, keys.nothing], [b"[]"])
+    others = [keys.heartbeat("bob-1:x"), keys.agents, keys.generation, keys.fenced("bob-1:x")]
+    with pytest.raises(redis.exceptions.NoPermissionError):
+        side._scripts["heartbeat"](others, ["bob-1:x", b"{}", 1000])
+
+
+def test_scripts_that_were_flushed_are_loaded_again(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agent_access, "RENEW_SECONDS", 0.1)
+    engine.worker()
+    side = agent_side(admit(engine), engine.settings.namespace, engine.settings.placement_of)
+    engine.redis.script_flush()
+
+    def reports() -> bool:
+        try:
+            with reaching_redis():
+                return bool(side.report(b"[]"))
+        except Unavailable:
+            return False
+
+    wait_until(reports)
+    side.redis.close()
+
+
+def test_a_leader_that_may_make_no_users_goes_on(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise redis.exceptions.NoPermissionError("this user has no permissions to run the 'acl' command")
+
+    monkeypatch.setattr(AgentUsers, "enforce", refuse)
+    with engine.database.transaction() as tx:
+        authorized_access.admit_agent(tx, local_actor(), ANN)
+    engine.worker()
+    engine.agent(BOB)
+    engine.wait_for_all([engine.submit("demo.echo", {})])
+    [entry] = [entry for entry in engine.logs if entry["event"] == "agents.no_users"]
+    assert entry["agents"] == [ANN]
+
+
+def test_the_command_prints_a_url_this_once(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("database_url", "redis_url", "namespace", "data_dir"):
+        monkeypatch.setenv(f"TASKYARD_{name.upper()}", str(getattr(engine.settings, name)))
+    engine.worker()
+
+    def run(*words: str) -> Result:
+        return CliRunner().invoke(app, ["access", *words], prog_name="taskyard")
+
+    given = run("agent", ANN, "--type", "demo.*", "--days", "1")
+    url = given.stdout.strip()
+    assert own_name(url, engine.settings.namespace) == ANN
+    wait_until(lambda: is_let_in(url))
+    password = url.split("@")[0].rpartition(":")[2]
+    assert password not in run("tokens", ANN).stdout + run("list").stdout
+    assert run("agent", ANN, "--type", "no pattern").exit_code != 0
+    assert run("disable", ANN).exit_code == 0
+    wait_until(lambda: not is_let_in(url))
+
+
+def test_a_redis_that_is_too_old_is_named(monkeypatch: pytest.MonkeyPatch, engine: Engine) -> None:
+    monkeypatch.setattr(engine.redis, "info", lambda *_: {"redis_version": "5.0.14"})
+    with pytest.raises(Unavailable, match=r"Redis 5\.0\.14 can't give agents .*, which needs 6\.2 or newer"):
+        engine.broker.agent_users.check_version()

@@ -1,4 +1,4 @@
-"""Parses ids, and converts between task ids and times (pure).
+"""Parses ids of tasks and agents, and converts between task ids and times (pure).
 
 Task ids are UUIDv7, which begin with 48 bits of milliseconds since 1970 (RFC 9562), so they sort by submission.
 Submitters make them by their own clocks.
@@ -20,6 +20,11 @@ _MAX_MILLISECONDS = (datetime(9999, 12, 31, tzinfo=UTC) - _EPOCH) // _MILLISECON
 def is_id(text: str) -> bool:
     """Returns True if a text is written as ids are stored: a UUID in lower case, with hyphens."""
     return _ID.fullmatch(text) is not None
+
+
+def agent_name_of(agent_id: str) -> str:
+    """Returns the agent's name in the id of one of its boots."""
+    return agent_id.rpartition(":")[0]
 
 
 def parsed_id(value: object) -> str | None:

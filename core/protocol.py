@@ -195,7 +195,7 @@ class Checkpoint(msgspec.Struct, array_like=True, tag="checkpoint", gc=False):
     attempt: Attempt
     state: msgspec.Raw
     holder: Name = ""
-    children: Annotated[int, Meta(ge=0)] = 0
+    children: Annotated[int, Meta(ge=0, le=MAX_INTEGER)] = 0
 
 
 class SubmitChild(msgspec.Struct, array_like=True, tag="submit", gc=False):

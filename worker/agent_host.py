@@ -10,9 +10,8 @@ import structlog
 from taskyard.core.config import Settings
 from taskyard.core.errors import ConfigurationError
 from taskyard.core.private_files import refuse_inspection
-from taskyard.core.redis.broker import Broker
-from taskyard.core.redis.connection import connect_redis
 from taskyard.core.redis.log_tail import LogTail
+from taskyard.core.redis.own_agent import agent_side, check_names, own_name
 from taskyard.core.task_types.registry import registry
 from taskyard.core.threads import OnEscape, start_thread
 from taskyard.worker.agents import unmatched
@@ -49,10 +48,12 @@ def run_agents(settings: Settings, pool_file: Path | None) -> int:
     registry.load(settings.task_modules)
     specs = load_pool(settings.pool_file)
     unmatched.warn(settings, registry, is_worker=False)
-    broker = Broker(connect_redis(redis_url), settings.namespace, settings.placement_of)
+    check_names(redis_url, settings.namespace, [spec.name for spec in specs])
+    broker = agent_side(redis_url, settings.namespace, settings.placement_of)
     broker.ping()
     signals = StopSignals()
-    shipper.start(LogTail(broker.redis, broker.keys), f"pool {socket.gethostname()}")
+    if own_name(redis_url, settings.namespace) is None:  # otherwise its lines stay on its host
+        shipper.start(LogTail(broker.redis, broker.keys), f"pool {socket.gethostname()}")
     pool = Pool(specs, redis_url, broker, settings.grace_seconds, settings.data_dir)
     _supervise(settings, pool, signals, shipper)
     return 0

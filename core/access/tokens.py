@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import secrets
+from enum import StrEnum
 from typing import NamedTuple
 
 from taskyard.core.access.identity import hashed, new_secret
@@ -18,6 +19,13 @@ _TOKEN = re.compile(rf"ty_({'|'.join(Kind)})_([0-9a-f]{{{2 * ID_BYTES}}})_([A-Za
 _ID = re.compile(rf"[0-9a-f]{{{2 * ID_BYTES}}}", re.ASCII)
 
 
+class Opens(StrEnum):
+    """What a token lets in."""
+
+    API = "api"
+    REDIS = "redis"
+
+
 class TokenParts(NamedTuple):
     """A token's parts; of its secret only the hash, as it is stored."""
 
@@ -30,6 +38,15 @@ def new_token(kind: Kind) -> tuple[str, TokenParts]:
     """Returns a new token with 256 random bits, which is shown once, and its parts."""
     id_, secret = secrets.token_hex(ID_BYTES), new_secret()
     return f"ty_{kind.value}_{id_}_{secret}", TokenParts(kind, id_, hashed(secret))
+
+
+def new_password() -> tuple[str, TokenParts]:
+    """Returns a new password of an agent's user in Redis, which is shown once, and its parts.
+
+    What is stored is the hash of the whole, as Redis wants it: so it is no token for the API, whose hash is of a part.
+    """
+    text, parts = new_token(Kind.AGENT)
+    return text, parts._replace(secret_hash=hashed(text))
 
 
 def parse_token(text: object) -> TokenParts | None:

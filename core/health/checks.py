@@ -133,6 +133,7 @@ def judge_database(facts: DatabaseFacts) -> Iterator[Check]:
             msg("no CREATE in its schema"),
             msg("grant it to the user who runs `taskyard migrate`"),
         )
+    yield _role_check(facts)
     if facts.pooling is Pooling.SESSION:
         yield warning(
             msg("PostgreSQL pooler"),
@@ -171,6 +172,19 @@ def judge_redis(facts: RedisFacts) -> Iterator[Check]:
             msg("refused: {commands}", commands=", ".join(facts.refused)),
             msg("allow the user all commands on keys taskyard:*"),
         )
+
+
+def _role_check(facts: DatabaseFacts) -> Check:
+    name = msg("PostgreSQL role")
+    if facts.is_superuser:
+        return warning(
+            name,
+            msg("{role}, a superuser", role=facts.role),
+            msg("connect as a role that owns Taskyard's database alone: `taskyard access database` makes some"),
+        )
+    if facts.owns_tables:
+        return fine(name, msg("{role}, who owns the tables: only a worker needs that", role=facts.role))
+    return fine(name, facts.role)
 
 
 def code_execution_check(settings: Settings) -> Check:

@@ -65,6 +65,9 @@ class DatabaseFacts:
     fsync: str
     read_only: bool
     may_create_tables: bool
+    role: str
+    is_superuser: bool
+    owns_tables: bool
     pooling: Pooling  # how a connection pooler in front of it shares sessions
 
 
@@ -87,7 +90,11 @@ def database_facts(url: str) -> DatabaseFacts:
                 " current_setting('synchronous_commit') AS synchronous_commit,"
                 " current_setting('fsync') AS fsync,"
                 " current_setting('transaction_read_only') = 'on' AS read_only,"
-                " coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create_tables"
+                " coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create_tables,"
+                " current_user::text AS role,"
+                " current_setting('is_superuser') = 'on' AS is_superuser,"
+                " EXISTS (SELECT FROM pg_tables WHERE tablename = 'tasks' AND schemaname = current_schema()"
+                " AND tableowner = current_user) AS owns_tables"
             )
         ).one()
         shared = pooling_of(url)

@@ -6,7 +6,7 @@ Everything here can be rebuilt from PostgreSQL, and every write can be repeated.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,17 +15,18 @@ import redis
 from taskyard.core.errors import LeadershipLost
 from taskyard.core.models import Lane, Waiting
 from taskyard.core.protocol import Cancel, Order, Restart, encode
+from taskyard.core.redis.agent_side import PAYLOAD, AgentSide
 from taskyard.core.redis.errors import is_transient
-from taskyard.core.redis.namespace import DUE, Member, RedisNamespace
+from taskyard.core.redis.namespace import DUE, Member
 from taskyard.core.redis.quarantine import Odd
+from taskyard.core.redis.results import by_stream
 from taskyard.core.scheduling.placement import score
 
 MAX_WAKES = 1_000
 PUSH_BATCH = 1_000
-PAYLOAD = b"m"
 MAX_HEARTBEAT_BYTES = 4 << 20
-MAX_GENERATION_BYTES = 200  # limits for a valid one, as in lead.lua
-INBOX_READ = 100  # entries at a time
+MAX_OWN_BOOTS = 10  # of an agent with credentials of its own: one at a time, and what is left of those before
+NO_OWN: Mapping[str, bytes] = {}
 INBOX_SECONDS = 3600  # after its last order, in case its agent is gone and no leader deletes it; also in publish.lua
 
 
@@ -33,7 +34,7 @@ INBOX_SECONDS = 3600  # after its last order, in case its agent is gone and no l
 class Publication:
     """The writes of one tick to Redis after its commit."""
 
-    consumed: list[bytes] = field(default_factory=list)  # ids of results entries
+    consumed: list[bytes] = field(default_factory=list)  # entries of the results, as `collect` returned them
     removed: dict[Lane, list[str]] = field(default_factory=dict)  # claimed and unclaimable ids
     waiting: list[Waiting] = field(default_factory=list)  # retries, unblocked and swept tasks
     orders: dict[str, bytes] = field(default_factory=dict)  # agent id → encoded orders
@@ -51,7 +52,7 @@ class Roster:
     """The state of the agents that the leader reads every second, at one instant.
 
     `agents` maps the id of each agent with a heartbeat to (heartbeat JSON, the last id its inbox ever had);
-    `results_tail` is the id of the newest result.
+    `results_tail` is the id of the newest result, `own_tails` those of agents with results of their own, by name.
     """
 
     generation: str | None
@@ -60,6 +61,7 @@ class Roster:
     results_tail: bytes
     lanes: list[Lane]
     agents: dict[str, tuple[bytes, bytes]]
+    own_tails: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class StaleEpoch(Exception):
@@ -70,7 +72,7 @@ class Refused(Exception):
     """Raised if Redis refuses a write for good; a part of it may have been applied."""
 
 
-class Broker(RedisNamespace):
+class Broker(AgentSide):
     """One namespace of a Redis server, for submitters, agents and the leader.
 
     `policy_of(queue)` names a queue's placement policy, which decides the order in its lanes.
@@ -120,49 +122,18 @@ class Broker(RedisNamespace):
 
         self._mending(send)
 
-    # agents
-
-    def report(self, reports: bytes) -> bytes:
-        """Adds reports to the results; they are stored when this returns."""
-        return bytes(self._run("report", [self.keys.results, self.keys.nothing], [reports]))
-
-    def heartbeat(self, agent_id: str, heartbeat: bytes, ttl_seconds: float) -> tuple[str, bool]:
-        """Writes a heartbeat; returns the generation and whether this boot is fenced."""
-        generation, fenced = self._run(
-            "heartbeat",
-            [self.keys.heartbeat(agent_id), self.keys.agents, self.keys.generation, self.keys.fenced(agent_id)],
-            [agent_id, heartbeat, int(ttl_seconds * 1000)],
-        )
-        return (generation or b"")[:MAX_GENERATION_BYTES].decode(errors="replace"), bool(fenced)
-
-    def read_inbox(self, agent_id: str, after: bytes, block_ms: int | None) -> list[tuple[bytes, bytes]]:
-        """Returns (entry id, encoded orders) after a position; waits for the first unless `block_ms` is None."""
-        return self._read({self.keys.inbox(agent_id): after}, block_ms, INBOX_READ)[0]
-
-    def inbox_tail(self, agent_id: str) -> bytes:
-        """Returns the last id that an inbox ever had; b"0-0" if it does not exist."""
-        try:
-            return bytes(self.redis.xinfo_stream(self.keys.inbox(agent_id))["last-generated-id"])
-        except redis.ResponseError as error:
-            if "no such key" not in str(error):
-                raise
-            return b"0-0"
-
-    def delete_orders(self, agent_id: str, entry_ids: Sequence[bytes]) -> None:
-        """Deletes inbox entries that were read."""
-        self._mending(lambda: self._raw_commands.command("XDEL", self.keys.inbox(agent_id), *entry_ids))
-
     # the leader
 
-    def lead(self, epoch: int, database: str = "") -> tuple[bool, str, bool]:
+    def lead(self, epoch: int, database: str = "", reporters: Iterable[str] = ()) -> tuple[bool, str, bool]:
         """Announces a term; returns (accepted, generation in force, whether it is new).
 
         A generation belongs to one start of the server: one from an old snapshot counts as wiped. `database`
         identifies the leader's database; raises LeadershipLost if the leader of another database is here.
+        `reporters` are the names of the agents with results of their own.
         """
         self._database = database
-        arguments = [epoch, self.run_id(), uuid.uuid4().hex, database]
-        keys = self._names("epoch", "generation", "agents", "canary", "inbox")
+        arguments = [epoch, self.run_id(), uuid.uuid4().hex, database, *reporters]
+        keys = self._names("epoch", "generation", "agents", "canary", "reporters", "inbox", "boots")
         accepted, current, is_new, odd = self._run("lead", keys, arguments)
         if accepted < 0:
             raise LeadershipLost(
@@ -174,14 +145,23 @@ class Broker(RedisNamespace):
         return bool(accepted), current.decode(), bool(is_new)
 
     def collect(
-        self, results_after: bytes, wake_after: bytes, block_ms: int | None, count: int
+        self,
+        results_after: bytes,
+        wake_after: bytes,
+        block_ms: int | None,
+        count: int,
+        own_after: Mapping[str, bytes] = NO_OWN,
     ) -> tuple[list[tuple[bytes, bytes]], list[tuple[bytes, str]]]:
-        """Returns new results and wake-ups as (entry id, payload); waits for the first unless `block_ms` is None.
+        """Returns new results and wake-ups as (entry, payload); waits for the first unless `block_ms` is None.
 
-        A wake-up names a lane, or nothing for one of the due tasks; an invalid one is quarantined.
+        An entry of an agent's own results (`own_after`: positions by name) is the id, a space and the name. A wake-up
+        names a lane, or nothing for one of the due tasks; an invalid one is quarantined.
         """
         streams = {self.keys.results: results_after, self.keys.wake: wake_after}
-        results, wakes = self._read(streams, block_ms, count)
+        streams.update((self.keys.own_results(name), after) for name, after in own_after.items())
+        results, wakes, *own = self._read(streams, block_ms, count)
+        for agent, entries in zip(own_after, own, strict=True):
+            results += [(b"%s %s" % (entry, agent.encode()), payload) for entry, payload in entries]
         return results, [(entry, name) for entry, payload in wakes if (name := self._woken(entry, payload)) is not None]
 
     def _woken(self, entry: bytes, payload: bytes) -> str | None:
@@ -216,7 +196,7 @@ class Broker(RedisNamespace):
         Raises StaleEpoch if this is not the leader's term, and Refused if no retry can help.
         """
         lanes, due = self._sorted_out(publication.waiting)
-        arguments: list[Any] = [epoch, len(publication.consumed), *publication.consumed, len(publication.removed)]
+        arguments: list[Any] = [epoch, *by_stream(publication.consumed), len(publication.removed)]
         for lane, ids in publication.removed.items():
             arguments += [str(lane), len(ids), *ids]
         arguments.append(len(lanes))
@@ -227,7 +207,8 @@ class Broker(RedisNamespace):
             arguments += [agent_id, orders]
         arguments += [len(publication.ended_agents), *publication.ended_agents]
         arguments += [len(publication.fenced_agents), *publication.fenced_agents]
-        keys = self._names("epoch", "results", "lanes", "due", "agents", "ready", "inbox", "heartbeat", "fenced")
+        keys = self._names("epoch", "results", "lanes", "due", "agents")
+        keys += self._names("ready", "inbox", "heartbeat", "fenced", "boots")
         try:
             accepted = self._run("publish", keys, arguments)
         except (redis.DataError, ValueError, TypeError) as error:
@@ -239,12 +220,16 @@ class Broker(RedisNamespace):
         if not accepted:
             raise StaleEpoch(f"epoch {epoch} is over")
 
-    def roster(self, canary_ttl_seconds: float, *, revive_canary: bool) -> Roster:
-        """Reads the roster and renews the canary (recreates it if `revive_canary`)."""
-        generation, epoch, canary, tail, lanes, agents = self._run(
+    def roster(self, canary_ttl_seconds: float, *, revive_canary: bool, reporters: Collection[str] = ()) -> Roster:
+        """Reads the roster and renews the canary (recreates it if `revive_canary`).
+
+        `reporters` are the names of the agents with results of their own.
+        """
+        arguments = [int(canary_ttl_seconds * 1000), int(revive_canary), MAX_HEARTBEAT_BYTES, self._database]
+        generation, epoch, canary, tail, lanes, agents, own_tails = self._run(
             "roster",
-            self._names("generation", "epoch", "canary", "results", "lanes", "agents", "heartbeat", "inbox"),
-            [int(canary_ttl_seconds * 1000), int(revive_canary), MAX_HEARTBEAT_BYTES, self._database],
+            self._names("generation", "epoch", "canary", "results", "lanes", "agents", "heartbeat", "inbox", "boots"),
+            [*arguments, MAX_OWN_BOOTS, *reporters],
         )
         return Roster(
             generation=generation.decode(errors="replace") or None,
@@ -257,6 +242,7 @@ class Broker(RedisNamespace):
                 for agent_id, heartbeat, inbox_tail in agents
                 if (name := self._agent(agent_id, heartbeat)) is not None
             },
+            own_tails=dict(zip(reporters, own_tails, strict=True)),
         )
 
     def is_at_its_place(self, member: Member, task: Waiting) -> tuple[bool, bool]:

@@ -15,6 +15,7 @@ class Keys:
         self.wake = f"{self.prefix}wake"  # wake-ups from submitters, capped
         self.agents = f"{self.prefix}agents"  # boots that send heartbeats
         self.canary = f"{self.prefix}canary"  # kept by the leader like a heartbeat: which database it leads, with a TTL
+        self.reporters = f"{self.prefix}reporters"  # names of agents with credentials, and so results, of their own
         self.nothing = f"{self.prefix}nothing"  # never exists: scripts delete it first
         self.epoch = f"{self.prefix}epoch"  # the leader's term
         self.generation = f"{self.prefix}generation"  # gone after a wipe
@@ -37,6 +38,22 @@ class Keys:
     def fenced(self, agent_id: str) -> str:
         """Returns the key that exists if this boot must stop."""
         return f"{self.prefix}fenced:{agent_id}"
+
+    def own_results(self, agent: str) -> str:
+        """Returns the stream of reports of an agent that has credentials of its own: nobody else can write there."""
+        return f"{self.results}:{agent}"
+
+    def own_boots(self, agent: str) -> str:
+        """Returns the key with the boots of such an agent that send heartbeats."""
+        return f"{self.prefix}boots:{agent}"
+
+    def own_generation(self, agent: str) -> str:
+        """Returns the key from which such an agent reads the generation, since it may write what it may read."""
+        return f"{self.generation}:{agent}"
+
+    def agent_user(self, agent: str) -> str:
+        """Returns the name of such an agent's user."""
+        return f"{self.prefix}{agent}"
 
     def cache(self, name: str) -> str:
         """Returns the key of a cached snapshot."""

@@ -60,9 +60,9 @@ end
 return redis.call('XADD', KEYS[1], '*', 'from', ARGV[5], 'body', ARGV[6])
 """
 
-# KEYS stream, dead letters, mailboxes; ARGV group, id, reason, deliveries, limit, limit of bytes, agent.
+# KEYS stream, dead letters, mailboxes (or not); ARGV group, id, reason, deliveries, limit, limit of bytes, agent.
 # Moves a message unless it was acknowledged meanwhile; an invalid one is kept only up to a limit.
-_BURY = f"""
+BURY = f"""
 {OVER}
 local found = redis.call('XRANGE', KEYS[1], ARGV[2], ARGV[2])[1]
 if found then
@@ -75,7 +75,7 @@ if found then
         if #letter >= 10 then break end
     end
     redis.call('XADD', KEYS[2], 'MAXLEN', ARGV[5], '*', unpack(letter))
-    redis.call('SADD', KEYS[3], ARGV[7])
+    if KEYS[3] then redis.call('SADD', KEYS[3], ARGV[7]) end
     local length = redis.call('XLEN', KEYS[2])
     while length > 1 and over(KEYS[2], length, tonumber(ARGV[6])) do
         length = length - math.ceil(length / 8)
@@ -121,9 +121,10 @@ class Mailbox:
         self._max_deliveries = max_deliveries
         self._length_limit, self._bytes_limit = length_limit, bytes_limit
         self._mending = mending
+        self._lists = [keys.mailboxes]
         self._clock = clock or Clock()
         self._send = client.register_script(PUT)
-        self._bury = client.register_script(_BURY)
+        self._bury = client.register_script(BURY)
 
     def send(self, sender: str, to: str, body: Any) -> str:
         """Puts JSON-able `body` into the mailbox of agent `to`; returns the message's id.
@@ -265,7 +266,7 @@ class Mailbox:
 
     def _give_up(self, entry_id: bytes, reason: str, deliveries: int) -> None:
         arguments = [GROUP, entry_id, reason, deliveries, MAX_DEAD_LETTERS, MAX_DEAD_BYTES, self._agent]
-        self._bury(keys=[self._stream, self._dead, self._keys.mailboxes], args=arguments)
+        self._bury(keys=[self._stream, self._dead, *self._lists], args=arguments)
 
 
 def parsed(fields: Mapping[bytes, bytes]) -> tuple[Any, str]:

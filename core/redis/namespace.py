@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeVar
 import redis
 
 from taskyard.core.models import Lane
+from taskyard.core.redis.agent_users import AgentUsers
 from taskyard.core.redis.connection import Client, reaching_redis
 from taskyard.core.redis.key_repair import KeyRepair, is_mendable
 from taskyard.core.redis.keys import Keys
@@ -70,10 +71,21 @@ class RedisNamespace:
         """Returns all mailboxes, for operators."""
         return MailboxAdmin(self.redis, self.keys, self._mending)
 
+    @property
+    def agent_users(self) -> AgentUsers:
+        """Returns the users by which agents with credentials of their own come in."""
+        return AgentUsers(self.redis, self.keys, [self._scripts[name].text for name in ("report", "heartbeat")])
+
     def results_length(self) -> int:
         """Returns the number of reports that the leader has not consumed; raises Unavailable."""
         with reaching_redis():
-            return int(self._mending(lambda: self.redis.xlen(self.keys.results)))
+            return int(self._mending(lambda: self.redis.xlen(self.keys.results))) + self._own_results_length()
+
+    def _own_results_length(self) -> int:
+        pipeline = self.redis.pipeline(transaction=False)
+        for name in self._mending(lambda: self.redis.smembers(self.keys.reporters)):
+            pipeline.xlen(self.keys.own_results(name.decode(errors="replace")))
+        return sum(count for count in pipeline.execute(raise_on_error=False) if isinstance(count, int))
 
     def epoch(self) -> int | None:
         """Returns the epoch of the term that this Redis knows; None if there is none."""
@@ -123,7 +135,7 @@ class RedisNamespace:
         """Returns the counts, by name, of what idle engines don't have: result and inbox entries, waiting tasks."""
         inboxes = list(self.redis.scan_iter(f"{self.keys.inbox('')}*", count=1000))
         return {
-            "results": int(self.redis.xlen(self.keys.results)),
+            "results": self.results_length(),
             "inbox entries": sum(int(self.redis.xlen(inbox)) for inbox in inboxes),
             "ready tasks": sum(self.depths().values()),
             "due tasks": int(self.redis.zcard(self.keys.due)),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from taskyard.core.models import Lane, Waiting
 
 if TYPE_CHECKING:
+    from taskyard.core.redis.agent_users import AgentUsers
     from taskyard.core.redis.broker import Publication, Roster
     from taskyard.core.redis.message import Message
     from taskyard.core.redis.namespace import Member
@@ -68,7 +69,10 @@ class LeaderPort(Protocol):
 
     quarantine: Quarantine
 
-    def lead(self, epoch: int, database: str = "") -> tuple[bool, str, bool]: ...
+    @property
+    def agent_users(self) -> AgentUsers: ...
+
+    def lead(self, epoch: int, database: str = "", reporters: Iterable[str] = ()) -> tuple[bool, str, bool]: ...
 
     def epoch(self) -> int | None: ...
 
@@ -77,7 +81,12 @@ class LeaderPort(Protocol):
     def ping(self) -> None: ...
 
     def collect(
-        self, results_after: bytes, wake_after: bytes, block_ms: int | None, count: int
+        self,
+        results_after: bytes,
+        wake_after: bytes,
+        block_ms: int | None,
+        count: int,
+        own_after: Mapping[str, bytes] = ...,
     ) -> tuple[list[tuple[bytes, bytes]], list[tuple[bytes, str]]]: ...
 
     def peek(
@@ -86,7 +95,7 @@ class LeaderPort(Protocol):
 
     def publish(self, epoch: int, publication: Publication) -> None: ...
 
-    def roster(self, canary_ttl_seconds: float, *, revive_canary: bool) -> Roster: ...
+    def roster(self, canary_ttl_seconds: float, *, revive_canary: bool, reporters: Collection[str] = ()) -> Roster: ...
 
     def is_at_its_place(self, member: Member, task: Waiting) -> tuple[bool, bool]: ...
 

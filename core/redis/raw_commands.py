@@ -60,7 +60,7 @@ class Script:
 
     def __init__(self, raw_commands: RawCommands, text: str) -> None:
         self._raw_commands = raw_commands
-        self._text = text
+        self.text = text
         self._digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
     def __call__(self, keys: Sequence[str], args: Sequence[Any] = ()) -> Any:
@@ -68,4 +68,4 @@ class Script:
         try:
             return self._raw_commands.command("EVALSHA", self._digest, len(keys), *keys, *args)
         except NoScriptError:
-            return self._raw_commands.command("EVAL", self._text, len(keys), *keys, *args)
+            return self._raw_commands.command("EVAL", self.text, len(keys), *keys, *args)

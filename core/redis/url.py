@@ -65,6 +65,11 @@ def connection_options(url: str) -> dict[str, Any]:
     return options
 
 
+def user_of(url: str) -> str:
+    """Returns the user that a valid URL names; empty if it names none."""
+    return str(connection_options(url).get("username") or "")
+
+
 def passwords(url: str) -> set[str]:
     """Returns every password in the URL, raw and decoded."""
     try:

@@ -40,6 +40,11 @@ def ready_of(score_: float, priority: int, policy: str) -> float:
     return score_ + _HEAD_STARTS[priority]
 
 
+def matches_any(task_type: str, patterns: Iterable[str]) -> bool:
+    """Returns True if a pattern matches the type."""
+    return any(fnmatchcase(task_type, pattern) for pattern in patterns)
+
+
 @dataclass(slots=True, eq=False)
 class AgentSlots:
     """Holds what placement knows of an agent: its abilities and its load.
@@ -47,7 +52,8 @@ class AgentSlots:
     `open_tasks` and `open_seconds` count the tasks it was given and has not finished: their number, and the sum of
     their expected run times. It gets no tasks of the types in `barred` (see core.scheduling.breaker), and one probe
     of those in `probes`. `known_types` are the types it declared (None: not declared, its patterns alone decide);
-    `refused` are the types it could not run, with the reason.
+    `refused` are the types it could not run, with the reason; `allowed` are the patterns of types that it may get,
+    whatever it says (None: all).
     """
 
     id: str
@@ -62,6 +68,7 @@ class AgentSlots:
     probes: set[str] = field(default_factory=set)
     known_types: Collection[str] | None = None
     refused: Mapping[str, str] = field(default_factory=dict)
+    allowed: Sequence[str] | None = None
 
     def can_take(self, lane: Lane) -> bool:
         """Returns True if types and tags match, regardless of load, and it can run the type."""
@@ -70,11 +77,12 @@ class AgentSlots:
             and lane.type not in self.refused
             and self.tags.issuperset(lane.requires)
             and self.matches(lane.type)
+            and (self.allowed is None or matches_any(lane.type, self.allowed))
         )
 
     def matches(self, task_type: str) -> bool:
         """Returns True if one of its patterns matches the type, declared or not."""
-        return any(fnmatchcase(task_type, pattern) for pattern in self.types)
+        return matches_any(task_type, self.types)
 
     def is_let_in(self, lane: Lane) -> bool:
         """Returns True if it may get tasks of this lane now, given room."""

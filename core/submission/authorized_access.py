@@ -10,11 +10,12 @@ from collections.abc import Sequence
 
 from taskyard.core.access.identity import EVERY, TOKEN, Actor
 from taskyard.core.access.passwords import check_password, hash_password
-from taskyard.core.access.permissions import Permission
+from taskyard.core.access.permissions import Permission, Role
 from taskyard.core.access.principals import Kind, Principal
-from taskyard.core.access.tokens import DEFAULT_DAYS
+from taskyard.core.access.tokens import DEFAULT_DAYS, Opens
 from taskyard.core.errors import NotPermitted
 from taskyard.core.i18n import msg
+from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Transaction
 from taskyard.core.postgres.store import principals, sign_ins, tokens
 from taskyard.core.postgres.store.sign_ins import Session
@@ -86,6 +87,31 @@ def make_token(
     """See core.postgres.store.tokens."""
     _check(actor, makes_credential=True)
     return tokens.make(tx, name, actor.name, days=days, note=note)
+
+
+def admit_agent(
+    tx: Transaction,
+    actor: Actor,
+    name: str,
+    *,
+    types: Sequence[str] | None = None,
+    days: float = DEFAULT_DAYS,
+    note: str = "",
+) -> tuple[str, Token]:
+    """Makes credentials for Redis of an agent, which is created if there is none of this name.
+
+    Returns the password, which can't be read again, and its description. `types` are patterns of the types that the
+    agent may get (None: as it is, or all). Raises SubmissionError for an invalid value, and for a person or service.
+    """
+    _check(actor, makes_credential=True)
+    found = principals.find(tx, name)
+    if found is None:
+        principals.create(tx, name, Role.VIEWER, actor.name, kind=Kind.AGENT, types=types or (EVERY,))
+    elif found.kind != Kind.AGENT:
+        raise refused("name", name, msg("the name of an agent, or a new one: this one is a {kind}", kind=found.kind))
+    elif types is not None:
+        principals.change_role(tx, name, actor.name, types=types)
+    return tokens.make(tx, name, actor.name, days=days, note=note, opens=Opens.REDIS)
 
 
 def list_tokens(tx: Transaction, actor: Actor, name: str | None = None) -> list[Token]:

@@ -117,3 +117,12 @@ WHERE i.inhparent = 'task_events'::regclass
 -- Whether rows of a day are in the default partition.
 SELECT 1 FROM task_events_default
 WHERE at >= %(start)s::date::timestamp AT TIME ZONE 'UTC' AND at < %(end)s::date::timestamp AT TIME ZONE 'UTC' LIMIT 1
+
+-- name: agent_users
+-- Agents that come into Redis with credentials of their own: which types they may get, and the hashes of their passwords.
+SELECT p.name, p.types, array_agg(encode(t.secret_hash, 'hex') ORDER BY t.id)
+FROM principals AS p JOIN tokens AS t ON t.principal_id = p.id
+WHERE p.kind = 'agent' AND p.disabled_at IS NULL
+    AND t.opens = 'redis' AND t.revoked_at IS NULL AND t.expires_at > now()
+GROUP BY p.name, p.types
+ORDER BY p.name

@@ -3,22 +3,22 @@
 -- name: make_token
 -- A token of a principal that is not disabled.
 WITH made AS (
-    INSERT INTO tokens (id, principal_id, secret_hash, note, created_by, expires_at)
-    SELECT %(id)s, id, decode(%(secret)s, 'hex'), %(note)s, %(actor)s, now() + make_interval(secs => %(seconds)s)
+    INSERT INTO tokens (id, principal_id, secret_hash, note, opens, created_by, expires_at)
+    SELECT %(id)s, id, decode(%(secret)s, 'hex'), %(note)s, %(opens)s, %(actor)s, now() + make_interval(secs => %(seconds)s)
     FROM principals WHERE id = %(principal)s AND disabled_at IS NULL
     RETURNING *
 ), audit AS (
     INSERT INTO task_events (event, actor, detail)
     SELECT 'token_made', %(actor)s::text, jsonb_build_object('token', t.id, 'kind', p.kind, 'name', p.name,
-        'note', t.note, 'until', t.expires_at)
+        'note', t.note, 'opens', t.opens, 'until', t.expires_at)
     FROM made AS t JOIN principals AS p ON p.id = t.principal_id
 )
-SELECT t.id, p.kind, p.name, t.note, t.created_at, t.created_by, t.expires_at, t.last_used_at, t.revoked_at
+SELECT t.id, p.kind, p.name, t.note, t.created_at, t.created_by, t.expires_at, t.last_used_at, t.revoked_at, t.opens
 FROM made AS t JOIN principals AS p ON p.id = t.principal_id
 
 -- name: tokens
 -- All tokens, or those of one principal, newest first.
-SELECT t.id, p.kind, p.name, t.note, t.created_at, t.created_by, t.expires_at, t.last_used_at, t.revoked_at
+SELECT t.id, p.kind, p.name, t.note, t.created_at, t.created_by, t.expires_at, t.last_used_at, t.revoked_at, t.opens
 FROM tokens AS t JOIN principals AS p ON p.id = t.principal_id
 WHERE %(name)s::text IS NULL OR p.name = %(name)s
 ORDER BY t.created_at DESC, t.id
@@ -40,7 +40,7 @@ SELECT id FROM revoked
 WITH found AS (
     SELECT t.id, t.last_used_at, p.kind, p.name, p.role, p.queues, p.types
     FROM tokens AS t JOIN principals AS p ON p.id = t.principal_id
-    WHERE t.id = %(id)s AND t.secret_hash = decode(%(secret)s, 'hex') AND p.kind = %(kind)s
+    WHERE t.id = %(id)s AND t.secret_hash = decode(%(secret)s, 'hex') AND p.kind = %(kind)s AND t.opens = 'api'
         AND t.expires_at > now() AND t.revoked_at IS NULL AND p.disabled_at IS NULL
 ), due AS (
     SELECT t.id FROM tokens AS t JOIN found ON found.id = t.id

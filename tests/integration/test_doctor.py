@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -28,7 +29,7 @@ from taskyard.worker.doctor import report, room
 from taskyard.worker.doctor.report import checks, require, server_checks
 
 PASSWORD = "pa ss/w:rd@ä"
-GOOD_DATABASE = DatabaseFacts("18.1", 180001, "on", "on", False, True, Pooling.NONE)
+GOOD_DATABASE = DatabaseFacts("18.1", 180001, "on", "on", False, True, "taskyard", False, True, Pooling.NONE)
 GOOD_REDIS = RedisFacts("6.2.14", "noeviction", ())
 
 
@@ -71,6 +72,19 @@ def own_servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedSe
     """Servers whose own configuration a test may change."""
     with EmbeddedServers(tmp_path_factory.mktemp("own"), durable=False) as servers:
         yield servers
+
+
+@pytest.mark.parametrize(
+    ("facts", "found", "is_warning"),
+    [
+        ({"is_superuser": True}, "taskyard, a superuser", True),
+        ({}, "taskyard, who owns the tables: only a worker needs that", False),
+        ({"role": "taskyard_app", "owns_tables": False}, "taskyard_app", False),
+    ],
+)
+def test_the_role_is_named(facts: dict[str, Any], found: str, is_warning: bool) -> None:
+    check = by_name(list(judge_database(replace(GOOD_DATABASE, **facts))))["PostgreSQL role"]
+    assert (check.ok, check.warning, check.found) == (True, is_warning, found)
 
 
 def test_good_servers_pass(settings: Settings) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tests.model.rules import Setting
-from tests.model.state import CLAIMED, Agent, Beat, State
+from tests.model.state import ALL_AGENTS, CLAIMED, Agent, Beat, Message, State
 
 Step = tuple[str, State]
 NAMES = "AB"
@@ -22,14 +22,14 @@ def steps(state: State, setting: Setting) -> Iterator[Step]:
             yield _read(state, index, setting)
         for attempt in agent.waiting:
             if setting.task == "unknown" and index == 0:
-                yield _hand_back(state, index, attempt)
+                yield _hand_back(state, index, attempt, setting)
             elif agent.is_heard or not setting.has("P12 lease"):
                 yield _start(state, index, attempt, setting)
         for attempt in agent.running:
             if setting.task == "hindered" and attempt == 1:
-                yield _give_up(state, index, attempt)
+                yield _give_up(state, index, attempt, setting)
             if setting.task != "endless":
-                yield _finish(state, index, attempt)
+                yield _finish(state, index, attempt, setting)
         beating = _beat(state, index, setting)
         if beating != state:
             yield f"{NAMES[index]} sends a heartbeat", beating
@@ -60,23 +60,29 @@ def _read(state: State, index: int, setting: Setting) -> Step:
     return label, state.with_agent(index, agent._replace(waiting=waiting, running=running))
 
 
-def _hand_back(state: State, index: int, attempt: int) -> Step:
+def _stream(index: int, setting: Setting) -> int:
+    return index if setting.own else ALL_AGENTS
+
+
+def _hand_back(state: State, index: int, attempt: int, setting: Setting) -> Step:
     """Reports that it can't run the attempt, and forgets it."""
     agent = state.agents[index]
     boot = (index, agent.boot)
     if (boot, state.epoch) in state.refused:
         state = state._replace(wrong="an agent gets again what it said it can't run")
     state = state._replace(
-        results=(*state.results, ("returned", attempt, boot)), refused=state.refused | {(boot, state.epoch)}
+        results=(*state.results, Message("returned", attempt, boot, _stream(index, setting))),
+        refused=state.refused | {(boot, state.epoch)},
     )
     waiting = tuple(n for n in agent.waiting if n != attempt)
     return f"{NAMES[index]} can't run {attempt}", state.with_agent(index, agent._replace(waiting=waiting))
 
 
-def _give_up(state: State, index: int, attempt: int) -> Step:
+def _give_up(state: State, index: int, attempt: int, setting: Setting) -> Step:
     """Hands back what it began and another task keeps from going on: it is meant to be executed again."""
     agent = state.agents[index]
-    state = state._replace(results=(*state.results, ("returned", attempt, None)), credit=state.credit + 1)
+    report = Message("returned", attempt, sender=_stream(index, setting))
+    state = state._replace(results=(*state.results, report), credit=state.credit + 1)
     running = tuple(n for n in agent.running if n != attempt)
     return f"{NAMES[index]} can't go on with {attempt}", state.with_agent(index, agent._replace(running=running))
 
@@ -95,9 +101,10 @@ def _start(state: State, index: int, attempt: int, setting: Setting) -> Step:
         state = state._replace(credit=max(0, state.credit - 1))
     state = state._replace(executed=state.executed | {attempt})
     if setting.has("P12 announced"):
-        state = state._replace(results=(*state.results, ("started", attempt, None)))
+        state = state._replace(results=(*state.results, Message("started", attempt, sender=_stream(index, setting))))
     if setting.task == "poison":
-        state = state._replace(results=(*state.results, ("gone", 0, (index, agent.boot))))
+        farewell = Message("gone", 0, (index, agent.boot), _stream(index, setting))
+        state = state._replace(results=(*state.results, farewell))
         return f"{label} and dies of it", restarted(state, index)
     first = agent.waiting.index(attempt)
     agent = agent._replace(
@@ -106,9 +113,9 @@ def _start(state: State, index: int, attempt: int, setting: Setting) -> Step:
     return label, state.with_agent(index, agent)
 
 
-def _finish(state: State, index: int, attempt: int) -> Step:
+def _finish(state: State, index: int, attempt: int, setting: Setting) -> Step:
     agent = state.agents[index]
-    state = state._replace(results=(*state.results, ("done", attempt, None)))
+    state = state._replace(results=(*state.results, Message("done", attempt, sender=_stream(index, setting))))
     running = tuple(n for n in agent.running if n != attempt)
     return f"{NAMES[index]} reports {attempt} done", state.with_agent(index, agent._replace(running=running))
 

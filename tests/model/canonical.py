@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from tests.model.rules import Setting
-from tests.model.state import CLAIMED, STANDBY, Agent, Boot, Message, State
+from tests.model.state import ALL_AGENTS, CLAIMED, STANDBY, Agent, Boot, Message, State
 from tests.model.worker import has_say
 
 Key = tuple[Any, ...]
@@ -32,10 +32,10 @@ def key_of(state: State, setting: Setting) -> Key:
 
 def _key(state: State, setting: Setting, order: tuple[int, int]) -> Key:
     row = state.row
-    read = max(
-        len(worker.batch.reports) if worker.batch and setting.has("P5") and has_say(state, index, setting) else 0
+    reading: list[tuple[Message, ...]] = [
+        worker.batch.reports if worker.batch and setting.has("P5") and has_say(state, index, setting) else ()
         for index, worker in enumerate(state.workers)
-    )
+    ]
     workers = [_worker_key(state, index, setting, order) for index in (0, 1)]
     return (
         row.state,
@@ -45,8 +45,11 @@ def _key(state: State, setting: Setting, order: tuple[int, int]) -> Key:
         _boot_key(row.boot, state, order),
         state.ready,
         _reports_key(state.results, state, setting, order),
-        bool(state.results),
-        len(state.results) > read,
+        *(
+            (bool(there), there > max(_count(reports, stream) for reports in reading))
+            for stream in (*order, ALL_AGENTS)
+            for there in (_count(state.results, stream),)
+        ),
         state.has_generation,
         tuple(sorted(workers, key=repr)),
         tuple([_agent_key(state.agents[index], row.attempt) for index in order]),
@@ -66,6 +69,14 @@ def _key(state: State, setting: Setting, order: tuple[int, int]) -> Key:
     )
 
 
+def _count(reports: tuple[Message, ...], stream: int) -> int:
+    return sum(1 for report in reports if report.sender == stream)
+
+
+def _stream_key(sender: int, order: tuple[int, int]) -> int:
+    return sender if sender == ALL_AGENTS else order.index(sender)
+
+
 def _boot_key(boot: Boot | None, state: State, order: tuple[int, int]) -> Key | None:
     return None if boot is None else (order.index(boot[0]), state.agents[boot[0]].boot - boot[1])
 
@@ -77,8 +88,8 @@ def _reports_key(messages: tuple[Message, ...], state: State, setting: Setting, 
     is_current = row.state in CLAIMED
     return tuple(
         [
-            (kind, n - row.attempt, _boot_key(boot, state, order))
-            for kind, n, boot in messages
+            (kind, n - row.attempt, _boot_key(boot, state, order), _stream_key(sender, order))
+            for kind, n, boot, sender in messages
             if keeps_all
             or kind in ("gone", "forged gone", "returned")
             or n > row.attempt

@@ -7,7 +7,19 @@ from collections.abc import Iterator
 from tests.model import worker as workers
 from tests.model.agent import NAMES, Step, restarted
 from tests.model.rules import Setting
-from tests.model.state import CANCELLED, CLAIMED, COMMITTED, DECIDED, PENDING, STANDBY, TERMINAL, Batch, State
+from tests.model.state import (
+    ALL_AGENTS,
+    CANCELLED,
+    CLAIMED,
+    COMMITTED,
+    DECIDED,
+    PENDING,
+    STANDBY,
+    TERMINAL,
+    Batch,
+    Message,
+    State,
+)
 
 ALL = (
     "worker crash",
@@ -105,7 +117,7 @@ def _agent_crash(state: State, setting: Setting) -> Iterator[Step]:
 def _agent_exit(state: State, setting: Setting) -> Iterator[Step]:
     for index, agent in enumerate(state.agents):
         if not agent.is_frozen:
-            report = ("gone", 0, (index, agent.boot))
+            report = Message("gone", 0, (index, agent.boot), index if setting.own else ALL_AGENTS)
             after = restarted(_cut_off(state, index), index)
             yield f"{NAMES[index]} crashes, which is reported", after._replace(results=(*state.results, report))
 
@@ -126,7 +138,9 @@ def _wipe(state: State, setting: Setting) -> Iterator[Step]:
     row = state.row
     # a result that is lost must be had again; a start that is lost leaves its attempt unpaid
     lost = "started" if setting.task == "poison" else "done"
-    is_lost = row.state in CLAIMED and (lost, row.attempt, None) in state.results
+    is_lost = row.state in CLAIMED and any(
+        (kind, attempt) == (lost, row.attempt) for kind, attempt, _, _ in state.results
+    )
     first, second = (
         agent._replace(inbox=(), knows_generation=False, beat=None, is_fenced=False) for agent in state.agents
     )
@@ -144,9 +158,10 @@ def _wipe(state: State, setting: Setting) -> Iterator[Step]:
 
 
 def _report_twice(state: State, setting: Setting) -> Iterator[Step]:
-    for kind, attempt, boot in dict.fromkeys(state.results):
-        if boot is None:
-            yield f"{kind} {attempt} arrives again", state._replace(results=(*state.results, (kind, attempt, boot)))
+    for report in dict.fromkeys(state.results):
+        if report.boot is None:
+            after = state._replace(results=(*state.results, report))
+            yield f"{report.kind} {report.attempt} arrives again", after
 
 
 def _order_twice(state: State, setting: Setting) -> Iterator[Step]:
@@ -165,14 +180,23 @@ def _row_lock(state: State, setting: Setting) -> Iterator[Step]:
 def _forged_end(state: State, setting: Setting) -> Iterator[Step]:
     """Somebody who does not hold the claim reports its end."""
     if state.row.state in CLAIMED:
-        report = ("forged done", state.row.attempt, None)
+        report = Message("forged done", state.row.attempt)
         yield f"somebody else reports {state.row.attempt} done", state._replace(results=(*state.results, report))
+
+
+def _forged_name(state: State, setting: Setting) -> Iterator[Step]:
+    """An agent reports the end of another one's attempt in its own results, and in the other one's name."""
+    if state.row.state in CLAIMED and state.row.boot is not None:
+        other = 1 - state.row.boot[0]
+        report = Message("done in another's name", state.row.attempt, sender=other)
+        label = f"{NAMES[other]} reports {state.row.attempt} done in {NAMES[1 - other]}'s name"
+        yield label, state._replace(results=(*state.results, report))
 
 
 def _forged_farewell(state: State, setting: Setting) -> Iterator[Step]:
     """Somebody says that a boot is gone, which is not."""
     if state.row.state in CLAIMED and state.row.boot is not None:
-        report = ("forged gone", 0, state.row.boot)
+        report = Message("forged gone", 0, state.row.boot)
         name = NAMES[state.row.boot[0]]
         yield f"somebody else says that {name} is gone", state._replace(results=(*state.results, report))
 
@@ -191,4 +215,5 @@ _FAULTS = {
     "row lock": _row_lock,
     "forged end": _forged_end,
     "forged farewell": _forged_farewell,
+    "forged name": _forged_name,
 }

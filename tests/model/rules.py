@@ -10,12 +10,14 @@ RULES = {
     "P3": "only a pending row is claimed",
     "P4": "only the current attempt of an open row is settled",
     "P4 holder": "… and by the word of the boot that holds its claim",
+    "P4 sender": "… which, in an agent's own results, is one of this agent",
     "P4 kept": "… and a report whose row somebody else holds is kept",
     "P5": "results are deleted after the commit that used them",
     "P7": "a publication checks the epoch",
     "P8": "rows that wait are swept into the queue again",
     "P9": "a claim that its agent does not hold goes back",
     "P9 drained": "… only after the results of that moment were read",
+    "P9 own": "… also those of its agent, if they are its own",
     "P10": "the claim of a silent boot goes back",
     "P10 canary": "… only if everybody who lives was heard since",
     "P10 drained": "… only after its results were read",
@@ -39,7 +41,7 @@ class Setting:
     `task` is "short" (ends by itself), "endless" (ends only when it is cancelled), "poison" (kills its agent, and
     may be tried `max_attempts` times), "unknown" (short, of a type that agent A can't run) or "hindered" (short, and
     its first attempt may be handed back after its start). `operator` is what an operator does, at any time: "",
-    "cancel" or "cancel retry".
+    "cancel" or "cancel retry". With `own` each agent has results of its own, which may be read apart.
     """
 
     faults: tuple[str, ...] = ()
@@ -47,6 +49,7 @@ class Setting:
     task: str = "short"
     operator: str = ""
     max_attempts: int = 0
+    own: bool = False
     off: frozenset[str] = field(default_factory=frozenset)
 
     def has(self, rule: str) -> bool:

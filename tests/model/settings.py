@@ -16,6 +16,11 @@ POISON = Setting(faults=faults.ALL, fault_limit=1, task="poison", max_attempts=2
 # Without frozen agents: the one that can run the task may stay so for ever.
 UNKNOWN = Setting(faults=tuple(fault for fault in faults.ALL if fault != "agent freeze"), fault_limit=1, task="unknown")
 FORGED = Setting(faults=faults.FORGED, fault_limit=2)
+OWN = Setting(
+    faults=("worker crash", "unknown commit", "agent crash", "agent exit", "wipe", "report twice", "forged name"),
+    fault_limit=1,
+    own=True,
+)
 HINDERED = Setting(
     faults=("worker crash", "unknown commit", "agent crash", "report twice", "order twice"),
     fault_limit=1,
@@ -28,10 +33,14 @@ SETTINGS = {
     "a task that kills its agents, every fault": POISON,
     "a task of a type that one agent can't run, every fault": UNKNOWN,
     "a short task, whose reports others forge": FORGED,
+    "a short task of agents with results of their own": OWN,
     "a task that another one keeps from going on, the faults around its return": HINDERED,
 }
 FULL_SETTINGS = {
     **SETTINGS,
+    "a short task of agents with results of their own, every pair of faults": replace(
+        OWN, faults=(*faults.ALL, "forged name"), fault_limit=2
+    ),
     "a task that another one keeps from going on, every fault": replace(HINDERED, faults=faults.ALL),
     "a task that is cancelled and retried, every fault": replace(CANCELLED_RETRIED, faults=faults.ALL, fault_limit=1),
 }
@@ -39,6 +48,8 @@ FULL_SETTINGS = {
 SHOWN_BY = {
     "P4": CANCELLED_RETRIED,
     "P4 holder": FORGED,
+    "P4 sender": OWN,
+    "P9 own": OWN,
     "P10 proof": FORGED,
     "P10 charged": POISON,
     "P11": ENDLESS_CANCELLED,

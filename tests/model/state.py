@@ -16,7 +16,16 @@ STANDBY, LEADING, DECIDED, COMMITTED = "standby", "leading", "decided", "committ
 NOBODY = -1
 
 Boot = tuple[int, int]  # which agent, which of its boots
-Message = tuple[str, int, Boot | None]  # kind, attempt; the boot that is gone
+ALL_AGENTS = -1
+
+
+class Message(NamedTuple):
+    """A report. `boot` is the one that is gone, or hands back; `sender` the agent in whose own results it is."""
+
+    kind: str
+    attempt: int
+    boot: Boot | None = None
+    sender: int = ALL_AGENTS  # in the results that all agents share
 
 
 class Row(NamedTuple):

@@ -13,7 +13,7 @@ from tests.model import agent, faults, transactions, worker
 from tests.model.canonical import Key, key_of
 from tests.model.rules import RULES, Setting
 from tests.model.search import explore
-from tests.model.settings import CANCELLED_RETRIED, POISON, SETTINGS, SHORT, UNKNOWN, all_rules, without
+from tests.model.settings import CANCELLED_RETRIED, OWN, POISON, SETTINGS, SHORT, UNKNOWN, all_rules, without
 from tests.model.state import State
 from tests.servers import REPOSITORY
 
@@ -68,6 +68,7 @@ def test_an_unknown_rule_can_not_be_switched_off() -> None:
         replace(SHORT, fault_limit=1),
         POISON,
         UNKNOWN,
+        OWN,
         CANCELLED_RETRIED,
         *(pytest.param(replace(SHORT.without(rule), fault_limit=1), marks=pytest.mark.slow) for rule in RULES),
     ],

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from tests.model.agent import MANY, NAMES, Step
 from tests.model.rules import Setting
 from tests.model.state import (
+    ALL_AGENTS,
     ASSIGNED,
     CLAIMED,
     COMMITTED,
@@ -20,6 +21,7 @@ from tests.model.state import (
     STANDBY,
     Batch,
     Boot,
+    Message,
     Row,
     State,
     Worker,
@@ -109,24 +111,43 @@ def _gather(state: State, index: int, setting: Setting) -> Iterator[Step]:
     The look at the roster and the reading are one step: what comes between them is read, and so can
     only save what looked lost. What comes after them is what a batch may be wrong about.
     """
-    row, name = state.row, WORKERS[index]
+    name = WORKERS[index]
     if not state.has_generation or state.redis_epoch != state.workers[index].epoch:
         yield f"{name} finds Redis wiped", abandoned(state, index)
         return
-    state = _with_barred(state, index)
-    batch = Batch(state.results, orphans=_orphans(state) if setting.has("P11") else ())
+    for streams, reports, what in _readings(state, setting):
+        yield from _decide(state, index, setting, streams, reports, f"{name} reads {what}")
+
+
+def _readings(state: State, setting: Setting) -> Iterator[tuple[set[int], tuple[Message, ...], str]]:
+    """Which results are read together: all, or, since no order holds between their own, those of one agent."""
+    yield {0, 1, ALL_AGENTS}, state.results, "the results"
+    for number in (0, 1) if setting.own else ():
+        reports = tuple(report for report in state.results if report.sender == number)
+        if len(reports) < len(state.results):
+            yield {number}, reports, f"the results of {NAMES[number]}"
+
+
+def _decide(
+    state: State, index: int, setting: Setting, streams: set[int], reports: tuple[Message, ...], label: str
+) -> Iterator[Step]:
+    row, name = state.row, WORKERS[index]
+    state = _with_barred(state, index, reports)
+    batch = Batch(reports, orphans=_orphans(state) if setting.has("P11") else ())
     farewells = ("gone",) if setting.has("P10 proof") else ("gone", "forged gone")
-    if row.boot is not None and any((kind, 0, row.boot) in state.results for kind in farewells):
+    if row.boot is not None and any(
+        (kind, boot) == (farewell, row.boot) for kind, _, boot, _ in reports for farewell in farewells
+    ):
         batch = batch._replace(given_up=(row.attempt, row.boot, "gone"))
     why = _suspicion(state, setting)
-    if why and row.boot is not None:
+    if row.boot is not None and why and (row.boot[0] in streams or not setting.has("P9 own")):
         drained = setting.has("P9 drained" if why == "not held" else "P10 drained")
         giving_up = (batch if drained else Batch())._replace(given_up=(row.attempt, row.boot, why))
-        yield f"{name} reads the results and gives {row.attempt} up: {why}", _decided(state, index, giving_up)
+        yield f"{label} and gives {row.attempt} up: {why}", _decided(state, index, giving_up)
     if not setting.has("P5"):
         state = state._replace(results=())
     if batch != Batch():
-        yield f"{name} reads the results", _decided(state, index, batch)
+        yield label, _decided(state, index, batch)
     if setting.has("P8") and row.state == PENDING and not state.ready:
         yield f"{name} sweeps", _decided(state, index, batch._replace(sweeps=True))
     if state.ready:
@@ -137,10 +158,10 @@ def _gather(state: State, index: int, setting: Setting) -> Iterator[Step]:
                 yield f"{name} places it on {NAMES[number]}", _decided(state, index, claiming)
 
 
-def _with_barred(state: State, index: int) -> State:
+def _with_barred(state: State, index: int, reports: tuple[Message, ...]) -> State:
     """The leader remembers who can't run the task as soon as it reads that, before it places anything."""
     worker = state.workers[index]
-    returned = {boot for kind, _, boot in state.results if kind == "returned" and boot is not None}
+    returned = {boot for kind, _, boot, _ in reports if kind == "returned" and boot is not None}
     return state.with_worker(index, worker._replace(barred=worker.barred | returned)) if returned else state
 
 
@@ -178,15 +199,17 @@ def _applied(state: State, batch: Batch, setting: Setting) -> tuple[State, Batch
     row, wrong, is_back = state.row, state.wrong, False
     if state.is_held:
         is_current = row.state in CLAIMED and any(
-            kind in ("started", "done", "returned") and attempt == row.attempt for kind, attempt, _ in batch.reports
+            kind in ("started", "done", "returned") and attempt == row.attempt for kind, attempt, _, _ in batch.reports
         )
         return state, batch._replace(is_waiting=row.state == PENDING and batch.sweeps, is_passed_over=is_current)
-    for kind, attempt, _ in batch.reports:
+    for kind, attempt, _, _ in batch.reports:
         is_current = row.state in CLAIMED and row.attempt == attempt
         if kind == "started" and is_current:
             row = row._replace(state=IN_PROGRESS)
         elif kind == "forged done" and is_current and not setting.has("P4 holder"):
             wrong = f"attempt {attempt} is settled by somebody who does not hold it"
+        elif kind == "done in another's name" and is_current and not setting.has("P4 sender"):
+            wrong = f"attempt {attempt} is settled by another agent in the name of the one that holds it"
         elif kind == "done" and (is_current or not setting.has("P4")):
             if not is_current:
                 wrong = f"the result of attempt {attempt} is accepted, which is not the current one"
@@ -223,7 +246,7 @@ def _publish(state: State, index: int, setting: Setting) -> State:
     is_mine = state.redis_epoch == worker.epoch
     is_kept = batch.is_passed_over and setting.has("P4 kept")
     if is_mine and setting.has("P5") and not is_kept:
-        state = state._replace(results=state.results[len(batch.reports) :])
+        state = state._replace(results=_without(state.results, batch.reports))
     state = state._replace(ready=(state.ready and batch.claim_for is None) or batch.is_waiting)
     if batch.claimed and batch.claim_for is not None:
         state = _ordered(state, batch.claim_for, ("run", batch.claimed))
@@ -237,6 +260,14 @@ def _publish(state: State, index: int, setting: Setting) -> State:
     if not is_mine:
         return abandoned(state, index)
     return state.with_worker(index, worker._replace(mode=LEADING, batch=None))
+
+
+def _without(results: tuple[Message, ...], read: tuple[Message, ...]) -> tuple[Message, ...]:
+    left = list(results)
+    for report in read:
+        if report in left:
+            left.remove(report)
+    return tuple(left)
 
 
 def _ordered(state: State, boot: Boot, order: tuple[str, int]) -> State:

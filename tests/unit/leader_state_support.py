@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from taskyard.core.models import Lane
 from taskyard.core.postgres.store.tick import Claimed
 from taskyard.core.protocol import AgentInfo, Heartbeat, Pair, encode
-from taskyard.core.redis.broker import Roster
+from taskyard.core.redis.broker import NO_OWN, Roster
 from taskyard.core.scheduling.placement import AgentSlots, Candidate
 from taskyard.worker.dispatch.leader_state import Claim, LeaderState
 
@@ -59,6 +59,7 @@ def roster(
     tail: str = "0-0",
     inbox_tail: str = "0-0",
     canary_lives: bool = True,
+    own_tails: Mapping[str, bytes] = NO_OWN,
 ) -> Roster:
     """One reading of the roster; every inbox ends at `inbox_tail`."""
     return Roster(
@@ -68,4 +69,5 @@ def roster(
         results_tail=tail.encode(),
         lanes=[],
         agents={beat.agent.id: (encode(beat), inbox_tail.encode()) for beat in beats},
+        own_tails=own_tails,
     )

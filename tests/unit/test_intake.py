@@ -15,6 +15,7 @@ from taskyard.core.protocol import (
     Deregister,
     Done,
     Failure,
+    KnownType,
     Log,
     Progress,
     Register,
@@ -52,12 +53,12 @@ class Desk:
         self.leader_state.add_agent(info())
         self._entries = 0
 
-    def read(self, *reports: Report | bytes, batch: Batch | None = None) -> Batch:
-        """One entry with these reports (or a payload of its own)."""
+    def read(self, *reports: Report | bytes, batch: Batch | None = None, sender: str = "") -> Batch:
+        """One entry with these reports (or a payload of its own), in the own results of a `sender` if there is one."""
         batch = batch or Batch()
         self._entries += 1
         payload = reports[0] if reports and isinstance(reports[0], bytes) else encode(list(reports))
-        self.intake.read([(f"{self._entries}-0".encode(), payload)], batch)
+        self.intake.read([(f"{self._entries}-0 {sender}".strip().encode(), payload)], batch)
         return batch
 
     def release(self) -> Batch:
@@ -331,3 +332,64 @@ def test_garbage_is_deleted_and_stops_nothing(desk: Desk, payload: bytes) -> Non
     desk.read(succeeded(), batch=batch)
     assert batch.consumed == [b"1-0", b"2-0"]
     assert len(batch.completions) == 1
+
+
+def test_own_results_count_for_their_sender(desk: Desk) -> None:
+    give(desk.leader_state, claimed(1))
+    done = succeeded()
+    done.agent_id = AGENT
+    batch = desk.read(started(1), done, sender="coder-1")
+    assert [completion.id for completion in batch.completions] == [task_id(1)]
+    assert (set(batch.consumed), batch.odd) == ({b"1-0 coder-1"}, [])
+
+
+@pytest.mark.parametrize(
+    ("report", "why"),
+    [
+        (Done(task_id(1), 1, NULL, None, 1.0, 1.0, agent_id=AGENT), "speaks for another one"),
+        (Done(task_id(1), 1, NULL, None, 1.0, 1.0), "names no boot of its own"),
+        (Done(task_id(1), 1, NULL, None, 1.0, 1.0, agent_id="ann-1:b"), "about an attempt of another one"),
+        (Started("ann-1:b", [(task_id(2), 1), (task_id(1), 1)], 1.0), "about an attempt of another one"),
+        (Released(AGENT, [(task_id(1), 1)]), "speaks for another one"),
+        (Released("ann-1:b", [(task_id(1), 1)], "demo.work", "no"), "about an attempt of another one"),
+        (Progress(task_id(1), 1, 0.5, "", "ann-1:b"), "about an attempt of another one"),
+        (Log("ann-1:b", task_id(1), 1, "info", "x"), "about an attempt of another one"),
+        (Checkpoint("ann-1:b", "r", task_id(1), 1, NULL, AGENT), "speaks for another one"),
+        (Checkpoint(AGENT, "r", task_id(1), 1, NULL, "ann-1:b"), "speaks for another one"),
+        (SubmitChild("ann-1:b", "r", task_id(1), 1, 0, "demo.work", {}, {}), "about an attempt of another one"),
+        (Register(info("coder-1:z")), "speaks for another one"),
+        (Deregister(AGENT, "lost"), "speaks for another one"),
+        (b'[["done", "' + task_id(1).encode() + b'", 1, {}, null, "x", 1]]', "about an attempt of another one"),
+        (b'[["checkpoint", "coder-1:a", "r", 7, 1, {}]]', "speaks for another one"),
+    ],
+)
+def test_what_an_agent_says_of_another_one_has_no_effect(desk: Desk, report: Report | bytes, why: str) -> None:
+    claim = give(desk.leader_state, claimed(1))
+    batch = desk.read(report, sender="ann-1")
+    [odd] = batch.odd
+    assert (odd.agent_id, odd.task_id, odd.place) == ("ann-1", None, "results 1-0 ann-1")
+    assert odd.reason.startswith("agent ann-1 sent it ")
+    assert odd.reason.endswith(why)
+    assert batch.consumed == [b"1-0 ann-1"]
+    assert desk.leader_state.find(task_id(1), 1) is claim
+    assert claim.started is None
+    assert desk.leader_state.agents.keys() == {AGENT}
+    batch.consumed, batch.odd = [], []
+    assert batch == Batch()
+
+
+def test_what_stands_beside_a_forged_report_counts(desk: Desk) -> None:
+    desk.leader_state.add_agent(info("ann-1:b"))
+    give(desk.leader_state, claimed(1))
+    give(desk.leader_state, claimed(2, agent_id="ann-1:b"))
+    own = Done(task_id(2), 1, NULL, None, 1.0, 1.0, agent_id="ann-1:b")
+    batch = desk.read(Deregister(AGENT, "lost"), own, sender="ann-1")
+    assert [completion.id for completion in batch.completions] == [task_id(2)]
+    assert len(batch.odd) == 1
+
+
+def test_an_agent_declares_only_types_that_it_may_have(desk: Desk) -> None:
+    desk.leader_state.allowed_types["ann-1"] = ("demo.*",)
+    types = [KnownType("demo.work", "1", []), KnownType("code.run", "1", [])]
+    desk.read(Register(info("ann-1:b"), types), sender="ann-1")
+    assert set(desk.leader_state.fleet.known_by("ann-1:b") or ()) == {"demo.work"}

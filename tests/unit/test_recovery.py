@@ -140,6 +140,37 @@ def test_nothing_is_concluded_before_the_results_were_read(watch: Watch) -> None
     assert batch.settlements == []
 
 
+def test_a_verdict_waits_for_the_agents_own_results_alone(watch: Watch) -> None:
+    """And so no agent can delay that of another one."""
+    watch.give(1)
+    watch.leader_state.add_agent(info("ann-1:b"))
+    give(watch.leader_state, claimed(2, agent_id="ann-1:b"))
+    batch = Batch()
+    tails = {"ann-1": b"70-2"}
+    beats = (heartbeat(), heartbeat("ann-1:b"))
+    watch.recovery.inspect(roster(*beats, own_tails=tails), GENERATION, watch.now, batch)
+    watch.recovery.conclude(b"0-0", batch, {"ann-1": b"70-1"})
+    assert [settlement.id for settlement in batch.settlements] == [task_id(1)]
+    watch.recovery.conclude(b"0-0", batch, {"ann-1": b"70-2"})
+    assert [settlement.id for settlement in batch.settlements] == [task_id(1), task_id(2)]
+    watch.recovery.conclude(b"0-0", batch, {"ann-1": b"70-2"})
+    assert len(batch.settlements) == 2
+
+
+def test_a_silent_agent_is_given_up_after_its_own_results(watch: Watch) -> None:
+    watch.leader_state.add_agent(info("ann-1:b"))
+    claim = give(watch.leader_state, claimed(2, agent_id="ann-1:b"))
+    batch = Batch()
+    for _ in range(int(TTL_SECONDS) + 3):
+        watch.recovery.inspect(roster(own_tails={"ann-1": b"70-2"}), GENERATION, watch.now, batch)
+        watch.recovery.conclude(b"0-0", batch, {"ann-1": b"70-1"})
+        watch.now += 1
+    assert batch.endings == []
+    watch.leader_state.close(claim)  # its result was among them
+    watch.recovery.conclude(b"0-0", batch, {"ann-1": b"70-2"})
+    assert (batch.settlements, batch.endings) == ([], [("ann-1:b", "lost")])
+
+
 def test_a_busy_agent_is_not_deaf(watch: Watch) -> None:
     """Orders come all the time, so a heartbeat is always a little behind the inbox."""
     for second in range(60):

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Set
 import structlog
 
 from taskyard.core.errors import Unavailable
-from taskyard.core.redis.broker import Broker
+from taskyard.core.redis.agent_side import AgentSide
 from taskyard.core.redis.cache import RedisCache
 from taskyard.core.telemetry.live_snapshot import read_live
 
@@ -23,7 +23,7 @@ log = structlog.get_logger(__name__)
 class DuplicateNames:
     """Holds what one pool has seen of namesakes."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: AgentSide) -> None:
         self._cache = RedisCache(broker.redis, broker.keys)
         self._seen: frozenset[str] = frozenset()
         self._reported: set[str] = set()

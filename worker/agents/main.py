@@ -27,10 +27,10 @@ from taskyard.core.config import Settings, load_settings
 from taskyard.core.errors import ConfigurationError, TaskyardError, Unavailable
 from taskyard.core.private_files import keep_files_private, refuse_inspection
 from taskyard.core.protocol import VERSION, AgentInfo
-from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.redis.keys import Keys
 from taskyard.core.redis.log_tail import LogTail
+from taskyard.core.redis.own_agent import agent_side, check_names, own_name
 from taskyard.core.redis.ports import AgentPort
 from taskyard.core.task_types.registry import registry
 from taskyard.core.threads import OnEscape, start_thread
@@ -158,8 +158,10 @@ def _run(
     links = _links(launch, token)
     ports: list[AgentPort] = [HttpAgentPort(link) for link in links]
     if settings.redis_url is not None and not links:
-        shipper.start(LogTail(connect_redis(settings.redis_url), Keys(settings.namespace)), f"agent {launch.name}")
-        ports = [Broker(connect_redis(settings.redis_url), settings.namespace, settings.placement_of) for _ in range(2)]
+        check_names(settings.redis_url, settings.namespace, [launch.name])
+        if own_name(settings.redis_url, settings.namespace) is None:  # otherwise its lines stay on its host
+            shipper.start(LogTail(connect_redis(settings.redis_url), Keys(settings.namespace)), f"agent {launch.name}")
+        ports = [agent_side(settings.redis_url, settings.namespace, settings.placement_of) for _ in range(2)]
     agent = make_agent(
         launch.agent_class,
         (info, *ports),

@@ -20,7 +20,7 @@ import structlog
 
 from taskyard.core.errors import Unavailable
 from taskyard.core.protocol import Deregister, encode
-from taskyard.core.redis.broker import Broker
+from taskyard.core.redis.agent_side import AgentSide
 from taskyard.core.redis.connection import reaching_redis
 from taskyard.core.redis.ports import AgentPort
 from taskyard.worker.agents import spool
@@ -77,7 +77,7 @@ class Pool:
         if not self._members:
             self._members = [Member(spec) for spec in self.specs]
             self._spooled = spool.left_behind(self.data_dir)
-        namesakes = DuplicateNames(self.broker) if isinstance(self.broker, Broker) else None
+        namesakes = DuplicateNames(self.broker) if isinstance(self.broker, AgentSide) else None
         while not self._stop.is_set():
             for member in self._members:
                 self._watch(member)

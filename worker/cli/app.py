@@ -13,6 +13,7 @@ import taskyard
 from taskyard.core.private_files import keep_files_private
 from taskyard.worker.cli import (
     access,
+    access_agent,
     admin,
     alerts,
     api,
@@ -37,7 +38,7 @@ from taskyard.worker.cli import (
 )
 from taskyard.worker.cli.doors import LocalGroup, command_class
 from taskyard.worker.cli.exits import ALL_EXIT_CODES, EXIT_CODE_HELP, Commands
-from taskyard.worker.cli.help_text import Group
+from taskyard.worker.cli.help_text import Command, Group
 from taskyard.worker.cli.output import print_line
 from taskyard.worker.process.last_threads import ending_despite_threads
 
@@ -121,6 +122,12 @@ for name, function, panel, example in COMMANDS:
 
 
 access.access.add_typer(credentials.credentials)
+access.access.command(
+    "agent", cls=Command, epilog=f"Example: {PROGRAM} access agent coder-1 --type 'code.*'\n\n{EXIT_CODE_HELP}"
+)(access_agent.agent)
+access.access.command(
+    "database", cls=Command, epilog=f"Example: {PROGRAM} access database | psql taskyard\n\n{EXIT_CODE_HELP}"
+)(access_agent.database)
 app.add_typer(
     access.access,
     cls=LocalGroup,

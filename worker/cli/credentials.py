@@ -54,11 +54,13 @@ def tokens(name: SomeName = None, as_json: AsJson = False) -> None:
     if not found:
         print_line("no tokens")
         return
-    columns = [Column("id", fixed=True), Column("of"), Column("until", fixed=True), Column("last used", fixed=True)]
+    columns = [Column("id", fixed=True), Column("of"), Column("opens", fixed=True)]
+    columns += [Column(name, fixed=True) for name in ("until", "last used", "revoked")]
     rows = [
         [
             one.id,
             f"{one.kind} {one.name}",
+            one.opens,
             instant(one.expires_at),
             instant(one.last_used_at),
             instant(one.revoked_at),
@@ -67,7 +69,7 @@ def tokens(name: SomeName = None, as_json: AsJson = False) -> None:
         ]
         for one in found
     ]
-    print_table([*columns, Column("revoked", fixed=True), Column("by"), Column("note")], rows)
+    print_table([*columns, Column("by"), Column("note")], rows)
 
 
 @credentials.command("revoke", cls=Command, epilog=example_of("revoke 5f1c09a4d2e8"))

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from taskyard.core.access.agent_user import AgentUser
 from taskyard.core.models import Lane, Submission, Waiting
 from taskyard.core.postgres.store.dependants import NONE, Ended
 from taskyard.core.postgres.store.tick import Claimed, Completion, Settlement, Stale
@@ -148,6 +149,7 @@ class Committed:
     compared: dict[str, Waiting | None] = field(default_factory=dict)  # tasks of `members`; None: it does not wait
     database_time: float | None = None
     holds: Holds | None = None
+    agent_users: list[AgentUser] | None = None
     odd: list[Odd] = field(default_factory=list)  # what PostgreSQL refused
     unpublished: list[Unpublished] = field(default_factory=list)
     seconds: float = 0.0
@@ -168,8 +170,8 @@ class Committed:
         """Adds the results of another part of the transaction."""
         for name in ("unclaimable", "waiting", "replies", "orphans", "joined", "lost"):
             getattr(self, name).extend(getattr(other, name))
-        for name in ("claimed", "sweep_next", "database_time", "holds", "parents_next", "compared"):
-            if getattr(other, name):
+        for name in ("claimed", "sweep_next", "database_time", "holds", "agent_users", "parents_next", "compared"):
+            if getattr(other, name) or (name == "agent_users" and other.agent_users is not None):
                 setattr(self, name, getattr(other, name))
         self.ended += other.ended
         self.found_ended += other.found_ended

@@ -36,8 +36,6 @@ RETRY_SECONDS = 0.5
 MAX_RETRY_SECONDS = 2.0  # while a server stays away
 LARGE_BATCH = 50  # tasks
 MAX_COLLECTED = 1_000  # entries of a stream in one tick
-MIN_COVER_SECONDS = 0.01
-MAX_COVER_SECONDS = 0.1
 ROSTER = "roster"
 SWEEP = "sweep"
 # The steps that may have to wait, as its progress names them.
@@ -180,9 +178,10 @@ class Dispatcher:
 
     def _collect(self, term: Term, batch: Batch, *, may_block: bool) -> None:
         block_ms = self._block_ms(term) if may_block else None
-        results, wakes = self._broker.collect(term.results_after, term.wake_after, block_ms, MAX_COLLECTED)
+        own_after = term.agent_access.read_to
+        results, wakes = self._broker.collect(term.results_after, term.wake_after, block_ms, MAX_COLLECTED, own_after)
         if results:
-            term.results_after = results[-1][0]
+            term.note_read(results)
             term.intake.read(results, batch)
         if wakes:
             term.wake_after = wakes[-1][0]
@@ -217,11 +216,13 @@ class Dispatcher:
         if SWEEP in self._asked or term.recovery.is_rebuilding:
             self._asked.discard(SWEEP)
             self._sweeping.begin(term, batch)
-        term.recovery.conclude(term.results_after, batch)
+        term.recovery.conclude(term.results_after, batch, term.agent_access.read_to)
         self._placing.place(term, batch)
 
     def _inspect(self, term: Term, batch: Batch) -> None:
-        roster = self._broker.roster(self._terms.ttl_seconds, revive_canary=term.recovery.canary_is_dead)
+        roster = self._broker.roster(
+            self._terms.ttl_seconds, revive_canary=term.recovery.canary_is_dead, reporters=term.agent_access.read_to
+        )
         if roster.generation != term.generation or not term.generation.startswith(self._broker.run_id()):
             raise LeadershipLost("Redis was wiped or restarted: a new term rebuilds it")
         if roster.epoch != term.epoch:
@@ -229,6 +230,7 @@ class Dispatcher:
         batch.ping = True
         term.leader_state.hot_lanes.update(roster.lanes)
         now = self._clock.monotonic()
+        term.agent_access.enforce(self._broker.agent_users, now)
         for agent_id in term.recovery.inspect(roster, term.generation, now, batch):
             self._broker.drop_heartbeat(agent_id)
         term.has_roster = True
@@ -261,13 +263,7 @@ class Dispatcher:
                 term.leader_state.hot_lanes.add(task.lane)
             elif term.next_due is None or task.ready < term.next_due:
                 term.next_due = task.ready
-        if committed.holds is not None:
-            term.leader_state.hold(committed.holds)
-        if committed.database_time is not None:
-            term.database_offset = committed.database_time - self._clock.monotonic()
-        # long enough ahead for a commit, a publication and the way back, so that agents don't run dry
-        cover = min(MAX_COVER_SECONDS, max(MIN_COVER_SECONDS, 3 * committed.seconds))
-        term.cover_seconds += 0.2 * (cover - term.cover_seconds)
+        term.note(committed, self._clock)
         if committed.left.claims:
             term.leader_state.hot_lanes.update(candidate.lane for candidate, _ in batch.claims)
         self.ticks += 1

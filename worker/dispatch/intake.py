@@ -11,7 +11,6 @@ from msgspec import to_builtins
 
 from taskyard.core.clock import Clock
 from taskyard.core.errors import ErrorClass
-from taskyard.core.payload.storable_text import MAX_MESSAGE_BYTES, MAX_TRACEBACK_BYTES, storable
 from taskyard.core.postgres.store.tick import Completion
 from taskyard.core.protocol import (
     Checkpoint,
@@ -32,6 +31,7 @@ from taskyard.core.protocol import (
 )
 from taskyard.core.redis.decoding import Unreadable, read_reports
 from taskyard.core.redis.quarantine import Odd
+from taskyard.core.redis.results import sender_of
 from taskyard.core.submission.validate import Limits, check_output
 from taskyard.core.task_types.registry import Registry
 from taskyard.worker.dispatch.attempt_requests import AttemptRequests
@@ -45,7 +45,8 @@ from taskyard.worker.dispatch.outcomes import note_success
 from taskyard.worker.dispatch.postponed import Postponed
 from taskyard.worker.dispatch.recovery import Recovery
 from taskyard.worker.dispatch.refusals import is_sent_elsewhere, take_back, take_hindered
-from taskyard.worker.dispatch.unprocessable import ESCAPES, reason_of, settle, settle_escaped
+from taskyard.worker.dispatch.report_parts import claim_of_another, escaped, storable_failure
+from taskyard.worker.dispatch.unprocessable import ESCAPES, settle, settle_escaped
 
 LATEST_SECONDS = 253_402_300_799.0  # the end of the year 9999
 
@@ -92,12 +93,15 @@ class Intake:
         """Reads some entries of the results stream."""
         now = self._clock.monotonic()
         for entry, payload in entries:
-            self._entry = entry
+            self._entry, sender = entry, sender_of(entry)
             for report in read_reports(payload):
                 try:
+                    if sender is not None and (problem := claim_of_another(report, sender, self._leader_state)):
+                        self._set_forged_aside(report, sender, problem, batch)
+                        continue
                     self._take(report, now, batch)
                 except ESCAPES as error:
-                    self._set_aside(_escaped(report, error), batch)
+                    self._set_aside(escaped(report, error), batch)
             if not self._held_starts.keeps(entry):
                 batch.consumed.append(entry)
 
@@ -144,6 +148,13 @@ class Intake:
             refusal = f"{report.kind}: could not be processed: {report.reason}"
             batch.order(report.agent_id, Reply(report.request_id, None, refusal))
 
+    def _set_forged_aside(self, report: Report | Unreadable, sender: str, problem: str, batch: Batch) -> None:
+        """Quarantines what an agent has no right to report, which has no other effect."""
+        entry = self._entry.decode()
+        text = report.text if isinstance(report, Unreadable) else encode(report)
+        log.error("report.forged", entry=entry, sender=sender, reason=problem)
+        batch.odd.append(Odd("report", f"results {entry}", problem, text, agent_id=sender))
+
     def _done(self, done: Done, batch: Batch) -> None:
         claim, failure = self._leader_state.find(done.task_id, done.attempt), done.failure
         if claim is None and self._postponed.holds_end(done.task_id, done.attempt):
@@ -168,7 +179,7 @@ class Intake:
             self._leader_state.close(claim)
             return
         policy = policy_of(self._registry, claim.row.type)
-        settlement = judge(claim, _storable_failure(failure), policy, random.random(), done=done)
+        settlement = judge(claim, storable_failure(failure), policy, random.random(), done=done)
         self._leader_state.close(claim)
         batch.settlements.append(settlement)
         note_failure(
@@ -284,17 +295,3 @@ class Intake:
 def _storable_time(at: float) -> float:
     """Returns an agent's time within PostgreSQL's range: its clock may be wrong."""
     return at if 0.0 <= at <= LATEST_SECONDS else min(max(at, 0.0), LATEST_SECONDS)
-
-
-def _storable_failure(failure: Failure) -> Failure:
-    """Returns a failure whose texts PostgreSQL can store, and pages can show in numbers."""
-    traceback = failure.traceback and storable(failure.traceback, MAX_TRACEBACK_BYTES, keep_end=True)
-    return Failure(failure.error_class, storable(failure.message, MAX_MESSAGE_BYTES), traceback)
-
-
-def _escaped(report: Report | Unreadable, error: BaseException) -> Unreadable:
-    """Returns a report whose processing raised an exception, as one that can't be processed."""
-    if isinstance(report, Unreadable):
-        return report
-    ids = [getattr(report, name, None) for name in ("task_id", "attempt", "agent_id", "request_id")]
-    return Unreadable(encode(report), reason_of(error), str(type(report).__struct_config__.tag), *ids)

@@ -6,13 +6,14 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from taskyard.core.ids import agent_name_of
 from taskyard.core.models import Lane
 from taskyard.core.postgres.store.recovery import OpenClaim
 from taskyard.core.postgres.store.tick import Claimed
 from taskyard.core.protocol import AgentInfo, Heartbeat, KnownType, Pair
 from taskyard.core.scheduling.breaker import Breaker, Breakers
 from taskyard.core.scheduling.holds import Holds
-from taskyard.core.scheduling.placement import AgentSlots
+from taskyard.core.scheduling.placement import AgentSlots, matches_any
 from taskyard.core.task_types.registry import Registry
 from taskyard.worker.dispatch.fleet_types import FleetTypes
 
@@ -117,11 +118,6 @@ class Durations:
         self.means[task_type] = seconds if mean is None else mean + SMOOTHING * (seconds - mean)
 
 
-def name_of(agent_id: str) -> str:
-    """Returns the agent's name in the id of one of its boots."""
-    return agent_id.rpartition(":")[0]
-
-
 class LeaderState:
     """Open claims and agents, and their free room for placement."""
 
@@ -135,6 +131,7 @@ class LeaderState:
         self.claiming: dict[str, Lane] = {}  # passed to the committer, not yet answered
         self.holds = Holds()
         self.ended: set[str] = set()  # boots that left or were lost in this term
+        self.allowed_types: dict[str, tuple[str, ...]] = {}  # by name: of agents with credentials of their own
         self.inherited: set[str] = set()  # boots whose end no earlier leader recorded
 
     def load(self, claims: Iterable[OpenClaim], now: float, database_now: float) -> None:
@@ -156,12 +153,13 @@ class LeaderState:
         slots.accepts_work = self.holds.of_agent(info.name) is None
         slots.barred = {breaker.type for breaker in self.breakers.of_agent(info.name)}
         slots.known_types = self.fleet.known_by(info.id)
+        slots.allowed = self.allowed_types.get(info.name)
         self.agents[info.id] = agent = KnownAgent(info, slots)
         return agent
 
     def note_outcome(self, claim: Claim, error_class: str | None, now: float) -> Breaker | None:
         """Records the end of an attempt for the agent's breaker; returns the breaker if that opened or closed it."""
-        name = name_of(claim.agent_id)
+        name = agent_name_of(claim.agent_id)
         breaker = self.breakers.note(name, claim.row.type, error_class, claim.id, now)
         if breaker is not None:
             self._bar(name)
@@ -185,8 +183,9 @@ class LeaderState:
                     agent.slots.probes.add(breaker.type)
 
     def learn_types(self, agent_id: str, known: Iterable[KnownType]) -> None:
-        """Stores the types that an agent declared: it gets no others."""
-        self.fleet.learn(agent_id, known)
+        """Stores the types that an agent declared and may have: it gets no others."""
+        allowed = self.allowed_types.get(agent_name_of(agent_id))
+        self.fleet.learn(agent_id, [one for one in known if allowed is None or matches_any(one.name, allowed)])
         if agent_id in self.agents:
             self.agents[agent_id].slots.known_types = self.fleet.known_by(agent_id)
 

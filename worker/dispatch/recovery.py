@@ -8,16 +8,16 @@ been read.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import structlog
 
 from taskyard.core.errors import ErrorClass
-from taskyard.core.ids import is_id
+from taskyard.core.ids import agent_name_of, is_id
 from taskyard.core.postgres.store.recovery import NIL
 from taskyard.core.protocol import Cancel, Drain, Failure, Heartbeat, Pair, decode_heartbeat
-from taskyard.core.redis.broker import Roster
+from taskyard.core.redis.broker import NO_OWN, Roster
 from taskyard.core.redis.quarantine import Odd
 from taskyard.core.scheduling.holds import HoldMode
 from taskyard.core.task_types.retry_policy import RetryPolicy
@@ -41,6 +41,7 @@ class Suspects:
     """Claims that looked lost at one reading of the roster; judged once results are read up to `tail`."""
 
     tail: tuple[int, int]
+    own_tails: dict[str, tuple[int, int]]  # of agents with results of their own
     unheld: list[Pair] = field(default_factory=list)
     lost_agents: list[str] = field(default_factory=list)
 
@@ -75,7 +76,8 @@ class Recovery:
             self._canary_since = now if roster.canary_lives else None
         watched = min(max(0.0, now - self._now), MAX_WATCHED_SECONDS) if self._now else 0.0
         self._now = now
-        suspects = Suspects(position(roster.results_tail))
+        own_tails = {name: position(tail) for name, tail in roster.own_tails.items()}
+        suspects = Suspects(position(roster.results_tail), own_tails)
         for agent in self._leader_state.agents.values():
             agent.unheard_seconds += watched
         for agent_id, (encoded, inbox_tail) in roster.agents.items():
@@ -198,18 +200,28 @@ class Recovery:
 
     # the verdict
 
-    def conclude(self, cursor: bytes, batch: Batch) -> None:
-        """Acts on suspects once results were read up to the tail at which they were seen."""
+    def conclude(self, cursor: bytes, batch: Batch, own: Mapping[str, bytes] = NO_OWN) -> None:
+        """Acts on suspects once results were read up to the tail at which they were seen.
+
+        The own results of an agent, read up to `own`, count for this agent alone: no other one can delay a verdict.
+        """
         suspects = self._suspects
         if suspects is None or position(cursor) < suspects.tail:
             return
-        self._suspects = None
+        unread = {name for name, tail in suspects.own_tails.items() if name in own and position(own[name]) < tail}
+        later = Suspects(suspects.tail, suspects.own_tails)
         for task_id, attempt in suspects.unheld:
             claim = self._leader_state.find(task_id, attempt)
-            if claim is not None:
+            if claim is not None and agent_name_of(claim.agent_id) in unread:
+                later.unheld.append(claim.pair)
+            elif claim is not None:
                 self._requeue(claim, "its agent does not have it", batch)
         for agent_id in suspects.lost_agents:
-            self.reap(agent_id, "lost", batch, may_live=True)
+            if agent_name_of(agent_id) in unread:
+                later.lost_agents.append(agent_id)
+            else:
+                self.reap(agent_id, "lost", batch, may_live=True)
+        self._suspects = later if later.unheld or later.lost_agents else None
 
     def reap(self, agent_id: str, state: str, batch: Batch, *, may_live: bool = False) -> None:
         """Takes back everything from a boot that is gone; fences it if it may still live."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import msgspec
 import psycopg2
@@ -21,7 +23,8 @@ from taskyard.core.redis.ports import LeaderPort
 from taskyard.core.scheduling.breaker import Breakers
 from taskyard.core.submission.validate import Limits
 from taskyard.core.task_types.registry import Registry
-from taskyard.worker.dispatch.batch import Unpublished
+from taskyard.worker.dispatch.agent_access import AgentAccess
+from taskyard.worker.dispatch.batch import Committed, Unpublished
 from taskyard.worker.dispatch.committer import Committer
 from taskyard.worker.dispatch.decisions import policy_of
 from taskyard.worker.dispatch.fleet_types import FleetTypes
@@ -33,7 +36,11 @@ from taskyard.worker.dispatch.recovery import Recovery
 from taskyard.worker.dispatch.unclaimable import Unclaimable
 from taskyard.worker.dispatch.unsettled_parents import UnsettledParents
 
+MIN_COVER_SECONDS = 0.01
+MAX_COVER_SECONDS = 0.1
 APART_SECONDS = 10.0  # a new term is in the database a moment before it is in Redis
+
+_Found = TypeVar("_Found")
 
 log = structlog.get_logger(__name__)
 
@@ -48,6 +55,7 @@ class Term:
     leader_state: LeaderState
     recovery: Recovery
     intake: Intake
+    agent_access: AgentAccess
     postponed: Postponed
     database_offset: float
     results_after: bytes = b"0-0"
@@ -62,6 +70,24 @@ class Term:
     def database_now(self, clock: Clock) -> float:
         """Returns the database's time in epoch seconds."""
         return clock.monotonic() + self.database_offset
+
+    def note(self, committed: Committed, clock: Clock) -> None:
+        """Takes what a tick's transaction read."""
+        if committed.holds is not None:
+            self.leader_state.hold(committed.holds)
+        if committed.agent_users is not None:
+            self.agent_access.note(committed.agent_users)
+        if committed.database_time is not None:
+            self.database_offset = committed.database_time - clock.monotonic()
+        # long enough ahead for a commit, a publication and the way back, so that agents don't run dry
+        cover = min(MAX_COVER_SECONDS, max(MIN_COVER_SECONDS, 3 * committed.seconds))
+        self.cover_seconds += 0.2 * (cover - self.cover_seconds)
+
+    def note_read(self, entries: Sequence[tuple[bytes, bytes]]) -> None:
+        """Moves the positions in the results past these entries, in their order."""
+        for entry, _ in entries if self.agent_access.read_to else entries[-1:]:
+            if not self.agent_access.note_read(entry):
+                self.results_after = entry
 
 
 class TermFactory:
@@ -90,8 +116,10 @@ class TermFactory:
             self._check_redis()
             return None
         self._apart_since = None
+        users = self._read(recovery_store.agent_users)
         with reaching_redis():
-            accepted, generation, is_new = self.broker.lead(epoch, self._leader.database)
+            reporters = [user.name for user in users]
+            accepted, generation, is_new = self.broker.lead(epoch, self._leader.database, reporters)
         if not accepted:
             raise LeadershipLost(f"Redis knows a term after {epoch}: two databases may share its namespace")
         fleet = FleetTypes(self._registry)
@@ -109,6 +137,7 @@ class TermFactory:
             postponed=postponed,
             leader_state=leader_state,
             recovery=recovery,
+            agent_access=AgentAccess(leader_state, users),
             intake=Intake(leader_state, recovery, fleet, self._limits, self._clock, postponed),
             database_offset=database_now - self._clock.monotonic(),
         )
@@ -130,22 +159,28 @@ class TermFactory:
             )
 
     def _load(self, leader_state: LeaderState) -> float:
+        def load(tx: DriverTransaction) -> float:
+            database_now = recovery_store.database_time(tx)
+            leader_state.hold(holds.holds(tx))
+            leader_state.inherited.update(recovery_store.online_agents(tx))
+            for agent_id, known in recovery_store.known_types(tx):
+                _learn(leader_state, agent_id, known)
+            leader_state.load(recovery_store.claimed_tasks(tx), self._clock.monotonic(), database_now)
+            return database_now
+
+        return self._read(load)
+
+    def _read(self, read: Callable[[DriverTransaction], _Found]) -> _Found:
         connection = self._leader.required()
         try:
             with connection.cursor() as cursor:
-                tx = DriverTransaction(cursor)
-                database_now = recovery_store.database_time(tx)
-                leader_state.hold(holds.holds(tx))
-                leader_state.inherited.update(recovery_store.online_agents(tx))
-                for agent_id, known in recovery_store.known_types(tx):
-                    _learn(leader_state, agent_id, known)
-                leader_state.load(recovery_store.claimed_tasks(tx), self._clock.monotonic(), database_now)
+                found = read(DriverTransaction(cursor))
             connection.commit()
         except psycopg2.errors.LockNotAvailable as error:
             raise LeadershipLost(f"a term can't begin: {self._leader.who_is_in_the_way()}") from error
         except psycopg2.Error as error:
             raise LeadershipLost(f"the leader's connection broke: {str(error).strip()}") from error
-        return database_now
+        return found
 
 
 def _learn(leader_state: LeaderState, agent_id: str, known: object) -> None:

@@ -152,6 +152,10 @@ def _read_holds(tx: DriverTransaction, batch: Batch, committed: Committed) -> No
     committed.holds = holds.holds(tx)
 
 
+def _read_agent_users(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    committed.agent_users = recovery.agent_users(tx)
+
+
 _TASKS = ("tasks", "task_events")
 PARTS = (
     Part(
@@ -173,6 +177,7 @@ PARTS = (
     Part("what agents hold", (), ("tasks",), lambda b, c: b.held, _compare_held),
     Part("the time", (), (), lambda b, c: b.ping, _ping),
     Part("holds", (), ("holds",), lambda b, c: b.ping, _read_holds),
+    Part("agents' users", (), ("principals", "tokens"), lambda b, c: b.ping, _read_agent_users),
 )
 
 

@@ -7,6 +7,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, UUID
 
 from taskyard.core.access.permissions import Role
 from taskyard.core.access.principals import Kind
+from taskyard.core.access.tokens import Opens
 from taskyard.core.postgres.schema.base import instant, listed, metadata
 
 # Who is known by name; `queues` and `types` are patterns that narrow the role.
@@ -36,11 +37,13 @@ tokens = Table(
     Column("principal_id", UUID(as_uuid=False), ForeignKey("principals.id", ondelete="CASCADE"), nullable=False),
     Column("secret_hash", LargeBinary, nullable=False),
     Column("note", Text, nullable=False, server_default=text("''")),
+    Column("opens", Text, nullable=False, server_default=text("'api'")),
     Column("created_at", instant, nullable=False, server_default=text("now()")),
     Column("created_by", Text, nullable=False),
     Column("expires_at", instant, nullable=False),
     Column("last_used_at", instant),
     Column("revoked_at", instant),
+    CheckConstraint(f"opens IN ({listed(Opens)})", name="tokens_opens_known"),
     CheckConstraint("octet_length(secret_hash) = 32", name="tokens_hash_whole"),
     Index("tokens_of_principal", "principal_id"),
 )

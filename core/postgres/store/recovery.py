@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
+from taskyard.core.access.agent_user import AgentUser
 from taskyard.core.models import Waiting
 from taskyard.core.postgres.arrays import plain, quoted
 from taskyard.core.postgres.database import Transaction, queries
@@ -55,6 +56,12 @@ def database_identity(tx: Transaction) -> str:
 def database_time(tx: Transaction) -> float:
     """Returns the database's time in epoch seconds."""
     return float(tx.rows(queries("recovery")["database_time"], {})[0][0])
+
+
+def agent_users(tx: Transaction) -> list[AgentUser]:
+    """Returns agents that have valid credentials of their own for Redis, by name."""
+    rows = tx.rows(queries("recovery")["agent_users"], {})
+    return [AgentUser(name, tuple(types), tuple(hashes)) for name, types, hashes in rows]
 
 
 def claimed_tasks(tx: Transaction) -> list[OpenClaim]:

@@ -8,7 +8,15 @@ from typing import Any
 
 from taskyard.core.access.identity import TOKEN, Actor
 from taskyard.core.access.principals import acting, check_name, check_note
-from taskyard.core.access.tokens import DEFAULT_DAYS, check_days, is_token_id, new_token, parse_token
+from taskyard.core.access.tokens import (
+    DEFAULT_DAYS,
+    Opens,
+    check_days,
+    is_token_id,
+    new_password,
+    new_token,
+    parse_token,
+)
 from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Transaction, queries
@@ -30,6 +38,7 @@ class Token:
     expires_at: datetime
     last_used_at: datetime | None
     revoked_at: datetime | None
+    opens: str
 
     def as_json(self) -> dict[str, Any]:
         """Returns it as a document."""
@@ -38,6 +47,7 @@ class Token:
             "name": self.name,
             "kind": self.kind,
             "note": self.note,
+            "opens": self.opens,
             "created_at": self.created_at.isoformat(),
             "created_by": self.created_by,
             "expires_at": self.expires_at.isoformat(),
@@ -46,19 +56,23 @@ class Token:
         }
 
 
-def make(tx: Transaction, name: str, actor: str, *, days: float = DEFAULT_DAYS, note: str = "") -> tuple[str, Token]:
+def make(
+    tx: Transaction, name: str, actor: str, *, days: float = DEFAULT_DAYS, note: str = "", opens: Opens = Opens.API
+) -> tuple[str, Token]:
     """Makes a token of a principal; returns its text, which can't be read again, and its description.
 
-    Raises SubmissionError for an invalid value, and if the principal is unknown or disabled.
+    For Redis it is the password of an agent's user. Raises SubmissionError for an invalid value, and if the principal
+    is unknown or disabled.
     """
     seconds, remark = check_days(days) * DAY_SECONDS, check_note(note)
     owner = principals.get(tx, name)
-    text, parts = new_token(owner.kind)
+    text, parts = new_token(owner.kind) if opens is Opens.API else new_password()
     parameters = {
         "id": parts.id,
         "principal": owner.id,
         "secret": parts.secret_hash,
         "note": remark,
+        "opens": opens.value,
         "seconds": seconds,
         "actor": actor,
     }

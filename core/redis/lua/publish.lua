@@ -1,7 +1,7 @@
 -- Publishes what a tick committed, if the tick's leader still leads.
--- KEYS epoch, results, lanes, due, agents, then prefixes: ready, inbox, agent, fenced
--- ARGV epoch, then counted lists: consumed results; lanes with ids to remove; lanes with score, id …;
---      score, member … of due ones; agents with orders; ended agents; fenced agents
+-- KEYS epoch, results, lanes, due, agents, then prefixes: ready, inbox, agent, fenced, boots
+-- ARGV epoch, then counted lists: consumed results; agents with consumed results of their own; lanes with ids to
+--      remove; lanes with score, id …; score, member … of due ones; agents with orders; ended agents; fenced agents
 -- Deletions come first, since a full Redis accepts them, and after them the rest.
 local ready, inbox, beat, fenced = KEYS[6] .. ':', KEYS[7] .. ':', KEYS[8] .. ':', KEYS[9] .. ':'
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
@@ -16,15 +16,19 @@ local function text()
     return ARGV[argument - 1]
 end
 -- in pieces: Lua's stack holds about 8,000 values
-local function in_pieces(count, command, key)
-    local last = argument + count - 1
+local function in_pieces(count, command, key, call)
+    local last, run = argument + count - 1, call or redis.call
     while argument <= last do
         local to = math.min(argument + 1999, last)
-        redis.call(command, key, unpack(ARGV, argument, to))
+        run(command, key, unpack(ARGV, argument, to))
         argument = to + 1
     end
 end
 in_pieces(number(), 'XDEL', KEYS[2])
+for _ = 1, number() do
+    local agent = text()
+    in_pieces(number(), 'XDEL', KEYS[2] .. ':' .. agent, redis.pcall) -- which it may have replaced by anything
+end
 for _ = 1, number() do
     local lane = text()
     in_pieces(number(), 'ZREM', ready .. lane)
@@ -43,6 +47,7 @@ end
 for _ = 1, number() do
     local agent = text()
     redis.call('SREM', KEYS[5], agent)
+    redis.pcall('SREM', KEYS[10] .. ':' .. (string.match(agent, '^(.*):[^:]*$') or ''), agent)
     redis.call('DEL', beat .. agent, inbox .. agent)
 end
 for _ = 1, number() do

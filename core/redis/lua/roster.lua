@@ -1,6 +1,7 @@
 -- Reads at one instant what the leader checks every second; renews the canary.
--- KEYS generation, epoch, canary, results, lanes, agents, then prefixes: agent, inbox
--- ARGV canary TTL in ms, 1 to recreate the canary, most bytes of a heartbeat, the canary's database
+-- KEYS generation, epoch, canary, results, lanes, agents, then prefixes: agent, inbox, boots
+-- ARGV canary TTL in ms, 1 to recreate the canary, most bytes of a heartbeat, the canary's database, most boots of an
+--      agent with credentials of its own, then the names of these agents. They may have put anything into their keys.
 local function tail(stream)
     local info = redis.pcall('XINFO', 'STREAM', stream)
     if info.err then return '0-0' end
@@ -28,8 +29,29 @@ for _, agent in ipairs(redis.call('SMEMBERS', KEYS[6])) do
     end
 end
 -- not the stream's last id: a new leader finds deleted entries neither there nor unread
-local unread = redis.call('XREVRANGE', KEYS[4], '+', '-', 'COUNT', 1)[1]
+local function unread(stream, call)
+    local newest = call('XREVRANGE', stream, '+', '-', 'COUNT', 1)
+    return not newest.err and newest[1] and newest[1][1] or '0-0'
+end
+local own_tails = {}
+for at = 6, #ARGV do
+    local name = ARGV[at]
+    own_tails[#own_tails + 1] = unread(KEYS[4] .. ':' .. name, redis.pcall)
+    local boots = KEYS[9] .. ':' .. name
+    local size = redis.pcall('SCARD', boots)
+    if type(size) == 'number' and size > tonumber(ARGV[5]) then redis.call('DEL', boots) end -- they beat again
+    local found = redis.pcall('SMEMBERS', boots)
+    for _, agent in ipairs(found.err and {} or found) do
+        local beat = string.match(agent, '^(.*):[^:]*$') == name
+            and redis.pcall('GETRANGE', KEYS[7] .. ':' .. agent, 0, tonumber(ARGV[3]))
+        if type(beat) == 'string' and beat ~= '' then
+            agents[#agents + 1] = {agent, beat, tail(KEYS[8] .. ':' .. agent)}
+        else
+            redis.call('SREM', boots, agent)
+        end
+    end
+end
 return {
-    redis.call('GETRANGE', KEYS[1], 0, 1000), redis.call('GETRANGE', KEYS[2], 0, 1000), canary, unread and unread[1] or '0-0',
-    redis.call('SMEMBERS', KEYS[5]), agents,
+    redis.call('GETRANGE', KEYS[1], 0, 1000), redis.call('GETRANGE', KEYS[2], 0, 1000), canary,
+    unread(KEYS[4], redis.call), redis.call('SMEMBERS', KEYS[5]), agents, own_tails,
 }

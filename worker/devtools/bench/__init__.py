@@ -14,7 +14,7 @@ from taskyard.core.errors import ConfigurationError
 from taskyard.worker.devtools.bench.agents_http import measure_agents_http
 from taskyard.worker.devtools.bench.anomalies import measure_anomalies
 from taskyard.worker.devtools.bench.dashboard import measure_dashboard
-from taskyard.worker.devtools.bench.drains import measure_drain, measure_drain_process
+from taskyard.worker.devtools.bench.drains import measure_drain, measure_drain_own, measure_drain_process
 from taskyard.worker.devtools.bench.environment import Environment
 from taskyard.worker.devtools.bench.history import measure_history
 from taskyard.worker.devtools.bench.http import measure_http
@@ -27,6 +27,7 @@ MEASURES: dict[str, Callable[[Environment], list[Result]]] = {
     "bulk": measure_bulk,
     "submit": measure_single,
     "drain": measure_drain,
+    "drain_own": measure_drain_own,
     "drain_process": measure_drain_process,
     "latency": measure_latency,
     "roundtrip": measure_roundtrip,

@@ -52,6 +52,23 @@ def measure_drain_process(environment: Environment) -> list[Result]:
     return [Result("drain_process", rate, "tasks/s", f"{PROCESS_TASKS:,} no-op tasks in child processes")]
 
 
+def measure_drain_own(environment: Environment) -> list[Result]:
+    """Measures how much slower a drain is whose agents have credentials of their own; both ways take turns."""
+    rates: dict[bool, list[float]] = {False: [], True: []}
+    usage = {False: CpuUsage(), True: CpuUsage()}
+    for _ in range(REPEATS):
+        for has_own, runs in rates.items():
+            runs.append(drain(environment, "diagnostic.noop", TASKS, usage[has_own], has_own=has_own)[0])
+    common, own = (statistics.median(runs) for runs in rates.values())
+    cpu = [one.results(TASKS * REPEATS)[0].value for one in usage.values()]
+    return [
+        Result("drain_common", common, "tasks/s", f"{TASKS:,} no-op tasks on 2 agents, median of {REPEATS}"),
+        Result("drain_own", own, "tasks/s", "the same with credentials and results of each agent's own"),
+        Result("drain_own_cost", 100 * (1 - own / common), "%", "how much slower that is"),
+        Result("drain_own_cpu_cost", 100 * (cpu[1] / cpu[0] - 1), "%", "how much more processor time it takes"),
+    ]
+
+
 class CpuUsage:
     """Measures peak memory and CPU time of every process involved, by kind."""
 
@@ -100,20 +117,30 @@ def _cpu(processes: Iterable[psutil.Process]) -> float:
 
 
 def drain(
-    environment: Environment, task_type: str, count: int, usage: CpuUsage, *, keep: bool = False
+    environment: Environment,
+    task_type: str,
+    count: int,
+    usage: CpuUsage,
+    *,
+    keep: bool = False,
+    has_own: bool | None = None,
 ) -> tuple[float, float]:
     """Returns (tasks per second, tasks per tick); removes existing tasks first unless it is to `keep` them.
 
-    The agents start before the worker, so that nothing waits for them.
+    `has_own` says whether each agent has a supervisor and credentials of its own (None: neither). The agents start
+    before the worker, so that nothing waits for them.
     """
     if not keep:
         environment.empty()
     with environment.database.transaction() as tx:
         since = recovery.database_time(tx)
     environment.submitter.submit_many({"type": task_type} for _ in range(count))
-    with environment.agents() as supervisor, environment.worker() as worker:
+    agents = environment.agents() if has_own is None else environment.lone_agents(has_own=has_own)
+    with agents as supervisor, environment.worker() as worker:
         environment.wait(lambda: _has_claims(environment, since), "the first claim")
-        processes = {"worker": [worker], "agent": environment.agent_processes(supervisor)}
+        supervisors = supervisor if isinstance(supervisor, list) else [supervisor]
+        processes = {"worker": [worker]}
+        processes["agent"] = [agent for one in supervisors for agent in environment.agent_processes(one)]
         processes.update(environment.server_processes())
         over = threading.Event()
         watching = threading.Thread(target=usage.watch, args=(processes, over))

@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -26,12 +26,13 @@ from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import registry
+from taskyard.worker.devtools.own_credentials import own_urls
 
 START_TIMEOUT_SECONDS = 30.0
 AGENTS = 2
 POOL = """
 [[agents]]
-kind = "bench"
+kind = "{kind}"
 count = {count}
 types = ["diagnostic.*"]
 max_concurrency = 3
@@ -78,6 +79,21 @@ class Environment:
         with self._process("agent", count) as process:
             self.wait(lambda: len(self.agent_processes(process)) == count and self._beating() >= count, "agents")
             yield process
+
+    @contextmanager
+    def lone_agents(self, *, has_own: bool) -> Iterator[list[psutil.Process]]:
+        """Runs as many agents, each with a supervisor of its own, and credentials of its own if it `has_own`."""
+        kinds = [f"lone{number}" for number in range(AGENTS)]
+        urls = [self.servers.redis_url] * AGENTS
+        if has_own:
+            urls = own_urls(self.database, self.broker, self.servers.redis_url, [f"{kind}-1" for kind in kinds])
+        with ExitStack() as running:
+            found = [
+                running.enter_context(self._process("agent", 1, kind, TASKYARD_REDIS_URL=url))
+                for kind, url in zip(kinds, urls, strict=True)
+            ]
+            self.wait(lambda: self._beating() >= AGENTS, "agents")
+            yield found
 
     @staticmethod
     def agent_processes(supervisor: psutil.Process) -> list[psutil.Process]:
@@ -138,13 +154,13 @@ class Environment:
         }
 
     def _beating(self) -> int:
-        return int(self.broker.redis.scard(self.broker.keys.agents))
+        return sum(1 for _ in self.broker.redis.scan_iter(f"{self.broker.keys.heartbeat('')}*", count=1_000))
 
     @contextmanager
-    def _process(self, command: str, count: int) -> Iterator[psutil.Process]:
-        pool = self.folder / f"pool-{count}.toml"
-        pool.write_text(POOL.format(count=count), encoding="utf-8")
-        environment = {**os.environ, **self.variables(), "TASKYARD_POOL_FILE": str(pool)}
+    def _process(self, command: str, count: int, kind: str = "bench", **variables: str) -> Iterator[psutil.Process]:
+        pool = self.folder / f"pool-{kind}-{count}.toml"
+        pool.write_text(POOL.format(kind=kind, count=count), encoding="utf-8")
+        environment = {**os.environ, **self.variables(), "TASKYARD_POOL_FILE": str(pool), **variables}
         process = subprocess.Popen([sys.executable, "-m", "taskyard", command], env=environment)
         try:
             yield psutil.Process(process.pid)

@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from itertools import chain
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -32,10 +33,12 @@ from taskyard.core.submission.submit import open_submitter
 from taskyard.core.task_types.registry import registry
 from taskyard.worker import failpoints
 from taskyard.worker.agents.main import Launch
+from taskyard.worker.devtools.own_credentials import own_urls
 from taskyard.worker.devtools.prove import plan
 from taskyard.worker.devtools.prove.tasks import LEDGER_VARIABLE
 
 WORKERS, AGENTS, SLOTS = 2, 3, 3
+OWN = "own"  # kind of the one agent among them that has credentials of its own
 PATIENCE_SECONDS = 60.0
 CLEARING_SECONDS = 10.0  # what agents have read is removed once they have said so, by heartbeat
 POLL_SECONDS = 0.01
@@ -60,7 +63,7 @@ class World:
         self._log = self.folder / "processes.log"
         self._postgres, self._redis = PostgresServer(self.folder), RedisServer(self.folder)
         self._workers: list[subprocess.Popen[bytes]] = []
-        self._supervisor: subprocess.Popen[bytes] | None = None
+        self._supervisors: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
         self._failpoints.mkdir()
@@ -75,7 +78,9 @@ class World:
         self.database = Database(self._postgres.url)
         self.broker = Broker(connect_redis(self._redis.url), self.settings.namespace, self.settings.placement_of)
         self.submitter = open_submitter(self.settings, registry, self.endpoints.database_url, self.endpoints.redis_url)
-        self._supervisor = self.start_process("agent", AGENTS)
+        [own_url] = own_urls(self.database, self.broker, self.endpoints.redis_url, [f"{OWN}-1"])
+        self._supervisors = [self.start_process("agent", AGENTS - 1)]
+        self._supervisors.append(self.start_process("agent", 1, OWN, TASKYARD_REDIS_URL=own_url))
         self.tend()
         self.wait(lambda: len(self._agents()) == AGENTS and self._leader() is not None, "workers and agents")
         return self
@@ -99,7 +104,7 @@ class World:
 
     def stop(self) -> list[str]:
         """Stops workers and agents as an operator would; returns what still runs of them afterwards."""
-        processes = [process for process in (self._supervisor, *self._workers) if process is not None]
+        processes = [*self._supervisors, *self._workers]
         for process in processes:
             process.terminate()
         for process in processes:
@@ -108,7 +113,7 @@ class World:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
-        self._supervisor, self._workers = None, []
+        self._supervisors, self._workers = [], []
         return self._orphans()
 
     def remove(self) -> None:
@@ -151,13 +156,12 @@ class World:
 
     def processes(self) -> dict[str, list[psutil.Process]]:
         """Returns the running processes, by kind."""
-        assert self._supervisor is not None
         postmaster = psutil.Process(
             int((self.folder / "postgres" / "postmaster.pid").read_text(encoding="utf-8").split()[0])
         )
         return {
             "workers": [psutil.Process(worker.pid) for worker in self._workers],
-            "supervisor": [psutil.Process(self._supervisor.pid)],
+            "supervisor": [psutil.Process(supervisor.pid) for supervisor in self._supervisors],
             "agents": self._agents(),
             "redis": [psutil.Process(int(self.broker.redis.info("server")["process_id"]))],
             "postgres": [postmaster, *postmaster.children()],
@@ -235,9 +239,8 @@ class World:
     # ours
 
     def _agents(self) -> list[psutil.Process]:
-        assert self._supervisor is not None
         agents = []
-        for process in psutil.Process(self._supervisor.pid).children():
+        for process in chain.from_iterable(psutil.Process(one.pid).children() for one in self._supervisors):
             with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
                 if "taskyard.worker.agents.main" in process.cmdline():
                     agents.append(process)
@@ -249,7 +252,9 @@ class World:
             return pid if pid in {worker.pid for worker in self._workers if worker.poll() is None} else None
         return None
 
-    def start_process(self, command: str, agents: int, kind: str = "prove") -> subprocess.Popen[bytes]:
+    def start_process(
+        self, command: str, agents: int, kind: str = "prove", **variables: str
+    ) -> subprocess.Popen[bytes]:
         """Starts a worker (run), or a host of agents (agent) that are named after their kind."""
         pool = self.folder / f"pool-{kind}-{agents}.toml"
         if not pool.exists():
@@ -265,6 +270,7 @@ class World:
             failpoints.VARIABLE: str(self._failpoints) if command == "run" else "",
             LEDGER_VARIABLE: str(self.ledger),
             **self.variables(command),
+            **variables,
         }
         with self._log.open("ab") as log:
             return subprocess.Popen(

@@ -1,0 +1,48 @@
+"""Checks who may send a report, and makes its parts storable."""
+
+from __future__ import annotations
+
+from taskyard.core.ids import agent_name_of
+from taskyard.core.payload.storable_text import MAX_MESSAGE_BYTES, MAX_TRACEBACK_BYTES, storable
+from taskyard.core.protocol import Failure, Register, Report, encode
+from taskyard.core.redis.decoding import Unreadable
+from taskyard.worker.dispatch.leader_state import LeaderState
+from taskyard.worker.dispatch.unprocessable import reason_of
+
+
+def claim_of_another(report: Report | Unreadable, sender: str, leader_state: LeaderState) -> str:
+    """Returns why an agent may not send a report in its own results; empty if it speaks for itself.
+
+    It has to name a boot of its own, and attempts that no other agent has.
+    """
+    boots = [boot for boot in (getattr(report, "agent_id", ""), getattr(report, "holder", "")) if boot]
+    if isinstance(report, Register):
+        boots.append(report.agent.id)
+    if not boots and not isinstance(report, Unreadable):
+        return f"agent {sender} sent it and names no boot of its own"
+    if any(agent_name_of(boot) != sender for boot in boots):
+        return f"agent {sender} sent it and speaks for another one"
+    pairs = getattr(report, "pairs", None)
+    for task_id, attempt in pairs if pairs is not None else [_pair_of(report)]:
+        claim = leader_state.find(task_id, attempt)
+        if claim is not None and agent_name_of(claim.agent_id) != sender:
+            return f"agent {sender} sent it about an attempt of another one"
+    return ""
+
+
+def _pair_of(report: Report | Unreadable) -> tuple[str, int]:
+    return getattr(report, "task_id", None) or "", getattr(report, "attempt", None) or 0
+
+
+def storable_failure(failure: Failure) -> Failure:
+    """Returns a failure whose texts PostgreSQL can store, and pages can show in numbers."""
+    traceback = failure.traceback and storable(failure.traceback, MAX_TRACEBACK_BYTES, keep_end=True)
+    return Failure(failure.error_class, storable(failure.message, MAX_MESSAGE_BYTES), traceback)
+
+
+def escaped(report: Report | Unreadable, error: BaseException) -> Unreadable:
+    """Returns a report whose processing raised an exception, as one that can't be processed."""
+    if isinstance(report, Unreadable):
+        return report
+    ids = [getattr(report, name, None) for name in ("task_id", "attempt", "agent_id", "request_id")]
+    return Unreadable(encode(report), reason_of(error), str(type(report).__struct_config__.tag), *ids)

@@ -54,6 +54,10 @@ class Hammer:
         self.findings = Findings()
         self._turn = 0
 
+    def close(self) -> None:
+        """Closes its connections."""
+        self._client.close()
+
     def run(self, examples: int, number: int) -> Findings:
         """Sends so many requests, of each kind of data, for each operation, by the roles in turn.
 

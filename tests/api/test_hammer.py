@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,8 +26,8 @@ def _configured(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("_configured")
 def test_answers_are_as_documented(settings: Settings) -> None:
-    with running_api(settings) as api:
-        found = hammer_of(settings, api.url).run(EXAMPLES, SEED)
+    with running_api(settings) as api, closing(hammer_of(settings, api.url)) as hammer:
+        found = hammer.run(EXAMPLES, SEED)
     assert found.wrong == {}
     assert found.cases > 500
     assert found.statuses.keys() >= {200, 403, 404, 422}
@@ -58,6 +59,7 @@ DOCUMENT: dict[str, Any] = {
 )
 def test_wrong_answers_are_found(status: int, body: bytes, kind: str, problem: str) -> None:
     hammer = Hammer("http://localhost", DOCUMENT, {}, {})
+    hammer.close()
     answer = httpx.Response(status, content=body, headers={"content-type": kind})
     found = hammer._problem_of(SimpleNamespace(path="/things", method="GET"), answer, body, False)
     assert found.startswith(problem)

@@ -54,6 +54,10 @@ class Hammer:
         self.findings = Findings()
         self._turn = 0
 
+    def close(self) -> None:
+        """Closes its connections."""
+        self._client.close()
+
     def run(self, examples: int, number: int) -> Findings:
         """Sends so many requests, of each kind of data, for each operation, by the roles in turn.
 
@@ -95,11 +99,10 @@ class Hammer:
         if "wait" in (case.query or {}):
             case.query["wait"] = WAIT_SECONDS
         given = case.as_transport_kwargs(base_url="http://api")
-        headers = {name: value for name, value in dict(given.get("headers") or {}).items() if value is not None}
+        given_headers = dict(given.get("headers") or {})
+        headers = {n: v for n, v in given_headers.items() if v is not None and n.lower() != "authorization"}
         if token is not None:
             headers["authorization"] = f"Bearer {token}"
-        else:
-            headers.pop("authorization", None)
         where = f"{case.method} {case.path}"
         url = given["url"].removeprefix("http://api")
         body = {name: given[name] for name in ("json", "data") if given.get(name) is not None}

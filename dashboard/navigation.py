@@ -93,6 +93,7 @@ WEBHOOKS = View(
     N_("Webhooks"),
     "webhook",
     N_("Tell others of tasks' ends, and let them submit tasks"),
+    "w",
     shortcuts=(("Shift+N", N_("New webhook or hook")),),
     needs=Permission.AUDIT_EXPORT,
     is_whole=True,

@@ -40,6 +40,9 @@ SAME_FOR_ALL = {
     "system.server_versions",
     "system.servers_now",
     "system.storage",
+    "webhooks.deliveries",
+    "webhooks.hooks",
+    "webhooks.webhooks",
 }
 each_source = for_each("path", SOURCES, name_of)
 

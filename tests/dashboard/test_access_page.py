@@ -261,5 +261,5 @@ def test_the_navigation_lists_what_the_viewer_may_open(sign_in: SignIn, open_pag
 
     assert listed["admin"] == set(VIEWS_BY_NAME)
     assert listed["operator"] == set(VIEWS_BY_NAME) - {"access"}
-    assert listed["submitter"] == listed["operator"] - {"audit"}
+    assert listed["submitter"] == listed["operator"] - {"audit", "webhooks"}
     assert listed["viewer"] == listed["submitter"] - {"submit"}

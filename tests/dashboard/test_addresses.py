@@ -27,6 +27,7 @@ PARAMS = {
     "reports": ("part", "period", "since", "until", "queue", "type"),
     "system": ("part", "range", "level", "text"),
     "access": ("part",),
+    "webhooks": ("show",),
 }  # fmt: skip
 ODD = (
     "", " ", "\x00", "a\x00b", "\ufffd", "\ufdd0\U0010ffff", "-1", "0", "NaN", "inf", "1e400", "99999999999999999999",

@@ -84,7 +84,7 @@ def test_who_may_not_read_the_audit_log_sees_nothing(
         for show in ("outgoing", "deliveries", "inbound"):
             page = open_page("webhooks", query={"show": show})
             assert URL not in codes(page)
-            assert "Only who may" in rendered(page)
+            assert "may not read and export the audit log" in rendered(page)
 
 
 def test_a_webhook_is_made_and_its_secret_shown_once(open_page: OpenPage, database: Database, as_admin: None) -> None:

@@ -14,7 +14,7 @@ from taskyard.core.postgres.store import search, tasks
 from taskyard.core.protocol import Failure
 from taskyard.core.task_types.registry import RetryPolicy
 from taskyard.worker.attempts.context import TaskContext
-from taskyard.worker.dispatch.intake import _storable_failure
+from taskyard.worker.dispatch.report_parts import storable_failure
 from tests.engine import Engine, Payload
 from tests.memory import MEGABYTE, growth_bytes
 from tests.servers import wait_until
@@ -97,7 +97,7 @@ def test_lists_leave_out_what_may_be_large(engine: Engine) -> None:
 
 def test_what_another_agent_says_of_a_failure_is_cut() -> None:
     failure = Failure("permanent", "m\x00" + "x" * MEGABYTE, "t" * MEGABYTE + "\x00end")
-    kept = _storable_failure(failure)
+    kept = storable_failure(failure)
     assert len(kept.message.encode()) <= MAX_MESSAGE_BYTES
     assert len(kept.traceback.encode()) <= MAX_TRACEBACK_BYTES
     assert kept.message.startswith("m\\x00x")

@@ -120,7 +120,7 @@ def test_what_says_later_is_told_from_its_text(text: str, redis_url: str) -> Non
     with FaultyRedis(redis_url) as proxy, connect_redis(proxy.url) as client:
         proxy.refuse(text)
         broker = Broker(client, "test-later", lambda name: "least_loaded")
-        for reach in (client.ping, lambda: broker.report(b"[]"), lambda: broker._send("a", Restart())):
+        for reach in (client.ping, lambda: broker.report(b"[]"), lambda: broker.send_order("a", Restart())):
             with pytest.raises(Unavailable, match="Redis can't be used"), reaching_redis():
                 reach()
         proxy.allow()

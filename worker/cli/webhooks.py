@@ -215,7 +215,7 @@ def deliveries(
         print_line("no deliveries")
         return
     columns = [Column("id", fixed=True), Column("webhook"), Column("event", fixed=True), Column("state", fixed=True)]
-    columns += [Column("tries", justify="right"), Column("made", fixed=True), Column("next try", fixed=True)]
+    columns += [Column("tries", justify="right"), Column("made"), Column("next try")]
     rows = [
         [
             one.id,

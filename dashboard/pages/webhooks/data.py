@@ -23,11 +23,6 @@ from taskyard.dashboard.data.viewer import acting, actor, viewer
 MAX_DELIVERIES = 100
 
 
-def may_see_webhooks() -> bool:
-    """Returns True if the viewer may see webhooks and deliveries, as of some seconds ago."""
-    return _may(Permission.AUDIT_EXPORT)
-
-
 def may_send() -> bool:
     """Returns True if the viewer may have messages sent, as of some seconds ago."""
     return _may(Permission.TASK_OPERATE)

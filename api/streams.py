@@ -14,6 +14,7 @@ import anyio
 from starlette.concurrency import iterate_in_threadpool
 from starlette.responses import StreamingResponse
 
+from taskyard.api.rights import Rights
 from taskyard.core.errors import Busy
 from taskyard.core.i18n import msg
 
@@ -28,11 +29,12 @@ def attachment(name: str) -> dict[str, str]:
 
 
 async def streamed(
-    pieces: Callable[[], Generator[bytes, None, None]], media_type: str, name: str | None = None
+    rights: Rights, pieces: Callable[[], Generator[bytes, None, None]], media_type: str, name: str | None = None
 ) -> StreamingResponse:
     """Returns an answer of pieces that are made in a thread.
 
-    The first is waited for, so that its errors are answered as such; raises them, and Busy if too many run.
+    The first is waited for, so that its errors are answered as such; raises them, and Busy if too many run. The
+    others are made and sent as long as the sender's rights stay what they were.
     """
     if not _running.acquire(blocking=False):
         raise Busy(msg("{count} exports and bulk operations are running: try again", count=MAX_AT_ONCE))
@@ -43,7 +45,7 @@ async def streamed(
         await _closed(made)
         raise
     return StreamingResponse(
-        _sent(first, made), media_type=media_type, headers=attachment(name) if name is not None else None
+        _sent(rights, first, made), media_type=media_type, headers=attachment(name) if name is not None else None
     )
 
 
@@ -62,11 +64,12 @@ def _released(pieces: Callable[[], Generator[bytes, None, None]]) -> Generator[b
         _running.release()
 
 
-async def _sent(first: bytes, pieces: Generator[bytes, None, None]) -> AsyncIterator[bytes]:
+async def _sent(rights: Rights, first: bytes, pieces: Generator[bytes, None, None]) -> AsyncIterator[bytes]:
     """Yields the pieces, made in a thread; a client that disconnects leaves nothing open."""
     try:
         yield first
         async for piece in iterate_in_threadpool(pieces):
+            await rights.check()
             yield piece
     finally:
         await _closed(pieces)

@@ -12,6 +12,7 @@ from taskyard.api.authentication import ActorDep, needs
 from taskyard.api.document import answering
 from taskyard.api.models.audit import EventInfo, EventsPage
 from taskyard.api.reading import ServicesDep, read
+from taskyard.api.rights import RightsDep
 from taskyard.api.services import Services
 from taskyard.api.streams import streamed, written
 from taskyard.core.access.identity import EVERY, Actor
@@ -90,6 +91,7 @@ async def export(
     only: FilterDep,
     services: ServicesDep,
     actor: ActorDep,
+    rights: RightsDep,
     format: Annotated[Literal["jsonl", "csv"], Query(description="JSON, one event a line, or CSV")] = "jsonl",
 ) -> StreamingResponse:
     """Streams every event that matches, however many there are; cells that look like formulas become text in CSV."""
@@ -101,7 +103,7 @@ async def export(
         rows = _exported(services, only, actor)
         yield from written(rows, csv_lines if is_csv else json_lines, csv_head() if is_csv else b"")
 
-    return await streamed(pieces, CSV if is_csv else NDJSON, name)
+    return await streamed(rights, pieces, CSV if is_csv else NDJSON, name)
 
 
 def _exported(services: Services, only: EventFilter, actor: Actor) -> Iterator[AuditEntry]:

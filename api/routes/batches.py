@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 import anyio
@@ -19,6 +20,7 @@ from taskyard.api.models.batches import SubmittedMany
 from taskyard.api.models.tasks import NewTask
 from taskyard.api.problems import Refused, problem_of
 from taskyard.api.reading import ServicesDep, acting_for, in_thread
+from taskyard.api.rights import Rights, RightsDep
 from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import TaskyardError
 from taskyard.core.i18n import msg
@@ -46,6 +48,13 @@ class LineResults(StreamingResponse):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         # the class above would also read messages of the request, to see whether its sender is gone
         await self.stream_response(send)
+
+
+async def _while_permitted(rights: Rights, portions: AsyncIterator[list[bytes]]) -> AsyncIterator[list[bytes]]:
+    """Yields portions of lines; raises NotPermitted once the sender may do something else than at the beginning."""
+    async for lines in portions:
+        await rights.check()
+        yield lines
 
 
 _ONE_TASK = {"$ref": "#/components/schemas/NewTask"}
@@ -76,6 +85,7 @@ async def submit_many(
     request: Request,
     services: ServicesDep,
     actor: ActorDep,
+    rights: RightsDep,
     stop: Annotated[
         bool,
         Query(description="Of lines: stop at the first that is refused; nothing of its portion or after it is stored"),
@@ -97,7 +107,7 @@ async def submit_many(
 
         ingest = Ingest(services.submitter, acting, actor, problem, stops=stop)
         limit_bytes = services.settings.input_limit_bytes + LINE_MARGIN_BYTES
-        return LineResults(ingest.results(lines_of(request.stream(), limit_bytes)))
+        return LineResults(ingest.results(_while_permitted(rights, lines_of(request.stream(), limit_bytes))))
     if media_type != JSON:
         raise Refused(415, msg("expected {json} or {lines}", json=JSON, lines=LINES))
     try:

@@ -14,6 +14,7 @@ from taskyard.api.document import answering, refusing
 from taskyard.api.language import in_language_of
 from taskyard.api.models.bulk import BulkOrder, BulkPreview, BulkProgress, BulkTarget
 from taskyard.api.reading import ServicesDep, acting_for, in_thread
+from taskyard.api.rights import RightsDep
 from taskyard.api.services import Services
 from taskyard.api.streams import streamed
 from taskyard.core.access.identity import Actor
@@ -54,10 +55,12 @@ async def preview_bulk(given: BulkTarget, services: ServicesDep, actor: ActorDep
         **refusing(503),
     },
 )
-async def run_bulk(given: BulkOrder, services: ServicesDep, actor: ActorDep, request: Request) -> StreamingResponse:
+async def run_bulk(
+    given: BulkOrder, services: ServicesDep, actor: ActorDep, rights: RightsDep, request: Request
+) -> StreamingResponse:
     """Cancels, retries or reprioritises everything that is meant, in batches, and streams how far it is.
 
-    It stops after its current batch if the client goes away; the same request again does the rest.
+    It stops after its current batch if the client goes away or its rights change; the same request again does the rest.
     """
     operation = Operation(given.action, actor.name, given.reason, given.priority)
     target = await in_thread(_target, services, actor, given)
@@ -74,7 +77,7 @@ async def run_bulk(given: BulkOrder, services: ServicesDep, actor: ActorDep, req
             operation, target.only, matching=matching, progress=progress, should_stop=should_stop
         )
 
-    return await streamed(lambda: _lines(work, in_language_of(request)), NDJSON)
+    return await streamed(rights, lambda: _lines(work, in_language_of(request)), NDJSON)
 
 
 Work = Callable[[Callable[[int, int, int], object], Callable[[], bool]], BulkResult]

@@ -12,6 +12,7 @@ from taskyard.api.authentication import ActorDep, needs
 from taskyard.api.events import EventHub
 from taskyard.api.models.events import Event
 from taskyard.api.reading import ServicesDep, read
+from taskyard.api.rights import Rights, RightsDep
 from taskyard.api.routes.tasks import TaskId
 from taskyard.api.seeing import seen_task
 from taskyard.api.services import Services
@@ -58,17 +59,23 @@ HubDep = Annotated[EventHub, Depends(hub_of)]
 @router.get("/events", response_class=EventSourceResponse, summary="Follow all events")
 async def follow(
     hub: HubDep,
-    viewer: ActorDep,
+    rights: RightsDep,
     start: Annotated[Position | None, Depends(start_of)],
     event: Wanted = None,
     queue: Wanted = None,
     type: Wanted = None,
     actor: Wanted = None,
 ) -> AsyncIterable[ServerSentEvent]:
-    """Sends new events of the audit log as they are committed, in about 0.3 s."""
+    """Sends new events of the audit log as they are committed, in about 0.3 s.
+
+    It ends once the sender may not see events any more.
+    """
     wanted = {"event": event, "queue": queue, "type": type, "actor": actor}
     fields = {name: frozenset(values) for name, values in wanted.items() if values}
     async for position, found in hub.follow(start):
+        viewer = await _reader(rights)
+        if viewer is None:
+            return
         if found is None or (_is_seen(viewer, found) and all(getattr(found, name) in fields[name] for name in fields)):
             yield _sent(position, found, viewer)
 
@@ -78,18 +85,29 @@ async def follow_task(
     task_id: TaskId,
     hub: HubDep,
     services: ServicesDep,
-    actor: ActorDep,
+    rights: RightsDep,
     start: Annotated[Position, Depends(start_of_task)],
 ) -> AsyncIterable[ServerSentEvent]:
-    """Sends a task's events, from its submission on, and ends when the task has ended."""
+    """Sends a task's events, from its submission on. It ends when the task has ended, or once the sender may not see
+    it any more.
+    """
     wanted = check_task_id(task_id)
     async for position, found in hub.follow(start, wanted):
-        yield _sent(position, found, actor)
+        viewer = await _reader(rights)
+        if viewer is None or (found is not None and not _is_seen(viewer, found)):
+            return
+        yield _sent(position, found, viewer)
         if found is None:
             if not await _comes_more(services, wanted, position.low):
                 return
         elif found.to_state in TERMINAL and (await read(services, tasks.get_task, wanted)).state in TERMINAL:
             return
+
+
+async def _reader(rights: Rights) -> Actor | None:
+    """Returns who reads a stream, with the permissions of now; None once they may not any more."""
+    viewer = await rights.now()
+    return viewer if viewer is not None and viewer.may(Permission.TASK_READ) else None
 
 
 async def _comes_more(services: Services, task_id: str, reached: Horizon) -> bool:

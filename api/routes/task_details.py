@@ -14,6 +14,7 @@ from taskyard.api.models.common import Reason
 from taskyard.api.models.task_details import AttemptInfo, RelatedTask, RelativesInfo
 from taskyard.api.models.tasks import CancelledTree, OpenBelow
 from taskyard.api.reading import ServicesDep, acting_for, in_thread, read
+from taskyard.api.rights import RightsDep
 from taskyard.api.seeing import seen_task
 from taskyard.api.streams import streamed, written
 from taskyard.core.access.identity import Actor
@@ -53,7 +54,7 @@ async def relatives(task_id: TaskId, services: ServicesDep, actor: ActorDep) -> 
     response_class=StreamingResponse,
     responses=answering({"text/plain": "2026-01-05T12:00:00+00:00 #1 info: begun\n"}, "The log as text"),
 )
-async def export_log(task_id: TaskId, services: ServicesDep, actor: ActorDep) -> StreamingResponse:
+async def export_log(task_id: TaskId, services: ServicesDep, actor: ActorDep, rights: RightsDep) -> StreamingResponse:
     """Streams every entry of its attempts' logs in order: time, attempt, level and message."""
     wanted = await seen_task(services, actor, task_id)
 
@@ -61,7 +62,7 @@ async def export_log(task_id: TaskId, services: ServicesDep, actor: ActorDep) ->
         with services.database.transaction() as tx:
             yield from written(iter(task_logs.whole(tx, wanted)), log_lines, b"")
 
-    return await streamed(pieces, TEXT, f"taskyard-log-{wanted}.txt")
+    return await streamed(rights, pieces, TEXT, f"taskyard-log-{wanted}.txt")
 
 
 @router.get("/open-below", summary="Get unfinished descendants", dependencies=[needs(Permission.TASK_READ)])

@@ -25,6 +25,7 @@ from taskyard.api.models.tasks import (
     TaskSummary,
 )
 from taskyard.api.reading import ServicesDep, acting_for, in_thread, read
+from taskyard.api.rights import RightsDep
 from taskyard.api.seeing import seen_filter, seen_task
 from taskyard.api.services import Services
 from taskyard.core.access.identity import Actor
@@ -151,6 +152,7 @@ async def result(
     task_id: TaskId,
     services: ServicesDep,
     actor: ActorDep,
+    rights: RightsDep,
     wait: Annotated[float, Query(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait until it has ended")] = 0,
 ) -> TaskResult:
     """Returns a task's state with its output or error; `wait` keeps the request open until it has ended."""
@@ -165,6 +167,8 @@ async def result(
         if found.state in TERMINAL or remaining <= 0:
             is_over = found.state in TERMINAL
             ended = TaskResult(id=wanted, state=found.state, is_over=is_over, output=found.output, error=found.error)
+            if wait:
+                await rights.check()
             return masked_result(ended, actor)
         await asyncio.sleep(min(pause, remaining))
         pause = min(pause * 1.5, MAX_POLL_SECONDS)

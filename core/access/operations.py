@@ -9,12 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from taskyard.core.access.permissions import Permission
-from taskyard.core.i18n import N_
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """Something that users do, named in English.
+    """Something that users do; `name` is for the documentation.
 
     `api` has operation ids of the API's document, `commands` commands of `taskyard`, `pages` pages of the dashboard.
     With `is_whole` the permission counts only for those whose role is not narrowed to queues or task types.
@@ -36,7 +35,7 @@ _EXPORT, _MANAGE = Permission.AUDIT_EXPORT, Permission.ACCESS_MANAGE
 # Of each permission, in the order of `Permission`.
 OPERATIONS: tuple[Operation, ...] = (
     Operation(
-        N_("See tasks, their states, attempts, history and relatives"),
+        "See tasks, their states, attempts, history and relatives",
         _READ,
         (
             "tasks_find", "tasks_get", "tasks_result", "tasks_history", "tasks_why", "tasks_count_states",
@@ -45,34 +44,34 @@ OPERATIONS: tuple[Operation, ...] = (
         ("list", "show", "why", "history"),
         ("overview", "tasks", "task"),
     ),
-    Operation(N_("Follow events as they happen"), _READ, ("events_follow", "events_follow_task"), (), ("task",)),
-    Operation(N_("See task types"), _READ, ("types_find", "types_get"), ("types",)),
+    Operation("Follow events as they happen", _READ, ("events_follow", "events_follow_task"), (), ("task",)),
+    Operation("See task types", _READ, ("types_find", "types_get"), ("types",)),
     Operation(
-        N_("See queues and holds"),
+        "See queues and holds",
         _READ,
         ("queues_find", "queues_get", "queues_series", "queues_find_holds"),
         ("holds",),
         ("queues",),
     ),
     Operation(
-        N_("See agents and their messages' state"),
+        "See agents and their messages' state",
         _READ,
         ("agents_find", "agents_get", "agents_find_boots", "agents_timeline", "mail_find", "mail_letters"),
         ("agents", "mail list"),
         ("agents",),
     ),
     Operation(
-        N_("See error groups"), _READ, ("failures_find", "failures_get", "failures_find_tasks"), (), ("failures",)
+        "See error groups", _READ, ("failures_find", "failures_get", "failures_find_tasks"), (), ("failures",)
     ),
     Operation(
-        N_("See alerts, silences and rules"),
+        "See alerts, silences and rules",
         _READ,
         ("alerts_find", "alerts_get", "alerts_find_silences", "alerts_find_rules", "alerts_get_runbook"),
         ("alerts", "silences"),
         ("alerts",),
     ),
     Operation(
-        N_("See figures, reports and the system's state"),
+        "See figures, reports and the system's state",
         _READ,
         (
             "reports_make", "metrics_summary", "system_status", "system_servers", "system_checks", "system_leader",
@@ -82,26 +81,26 @@ OPERATIONS: tuple[Operation, ...] = (
         ("reports", "system"),
     ),
     Operation(
-        N_("See what is in quarantine"), _READ, ("quarantine_find", "quarantine_get"),
+        "See what is in quarantine", _READ, ("quarantine_find", "quarantine_get"),
         ("quarantine list", "quarantine show"), (),
     ),
-    Operation(N_("See a task's log"), _PAYLOAD, ("tasks_log", "tasks_export_log"), ("logs",), ("task",)),
+    Operation("See a task's log", _PAYLOAD, ("tasks_log", "tasks_export_log"), ("logs",), ("task",)),
     Operation(
-        N_("See the worker's log and its reports"),
+        "See the worker's log and its reports",
         _PAYLOAD,
         ("system_log", "reports_find_files", "reports_get_file"),
         (),
         ("system", "reports"),
     ),
     Operation(
-        N_("Submit tasks, and check files of tasks"),
+        "Submit tasks, and check files of tasks",
         _SUBMIT,
         ("tasks_submit", "tasks_submit_many", "tasks_check_file"),
         ("submit",),
         ("submit",),
     ),
     Operation(
-        N_("Cancel, retry and reprioritise tasks, one or many"),
+        "Cancel, retry and reprioritise tasks, one or many",
         _OPERATE,
         (
             "tasks_cancel", "tasks_cancel_tree", "tasks_retry", "tasks_reprioritise", "tasks_preview_bulk",
@@ -110,16 +109,16 @@ OPERATIONS: tuple[Operation, ...] = (
         ("cancel", "retry", "priority", "bulk"),
         ("tasks", "task", "failures"),
     ),
-    Operation(N_("Save and delete filters"), _OPERATE, ("tasks_save_filter", "tasks_delete_filter"), (), ("tasks",)),
+    Operation("Save and delete filters", _OPERATE, ("tasks_save_filter", "tasks_delete_filter"), (), ("tasks",)),
     Operation(
-        N_("Drop what is in quarantine"),
+        "Drop what is in quarantine",
         _OPERATE,
         ("quarantine_drop", "quarantine_drop_all"),
         ("quarantine drop",),
         is_whole=True,
     ),
     Operation(
-        N_("Send test messages and deliveries again"),
+        "Send test messages and deliveries again",
         _OPERATE,
         ("webhooks_ping", "webhooks_send_again"),
         ("webhooks ping", "webhooks send"),
@@ -127,14 +126,14 @@ OPERATIONS: tuple[Operation, ...] = (
         is_whole=True,
     ),
     Operation(
-        N_("Pause, drain and resume queues and task types"),
+        "Pause, drain and resume queues and task types",
         _HOLD,
         ("queues_hold_queue", "queues_release_queue", "queues_hold_type", "queues_release_type"),
         ("pause", "drain", "resume"),
         ("queues",),
     ),
     Operation(
-        N_("Pause, drain, resume and restart agents"),
+        "Pause, drain, resume and restart agents",
         _CONTROL,
         ("agents_pause", "agents_drain", "agents_resume", "agents_restart"),
         ("pause", "drain", "resume", "restart"),
@@ -142,26 +141,26 @@ OPERATIONS: tuple[Operation, ...] = (
         is_whole=True,
     ),
     Operation(
-        N_("Send dead letters again, and empty mailboxes"),
+        "Send dead letters again, and empty mailboxes",
         _CONTROL,
         ("mail_redrive", "mail_purge"),
         ("mail redrive", "mail purge"),
         is_whole=True,
     ),
     Operation(
-        N_("Acknowledge and silence alerts"),
+        "Acknowledge and silence alerts",
         _HANDLE,
         ("alerts_acknowledge", "alerts_silence", "alerts_end_silence"),
         ("ack", "silence", "unsilence"),
         ("alerts",),
         is_whole=True,
     ),
-    Operation(N_("Mute error groups"), _HANDLE, ("failures_mute", "failures_unmute"), (), ("failures",), is_whole=True),
+    Operation("Mute error groups", _HANDLE, ("failures_mute", "failures_unmute"), (), ("failures",), is_whole=True),
     Operation(
-        N_("Read and export the audit log"), _EXPORT, ("audit_find", "audit_export"), (), ("audit",), is_whole=True
+        "Read and export the audit log", _EXPORT, ("audit_find", "audit_export"), (), ("audit",), is_whole=True
     ),
     Operation(
-        N_("See webhooks and deliveries"),
+        "See webhooks and deliveries",
         _EXPORT,
         ("webhooks_find_webhooks", "webhooks_get_webhook", "webhooks_find_deliveries"),
         ("webhooks list", "webhooks deliveries"),
@@ -169,7 +168,7 @@ OPERATIONS: tuple[Operation, ...] = (
         is_whole=True,
     ),
     Operation(
-        N_("Create and change people, services and agents"),
+        "Create and change people, services and agents",
         _MANAGE,
         ("access_find_principals", "access_create_principal", "access_get_principal", "access_change_principal"),
         ("access create", "access create-admin", "access list", "access role", "access disable", "access enable"),
@@ -177,7 +176,7 @@ OPERATIONS: tuple[Operation, ...] = (
         is_whole=True,
     ),
     Operation(
-        N_("Set passwords, and make and revoke tokens"),
+        "Set passwords, and make and revoke tokens",
         _MANAGE,
         ("access_set_password", "access_make_token", "access_find_tokens", "access_revoke_token"),
         ("access password", "access token", "access tokens", "access revoke", "access agent"),
@@ -185,7 +184,7 @@ OPERATIONS: tuple[Operation, ...] = (
         is_whole=True,
     ),
     Operation(
-        N_("See and end sessions"),
+        "See and end sessions",
         _MANAGE,
         ("access_find_sessions", "access_end_session", "access_end_sessions"),
         ("access sessions", "access end-sessions", "access revoke"),
@@ -193,7 +192,7 @@ OPERATIONS: tuple[Operation, ...] = (
         is_whole=True,
     ),
     Operation(
-        N_("Create and change webhooks"),
+        "Create and change webhooks",
         _MANAGE,
         ("webhooks_create_webhook", "webhooks_change_webhook", "webhooks_delete_webhook", "webhooks_rotate_secret"),
         (
@@ -204,7 +203,7 @@ OPERATIONS: tuple[Operation, ...] = (
         is_whole=True,
     ),
     Operation(
-        N_("See and change hooks"),
+        "See and change hooks",
         _MANAGE,
         (
             "hooks_find_hooks", "hooks_create_hook", "hooks_get_hook", "hooks_change_hook", "hooks_delete_hook",

@@ -27,6 +27,7 @@ from taskyard.worker.monitor.webhook_families import WebhookFamilies
 from tests.reference.alerts import alert_facts, alert_rules
 from tests.reference.cli import cli
 from tests.reference.http import http, openapi
+from tests.reference.permissions import permissions
 from tests.reference.python import python
 from tests.reference.text import cell, prose
 from tests.servers import REPOSITORY
@@ -140,6 +141,7 @@ PARTS: dict[str, Callable[[], Iterable[str]]] = {
     "reference/settings": settings,
     "reference/cli": cli,
     "reference/http": http,
+    "reference/permissions": permissions,
     "reference/metrics": metrics,
     "reference/task-types": task_types,
     "reference/alert-rules": alert_rules,

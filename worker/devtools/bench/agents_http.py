@@ -86,7 +86,7 @@ def _remote_agents(environment: Environment, url: str, tokens: list[str]) -> Ite
 @contextmanager
 def _remote_agent(environment: Environment, url: str, token: str) -> Iterator[psutil.Process]:
     pool = environment.folder / "pool-1.toml"
-    pool.write_text(POOL.format(count=1), encoding="utf-8")
+    pool.write_text(POOL.format(kind="bench", count=1), encoding="utf-8")
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(ENV_PREFIX)}
     own = {"TASKYARD_DATA_DIR": str(environment.folder), "TASKYARD_LOG_LEVEL": "warning", "TASKYARD_METRICS_PORT": "0"}
     command = [sys.executable, "-m", "taskyard", "agent", "--url", url, "--pool", str(pool)]

@@ -10,6 +10,7 @@ import asyncio
 import logging
 import time
 
+import anyio
 from fastapi import Request as FastapiRequest
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -116,12 +117,23 @@ class Gate:
                 answer.limit = limit
                 if is_limited(scope):
                     receive = limited(receive, self._settings.api_body_limit_bytes)
-                await self._app(scope, receive, answer.send)
+                await self._streamed(scope, receive, answer)
         except TimeoutError:
             if answer.status:
                 raise  # it breaks off: a part must not be mistaken for the whole
             text = msg("no answer within {seconds:g} s", seconds=self._settings.api_request_seconds)
             await plain_answer(FastapiRequest(scope), 504, text)(scope, receive, answer.send)
+
+    async def _streamed(self, scope: Scope, receive: Receive, answer: _Answer) -> None:
+        """Lets the application answer; a client that leaves a stream of events is no error.
+
+        FastAPI 0.165 goes on to hand events over to a stream that is closed then, and raises what that raises.
+        """
+        try:
+            await self._app(scope, receive, answer.send)
+        except* anyio.BrokenResourceError:
+            if not answer.status:
+                raise
 
     def _note(self, refusal: Refusal) -> None:
         """Logs a refusal, each text once: a refused client may ask again and again."""

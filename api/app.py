@@ -81,6 +81,7 @@ def create(opened: Services | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         openapi_url=f"{PREFIX}/openapi.json",
+        redirect_slashes=False,  # its redirects name http behind a proxy that speaks https
         generate_unique_id_function=document.operation_id,
     )
     problems.install(app)

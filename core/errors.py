@@ -161,8 +161,13 @@ class UnknownTaskType(SubmissionError):
 class IdempotencyConflict(SubmissionError):
     """Raised if the idempotency key belongs to a task with different content."""
 
-    def __init__(self, key: str, task_id: str, differs: str | None = None) -> None:
+    def __init__(
+        self, key: str, task_id: str, differs: str | None = None, queue: str | None = None, type: str | None = None
+    ) -> None:
+        """`queue` and `type` are those of the task that has the key, as far as they are known here."""
         self.task_id = task_id
+        self.queue = queue
+        self.type = type
         if differs is None:
             expected = msg("a new key: task {id} already uses it with different content", id=task_id)
         else:

@@ -24,6 +24,7 @@ from taskyard.api.rights import Rights, RightsDep
 from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import TaskyardError
 from taskyard.core.i18n import msg
+from taskyard.core.submission.authorized import as_seen
 from taskyard.core.submission.submit import CHUNK_SIZE
 
 JSON, LINES = "application/json", "application/x-ndjson"
@@ -103,7 +104,7 @@ async def submit_many(
     if media_type == LINES:
 
         def problem(error: TaskyardError) -> dict[str, Any]:
-            return problem_of(error, request).model_dump()
+            return problem_of(as_seen(error, actor), request).model_dump()
 
         ingest = Ingest(services.submitter, acting, actor, problem, stops=stop)
         limit_bytes = services.settings.input_limit_bytes + LINE_MARGIN_BYTES

@@ -104,7 +104,8 @@ async def submitted(
         options = acting.signed(task.type, options)
     else:
         options = await in_thread(acting.signed, task.type, options)  # agents may have published the type
-    return await services.submissions.submit(task.type, task.input, options, size_bytes=size_bytes)
+    with acting.hiding_conflicts():
+        return await services.submissions.submit(task.type, task.input, options, size_bytes=size_bytes)
 
 
 @router.get("", summary="Search tasks", dependencies=[needs(Permission.TASK_READ)])

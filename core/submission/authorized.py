@@ -7,12 +7,13 @@ when the task is retried, alone or in bulk.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from taskyard.core.access.identity import EVERY, PROCESS, Actor
 from taskyard.core.access.permissions import Permission
-from taskyard.core.errors import IdempotencyConflict, SubmissionError
+from taskyard.core.errors import IdempotencyConflict, SubmissionError, TaskyardError
 from taskyard.core.i18n import msg
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import tasks
@@ -22,6 +23,15 @@ from taskyard.core.submission.open_keys import Alone
 from taskyard.core.submission.submit import ProgressCallback, Submitter
 from taskyard.core.submission.validate import DEFAULT_QUEUE
 from taskyard.core.task_types.registry import Registry, TaskType
+
+
+def as_seen(error: TaskyardError, actor: Actor) -> TaskyardError:
+    """Returns an error as an actor may see it: that a key is taken, but not by which task if that is not theirs."""
+    if not isinstance(error, IdempotencyConflict) or error.queue is None or error.type is None:
+        return error
+    if actor.sees(error.queue, error.type):
+        return error
+    return SubmissionError(error.field, error.value, msg("a new key: this one is in use"))
 
 
 class Authorized:
@@ -36,7 +46,8 @@ class Authorized:
     def submit(self, type: str, input: Any, **options: Any) -> str:
         """See `Submitter.submit`; only this process's own user may name another creator."""
         self._check_submitted({"type": type, **options})
-        return self._submitter.submit(type, input, **self._signed(options))
+        with self.hiding_conflicts():
+            return self._submitter.submit(type, input, **self._signed(options))
 
     def submit_once(self, type: str, input: Any, **options: Any) -> tuple[str, bool]:
         """Submits a task with an idempotency key; returns its id, and whether this call made it. A key that belongs
@@ -63,7 +74,16 @@ class Authorized:
         given = list(submissions)
         for one in given:
             self._check_submitted(one)
-        return self._submitter.submit_many([self._signed(one) for one in given], progress=progress)
+        with self.hiding_conflicts():
+            return self._submitter.submit_many([self._signed(one) for one in given], progress=progress)
+
+    @contextmanager
+    def hiding_conflicts(self) -> Iterator[None]:
+        """Keeps the errors of submissions from telling of tasks that the actor does not see."""
+        try:
+            yield
+        except IdempotencyConflict as error:
+            raise as_seen(error, self.actor) from None
 
     def signed(self, type: str, options: Mapping[str, Any]) -> dict[str, Any]:
         """Returns the options of a permitted submission with its creator, for those who store it themselves."""

@@ -32,6 +32,7 @@ FIRST_YEAR = 2000
 _LABEL = re.compile(r"[a-z0-9._-]{1,64}")
 _LABEL_TEXT = msg("1 to 64 lower-case letters, digits or ._-")
 _TAGS, _IDS = msg("tags"), msg("task ids")
+OF_A_HOOK = "hook:"
 _OF_A_CHILD = re.compile(f"{ID_PATTERN}/", re.IGNORECASE)
 _PRIORITIES = {priority.label: int(priority) for priority in Priority}
 _DEFAULT_PRIORITY = Priority.MEDIUM.label
@@ -92,7 +93,7 @@ def validate_submission(
         max_attempts=task_type.retry.max_attempts if max_attempts is None else _max_attempts(max_attempts),
         run_at=None if run_at is None else _run_at(run_at, delay_seconds, now),
         delay_seconds=None if delay_seconds is None else _delay(delay_seconds),
-        idempotency_key=None if idempotency_key is None else _key(idempotency_key, parent_id),
+        idempotency_key=None if idempotency_key is None else _key(idempotency_key, parent_id, created_by),
         created_by="" if created_by is _NOBODY else check_creator(created_by),
         creator_agent_id=None if creator_agent_id is None else check_text("creator_agent_id", creator_agent_id),
         parent_id=None if parent_id is None else _uuid("parent_id", parent_id),
@@ -221,10 +222,13 @@ def _run_at(run_at: object, delay_seconds: object, now: datetime) -> datetime:
     return due
 
 
-def _key(value: object, parent_id: str | None) -> str:
+def _key(value: object, parent_id: str | None, created_by: str) -> str:
     key = check_text("idempotency_key", value)
     if _OF_A_CHILD.match(key) and (parent_id is None or not key.startswith(f"{parent_id}/")):
         expected = msg("another key: keys that begin with a task id and a slash are reserved for its children")
+        raise refused("idempotency_key", key, expected)
+    if key.startswith(OF_A_HOOK) and not key.startswith(f"{created_by}:"):
+        expected = msg("another key: keys that begin with {prefix} are reserved for calls of hooks", prefix=OF_A_HOOK)
         raise refused("idempotency_key", key, expected)
     return key
 

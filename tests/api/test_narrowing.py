@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from datetime import UTC, datetime
 
@@ -162,3 +163,24 @@ def test_agents_are_shown_without_the_tasks_of_others(
     assert of_queue.get(f"{V1}/agents/builder").json()["results"] is None  # they count all queues
     assert [one["type"] for one in of_type.get(f"{V1}/agents/builder").json()["results"]] == ["diagnostic.echo"]
     problem_of(of_queue.post(f"{V1}/agents/builder/pause"), 403)
+
+
+def test_a_taken_key_does_not_tell_whose_it_is(of_queue: TestClient, client: TestClient) -> None:
+    key = "a-key-of-others"
+    task = {"type": "diagnostic.noop", "queue": "secret", "idempotency_key": key}
+    hidden = client.post(f"{V1}/tasks", json=task).json()["id"]
+    own = {"type": "diagnostic.noop", "queue": "reports", "idempotency_key": key}
+    lines = {"content-type": "application/x-ndjson"}
+    answers = [
+        of_queue.post(f"{V1}/tasks", json=own),
+        of_queue.post(f"{V1}/tasks/batch", json=[own]),
+        of_queue.post(f"{V1}/tasks/batch", content=json.dumps(own) + "\n", headers=lines),
+        of_queue.post(f"{V1}/tasks/batch?stop=true", content=json.dumps(own) + "\n", headers=lines),
+    ]
+    for answer in answers:
+        assert hidden not in answer.text
+        assert "secret" not in answer.text
+        assert "this one is in use" in answer.text, answer.text
+    assert problem_of(answers[0], 422)["errors"][0]["field"] == "idempotency_key"
+    shown = client.post(f"{V1}/tasks", json={**own, "queue": "other"})
+    assert problem_of(shown, 409)["task_id"] == hidden

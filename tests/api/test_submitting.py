@@ -116,3 +116,27 @@ def test_lines_of_code_need_the_permission(client: TestClient, sent_by: Sender) 
 
 def test_other_content_is_refused(client: TestClient, app: FastAPI) -> None:
     problem_of(client.post(f"{TASKS}/batch", content="type: x", headers={"content-type": "text/yaml"}), 415)
+
+
+def test_keys_of_hooks_are_taken_by_nobody_else(client: TestClient) -> None:
+    """Otherwise whoever submits could have a hook take a call for one that came before."""
+    task = {"type": "diagnostic.noop", "idempotency_key": "hook:orders:17"}
+    lines = {"content-type": "application/x-ndjson"}
+    answers = [
+        client.post("/api/v1/tasks", json=task),
+        client.post(
+            "/api/v1/tasks", json={"type": "diagnostic.noop"}, headers={"idempotency-key": task["idempotency_key"]}
+        ),
+        client.post("/api/v1/tasks/batch", json=[task]),
+        client.post("/api/v1/tasks/batch", content=json.dumps(task) + "\n", headers=lines),
+    ]
+    for answer in answers:
+        assert "keys that begin with hook: are reserved" in answer.text, answer.text
+        assert '"id":' not in answer.text
+
+
+@pytest.mark.parametrize("path", ["/api/v1/tasks/", "/api/v1/queues/", "/healthz/"])
+def test_a_final_slash_is_another_address(path: str, client: TestClient) -> None:
+    """A redirect would name a scheme, which behind a proxy is not the client's."""
+    for method in ("GET", "POST"):
+        problem_of(client.request(method, path, follow_redirects=False), 404)

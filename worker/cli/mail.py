@@ -64,15 +64,17 @@ def redrive(agent: OfAgent = None, ids: Ids = None, everything: All = False, as_
 
     They count as new messages. Malformed ones, and those whose mailbox is full, stay dead letters and are reported.
     """
+    from taskyard.core.access.identity import local_actor
     from taskyard.core.payload.culprits import refused
+    from taskyard.core.submission import authorized_mail
     from taskyard.worker.cli.connections import opened_broker
 
     _check_one_or_all(agent, everything)
     if agent is not None and not ids and _ID.fullmatch(agent):
         raise refused("agent", agent, "an agent's name before the ids")
     with opened_broker() as broker:
-        office = broker.mailbox_admin
-        ended = [office.redrive(name, ids) for name in _agents(office, agent)]
+        names = _agents(broker.mailbox_admin, agent)
+        ended = [authorized_mail.redrive(broker, local_actor(), name, ids) for name in names]
     sent, reasons = sum(one.sent for one in ended), [reason for one in ended for reason in one.refused]
     if as_json:
         print_json({"sent": sent, "refused": reasons})
@@ -98,16 +100,20 @@ def purge(
 
     Messages received by a running attempt are removed as well: the attempt goes on, and they do not come back.
     """
+    from taskyard.core.access.identity import local_actor
+    from taskyard.core.submission import authorized_mail
     from taskyard.worker.cli.connections import opened_broker
 
     _check_one_or_all(agent, everything)
     least_seconds = _age_seconds(older_than)
     with opened_broker() as broker:
-        office = broker.mailbox_admin
-        names = _agents(office, agent)
+        names = _agents(broker.mailbox_admin, agent)
         if not yes:
             _ask(names, agent, dead)
-        removed = sum(office.purge(name, dead=dead, older_than_seconds=least_seconds) for name in names)
+        removed = sum(
+            authorized_mail.purge(broker, local_actor(), name, dead=dead, older_than_seconds=least_seconds)
+            for name in names
+        )
     if as_json:
         print_json({"removed": removed})
     else:

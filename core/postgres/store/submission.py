@@ -187,7 +187,9 @@ def _first(
     if key is None or call is None or key not in taken:
         return refusal or _refusal(submission, holds) or _unseen(submission)
     first = taken[key]
-    return first.id if call.is_of(first) else IdempotencyConflict(key, first.id, call.difference(first))
+    if call.is_of(first):
+        return first.id
+    return IdempotencyConflict(key, first.id, call.difference(first), first.queue, first.type)
 
 
 def _unseen(submission: Submission) -> SubmissionError:

@@ -24,6 +24,7 @@ from taskyard.api.rights import Rights, RightsDep
 from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import TaskyardError
 from taskyard.core.i18n import msg
+from taskyard.core.payload.culprits import refused
 from taskyard.core.submission.authorized import as_seen
 from taskyard.core.submission.submit import CHUNK_SIZE
 
@@ -99,6 +100,9 @@ async def submit_many(
     `{"line": 1, "problem": …}`. If a server goes away the last line says from which line on nothing was stored, and so
     does the first one that is refused with `stop`, where a portion is 2,000 lines or 1 MiB, whichever comes first.
     """
+    if (key := request.headers.get("idempotency-key")) is not None:
+        expected = msg("the field idempotency_key of each task: the header is for one task alone")
+        raise refused("Idempotency-Key", key, expected)
     media_type = request.headers.get("content-type", JSON).partition(";")[0].strip().lower()
     acting = acting_for(services, actor)
     if media_type == LINES:

@@ -135,6 +135,23 @@ def test_keys_of_hooks_are_taken_by_nobody_else(client: TestClient) -> None:
         assert '"id":' not in answer.text
 
 
+def test_the_header_of_one_task_is_refused_for_many(client: TestClient, database: Database) -> None:
+    """It was ignored, so that a request that was repeated in good faith doubled its tasks."""
+    task = {"type": "diagnostic.noop"}
+    key = {"idempotency-key": "a"}
+    for answer in (
+        client.post("/api/v1/tasks/batch", json=[task], headers=key),
+        client.post(
+            "/api/v1/tasks/batch",
+            content=json.dumps(task) + "\n",
+            headers={**key, "content-type": "application/x-ndjson"},
+        ),
+    ):
+        assert problem_of(answer, 422)["errors"][0]["field"] == "Idempotency-Key"
+    with database.transaction() as tx:
+        assert tx.rows("SELECT count(*) FROM tasks", {}) == [(0,)]
+
+
 @pytest.mark.parametrize("path", ["/api/v1/tasks/", "/api/v1/queues/", "/healthz/"])
 def test_a_final_slash_is_another_address(path: str, client: TestClient) -> None:
     """A redirect would name a scheme, which behind a proxy is not the client's."""

@@ -1,0 +1,82 @@
+"""Commands over HTTP, as each role: what the table of operations says that they need."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+
+import pytest
+
+from taskyard.core.access.identity import local_actor
+from taskyard.core.access.operations import OPERATIONS
+from taskyard.core.access.permissions import ROLES, Permission, Role
+from taskyard.core.access.principals import Kind
+from taskyard.core.submission import authorized_access
+from taskyard.worker.cli import exits
+from taskyard.worker.cli.doors import REMOTE
+from tests.client.doors import Doors
+from tests.each import for_each
+from tests.engine import Engine
+
+NOBODY = "0199c0de-0000-7000-8000-000000000001"
+WHY = ("--reason", "test")
+# Every command that goes over HTTP, with arguments for something that does not exist, or that change nothing.
+ARGUMENTS: dict[str, tuple[str, ...]] = {
+    "submit": ("submit", "diagnostic.noop"),
+    "list": ("list",),
+    "show": ("show", NOBODY),
+    "why": ("why", NOBODY),
+    "history": ("history", NOBODY),
+    "logs": ("logs", NOBODY),
+    "cancel": ("cancel", NOBODY, *WHY),
+    "retry": ("retry", NOBODY, *WHY),
+    "priority": ("priority", NOBODY, "high"),
+    "status": ("status",),
+    "agents": ("agents",),
+    "types": ("types",),
+    "holds": ("holds",),
+    "pause": ("pause", "queue", "nightly", "--yes", *WHY),
+    "drain": ("drain", "queue", "nightly", "--yes", *WHY),
+    "resume": ("resume", "queue", "nightly"),
+    "restart": ("restart", "nobody", *WHY),
+    "alerts": ("alerts",),
+    "ack": ("ack", NOBODY),
+    "silence": ("silence", "queue grows", "60", *WHY),
+    "unsilence": ("unsilence", NOBODY),
+    "silences": ("silences",),
+    "report": ("report", "--format", "json"),
+}
+# Of commands that the table has for several things: the one that is tried.
+TRIED = {"pause": Permission.QUEUE_HOLD, "drain": Permission.QUEUE_HOLD, "resume": Permission.QUEUE_HOLD}
+
+
+@pytest.fixture
+def as_role(store: Engine, doors: Doors) -> Callable[[Role], Doors]:
+    """Has commands go over HTTP with the token of a role."""
+
+    def as_role(role: Role) -> Doors:
+        name = f"{role.value}-{uuid.uuid4().hex[:8]}"
+        with store.database.transaction() as tx:
+            authorized_access.create(tx, local_actor(), name, role, kind=Kind.SERVICE)
+            token = authorized_access.make_token(tx, local_actor(), name)[0]
+        doors.remote = {**doors.remote, "TASKYARD_TOKEN": token}
+        return doors
+
+    return as_role
+
+
+def test_every_command_over_http_is_tried() -> None:
+    assert set(ARGUMENTS) == REMOTE
+
+
+@for_each("role", list(Role), lambda role: role.value)
+def test_a_role_may_what_the_table_says(role: Role, as_role: Callable[[Role], Doors]) -> None:
+    doors = as_role(role)
+    for name, arguments in ARGUMENTS.items():
+        needed = TRIED.get(name) or next(row.permission for row in OPERATIONS if name in row.commands)
+        done = doors.through("remote", *arguments)
+        is_refused = done.exit_code == exits.NOT_PERMITTED
+        assert is_refused == (needed not in ROLES[role]), (name, done.exit_code, done.output)
+        if is_refused:
+            assert needed.value in done.stderr, (name, done.stderr)
+            assert len(done.stderr.splitlines()) == 1, (name, done.stderr)

@@ -95,3 +95,23 @@ def test_hooks_say_what_is_wrong_with_a_delivery(hooks: Hooks) -> None:
 
 def test_a_hook_needs_a_signature_and_no_token(hooks: Hooks) -> None:
     assert problem_of(hooks.call(PUSH, {}, "nobody"), 401)["title"] == "A valid signature is needed"
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "127.0.0.1", "0x7f000001", "0X7F.1", "2130706433", "127.1", "0177.0.0.1", "0", "10.1", "127.0.0.1.",
+        "localhost.", "a.localhost.", "LOCALHOST", "[::1]", "[::ffff:127.0.0.1]", "256.1.1.1", "1.2.3.4.5",
+        "4294967296",
+    ],
+)  # fmt: skip
+def test_webhooks_refuse_addresses_that_no_delivery_reaches(sent_by: Sender, host: str) -> None:
+    new = {"name": "ci", "url": f"https://{host}/x"}
+    [one] = clean(problem_of(sent_by("admin").post(f"{V1}/webhooks", json=new), 422))["errors"]
+    assert one["field"] == "url"
+
+
+@pytest.mark.parametrize("host", ["hooks.example.com.", "0x.example.com", "8.8.8.8", "134744072", "[2606:4700::1111]"])
+def test_webhooks_take_public_addresses(sent_by: Sender, host: str) -> None:
+    made = sent_by("admin").post(f"{V1}/webhooks", json={"name": "ci", "url": f"https://{host}/x"})
+    assert made.status_code == 201, made.text

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from http import HTTPStatus
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -12,6 +12,7 @@ from starlette.exceptions import HTTPException
 
 from taskyard.api.language import in_language_of
 from taskyard.api.models.problems import FieldError, Problem
+from taskyard.api.request_problems import of_cause, of_detail
 from taskyard.core.errors import (
     Busy,
     ConfigurationError,
@@ -24,9 +25,8 @@ from taskyard.core.errors import (
     TaskyardError,
     Unavailable,
     UnknownTaskType,
-    shortened,
 )
-from taskyard.core.i18n import msg
+from taskyard.core.i18n import listed, msg
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 2
@@ -58,16 +58,27 @@ _TITLES = {
     503: msg("Busy: try again"),
     504: msg("The request took too long"),
 }
+_DETAILS = {
+    404: msg("there is nothing at this address"),
+    405: msg("expected another method: the header Allow names those of this address"),
+}
+_UNREADABLE = msg("expected a body that can be read")
 
 
 class Refused(Exception):
-    """A request that is refused before it does anything: a status, a detail and headers of the answer."""
+    """A request that is refused before it does anything: a status, a detail and headers of the answer.
 
-    def __init__(self, status: int, detail: str, headers: Mapping[str, str] | None = None) -> None:
+    `title` is for an answer that the usual one of its status does not describe.
+    """
+
+    def __init__(
+        self, status: int, detail: str, headers: Mapping[str, str] | None = None, *, title: str | None = None
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.headers = headers
+        self.title = title
 
 
 def install(app: FastAPI) -> None:
@@ -84,7 +95,7 @@ def problem_of(error: TaskyardError, request: Request) -> Problem:
     status, name, title = next((s, n, t) for kind, s, n, t in _KINDS if isinstance(error, kind))
     errors = []
     if isinstance(error, SubmissionError):
-        errors = [FieldError(field=error.field, value=shortened(error.value), expected=say(error.expected))]
+        errors = [_field_error(part, say) for part in error.parts or (error,)]
     return Problem(
         type=f"taskyard:{name}",
         title=say(title),
@@ -110,7 +121,7 @@ def plain_answer(request: Request, status: int, detail: str, headers: Mapping[st
 def answer_to(error: TaskyardError | Refused, request: Request) -> JSONResponse:
     """Returns the response to an error of ours."""
     if isinstance(error, Refused):
-        return plain_answer(request, error.status, error.detail, error.headers)
+        return answer(_plain(request, error.status, error.detail, error.title), error.headers)
     problem = problem_of(error, request)
     return answer(problem, {"retry-after": str(RETRY_SECONDS)} if problem.status == 503 else None)
 
@@ -123,31 +134,38 @@ async def _of_ours(request: Request, error: Exception) -> JSONResponse:
 async def _of_http(request: Request, error: Exception) -> JSONResponse:
     """Answers for an unknown path, a wrong method or an unreadable body."""
     assert isinstance(error, HTTPException)
-    return plain_answer(request, error.status_code, str(error.detail), error.headers)
+    if error.status_code == 400 and (cause := of_cause(error.__cause__)) is not None:
+        return _invalid(request, [cause])
+    detail = str(error.detail)
+    if detail == HTTPStatus(error.status_code).phrase:  # the framework's own words
+        detail = _DETAILS.get(error.status_code, _TITLES.get(error.status_code, detail))
+    elif error.status_code == 400:
+        detail = _UNREADABLE
+    return plain_answer(request, error.status_code, detail, error.headers)
 
 
 async def _of_validation(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
+    return _invalid(request, [of_detail(one, error.body) for one in error.errors()[:MAX_ERRORS]])
+
+
+def _invalid(request: Request, errors: Sequence[SubmissionError]) -> JSONResponse:
     say = in_language_of(request)
-    found = [_field_error(detail) for detail in error.errors()[:MAX_ERRORS]]
-    lines = [f"{one.field}: {one.expected}" for one in found]
     problem = Problem(
         type="taskyard:invalid",
         title=say(msg("The request is not accepted")),
         status=422,
-        detail="; ".join(lines),
-        errors=found,
+        detail=say(listed(error.text for error in errors)),
+        errors=[_field_error(error, say) for error in errors],
     )
     return answer(problem)
 
 
-def _plain(request: Request, status: int, detail: str) -> Problem:
+def _plain(request: Request, status: int, detail: str, title: str | None = None) -> Problem:
     say = in_language_of(request)
-    title = _TITLES.get(status, msg("The request is refused"))
+    title = title or _TITLES.get(status, msg("The request is refused"))
     return Problem(type="about:blank", title=say(title), status=status, detail=say(detail))
 
 
-def _field_error(detail: Mapping[str, Any]) -> FieldError:
-    place = [str(part) for part in detail["loc"]]
-    field = ".".join(place[1:] if place[0] == "body" and len(place) > 1 else place)
-    return FieldError(field=field, value=shortened(detail.get("input")), expected=str(detail["msg"]))
+def _field_error(error: SubmissionError, say: Callable[[str], str]) -> FieldError:
+    return FieldError(field=error.field, value=error.shown_value, expected=say(error.expected or msg("a value")))

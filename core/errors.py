@@ -125,8 +125,11 @@ MISSING = Missing.VALUE
 class SubmissionError(TaskyardError):
     """Raised for invalid input to an operation, with the field and what was expected.
 
-    `value` is `MISSING` if none was given; `expected` may be empty then.
+    `value` is `MISSING` if none was given; `expected` may be empty then. `parts` are all the problems that were found
+    with it, this one first, if there are several.
     """
+
+    parts: tuple[SubmissionError, ...] = ()
 
     def __init__(self, field: str, value: object, expected: str) -> None:
         self.field = field
@@ -144,6 +147,11 @@ class SubmissionError(TaskyardError):
         else:
             text = msg("{field} is required", field=field)
         super().__init__(text)
+
+    @property
+    def shown_value(self) -> str:
+        """Returns the value as a short printable text, which is empty if none was given."""
+        return "" if self.value is MISSING else shortened(self.value)
 
 
 class UnknownTaskType(SubmissionError):

@@ -9,7 +9,7 @@ class FieldError(BaseModel):
     """One part of a request that is not accepted."""
 
     field: str = Field(description="Where it is: `input.rows.3.name`, `priority`, `query.limit`", examples=["priority"])
-    value: str = Field(description="What was given, shortened", examples=["'hihg'"])
+    value: str = Field(description="What was given, shortened; empty if nothing was", examples=["'hihg'"])
     expected: str = Field(description="What would be accepted", examples=["one of low, medium, high, urgent"])
 
 

@@ -120,8 +120,6 @@ def _submitted(services: Services, hook: Hook, signed: Call) -> JSONResponse:
     if not hook.wants(event):
         return JSONResponse(Accepted(ignored=event).model_dump(), 202)
     id_ = delivery_id(hook.scheme, signed, body)
-    if id_ is None:
-        raise required("id", msg("the id of the delivery, of 1 to 200 printable characters"))
     values = {"body": body, "headers": signed.headers, "event": event, "id": id_}
     try:
         given = filled(hook.template, values)
@@ -141,4 +139,5 @@ def _note_refused(services: Services, name: str, reason: str, address: str) -> N
 
 
 def _unsigned() -> Refused:
-    return Refused(401, msg("expected a valid signature of a hook's sender"), {"www-authenticate": "Signature"})
+    text = msg("expected a valid signature of a hook's sender")
+    return Refused(401, text, {"www-authenticate": "Signature"}, title=msg("A valid signature is needed"))

@@ -44,6 +44,8 @@ def in_field(error: SubmissionError, field: str) -> SubmissionError:
     """Returns the same error, of its class, about a field elsewhere, such as `submissions.3.type`."""
     found = copy(error)
     found.field, found.args = field, refused(field, error.value, error.expected).args
+    before = field.removesuffix(error.field)
+    found.parts = tuple(in_field(part, before + part.field) for part in error.parts)
     return found
 
 

@@ -37,6 +37,7 @@ from taskyard.core.payload.pydantic_messages import model_expects
 from taskyard.core.payload.storable_json import refusal
 
 _MAX_MESSAGE_LENGTH = 300
+MAX_PARTS = 50  # of the problems of an input that an error lists
 MAX_TEXT_LENGTH = 200  # characters of names, keys and what filters look for
 
 
@@ -188,7 +189,10 @@ def _uncheckable(model: type[BaseModel], given: object, error: Exception) -> Sub
 
 def _first_problem(error: ValidationError) -> SubmissionError:
     details = error.errors(include_url=False)
-    return _problem(details[0], len(details) - 1)
+    first = _problem(details[0], len(details) - 1)
+    if len(details) > 1:
+        first.parts = tuple(map(_problem, details[:MAX_PARTS]))
+    return first
 
 
 def _problem(detail: ErrorDetails, others: int = 0) -> SubmissionError:

@@ -95,17 +95,22 @@ def is_name(name: str) -> bool:
 
 
 def _known(tx: Transaction, name: str, via: str, new_role: str | None) -> Principal | None:
-    person = _find(tx, name)
+    person = _find_in_any_case(tx, name)
     if person is not None or new_role is None or not is_name(name):
         return person if person is not None and person.kind is Kind.PERSON else None
     try:
         return principals.create(tx, name, new_role, f"{via}:{name}")
     except SubmissionError:  # another process was faster
-        return _find(tx, name)
+        return _find_in_any_case(tx, name)
 
 
 def _find(tx: Transaction, name: str) -> Principal | None:
     return principals.find(tx, name) if is_name(name) else None
+
+
+def _find_in_any_case(tx: Transaction, name: str) -> Principal | None:
+    """Returns whom a proxy or provider means: many of them write a name now in capitals, now without."""
+    return principals.find_in_any_case(tx, name) if is_name(name) else None
 
 
 def _password_of(tx: Transaction, name: str) -> str | None:

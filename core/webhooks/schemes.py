@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from taskyard.core.i18n import msg
+from taskyard.core.payload.culprits import refused, required
 from taskyard.core.webhooks.signing import VERSION, standard_signature
 
 TOLERANCE_SECONDS = 300.0
@@ -48,16 +50,20 @@ def is_signed(scheme: Scheme, secrets: Sequence[str], call: Call, now: float) ->
     return _CHECKS[scheme](secrets, call, now)
 
 
-def delivery_id(scheme: Scheme, call: Call, parsed: Any) -> str | None:
-    """Returns what names a delivery whenever it is sent; None if it has no valid id."""
+def delivery_id(scheme: Scheme, call: Call, parsed: Any) -> str:
+    """Returns what names a delivery whenever it is sent; raises SubmissionError if it has no valid id."""
     if scheme is Scheme.GITHUB:
         found: object = call.header("x-github-delivery")
     elif scheme is Scheme.STANDARD:
         found = call.header("webhook-id")
     else:
         found = parsed.get("id") if isinstance(parsed, dict) else None
-    is_valid = isinstance(found, str) and found.isascii() and found.isprintable() and 0 < len(found) <= MAX_ID_LENGTH
-    return str(found) if is_valid else None
+    expected = msg("the id of the delivery, of 1 to {limit} printable ASCII characters", limit=MAX_ID_LENGTH)
+    if found is None or found == "":
+        raise required("id", expected)
+    if not isinstance(found, str) or not found.isascii() or not found.isprintable() or len(found) > MAX_ID_LENGTH:
+        raise refused("id", found, expected)
+    return found
 
 
 def event_of(scheme: Scheme, call: Call, parsed: Any) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
+import socket
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,6 +24,7 @@ PING = "ping"
 MAX_URL_LENGTH = 2_000
 FAILING_DAYS = 5  # of nothing but failures, after which a webhook is disabled
 FORMER_SECONDS = 24 * 3600  # for which a replaced secret also counts
+_NUMBER = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
@@ -142,7 +143,10 @@ def check_url(value: object, *, allow_private: bool) -> str:
         return value
     if parts.scheme != "https":
         raise refused("url", value, msg("https: TASKYARD_WEBHOOK_PRIVATE_ADDRESSES is off"))
-    purpose = _purpose_of(parts.hostname)
+    try:
+        purpose = _purpose_of(parts.hostname)
+    except ValueError:
+        raise refused("url", value, msg("a URL such as https://host/path")) from None
     if purpose is not None:
         expected = msg(
             "a public address, not one for {purpose}: TASKYARD_WEBHOOK_PRIVATE_ADDRESSES is off", purpose=purpose
@@ -159,10 +163,19 @@ def check_outcomes(values: Sequence[object]) -> tuple[str, ...]:
 
 
 def _purpose_of(host: str) -> str | None:
+    """Returns the special purpose of a host, read as resolvers read it: `127.1`, `0x7f000001` and `localhost.` too.
+
+    None if it is public, or a name. Raises ValueError for what only looks like an IPv4 address, such as `256.1.1.1`.
+    """
+    host = host.removesuffix(".")
     if host == "localhost" or host.endswith(".localhost"):
         return "loopback"
-    try:
-        ipaddress.ip_address(host.partition("%")[0])
-    except ValueError:
+    if ":" in host:
+        return special_purpose(host)
+    address = host.partition("%")[0]
+    if not _NUMBER.fullmatch(address.rpartition(".")[2]):  # no top-level domain is a number
         return None
-    return special_purpose(host)
+    try:
+        return special_purpose(socket.inet_ntoa(socket.inet_aton(address)))
+    except OSError:
+        raise ValueError(host) from None

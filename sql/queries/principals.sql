@@ -1,10 +1,17 @@
 -- Principals: people, services and agents that are known by name. Every change writes its audit row.
 
+-- name: lock_name
+-- Keeps others from creating a principal of this name, in capitals or not, until the end of the transaction.
+SELECT pg_advisory_xact_lock(hashtextextended('taskyard principal ' || lower(%(name)s::text COLLATE "C"), 0))
+
 -- name: create_principal
--- Adds a principal; no row if the name is taken.
+-- Adds a principal; no row if the name is taken, also if it differs in capitals alone.
 WITH made AS (
     INSERT INTO principals (id, kind, name, role, queues, types, created_by)
-    VALUES (%(id)s, %(kind)s, %(name)s, %(role)s, %(queues)s::text[], %(types)s::text[], %(actor)s)
+    SELECT %(id)s, %(kind)s, %(name)s, %(role)s, %(queues)s::text[], %(types)s::text[], %(actor)s
+    WHERE NOT EXISTS (
+        SELECT FROM principals WHERE lower(name COLLATE "C") = lower(%(name)s::text COLLATE "C")
+    )
     ON CONFLICT (name) DO NOTHING
     RETURNING *
 ), audit AS (
@@ -24,6 +31,11 @@ FROM principals ORDER BY lower(name), name
 -- One principal.
 SELECT id, kind, name, role, queues, types, password_hash IS NOT NULL, disabled_at, created_at, created_by
 FROM principals WHERE name = %(name)s
+
+-- name: principals_in_any_case
+-- The principals whose names differ from this one in capitals at most.
+SELECT id, kind, name, role, queues, types, password_hash IS NOT NULL, disabled_at, created_at, created_by
+FROM principals WHERE lower(name COLLATE "C") = lower(%(name)s::text COLLATE "C")
 
 -- name: lock_admins
 -- The principals who may manage access, locked until the end of the transaction: two admins can't end each other.

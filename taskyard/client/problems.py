@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from taskyard.api.models.problems import FieldError, Problem
 from taskyard.core.errors import (
+    MISSING,
     Busy,
     ConfigurationError,
     IdempotencyConflict,
@@ -105,8 +106,12 @@ def _value_of(one: FieldError, given: Mapping[str, Any]) -> object:
             value = value[part]
         elif isinstance(value, Sequence) and not isinstance(value, str | bytes) and part.isdecimal():
             if int(part) >= len(value):
-                return Shown(one.value)
+                return _shown(one)
             value = value[int(part)]
         else:
-            return Shown(one.value)
+            return _shown(one)
     return value
+
+
+def _shown(one: FieldError) -> object:
+    return Shown(one.value) if one.value else MISSING  # an empty text is shown in quotes

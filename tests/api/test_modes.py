@@ -9,7 +9,7 @@ import pytest
 from taskyard.api.app import create
 from taskyard.core.access.permissions import Role
 from taskyard.core.config import Settings
-from taskyard.core.errors import ConfigurationError
+from taskyard.core.errors import ConfigurationError, SubmissionError
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import principals, tokens
 from taskyard.worker.web_servers.api import check_api_hosts
@@ -74,3 +74,34 @@ def test_an_open_api_is_refused_at_the_start(settings: Settings) -> None:
 
     with pytest.raises(ConfigurationError, match=r"TASKYARD_AUTH: loopback.*TASKYARD_API_HOST=192\.0\.2\.7"):
         check_api_hosts(opened)
+
+
+def test_a_proxy_may_write_a_name_in_capitals(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, database: Database
+) -> None:
+    given = {**PROXY, "auth_new_role": "viewer"}
+    with client_with(settings, monkeypatch, ELSEWHERE, **given) as client:
+        for name in ("ANN", "Ann", "ann", "BOB", "bob"):
+            assert client.get("/api/v1/tasks", headers={"x-user": name}).status_code == 200
+        assert client.post("/api/v1/tasks", json=TASK, headers={"x-user": "aNN"}).status_code == 201  # ann's role
+    with database.transaction() as tx:
+        assert [one.name for one in principals.principals(tx)] == ["ann", "BOB"]
+
+
+def test_names_in_two_cases_from_before_stay_apart(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch, database: Database
+) -> None:
+    with database.transaction() as tx:
+        principals.create(tx, "other", Role.VIEWER, "local:root")
+        tx.rows("UPDATE principals SET name = 'ANN' WHERE name = 'other' RETURNING id", {})
+    with client_with(settings, monkeypatch, ELSEWHERE, **PROXY, auth_new_role="viewer") as client:
+        statuses = [
+            client.post("/api/v1/tasks", json=TASK, headers={"x-user": name}).status_code
+            for name in ("ann", "ANN", "Ann")
+        ]
+    assert statuses == [201, 403, 401]  # nobody can tell whom the last one means
+
+
+def test_a_name_in_capitals_is_taken(settings: Settings, database: Database) -> None:
+    with database.transaction() as tx, pytest.raises(SubmissionError, match="a new name"):
+        principals.create(tx, "ANN", Role.VIEWER, "local:root", kind="service")

@@ -32,7 +32,10 @@ def create(
     queues: Sequence[str] = (EVERY,),
     types: Sequence[str] = (EVERY,),
 ) -> Principal:
-    """Creates a principal without a password; raises SubmissionError for an invalid value or a name that is taken."""
+    """Creates a principal without a password; raises SubmissionError for an invalid value or a name that is taken.
+
+    A name is also taken if it differs from another in capitals alone: people would mistake one for the other.
+    """
     parameters = {
         "id": str(uuid.uuid4()),
         "kind": check_kind(kind).value,
@@ -42,6 +45,7 @@ def create(
         "types": quoted(check_types(types)),
         "actor": actor,
     }
+    tx.rows(queries("principals")["lock_name"], {"name": name})
     rows = tx.rows(queries("principals")["create_principal"], parameters)
     if not rows:
         raise refused("name", name, msg("a new name: there is a person, service or agent with this one"))
@@ -57,6 +61,17 @@ def find(tx: Transaction, name: str) -> Principal | None:
     """Returns the principal of a name; None if there is none. Raises SubmissionError for an invalid name."""
     rows = tx.rows(queries("principals")["principal"], {"name": check_name(name)})
     return _principal(rows[0]) if rows else None
+
+
+def find_in_any_case(tx: Transaction, name: str) -> Principal | None:
+    """Returns the principal of a name, or else the only one whose name differs from it in capitals alone.
+
+    None if there is none, or more than one. Raises SubmissionError for an invalid name.
+    """
+    rows = tx.rows(queries("principals")["principals_in_any_case"], {"name": check_name(name)})
+    found = [_principal(row) for row in rows]
+    exact = [one for one in found if one.name == name]
+    return (exact or found)[0] if exact or len(found) == 1 else None
 
 
 def get(tx: Transaction, name: str) -> Principal:

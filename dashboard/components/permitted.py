@@ -6,7 +6,7 @@ from typing import Any
 
 import streamlit as st
 
-from taskyard.core.access.identity import Actor
+from taskyard.core.access.identity import EVERY, Actor
 from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import NotPermitted
 from taskyard.dashboard.components.markdown_escape import escaped
@@ -15,6 +15,7 @@ from taskyard.dashboard.data.viewer import viewer
 from taskyard.dashboard.i18n import _
 
 MAX_REASON_LENGTH = 500
+MAX_NARROWING_LENGTH = 120
 
 
 def lacking(
@@ -39,6 +40,16 @@ def button(barred: str, help_: str | None = None, *, disabled: bool = False) -> 
 def is_narrowed() -> bool:
     """Returns True if the viewer's role is narrowed to queues or types."""
     return viewer().is_narrowed
+
+
+def narrowing(who: Actor) -> str:
+    """Returns the queues and types that a role is narrowed to, as Markdown; empty if it is not."""
+    parts = [
+        text.format(patterns=escaped(", ".join(patterns) or _("none"), MAX_NARROWING_LENGTH))
+        for text, patterns in ((_("queues {patterns}"), who.queues), (_("types {patterns}"), who.types))
+        if EVERY not in patterns
+    ]
+    return " · ".join(parts)
 
 
 def show_left_out() -> None:

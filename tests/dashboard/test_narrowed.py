@@ -60,3 +60,21 @@ def test_no_half_known_slots_are_shown(open_page: OpenPage, sign_in: SignIn) -> 
 
     sign_in("operator")
     assert "Slots in use" in [metric.label for metric in open_page("overview").metric]
+
+
+def test_a_refusal_is_said_once_and_to_the_viewer(open_page: OpenPage, sign_in: SignIn) -> None:
+    name = sign_in("viewer")
+
+    refusal = next(info.value for info in open_page("submit").info)
+
+    assert refusal == "You may not submit tasks. An admin can give the permission `task.submit` with a role."
+    assert name not in refusal
+    assert "see webhooks" in rendered(open_page("webhooks"))
+
+
+def test_the_log_is_offered_to_those_who_may_read_it(open_page: OpenPage, sign_in: SignIn) -> None:
+    sign_in("viewer")
+    assert "Log" not in open_page("system").segmented_control[0].options
+
+    sign_in("operator")
+    assert "Log" in open_page("system").segmented_control[0].options

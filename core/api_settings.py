@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
+from taskyard.core.access.reached import reached_by
 from taskyard.core.access.request_guard import is_host, parse_site
 from taskyard.core.i18n import msg
 
@@ -57,3 +58,8 @@ class ApiSettings(BaseSettings):
         if not is_host(host):
             raise ValueError(msg("expected an address or a host name"))
         return host
+
+
+def api_url(settings: ApiSettings, port: int | None = None) -> str:
+    """Returns the address of the API, which listens on `port` or on the setting's; without a final slash."""
+    return reached_by(settings.api_host, settings.api_hosts, settings.api_port if port is None else port)

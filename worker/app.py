@@ -49,9 +49,7 @@ from taskyard.worker.process.ports import check_ports
 from taskyard.worker.process.stopping import StopSignals
 from taskyard.worker.schedule import jobs, schedule
 from taskyard.worker.web_servers import entry_link
-from taskyard.worker.web_servers.api import ApiProcess
-from taskyard.worker.web_servers.dashboard import DashboardProcess
-from taskyard.worker.web_servers.supervisor import WebSupervisor
+from taskyard.worker.web_servers.pages import web_servers
 from taskyard.worker.web_servers.web_process import WebProcess
 from taskyard.worker.webhooks.duties import WebhookDuties
 
@@ -228,7 +226,7 @@ def run_worker(settings: Settings, *, dashboard: bool, demo: bool, migrate: bool
         recent_log = LogTail(connect_redis(endpoints.redis_url), Keys(settings.namespace))
         shipper.start(recent_log, f"worker {socket.gethostname()}")
         worker = Worker(settings, endpoints, servers)
-        pages = [WebSupervisor(DashboardProcess(settings)), WebSupervisor(ApiProcess(settings))] if dashboard else []
+        pages = web_servers(settings) if dashboard else []
         worker.health.web_servers = pages
         signals.on_hurry(worker.hurry, servers.stop)
         try:

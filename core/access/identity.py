@@ -82,10 +82,17 @@ class Actor:
             return msg("{what}: your session has ended, sign in again", what=what)
         if self.via == ANONYMOUS:
             return msg("{what}: everybody only reads here, as TASKYARD_AUTH is none", what=what)
+        if because:
+            return msg(
+                "{what}: {name} lacks the permission {permission}, which an admin can give with a role",
+                what=what,
+                name=self.name,
+                permission=permission.value,
+            )
         return msg(
-            "{what}: {name} lacks the permission {permission}, which an admin can give with a role",
-            what=what,
+            "{name} may not {what}: an admin can give the permission {permission} with a role",
             name=self.name,
+            what=MEANINGS[permission],
             permission=permission.value,
         )
 

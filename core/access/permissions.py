@@ -62,7 +62,7 @@ MEANINGS: Mapping[Permission, str] = {
     Permission.QUEUE_HOLD: msg("pause, drain and resume queues and task types"),
     Permission.AGENT_CONTROL: msg("pause, drain and restart agents"),
     Permission.ALERT_HANDLE: msg("acknowledge and silence alerts, and mute failures"),
-    Permission.AUDIT_EXPORT: msg("read and export the audit log"),
+    Permission.AUDIT_EXPORT: msg("read and export the audit log, and see webhooks"),
     Permission.ACCESS_MANAGE: msg("manage people, tokens and roles"),
 }
 

@@ -8,7 +8,7 @@ from taskyard.core.access.identity import LINK, LOOPBACK, OIDC, PASSWORD, PROXY
 from taskyard.core.access.permissions import Permission, role_of
 from taskyard.core.errors import TaskyardError
 from taskyard.dashboard.components.markdown_escape import escaped
-from taskyard.dashboard.components.permitted import lacking, show_barred
+from taskyard.dashboard.components.permitted import lacking, narrowing, show_barred
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.data import viewer as data
 from taskyard.dashboard.i18n import _
@@ -40,6 +40,8 @@ def show_signed_in() -> None:
     st.caption(_("Signed in as {name}").format(name=escaped(who.name, 60)))
     if who.via != LINK and (role := role_of(who.permissions)):
         st.caption(_("Role: {role}").format(role=_(role)))
+    if limits := narrowing(who):
+        st.caption(_("Only {limits}").format(limits=limits))
     if who.via == PROXY:
         return  # whoever signs out comes in again by the next request
     if st.button(_("Sign out"), icon=":material/logout:", key="sign_out", width="stretch"):

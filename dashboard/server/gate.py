@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import MutableMapping
+from dataclasses import replace
 from typing import Any
 from urllib.parse import unquote
 
@@ -24,6 +25,7 @@ from taskyard.dashboard.server.admission import Admission
 PLAIN = b"text/plain; charset=utf-8"
 CLOSED_BY_POLICY = 1008
 MAX_NOTED = 100
+HOOKS = "/hooks/"  # what others call, at the API
 FILES = "/media/"  # paths offered for download, which may be opened directly
 
 log = logging.getLogger(__name__)
@@ -67,6 +69,8 @@ class Gate:
             return
         answer = self._border.check(request_of(scope))
         if isinstance(answer, Refusal):
+            if scope["path"].startswith(f"{base_path()}{HOOKS}"):
+                answer = replace(answer, text="hooks are at the HTTP API, not at the dashboard")
             self._note(answer)
             await _refuse(answer, scope, receive, send)
             return

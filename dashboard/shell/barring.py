@@ -8,20 +8,16 @@ import streamlit as st
 
 from taskyard.core.access.identity import Actor
 from taskyard.core.errors import NotPermitted
-from taskyard.dashboard.components.markdown_escape import escaped
-from taskyard.dashboard.components.permitted import show_barred
-from taskyard.dashboard.components.translate import translate
+from taskyard.dashboard.components.permitted import reason_of, show_barred
 from taskyard.dashboard.data.viewer import SEEN_SECONDS, Presence, presence, viewer
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.navigation import View
-
-MAX_REASON_LENGTH = 500
 
 
 def show_barred_page(view: View, lack: NotPermitted) -> None:
     """Shows in the place of a page why the viewer may not see it."""
     st.title(_(view.title))
-    show_barred(escaped(translate(lack), MAX_REASON_LENGTH), is_page=True)
+    show_barred(reason_of(lack), is_page=True)
 
 
 def watch(drawn_for: Actor) -> None:

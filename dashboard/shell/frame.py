@@ -8,8 +8,7 @@ from typing import TypeVar
 import streamlit as st
 
 from taskyard.core.errors import NotPermitted
-from taskyard.dashboard.components.markdown_escape import escaped
-from taskyard.dashboard.components.permitted import show_barred
+from taskyard.dashboard.components.permitted import reason_of, show_barred
 from taskyard.dashboard.components.times import shown_time
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.data.base import Reading, now
@@ -21,7 +20,6 @@ from taskyard.dashboard.timing import timed
 REFRESH_SECONDS = 2.0
 LIVE_KEY = "live"
 SESSION_END_KEY = "session_end_shown"  # the viewer was told that the session has ended
-MAX_REASON_LENGTH = 500
 
 Value = TypeVar("Value")
 
@@ -70,7 +68,7 @@ def live(
                 with st.skeleton(height=height_px):
                     reading = Reading(None, now()) if _has_ended() else read()
             except NotPermitted as error:
-                show_barred(escaped(translate(error), MAX_REASON_LENGTH))
+                show_barred(reason_of(error))
                 return
             last = _last(name, about, reading)
             if shows_update_time:

@@ -9,6 +9,7 @@ from streamlit.testing.v1 import AppTest
 
 from taskyard.core.access.identity import Actor, local_actor
 from taskyard.core.access.permissions import ROLES, Role
+from taskyard.core.api_settings import api_url
 from taskyard.core.config import Settings
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import hooks as hooks_store
@@ -18,7 +19,7 @@ from taskyard.core.submission.authorized import Authorized
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import Registry
 from taskyard.core.webhooks.webhook import PING
-from taskyard.dashboard.data import viewer
+from taskyard.dashboard.data import base, viewer
 from tests.dashboard.conftest import HOSTILE, OpenPage
 from tests.dashboard.dialogs import answered
 from tests.dashboard.seen import rendered, table
@@ -158,6 +159,10 @@ def test_deliveries_are_listed_and_a_test_is_sent(open_page: OpenPage, database:
         claimed = webhook_deliveries.claim(tx, webhooks.get(tx, "ci").id, 60)
         assert claimed is not None
         webhook_deliveries.note_refused(tx, claimed, 500, HOSTILE, delay_seconds=5, is_final=False)
+    base.forget()
+    shown = rendered(open_page("webhooks"))
+    assert "Failing since" in shown
+    assert "arrived since" not in shown
     page = open_page("webhooks", query={"show": "deliveries", "webhook": "ci", "state": "pending"})
     assert not page.exception
     shown = table(page, "event")
@@ -194,5 +199,10 @@ def test_hooks_are_listed(
         )
     page = open_page("webhooks", query={"show": "inbound"})
     assert not page.exception
-    assert "POST /hooks/gh" in codes(page)
+    assert "http://localhost:8600/hooks/gh" in codes(page)
     assert "<script>" not in rendered(page)
+
+
+def test_the_address_of_the_api_is_its_first_name() -> None:
+    assert api_url(Settings(api_port=8611)) == "http://localhost:8611"
+    assert api_url(Settings(api_hosts=("https://api.example.com", "b.example.com"))) == "https://api.example.com"

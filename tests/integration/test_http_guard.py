@@ -121,6 +121,16 @@ def ask(port: int, path: str, *headers: str, method: str = "GET") -> int:
     return status_of(sent(port, ("\r\n".join(lines) + "\r\n\r\n").encode("latin-1")))
 
 
+def test_a_call_of_a_hook_at_the_dashboard_is_told_where_hooks_are(dashboard: Dashboard) -> None:
+    port = port_of(dashboard.url)
+    lines = ["POST /hooks/orders HTTP/1.1", f"Host: localhost:{port}", "Content-Length: 0", "Connection: close"]
+    with socket.create_connection(("127.0.0.1", port), TIMEOUT_SECONDS) as connection:
+        connection.sendall(("\r\n".join(lines) + "\r\n\r\n").encode())
+        answer = b"".join(iter(lambda: connection.recv(4000), b""))
+    assert status_of(answer) == 403
+    assert b"hooks are at the HTTP API" in answer
+
+
 @pytest.mark.parametrize("path", PATHS)
 def test_a_rebound_name_and_another_ports_page_get_nothing_of_the_dashboard(dashboard: Dashboard, path: str) -> None:
     port = port_of(dashboard.url)

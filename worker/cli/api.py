@@ -14,9 +14,10 @@ def api() -> None:
     """
     from taskyard.api.services import open_services
     from taskyard.api.serving import serve
+    from taskyard.core.api_settings import api_url
     from taskyard.core.config import load_settings
     from taskyard.worker.process.ports import find_port, listening_socket
-    from taskyard.worker.web_servers.api import api_url, check_api_hosts
+    from taskyard.worker.web_servers.api import check_api_hosts
 
     settings = load_settings()
     check_api_hosts(settings)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from taskyard.core.api_settings import api_url
 from taskyard.core.config import Settings
 from taskyard.worker.process.ports import find_port
-from taskyard.worker.web_servers.web_process import WebProcess, check_names, reached_by
+from taskyard.worker.web_servers.web_process import WebProcess, check_names
 
 
 class ApiProcess(WebProcess):
@@ -24,8 +25,3 @@ class ApiProcess(WebProcess):
 def check_api_hosts(settings: Settings) -> None:
     """Raises ConfigurationError if the API would let others in than this machine, or lacks a name to be reached by."""
     check_names(settings.auth, "API", settings.api_host, settings.api_hosts, "clients reach the API")
-
-
-def api_url(settings: Settings, port: int) -> str:
-    """Returns the address of an API that listens on `port`, without a final slash."""
-    return reached_by(settings.api_host, settings.api_hosts, port)

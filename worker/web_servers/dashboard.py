@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from taskyard.core.access.reached import reached_by
 from taskyard.core.config import Settings
 from taskyard.core.paths import FILES
 from taskyard.worker.process.ports import find_port
-from taskyard.worker.web_servers.web_process import WebProcess, check_names, reached_by
+from taskyard.worker.web_servers.web_process import WebProcess, check_names
 
 APP = FILES / "dashboard" / "app.py"
 STREAMLIT_PATH = "STREAMLIT_SERVER_BASE_URL_PATH"

@@ -11,13 +11,12 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 
 from taskyard.core.access.modes import Mode, reach_problems
-from taskyard.core.access.request_guard import Authority, is_any_address, origin_of, parse_site
+from taskyard.core.access.request_guard import is_any_address
 from taskyard.core.errors import ConfigurationError
 from taskyard.worker.process.ports import url_of
 
 READY_TIMEOUT_SECONDS = 30.0
 EXAMPLES = {"DASHBOARD": "yard.example.com", "API": "api.example.com"}
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 STOP_SECONDS = 3.0
 
 
@@ -87,15 +86,6 @@ class WebProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-
-
-def reached_by(host: str, names: Sequence[str], port: int) -> str:
-    """Returns the origin by which clients reach a server that listens on `host` and `port`: its first name, if any."""
-    if names:
-        site = parse_site(names[0])
-        authority = Authority(site.host, site.port or (None if site.scheme else port))
-        return origin_of(site.scheme or "http", authority)
-    return origin_of("http", Authority("localhost" if host in LOOPBACK else host, port))
 
 
 def check_names(mode: Mode, name: str, host: str, names: Sequence[str], who: str) -> None:

@@ -52,8 +52,7 @@ def show_figures(now: data.OverviewNow) -> None:
     agents = now.live.agents if now.live else []
     running, slots = sum(a.running for a in agents), sum(a.max_concurrency for a in agents)
     alerts = len([alert for alert in now.live.alerts if alert.state == "firing"]) if now.live else 0
-    is_whole = not is_narrowed()
-    cards = [
+    cards: list[tuple[str, str, Sequence[float] | None, str]] = [
         (_("Finished/min"), f"{ended[-2]:,}", ended[:-1], _("Tasks that completed, failed or were cancelled")),
         (_("Enqueued/min"), f"{submitted[-2]:,}", submitted[:-1], _("Accepted tasks")),
         (_("Queue latency p50 / p99"), _pair(recent.wait), None, _("From ready to started, last 5 minutes")),
@@ -64,15 +63,12 @@ def show_figures(now: data.OverviewNow) -> None:
             None,
             _("Age of the oldest ready task"),
         ),
-        (
-            _("Slots in use"),
-            f"{running:,} / {slots:,}" if is_whole else f"– / {slots:,}",
-            None,
-            _("Running tasks out of all slots"),
-        ),
         (_("Failed attempts"), "–" if share is None else f"{share:.1%}", failed[:-1], _("Share in the last 5 minutes")),
         (_("Alerts firing"), f"{alerts:,}", None, _("Conditions that need attention")),
     ]
+    if not is_narrowed():  # how many slots the tasks of others use is not theirs to see
+        used = f"{running:,} / {slots:,}"
+        cards.insert(5, (_("Slots in use"), used, None, _("Running tasks out of all slots")))
     with st.grid(4, min_column_width=CARD_WIDTH_PX):
         for label, value, series, help_ in cards:
             st.metric(label, value, border=True, height="stretch", help=help_, chart_data=series, chart_type="area")

@@ -15,8 +15,10 @@ from taskyard.core.payload.encode import MAX_TEXT_LENGTH
 from taskyard.core.states import Priority
 from taskyard.core.submission.validate import MAX_ATTEMPTS, MAX_TAGS, MAX_TITLE_LENGTH
 from taskyard.core.task_types.registry import MAX_TIMEOUT_SECONDS, TaskType
+from taskyard.core.views.seeing import sees_queue
 from taskyard.dashboard.components.states import word
 from taskyard.dashboard.components.times import duration, viewer_zone
+from taskyard.dashboard.data.viewer import viewer
 from taskyard.dashboard.forms.field_widgets import Problems, show_problem
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.pages.submit import start_time
@@ -100,6 +102,7 @@ def options() -> tuple[dict[str, Any], list[SubmissionError]]:
 
 def show(known: TaskType, names: Names, problems: Problems) -> None:
     """Shows the widgets: frequent ones at once, the rest folded."""
+    queues = _queues(names)
     with _field("title", problems):
         st.text_input(
             _("Title"),
@@ -122,7 +125,7 @@ def show(known: TaskType, names: Names, problems: Problems) -> None:
         with _field("queue", problems):
             st.selectbox(
                 _("Queue"),
-                sorted({*names.queues, st.session_state[_key("queue")] or "default"}),
+                queues,
                 key=_key("queue"),
                 accept_new_options=True,
                 help=_("Pick one that is in use, or type a new name"),
@@ -131,6 +134,17 @@ def show(known: TaskType, names: Names, problems: Problems) -> None:
     has_problem = any(problems.get(name) for name in ADVANCED)
     with st.expander(_summary(), icon=":material/tune:", expanded=has_problem, key="submit_more"):
         _show_advanced(known, names, problems)
+
+
+def _queues(names: Names) -> list[str]:
+    """Returns the queues on offer. The preset gives way to one of the viewer's, if their role does not cover it."""
+    who, key, preset = viewer(), _key("queue"), Defaults().queue
+    own = [name for name in names.queues if sees_queue(who, name)]
+    chosen = st.session_state[key]
+    if not chosen or (chosen == preset and not sees_queue(who, preset)):
+        chosen = preset if sees_queue(who, preset) else next(iter(own), None)
+        st.session_state[key] = chosen
+    return sorted({*own, chosen} if chosen else own)
 
 
 def _show_advanced(known: TaskType, names: Names, problems: Problems) -> None:

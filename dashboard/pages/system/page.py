@@ -8,7 +8,7 @@ from taskyard.core.i18n import N_
 from taskyard.core.views import settings as settings_view
 from taskyard.dashboard import timing
 from taskyard.dashboard.components.address import choice
-from taskyard.dashboard.components.permitted import is_narrowed, lacking, show_barred, show_left_out
+from taskyard.dashboard.components.permitted import is_narrowed, lacking, show_left_out
 from taskyard.dashboard.components.ranges import pick_range
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _
@@ -90,9 +90,6 @@ def show_dashboard() -> None:
 
 def show_log() -> None:
     """Shows the log lines of workers and agents."""
-    if barred := lacking(Permission.PAYLOAD_READ):
-        show_barred(barred)
-        return
     level, text = worker_log.pick_lines()
     frame.live(
         "system_log",
@@ -117,6 +114,8 @@ def _charts(name: str, sources: tuple[str, ...], show: object) -> None:
 def parts_for_viewer() -> list[str]:
     """Returns the parts that the viewer may see: some tell of all queues and types, the log of what tasks do."""
     hidden = set(WHOLE) if is_narrowed() else set()
+    if lacking(Permission.PAYLOAD_READ):
+        hidden.add("log")
     return [name for name in PARTS if name not in hidden]
 
 

@@ -20,6 +20,7 @@ from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.pages.webhooks import data
 
 Ask = Callable[[str, Any], None]
+ID_WIDTH_PX = 290  # of the 36 characters of an id
 DELIVERY_COLORS = {
     DeliveryState.PENDING.value: "orange",
     DeliveryState.DELIVERED.value: "green",
@@ -66,7 +67,7 @@ def _show_webhook(one: Webhook) -> None:
         )
         st.caption(f":material/block: {text}")
     elif one.failing_since is not None:
-        text = _("Nothing has arrived since {time}").format(time=escaped(shown_time(one.failing_since)))
+        text = _("Failing since {time}").format(time=escaped(shown_time(one.failing_since)))
         st.caption(f":material/error: {text}")
     if one.former_until is not None:
         text = _("The former secret also signs until {time}").format(time=escaped(shown_time(one.former_until)))
@@ -115,7 +116,7 @@ def _show_hook(one: Hook) -> None:
             st.badge(_("enabled"), color="green", icon=":material/check:")
         st.markdown(f"**{escaped(one.name)}**", width="content")
         st.badge(one.scheme.value, color="blue")
-    st.code(f"POST /hooks/{one.name}", language=None, wrap_lines=True)
+    st.code(data.hook_url(one.name), language=None, wrap_lines=True)
     facts = [
         _("Submits {type} to queue {queue}").format(type=escaped(one.type), queue=escaped(one.queue)),
         _("priority {priority}").format(priority=word(one.priority)),
@@ -164,9 +165,9 @@ def show_deliveries(found: Sequence[Delivery], is_narrowed: bool, send_again: Ca
             "tries": _("Tries"),
             "next": time_column(_("Next try")),
             "status": _("Status"),
-            "answer": st.column_config.TextColumn(_("Answer"), width=160),
-            "task": _("Task"),
-            "id": _("Id"),
+            "answer": st.column_config.TextColumn(_("Answer"), width=120),
+            "task": st.column_config.TextColumn(_("Task"), width=ID_WIDTH_PX),
+            "id": st.column_config.TextColumn(_("Id"), width=ID_WIDTH_PX),
         },
         key="webhook_deliveries",
         height=table_height(len(rows)),

@@ -7,6 +7,8 @@ from typing import Any
 
 from taskyard.core.access.identity import EVERY, Actor
 from taskyard.core.access.permissions import Permission
+from taskyard.core.api_settings import api_url
+from taskyard.core.config import settings
 from taskyard.core.payload.json_literals import read_json
 from taskyard.core.postgres.store import hooks as hooks_store
 from taskyard.core.postgres.store import webhook_deliveries as deliveries_store
@@ -52,6 +54,11 @@ def hooks(servers: Servers, _sight: Actor) -> Sequence[Hook]:
     """Returns all hooks by name; for those who may manage them."""
     with servers.database.transaction() as tx:
         return hooks_store.hooks(tx)
+
+
+def hook_url(name: str) -> str:
+    """Returns the address that a hook is called at, which is the API's and not the dashboard's."""
+    return f"{api_url(settings())}/hooks/{name}"
 
 
 def type_names() -> list[str]:

@@ -18,6 +18,7 @@ from taskyard.worker.devtools.prove.load import Probing
 from taskyard.worker.devtools.prove.oracle import Outcome
 from taskyard.worker.devtools.prove.run import Death, Findings
 from taskyard.worker.devtools.prove.world import World
+from tests.servers import wait_until
 
 GOOD = {"a": Outcome("completed", 1, 1), "b": Outcome("failed", 1, 1), "c": Outcome("completed", 3, 1)}
 ACCEPTED: dict[str, dict[str, Any]] = {"a": {}, "b": {"hopeless": True}, "c": {"failures": 1}}
@@ -166,12 +167,14 @@ def test_the_api_dies_while_a_client_waits_for_its_answer() -> None:
 
     def start(variables: dict[str, str]) -> subprocess.Popen[bytes]:
         started.append(variables["TASKYARD_API_PORT"])
-        return subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
+        code = f"import signal, socket; s = socket.create_server(({api_server.HOST!r}, {started[-1]})); signal.pause()"
+        return subprocess.Popen([sys.executable, "-c", code])
 
     server = api_server.ApiServer(start)
     try:
         server.tend()
         server.tend()
+        wait_until(server.is_up, 30)
         with server.sending():
             assert server.kill(0.0).startswith("api ")
         assert server.cut_off == 1

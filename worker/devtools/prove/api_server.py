@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import socket
 import subprocess
@@ -13,7 +14,7 @@ from contextlib import contextmanager, suppress
 HOST = "127.0.0.1"
 # Below the ports that systems give to outgoing connections: one of those could take the port while the API is down.
 PORTS = range(20_000, 32_000)
-SENDING_PATIENCE_SECONDS = 5.0
+SENDING_PATIENCE_SECONDS = 10.0  # clients pause up to 5 s before they try again
 STAGES_SECONDS = 0.03  # about what a request takes: a death meets it before, in and after its commit
 STOP_SECONDS = 20.0  # longer than the API gives requests that it is answering
 POLL_SECONDS = 0.001
@@ -37,7 +38,8 @@ class ApiServer:
         self._start = start
         self._process: subprocess.Popen[bytes] | None = None
         self._mutex = threading.Lock()
-        self._sending = 0
+        self._sending: dict[object, float] = {}
+        self._up_since = math.inf
 
     def tend(self) -> None:
         """Starts it if it does not run."""
@@ -45,33 +47,47 @@ class ApiServer:
             self._process = self._start({**VARIABLES, "TASKYARD_API_PORT": str(self.port)})
 
     def is_up(self) -> bool:
-        """Returns True if something accepts connections there."""
+        """Returns True if it accepts connections."""
         with suppress(OSError), socket.create_connection((HOST, self.port), timeout=1):
+            self._up_since = min(self._up_since, time.monotonic())
             return True
         return False
 
     @contextmanager
     def sending(self) -> Iterator[None]:
         """Notes that a client waits for an answer during the block."""
+        this = object()
         with self._mutex:
-            self._sending += 1
+            self._sending[this] = time.monotonic()
         try:
             yield
         finally:
             with self._mutex:
-                self._sending -= 1
+                del self._sending[this]
+
+    def _waiting(self) -> tuple[int, int]:
+        """Returns how many clients wait for the answer of this process, and how many still for a former one's."""
+        with self._mutex:
+            new = sum(began > self._up_since for began in self._sending.values())
+            return new, len(self._sending) - new
 
     def kill(self, which: float) -> str:
-        """Kills it while a client waits for its answer; `which`, in [0, 1), says how far that has come."""
+        """Kills it while a client waits for its answer; `which`, in [0, 1), says how far that has come.
+
+        What the last death cut off has been answered before that, so that each repetition is put to the proof.
+        """
         if self._process is None:
             return ""
         deadline = time.monotonic() + SENDING_PATIENCE_SECONDS
-        while not self._sending and time.monotonic() < deadline:
+        while time.monotonic() < deadline:
+            new, old = self._waiting()
+            if new and not old:
+                break
             time.sleep(POLL_SECONDS)
         time.sleep(which * STAGES_SECONDS)
         self._process.kill()
-        with self._mutex:
-            self.cut_off += self._sending
+        self.cut_off += self._waiting()[0]
+        self._up_since = math.inf
         self._process.wait()
         return f"api {self._process.pid}"
 

@@ -158,6 +158,7 @@ def pause(world: World, seconds: float) -> None:
 def _death(world: ServedWorld, kill: plan.Kill) -> Death:
     at = time.monotonic()
     who = world.kill(kill)
+    at = time.monotonic() if kill.kind == plan.API else at  # it dies once a client waits for its answer
     # a server is down for as long as its operator leaves it: recovery counts from its return, that of the API from here
     ready = time.monotonic() if kill.kind in NEEDED_BY_CLIENTS else at
     world.tend()

@@ -15,7 +15,7 @@ HOST = "127.0.0.1"
 # Below the ports that systems give to outgoing connections: one of those could take the port while the API is down.
 PORTS = range(20_000, 32_000)
 SENDING_PATIENCE_SECONDS = 10.0  # clients pause up to 5 s before they try again
-STAGES_SECONDS = 0.03  # about what a request takes: a death meets it before, in and after its commit
+STAGES_SECONDS = 0.01  # about what a request takes: a death meets it before, in and after its commit
 STOP_SECONDS = 20.0  # longer than the API gives requests that it is answering
 POLL_SECONDS = 0.001
 # The API of the user's settings may demand tokens, limit rates or have several processes; this one has none of that.
@@ -82,9 +82,10 @@ class ApiServer:
         while time.monotonic() < deadline:
             new, old = self._waiting()
             if new and not old:
-                break
+                time.sleep(which * STAGES_SECONDS)
+                if self._waiting()[0]:
+                    break
             time.sleep(POLL_SECONDS)
-        time.sleep(which * STAGES_SECONDS)
         self._process.kill()
         self.cut_off += self._waiting()[0]
         self._up_since = math.inf

@@ -20,3 +20,7 @@ SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND bac
 -- name: unfinished
 -- How many of these tasks have not ended.
 SELECT count(*) FROM tasks WHERE finished_at IS NULL AND id = ANY(%(ids)s::uuid[])
+
+-- name: titled
+-- Every task whose title begins so, with that title.
+SELECT id, title FROM tasks WHERE starts_with(title, %(prefix)s)

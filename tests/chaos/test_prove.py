@@ -37,6 +37,33 @@ def test_every_kind_of_death_twice(tmp_path: Path, data_dir: Path) -> None:
     assert not list(data_dir.glob("prove-*")), "what a kept promise leaves is removed"
 
 
+@pytest.mark.slow
+def test_the_api_dies_under_its_clients(tmp_path: Path, data_dir: Path) -> None:
+    found = tmp_path / "found.json"
+    options = ["--kind", "api", "--cycles", "4", "--seed", "5", "--json", str(found)]
+    command = [sys.executable, "-m", "worker", "prove", *options]
+    run = subprocess.run(
+        command, cwd=REPOSITORY, env=environment(data_dir), capture_output=True, text=True, timeout=240, check=False
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    findings = json.loads(found.read_text())
+    assert findings["kills"] == {**dict.fromkeys(plan.KINDS, 0), "api": 4}
+    assert findings["clients"]["accepted"] > 4
+    assert findings["clients"]["cut_off"] > 0, "no death met a request, so nothing was proved"
+    assert findings["counts"]["doubled"] == findings["counts"]["lost"] == 0
+
+
+@pytest.mark.parametrize("arguments", [["--kind", "dashboard"], ["--people", "--kind", "api"]])
+def test_a_kind_that_is_not_killed_is_refused(arguments: list[str], data_dir: Path) -> None:
+    command = [sys.executable, "-m", "worker", "prove", *arguments]
+    run = subprocess.run(
+        command, cwd=REPOSITORY, env=environment(data_dir), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert run.returncode == 2
+    assert "--kind" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
 def test_ctrl_c_ends_the_killing_and_counts(tmp_path: Path, data_dir: Path) -> None:
     found = tmp_path / "found.json"
     command = [sys.executable, "-m", "worker", "prove", "--minutes", "10", "--cycles", "0", "--json", str(found)]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -11,11 +13,12 @@ import pytest
 
 from taskyard.core.redis.broker import Broker
 from taskyard.worker import failpoints
-from taskyard.worker.devtools.prove import oracle, plan, records, report
+from taskyard.worker.devtools.prove import api_server, oracle, plan, records, report
 from taskyard.worker.devtools.prove.load import Probing
 from taskyard.worker.devtools.prove.oracle import Outcome
 from taskyard.worker.devtools.prove.run import Death, Findings
 from taskyard.worker.devtools.prove.world import World
+from tests.servers import wait_until
 
 GOOD = {"a": Outcome("completed", 1, 1), "b": Outcome("failed", 1, 1), "c": Outcome("completed", 3, 1)}
 ACCEPTED: dict[str, dict[str, Any]] = {"a": {}, "b": {"hopeless": True}, "c": {"failures": 1}}
@@ -74,11 +77,46 @@ def test_a_seed_repeats_the_decisions() -> None:
 
 
 def test_every_kind_and_way_has_its_turn() -> None:
-    planned = list(itertools.islice(plan.kills(3), 5 * 4))
+    planned = list(itertools.islice(plan.kills(3), len(plan.KINDS) * 4))
     assert {(kill.kind, kill.way) for kill in planned} == {
         (kind, way) for kind in plan.KINDS for way in plan.WAYS[kind]
     }
     assert {kind: sum(kill.kind == kind for kill in planned) for kind in plan.KINDS} == dict.fromkeys(plan.KINDS, 4)
+
+
+def test_only_the_chosen_kinds_are_planned() -> None:
+    planned = list(itertools.islice(plan.kills(3, (plan.API, plan.REDIS)), 6))
+    assert [kill.kind for kill in planned].count(plan.API) == 3
+    assert {(kill.kind, kill.way) for kill in planned} == {
+        (plan.API, "SIGKILL"),
+        (plan.REDIS, "SIGKILL"),
+        (plan.REDIS, "FLUSHALL"),
+    }
+
+
+TITLED = [("a", "first"), ("b", "second")]
+
+
+def titles(stored: dict[str, str]) -> oracle.Verdict:
+    found = verdict()
+    oracle.judge_titles(found, TITLED, stored)
+    return found
+
+
+def test_the_oracle_sees_a_submission_that_a_client_doubled() -> None:
+    kept = titles({"a": "first", "b": "second", "given up": "third"})
+    assert (kept.is_kept, kept.doubled, kept.mixed_up) == (True, [], [])
+    accepted_twice = titles({"a": "first", "b": "second", "other": "second"})
+    assert (accepted_twice.is_kept, accepted_twice.doubled) == (False, ["second"])
+    given_up_but_stored_twice = titles({"a": "first", "b": "second", "c": "third", "d": "third"})
+    assert (given_up_but_stored_twice.is_kept, given_up_but_stored_twice.doubled) == (False, ["third"])
+
+
+@pytest.mark.parametrize("stored", [{"a": "second", "b": "first"}, {"a": "first"}])
+def test_the_oracle_sees_an_id_that_is_not_of_its_submission(stored: dict[str, str]) -> None:
+    found = titles(stored)
+    assert not found.is_kept
+    assert found.mixed_up == [task_id for task_id, title in TITLED if stored.get(task_id) != title]
 
 
 def test_a_line_that_was_cut_off_is_no_record(tmp_path: Path) -> None:
@@ -112,6 +150,39 @@ def test_a_failed_probe_is_explained_by_a_server_that_was_down_and_by_nothing_el
     during, after = Probing(11.0, 5.0, False, False, "away"), Probing(20.0, 5.0, False, False, "?")
     findings.probings = [during, after, Probing(21.0, 0.1, True, True)]
     assert findings.unexplained == [after]
+
+
+def test_a_death_of_the_api_explains_what_its_clients_gave_up_and_no_failed_probe() -> None:
+    death = Death(plan.Kill(plan.API, "SIGKILL", 0.0, 0.0), "", at=10.0, ready=10.0, recovery_seconds=3.0)
+    findings = Findings(1, deaths=[death])
+    during, after = Probing(11.0, 30.0, False, False, "away"), Probing(50.0, 30.0, False, False, "?")
+    findings.clients.given_up = [during, after]
+    assert findings.unexplained == [after]
+    findings.probings = [during]
+    assert findings.unexplained == [during, after]
+
+
+def test_the_api_dies_while_a_client_waits_for_its_answer() -> None:
+    started: list[str] = []
+
+    def start(variables: dict[str, str]) -> subprocess.Popen[bytes]:
+        started.append(variables["TASKYARD_API_PORT"])
+        code = f"import signal, socket; s = socket.create_server(({api_server.HOST!r}, {started[-1]})); signal.pause()"
+        return subprocess.Popen([sys.executable, "-c", code])
+
+    server = api_server.ApiServer(start)
+    try:
+        server.tend()
+        server.tend()
+        wait_until(server.is_up, 30)
+        with server.sending():
+            assert server.kill(0.0).startswith("api ")
+        assert server.cut_off == 1
+        assert not server.is_up()
+        server.tend()
+        assert started == [str(server.port)] * 2
+    finally:
+        server.stop()
 
 
 def test_an_availability_that_nobody_asked_for_is_not_given() -> None:

@@ -168,6 +168,7 @@ def prove(
     cycles: Annotated[int, typer.Option(min=0, help="How many kills; 0: until the time is over.")] = 20,
     minutes: Annotated[float, typer.Option(min=0, help="Maximum duration; 0: no limit.")] = 0.0,
     seed: Annotated[int | None, typer.Option(help="Repeats the decisions of an earlier run.")] = None,
+    kind: Annotated[list[str] | None, typer.Option(help="Kill only this kind; may repeat.")] = None,
     people: Annotated[bool, typer.Option("--people", help="Simulate users' acts instead of killing.")] = False,
     act: Annotated[list[str] | None, typer.Option(help="Only this act; may repeat.")] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the folder with servers, logs and records.")] = False,
@@ -175,10 +176,11 @@ def prove(
         Path | None, typer.Option("--json", metavar="FILE", help="Also write the findings here.")
     ] = None,
 ) -> None:
-    """Kills agents, handlers, workers, Redis and PostgreSQL under real work, and counts the results.
+    """Kills agents, handlers, workers, Redis, PostgreSQL and the API under real work, and counts the results.
 
     Runs on servers of its own. Exits with 1 if a task was lost, stuck, accepted twice or run twice under one
-    attempt, or if something was left behind. Ctrl-C ends the killing and counts what was done.
+    attempt, if a client's retries doubled one, or if something was left behind. Ctrl-C ends the killing and counts
+    what was done.
 
     With --people nothing is killed: locks are held, servers answer with temporary errors, clocks are set,
     descriptors taken, task modules broken, half a fleet deployed, junk left in Redis. It also fails if work does
@@ -194,12 +196,16 @@ def prove(
     settings = load_settings()
     if act and not people:
         raise ConfigurationError(["prove: --act requires --people"])
+    if kind and people:
+        raise ConfigurationError(["prove: --kind is not for --people: nothing is killed"])
     if people:
         code = run_prove_people(
             settings, cycles=cycles, minutes=minutes, seed=seed, kinds=act or [], json_file=json_file, keep=keep
         )
     else:
-        code = run_prove(settings, cycles=cycles, minutes=minutes, seed=seed, json_file=json_file, keep=keep)
+        code = run_prove(
+            settings, cycles=cycles, minutes=minutes, seed=seed, kinds=kind or [], json_file=json_file, keep=keep
+        )
     raise typer.Exit(code)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,26 +13,36 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from taskyard.core.config import Settings
 from taskyard.core.errors import ConfigurationError
-from taskyard.worker.devtools.prove import report
+from taskyard.worker.devtools.prove import plan, report
 from taskyard.worker.devtools.prove.people import plan as people_plan
 from taskyard.worker.devtools.prove.people import report as people_report
 from taskyard.worker.devtools.prove.people.run import prove_people
 from taskyard.worker.devtools.prove.people.yard import Yard
 from taskyard.worker.devtools.prove.run import prove
+from taskyard.worker.devtools.prove.served_world import ServedWorld
 from taskyard.worker.devtools.prove.world import World
 
 Note = Callable[[str], None]
 
 
 def run_prove(
-    settings: Settings, *, cycles: int, minutes: float, seed: int | None, json_file: Path | None, keep: bool
+    settings: Settings,
+    *,
+    cycles: int,
+    minutes: float,
+    seed: int | None,
+    kinds: list[str],
+    json_file: Path | None,
+    keep: bool,
 ) -> int:
     """Kills, and prints the findings; returns 0 if the promise was kept, else 1."""
-    world = World(settings)
+    _check("kind", kinds, plan.KINDS)
+    world = ServedWorld(settings)
+    only = [kind for kind in plan.KINDS if kind in kinds] or plan.KINDS
 
     def proved(chosen: int, note: Note) -> tuple[bool, Any, dict[str, Any]]:
         findings = prove(
-            world, chosen, cycles, 60 * minutes, lambda death: note(f"{death.kill.kind} ({death.kill.way})")
+            world, chosen, cycles, 60 * minutes, lambda death: note(f"{death.kill.kind} ({death.kill.way})"), only
         )
         return findings.is_kept, report.tables(findings), report.as_json(findings)
 
@@ -50,11 +60,7 @@ def run_prove_people(
     keep: bool,
 ) -> int:
     """Simulates users' acts, and prints the findings; returns 0 if the promise was kept, else 1."""
-    unknown = sorted(set(kinds) - set(people_plan.KINDS))
-    if unknown:
-        raise ConfigurationError(
-            [f"prove: --act: {unknown[0]!r} is not accepted, expected one of {', '.join(people_plan.KINDS)}"]
-        )
+    _check("act", kinds, people_plan.KINDS)
     yard = Yard(settings)
     if not yard.clock.can_be_set:
         Console(stderr=True).print("Clocks are not set: that needs a C compiler (cc)")
@@ -66,6 +72,14 @@ def run_prove_people(
         return findings.is_kept, people_report.tables(findings), people_report.as_json(findings)
 
     return _run(yard, "acting", proved, cycles=cycles, seed=seed, json_file=json_file, keep=keep)
+
+
+def _check(option: str, given: Sequence[str], known: Sequence[str]) -> None:
+    """Raises ConfigurationError for a value of an option that is not known."""
+    if unknown := sorted(set(given) - set(known)):
+        raise ConfigurationError(
+            [f"prove: --{option}: {unknown[0]!r} is not accepted, expected one of {', '.join(known)}"]
+        )
 
 
 def _run(

@@ -20,7 +20,7 @@ class Outcome(NamedTuple):
 
 @dataclass(slots=True)
 class Verdict:
-    """The result for everything that was accepted. The lists hold task ids; all of them must be empty."""
+    """The result for everything that was accepted. The lists hold task ids, `doubled` titles; all must be empty."""
 
     accepted: int
     completed: int
@@ -35,11 +35,14 @@ class Verdict:
     wrongly_ended: list[str] = field(default_factory=list)
     run_twice: list[str] = field(default_factory=list)
     never_run: list[str] = field(default_factory=list)
+    doubled: list[str] = field(default_factory=list)
+    mixed_up: list[str] = field(default_factory=list)
 
     @property
     def is_kept(self) -> bool:
         broken = self.lost or self.stuck or self.double_accepted or self.wrongly_ended or self.run_twice
-        return not (broken or self.never_run) and self.extra_executions <= self.extra_bound
+        broken = broken or self.never_run or self.doubled or self.mixed_up
+        return not broken and self.extra_executions <= self.extra_bound
 
 
 def judge(
@@ -79,3 +82,15 @@ def judge(
         verdict.extra_executions += max(0, executed[task_id] - 1 - int(work.get("failures", 0)))  # type: ignore[call-overload]
     verdict.run_twice = sorted({str(task_id) for (task_id, _), count in attempts.items() if count > 1})
     return verdict
+
+
+def judge_titles(verdict: Verdict, accepted: Iterable[tuple[str, str]], stored: Mapping[str, str]) -> None:
+    """Adds to a verdict what became of submissions that each had a title of its own.
+
+    `accepted`: (task id, title) of each one that returned an id; `stored`: task id → title in PostgreSQL, also of those
+    whose client gave up. Two tasks of a title are one submission twice; an id of another title is not its own task.
+    """
+    verdict.doubled = sorted(title for title, count in Counter(stored.values()).items() if count > 1)
+    verdict.mixed_up = [
+        task_id for task_id, title in accepted if task_id not in verdict.lost and stored.get(task_id) != title
+    ]

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from taskyard.worker.failpoints import PLACES
 
-AGENT, HANDLER, WORKER, REDIS, POSTGRES = "agent", "handler", "worker", "redis", "postgres"
+AGENT, HANDLER, WORKER, REDIS, POSTGRES, API = "agent", "handler", "worker", "redis", "postgres", "api"
 WAYS = {
     AGENT: ("SIGKILL",),
     HANDLER: ("SIGKILL",),
     WORKER: ("SIGKILL", *PLACES),
     REDIS: ("SIGKILL", "FLUSHALL"),
     POSTGRES: ("fast", "immediate"),
+    API: ("SIGKILL",),
 }
 KINDS = tuple(WAYS)
 MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.3, 1.5
@@ -31,12 +32,12 @@ class Kill:
     which: float
 
 
-def kills(seed: int) -> Iterator[Kill]:
-    """Yields kills without end, every kind once in each round, in an order that the seed decides."""
+def kills(seed: int, kinds: Sequence[str] = KINDS) -> Iterator[Kill]:
+    """Yields kills without end, each of `kinds` once in each round, in an order that the seed decides."""
     random_ = random.Random(seed)
-    turns = dict.fromkeys(KINDS, 0)
+    turns = dict.fromkeys(kinds, 0)
     while True:
-        for kind in random_.sample(KINDS, len(KINDS)):
+        for kind in random_.sample(kinds, len(kinds)):
             ways = WAYS[kind]
             way = ways[turns[kind] % len(ways)]
             turns[kind] += 1

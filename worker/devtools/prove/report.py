@@ -39,6 +39,11 @@ def as_json(findings: Findings) -> dict[str, Any]:
         "kills": {kind: len(_of(findings, kind)) for kind in plan.KINDS},
         "recovery_seconds": {kind: _percentiles(findings, kind) for kind in plan.KINDS},
         "counts": {row[0]: row[1] for row in count_rows(findings)},
+        "clients": {
+            "accepted": findings.clients.accepted,
+            "cut_off": findings.clients.cut_off,
+            "given_up": len(findings.clients.given_up),
+        },
         "availability": availability(findings),
         "leftovers": findings.leftovers,
         "orphans": findings.orphans,
@@ -50,7 +55,11 @@ def as_json(findings: Findings) -> dict[str, Any]:
 def _counts(findings: Findings) -> Table:
     table = counted(findings, f"{len(findings.deaths)} kills in {findings.seconds:.0f} s, seed {findings.seed}")
     table.add_row("availability (a client that waits 5 s)", _share(availability(findings)["patient"]), "≥ 99 %")
-    table.add_row("failed probes that no death explains", f"{len(findings.unexplained):,}", "0")
+    clients = findings.clients
+    table.add_row("accepted by the API", f"{clients.accepted:,}", "")
+    table.add_row("requests cut off by deaths of the API", f"{clients.cut_off:,}", "")
+    table.add_row("requests that clients gave up", f"{len(clients.given_up):,}", "")
+    table.add_row("failed probes and requests that no death explains", f"{len(findings.unexplained):,}", "0")
     return table
 
 
@@ -108,8 +117,8 @@ def problems(findings: Count, more: Sequence[str] = ()) -> list[Text]:
 
 
 def broken(findings: Count) -> dict[str, list[str]]:
-    """Returns the tasks that break the promise, by the way they do."""
-    names = ("lost", "stuck", "double_accepted", "wrongly_ended", "run_twice", "never_run")
+    """Returns the tasks, or titles of submissions, that break the promise, by the way they do."""
+    names = ("lost", "stuck", "double_accepted", "wrongly_ended", "run_twice", "never_run", "doubled", "mixed_up")
     return {name: getattr(findings.verdict, name) for name in names} if findings.verdict else {}
 
 

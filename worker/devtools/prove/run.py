@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+import uuid
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -11,13 +12,18 @@ from typing import Any
 
 import structlog
 
+from taskyard.client import Client
 from taskyard.core.errors import TaskyardError, Unavailable
 from taskyard.core.postgres.database import queries
 from taskyard.worker.devtools.prove import oracle, plan, records
+from taskyard.worker.devtools.prove.clients import PREFIX, ClientCount, Clients
 from taskyard.worker.devtools.prove.load import Load, Probe, Probing, accept
 from taskyard.worker.devtools.prove.oracle import Outcome, Verdict
+from taskyard.worker.devtools.prove.served_world import ServedWorld
 from taskyard.worker.devtools.prove.world import AGENTS, SLOTS, World
 
+NEEDED = (plan.REDIS, plan.POSTGRES, plan.WORKER)  # by everybody who submits
+NEEDED_BY_CLIENTS = (*NEEDED, plan.API)
 QUIET_SECONDS = 2.0  # longer than anything a leader does once a second
 
 log = structlog.get_logger(__name__)
@@ -56,17 +62,23 @@ class Findings(Count):
     """Holds the findings of a run of kills."""
 
     deaths: list[Death] = field(default_factory=list)
+    clients: ClientCount = field(default_factory=ClientCount)
 
     @property
     def unexplained(self) -> list[Probing]:
-        """Returns probes that failed although no server was down."""
-        downtimes = [d for d in self.deaths if d.kill.kind in (plan.REDIS, plan.POSTGRES, plan.WORKER)]
+        """Returns probes, and requests of the API's clients, that failed although nothing they need was down."""
+        failed = [probing for probing in self.probings if not probing.succeeded]
         return [
-            probing
-            for probing in self.probings
-            if not probing.succeeded
-            and not any(d.at - probing.seconds <= probing.at <= d.ready + (d.recovery_seconds or 0) for d in downtimes)
+            *(probing for probing in failed if not self._is_explained(probing, NEEDED)),
+            *(request for request in self.clients.given_up if not self._is_explained(request, NEEDED_BY_CLIENTS)),
         ]
+
+    def _is_explained(self, probing: Probing, needed: Sequence[str]) -> bool:
+        return any(
+            death.at - probing.seconds <= probing.at <= death.ready + (death.recovery_seconds or 0)
+            for death in self.deaths
+            if death.kill.kind in needed
+        )
 
     @property
     def is_kept(self) -> bool:
@@ -76,21 +88,37 @@ class Findings(Count):
         return self.verdict.is_kept and all(death.recovery_seconds is not None for death in self.deaths)
 
 
-def prove(world: World, seed: int, cycles: int, seconds: float, on_kill: Callable[[Death], object]) -> Findings:
+def prove(
+    world: ServedWorld,
+    seed: int,
+    cycles: int,
+    seconds: float,
+    on_kill: Callable[[Death], object],
+    kinds: Sequence[str] = plan.KINDS,
+) -> Findings:
     """Works and kills for a number of cycles or seconds, whichever comes first (0: no limit by that one).
 
-    Ctrl-C ends the killing; the completed kills are judged.
+    Only what is of `kinds` is killed. Ctrl-C ends the killing; the completed kills are judged.
     """
     findings = Findings(seed)
     began = time.monotonic()
-    with under_load(world, findings, plan.tasks(seed), interruptions=lambda: len(findings.deaths)):
-        for kill in islice(plan.kills(seed), cycles or None):
+    with (
+        under_load(world, findings, plan.tasks(seed), interruptions=lambda: _interruptions(findings)),
+        Clients(world, findings.clients),
+    ):
+        for kill in islice(plan.kills(seed, kinds), cycles or None):
             if seconds and time.monotonic() - began >= seconds:
                 break
             pause(world, kill.pause_seconds)
             findings.deaths.append(_death(world, kill))
             on_kill(findings.deaths[-1])
+    findings.trouble = findings.trouble or findings.clients.trouble
     return findings
+
+
+def _interruptions(findings: Findings) -> int:
+    """Returns how many deaths may have cost executions: the API executes nothing."""
+    return sum(death.kill.kind != plan.API for death in findings.deaths)
 
 
 @contextmanager
@@ -127,15 +155,18 @@ def pause(world: World, seconds: float) -> None:
         time.sleep(0.02)
 
 
-def _death(world: World, kill: plan.Kill) -> Death:
+def _death(world: ServedWorld, kill: plan.Kill) -> Death:
     at = time.monotonic()
     who = world.kill(kill)
-    # a server is down for as long as its operator leaves it; recovery counts from its return
-    ready = time.monotonic() if kill.kind in (plan.REDIS, plan.POSTGRES, plan.WORKER) else at
+    at = time.monotonic() if kill.kind == plan.API else at  # it dies once a client waits for its answer
+    # a server is down for as long as its operator leaves it: recovery counts from its return, that of the API from here
+    ready = time.monotonic() if kill.kind in NEEDED_BY_CLIENTS else at
     world.tend()
     try:
         if kill.kind == plan.AGENT:
             world.wait(lambda: not world.open_tasks(who), f"the recovery of {who}'s tasks")
+        elif kill.kind == plan.API:
+            _canary_of_api(world)
         else:
             canary(world)
     except Unavailable as error:
@@ -156,6 +187,16 @@ def canary(world: World) -> None:
     world.wait(has_completed, "the end of a task that was submitted after the death")
 
 
+def _canary_of_api(world: ServedWorld) -> None:
+    """Returns once a task that a client submits now has completed; raises Unavailable."""
+    world.wait(world.api.is_up, "the return of the API")
+    with Client(world.api.url, token="") as client:
+        title = f"{PREFIX}{uuid.uuid4()}"
+        task = client.submit("prove.thread", {}, title=title, priority="urgent")
+        records.append(world.journal, [task.id, {"title": title}])
+        world.wait(lambda: task.result(0).state == "completed", "the end of a task that was submitted to the API")
+
+
 def _count(world: World, findings: Count, interruptions: int) -> None:
     """Waits for the end of all work and compares the records."""
     try:
@@ -167,16 +208,20 @@ def _count(world: World, findings: Count, interruptions: int) -> None:
         findings.leftovers = world.leftovers()
         with world.database.transaction() as tx:
             rows = tx.rows(queries("prove")["outcomes"], {})
+            stored = tx.rows(queries("prove")["titled"], {"prefix": PREFIX})
     except Unavailable as error:
         findings.trouble = findings.trouble or str(error)
         return
+    accepted = list(_pairs(records.read(world.journal)))
     findings.verdict = oracle.judge(
-        dict(_pairs(records.read(world.journal))),
+        dict(accepted),
         {row[0]: Outcome(*row[1:]) for row in rows},
         records.read(world.ledger),
         kills=interruptions,
         slots=AGENTS * SLOTS,
     )
+    titles = [(task_id, str(work["title"])) for task_id, work in accepted if "title" in work]
+    oracle.judge_titles(findings.verdict, titles, {str(task_id): title for task_id, title in stored})
 
 
 def _pairs(lines: list[list[object]]) -> Iterator[tuple[str, dict[str, object]]]:

@@ -53,6 +53,13 @@ class BulkTarget(BaseModel):
 class BulkOrder(BulkTarget):
     """An operation to run."""
 
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "examples": [{"action": "retry", "filter": {"types": ["analysis.profile"]}, "reason": "the host is back"}]
+        },
+    )
+
     reason: ReasonText = Field(min_length=1, description="Why; it is kept in every task's history")
     matching: MatchingInfo | None = Field(
         None, description="Of the preview: tasks submitted after it are left alone; else those submitted from now on"

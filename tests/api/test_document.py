@@ -156,3 +156,18 @@ def test_fields_that_a_request_may_leave_out_have_no_default(document: dict[str,
         assert optional
         assert all("default" not in field for field in optional), name
     assert "default: 3600.0" in schemas["NewSilence"]["properties"]["seconds"]["description"]
+
+
+def test_every_example_fits_its_schema(document: dict[str, Any]) -> None:
+    problems = []
+    for name, schema in document["components"]["schemas"].items():
+        whole = {"$ref": f"#/components/schemas/{name}", "components": document["components"]}
+        check = jsonschema_rs.Draft202012Validator(whole)
+        problems += [
+            f"{name}: {error.message}" for one in schema.get("examples", ()) for error in check.iter_errors(one)
+        ]
+        for field, part in schema.get("properties", {}).items():
+            check = jsonschema_rs.Draft202012Validator({**part, "components": document["components"]})
+            found = [error.message for one in part.get("examples", ()) for error in check.iter_errors(one)]
+            problems += [f"{name}.{field}: {message}" for message in found]
+    assert problems == []

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -361,7 +362,7 @@ def engine_with_agent(
 def _recorder(logs: list[dict[str, Any]]) -> Callable[..., Any]:
     def record(logger: object, method: str, entry: dict[str, Any]) -> dict[str, Any]:
         logs.append(dict(entry))
-        print(method, entry)  # pytest shows it for a test that fails
+        print(method, entry, file=sys.__stderr__)  # pytest shows it for a test that fails; no command prints there
         raise structlog.DropEvent
 
     return record

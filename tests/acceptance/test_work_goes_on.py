@@ -93,7 +93,10 @@ class Yard(Main):
 
     def work(self, kind: str = "broken.thread", count: int = 1, seconds: float = 20) -> None:
         """Submits tasks and waits for their success."""
-        ids = self.submitter.submit_many([{"type": kind}] * count)
+        self.completes(self.submitter.submit_many([{"type": kind}] * count), seconds)
+
+    def completes(self, ids: list[str], seconds: float) -> None:
+        """Waits for the success of tasks; if one has none in time, says what runs instead."""
         for task_id in ids:
             try:
                 wait_until(lambda task_id=task_id: self.task(task_id).state == "completed", seconds)
@@ -322,8 +325,7 @@ def test_a_full_temporary_folder_costs_attempts_and_no_agent(yard: Yard, of: str
     for file in yard.temporary.iterdir():
         if file.name.isdigit():
             file.unlink()
-    for task_id in ids:
-        wait_until(lambda task_id=task_id: yard.task(task_id).state == "completed", 30, "the task is completed")
+    yard.completes(ids, 30)
     wait_until(yard.is_well, 20)
 
 
@@ -337,8 +339,7 @@ def test_an_agent_without_memory_recovers_or_is_replaced(yard: Yard, kind: str) 
     time.sleep(1.0)
     for agent in yard.agents():
         agent.rlimit(resource.RLIMIT_AS, (agent.rlimit(resource.RLIMIT_AS)[1],) * 2)
-    for task_id in ids:
-        wait_until(lambda task_id=task_id: yard.task(task_id).state == "completed", 30, "the task is completed")
+    yard.completes(ids, 30)
     wait_until(yard.is_well, 20)
 
 

@@ -17,7 +17,8 @@ def run(*arguments: str, stdin: str | None = None) -> Result:
 
 def ageless(result: Result) -> tuple[int, str, str]:
     """What a command said, without how long ago something was."""
-    return result.exit_code, re.sub(r"\d+(\.\d+)? ?s\b", "AGE", result.stdout), result.stderr
+    age = r"\b\d+(\.\d+)? ?[smhd]\b( \d+ ?[smh]\b)*"  # 12 s, 1m 02s, 1m
+    return result.exit_code, re.sub(age, "AGE", result.stdout), result.stderr
 
 
 @dataclass

@@ -234,7 +234,7 @@ class Engine:
     def events(self, task_id: str) -> list[str]:
         return [event.event for event in self.history(task_id)]
 
-    def wait_for(self, task_id: str, *states: str, timeout_seconds: float = 10) -> Task:
+    def wait_for(self, task_id: str, *states: str, timeout_seconds: float = 30) -> Task:
         """Waits until the task is in one of the states (any end if none is given)."""
 
         def reached() -> Task | None:
@@ -246,7 +246,7 @@ class Engine:
         except AssertionError:
             raise AssertionError(f"not {states or ENDS} in {timeout_seconds} s: {self.task(task_id)}") from None
 
-    def wait_for_all(self, task_ids: Iterable[str], state: str = "completed", timeout_seconds: float = 10) -> None:
+    def wait_for_all(self, task_ids: Iterable[str], state: str = "completed", timeout_seconds: float = 30) -> None:
         for task_id in task_ids:
             assert self.wait_for(task_id, timeout_seconds=timeout_seconds).state == state
 

@@ -41,7 +41,7 @@ def free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def wait_until(condition: Callable[[], Result], timeout_seconds: float = 10, message: str = "") -> Result:
+def wait_until(condition: Callable[[], Result], timeout_seconds: float = 30, message: str = "") -> Result:
     """Asks `condition` until it is true and returns what it said; raises AssertionError after the timeout.
 
     Between two questions it sleeps for several times as long as the last one took: a question that starts a process

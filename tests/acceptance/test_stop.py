@@ -26,12 +26,12 @@ def test_a_second_signal_ends_at_once(main: Main, again: signal.Signals) -> None
     long = main.submit("diagnostic.sleep", seconds=250)
     main.wait_for_state(long, "in_progress")
     first.send_signal(signal.SIGTERM)
-    wait_until(lambda: b"draining" in main.log.read_bytes(), 10, main.log.read_text())
+    wait_until(lambda: b"draining" in main.log.read_bytes(), 30, main.log.read_text())
     first.send_signal(again)
     began = time.monotonic()
     first.wait(timeout=STOPPED_SECONDS)
     assert time.monotonic() - began < 20, "not the five minutes of the grace period"
-    wait_until(lambda: not main.leftovers(), 10, "nothing is left running")
+    wait_until(lambda: not main.leftovers(), 30, "nothing is left running")
     assert "Traceback" not in main.log.read_text()
 
 
@@ -43,7 +43,7 @@ def test_a_thread_that_a_module_started_does_not_keep_the_process(main: Main, tm
     main.wait_until_up()
     first.send_signal(signal.SIGTERM)
     assert first.wait(timeout=STOPPED_SECONDS) == 0
-    wait_until(lambda: not main.leftovers(), 10, "nothing is left running")
+    wait_until(lambda: not main.leftovers(), 30, "nothing is left running")
     assert "still run and are abandoned: for-ever" in main.log.read_text()
 
 
@@ -59,7 +59,7 @@ def test_a_stop_while_a_server_is_away_ends(main: Main, server: str) -> None:
     kill_all(killed)
     os.killpg(first.pid, signal.SIGINT)
     first.wait(timeout=STOPPED_SECONDS)
-    wait_until(lambda: not main.leftovers(), 10, "nothing is left running")
+    wait_until(lambda: not main.leftovers(), 30, "nothing is left running")
     log = main.log.read_text()
     assert "Traceback" not in log, log
 

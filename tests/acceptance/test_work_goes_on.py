@@ -203,7 +203,7 @@ def break_thread(yard: Yard, name: str) -> None:
     for old in yard.break_folder.glob(f"{name}.*"):
         old.unlink()
     (yard.break_folder / name).touch()
-    wait_until(lambda: list(yard.break_folder.glob(f"{name}.*")), 10, f"there is a thread {name}")
+    wait_until(lambda: list(yard.break_folder.glob(f"{name}.*")), 30, f"there is a thread {name}")
 
 
 @pytest.mark.parametrize("name", [*OF_THE_WORKER, *OF_AGENTS])
@@ -247,9 +247,9 @@ def locked(yard: Yard) -> Iterator[None]:
 def test_a_locked_table_turns_it_red_and_says_why(yard: Yard) -> None:
     with locked(yard):
         wait_until(lambda: "is locked by process" in yard.get("/healthz")[1] and yard.get("/healthz")[0] == 503, 30)
-        wait_until(lambda: yard.events("health.failed"), 10)
-    wait_until(yard.is_well, 10)
-    wait_until(lambda: yard.events("health.recovered"), 10)
+        wait_until(lambda: yard.events("health.failed"), 30)
+    wait_until(yard.is_well, 30)
+    wait_until(lambda: yard.events("health.recovered"), 30)
     yard.work()
 
 
@@ -257,10 +257,10 @@ def test_a_killed_dashboard_is_started_again(yard: Yard) -> None:
     address = f"http://127.0.0.1:{yard.environment['TASKYARD_DASHBOARD_PORT']}/healthz"
     [page] = [p for p in psutil.Process(yard.processes[-1].pid).children() if "streamlit" in " ".join(p.cmdline())]
     page.kill()
-    wait_until(lambda: yard.events("dashboard.exited"), 10)
+    wait_until(lambda: yard.events("dashboard.exited"), 30)
 
     wait_until(lambda: answers(address), 30, "on the same port")
-    wait_until(lambda: yard.events("dashboard.is_back"), 10)
+    wait_until(lambda: yard.events("dashboard.is_back"), 30)
 
 
 def answers(address: str) -> bool:
@@ -346,16 +346,16 @@ def test_an_agent_without_memory_recovers_or_is_replaced(yard: Yard, kind: str) 
 def test_a_worker_without_descriptors_neither_spins_nor_dies(yard: Yard) -> None:
     worker = psutil.Process(yard.processes[-1].pid)
     take_descriptors(worker)
-    wait_until(lambda: not yard.is_well(), 10)  # nobody is answered
+    wait_until(lambda: not yard.is_well(), 30)  # nobody is answered
     cpu_seconds = sum(worker.cpu_times()[:2])
     time.sleep(1.0)
     assert sum(worker.cpu_times()[:2]) - cpu_seconds < 0.8, "a connection that can't be accepted is no reason to spin"
     agents = yard.agents()
     agents[0].kill()  # there is no pipe for another one
-    wait_until(lambda: yard.events("agent.not_started"), 10)
+    wait_until(lambda: yard.events("agent.not_started"), 30)
     give_descriptors(worker)
-    wait_until(yard.is_well, 10)
-    wait_until(lambda: len(yard.agents()) == len(agents), 10)
+    wait_until(yard.is_well, 30)
+    wait_until(lambda: len(yard.agents()) == len(agents), 30)
     for each in KINDS:
         yard.work(each)
 
@@ -381,12 +381,12 @@ def test_process_1_buries_orphans_and_a_second_signal_ends_it_while_a_tick_waits
 
     wait_until(lambda: len(yard.events("agent.started")) >= 4, 20, "other agents")
     yard.work("broken.process")
-    wait_until(lambda: not quietly(zombies), 10, "no zombie")
+    wait_until(lambda: not quietly(zombies), 30, "no zombie")
 
     with locked(yard):
         time.sleep(1.5)  # a tick is under way: one begins every second
         first.send_signal(signal.SIGINT)
-        wait_until(lambda: yard.events("worker.draining"), 10)
+        wait_until(lambda: yard.events("worker.draining"), 30)
         first.send_signal(signal.SIGINT)
         began = time.monotonic()
         unshared.wait(timeout=30)
@@ -417,10 +417,10 @@ def test_a_run_whose_output_nobody_reads_works_on(own_yard: Yard) -> None:
 
 def test_a_host_of_agents_says_whether_they_work(own_yard: Yard) -> None:
     own_yard.launch(sys.executable, "-m", "worker", "agent")
-    wait_until(own_yard.is_well, 20)
+    wait_until(own_yard.is_well, 60)
     status, text = own_yard.get("/readyz")
     assert (status, text) == (503, "no agent accepts tasks yet\n")  # no worker has welcomed them
-    wait_until(lambda: 'taskyard_pool_agents{state="working"} 2.0' in own_yard.get("/metrics")[1], 10)
+    wait_until(lambda: 'taskyard_pool_agents{state="working"} 2.0' in own_yard.get("/metrics")[1], 60)
     for agent in own_yard.agents():
         agent.suspend()
     try:
@@ -429,7 +429,7 @@ def test_a_host_of_agents_says_whether_they_work(own_yard: Yard) -> None:
     finally:
         for agent in own_yard.agents():
             agent.resume()
-    wait_until(own_yard.is_well, 10)
+    wait_until(own_yard.is_well, 30)
 
 
 def quietly(look: Callable[[], list[psutil.Process]]) -> list[psutil.Process]:

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from taskyard.api.models.common import ReasonText
 from taskyard.core.access.identity import EVERY
 from taskyard.core.states import Priority
 from taskyard.core.webhooks.schemes import Scheme
@@ -46,6 +47,7 @@ class WebhookChange(BaseModel):
     outcomes: list[str] | None = Field(None, description=OUTCOMES_TEXT)
     has_output: bool | None = Field(None, description=OUTPUT)
     is_disabled: bool | None = Field(None, description="Whether nothing is sent")
+    reason: ReasonText = Field("", description="Why it is disabled; kept in the audit log")
 
 
 class WebhookInfo(BaseModel):

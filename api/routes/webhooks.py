@@ -76,7 +76,7 @@ async def rotate_secret(name: Name, services: ServicesDep, actor: ActorDep) -> S
 
 @router.post("/{name}/ping", status_code=202, summary="Send a test message", dependencies=[SENDS])
 async def ping(name: Name, services: ServicesDep, actor: ActorDep) -> DeliveryId:
-    """Sends a message of the type ping; its delivery shows what the server answered."""
+    """Queues a message of the type ping; its delivery shows what the server answered, once the worker has sent it."""
     await read(services, _known, actor, name)
     return DeliveryId(id=await read(services, authorized_webhooks.ping, actor, name))
 
@@ -117,8 +117,9 @@ def _known(tx: Transaction, actor: Actor, name: str) -> Webhook:
 
 def _change(tx: Transaction, actor: Actor, settings: Settings, name: str, given: WebhookChange) -> Webhook:
     _known(tx, actor, name)
-    authorized_webhooks.change(tx, actor, settings, name, **given.model_dump(exclude={"is_disabled"}))
-    if given.is_disabled is not None:
-        switch = authorized_webhooks.disable if given.is_disabled else authorized_webhooks.enable
-        switch(tx, actor, name)
+    authorized_webhooks.change(tx, actor, settings, name, **given.model_dump(exclude={"is_disabled", "reason"}))
+    if given.is_disabled is True:
+        authorized_webhooks.disable(tx, actor, name, given.reason)
+    elif given.is_disabled is False:
+        authorized_webhooks.enable(tx, actor, name)
     return _known(tx, actor, name)

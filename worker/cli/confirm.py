@@ -16,3 +16,12 @@ def confirm(question: str, without_terminal: SubmissionError | None = None) -> N
         raise without_terminal or required("--yes", "there is no terminal to ask on")
     if not typer.confirm(f"{question} Go on?", err=True):
         raise typer.Abort
+
+
+def confirm_number(question: str, number: int) -> None:
+    """Asks for a number to be typed, and ends the command at any other; raises SubmissionError without a terminal."""
+    if not sys.stdin.isatty():
+        raise required("--yes", "there is no terminal to ask on")
+    typed = typer.prompt(f"{question} Type {number} to go on", default="", show_default=False, err=True)
+    if typed.strip().replace(",", "") != str(number):
+        raise typer.Abort

@@ -62,6 +62,12 @@ class PrincipalInfo(BaseModel):
     created_by: str
 
 
+class ChangedPrincipal(PrincipalInfo):
+    """A principal as it is after a change."""
+
+    is_changed: bool = Field(description="False if it was like this already")
+
+
 class NewToken(BaseModel):
     """A token to make."""
 

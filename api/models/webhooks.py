@@ -77,6 +77,12 @@ class MadeWebhook(WebhookInfo):
     secret: str = Field(description="Signs the messages; it is shown this once")
 
 
+class ChangedWebhook(WebhookInfo):
+    """A webhook as it is after a change."""
+
+    is_changed: bool = Field(description="False if it was like this already")
+
+
 class DeliveryInfo(BaseModel):
     """A message of a webhook."""
 
@@ -156,6 +162,12 @@ class MadeHook(HookInfo):
     """A hook with its secret."""
 
     secret: str = Field(description="With which the sender signs; it is shown this once")
+
+
+class ChangedHook(HookInfo):
+    """A hook as it is after a change."""
+
+    is_changed: bool = Field(description="False if it was like this already")
 
 
 class NewSecret(BaseModel):

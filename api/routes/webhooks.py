@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query
 
 from taskyard.api.authentication import ActorDep, needs
 from taskyard.api.models.webhooks import (
+    ChangedWebhook,
     DeliveryId,
     DeliveryInfo,
     MadeWebhook,
@@ -55,9 +56,10 @@ async def get_webhook(name: Name, services: ServicesDep, actor: ActorDep) -> Web
 
 
 @router.patch("/{name}", summary="Change a webhook", dependencies=[CHANGES])
-async def change_webhook(name: Name, given: WebhookChange, services: ServicesDep, actor: ActorDep) -> WebhookInfo:
+async def change_webhook(name: Name, given: WebhookChange, services: ServicesDep, actor: ActorDep) -> ChangedWebhook:
     """Changes what it is told of and where, disables or enables it; what ends while it is disabled is not told."""
-    return WebhookInfo.model_validate(await read(services, _change, actor, services.settings, name, given))
+    now, is_changed = await read(services, _change, actor, services.settings, name, given)
+    return ChangedWebhook(**dict(WebhookInfo.model_validate(now)), is_changed=is_changed)
 
 
 @router.delete("/{name}", status_code=204, summary="Delete a webhook", dependencies=[CHANGES])
@@ -115,11 +117,12 @@ def _known(tx: Transaction, actor: Actor, name: str) -> Webhook:
     return found
 
 
-def _change(tx: Transaction, actor: Actor, settings: Settings, name: str, given: WebhookChange) -> Webhook:
+def _change(tx: Transaction, actor: Actor, settings: Settings, name: str, given: WebhookChange) -> tuple[Webhook, bool]:
     _known(tx, actor, name)
-    authorized_webhooks.change(tx, actor, settings, name, **given.model_dump(exclude={"is_disabled", "reason"}))
+    fields = given.model_dump(exclude={"is_disabled", "reason"})
+    is_changed = authorized_webhooks.change(tx, actor, settings, name, **fields)
     if given.is_disabled is True:
-        authorized_webhooks.disable(tx, actor, name, given.reason)
+        is_changed |= authorized_webhooks.disable(tx, actor, name, given.reason)
     elif given.is_disabled is False:
-        authorized_webhooks.enable(tx, actor, name)
-    return _known(tx, actor, name)
+        is_changed |= authorized_webhooks.enable(tx, actor, name)
+    return _known(tx, actor, name), is_changed

@@ -36,7 +36,7 @@ class LocalCommand(Command):
 class HostCommand(Command):
     """A command about this host alone, whatever installation others use."""
 
-    place = "Works on this host, whatever TASKYARD_URL says."
+    place = "It is about the host it runs on."
 
 
 def command_class(name: str) -> type[Command]:

@@ -38,15 +38,11 @@ class RemoteAccess:
     def change_role(
         self, name: str, role: str | None, queues: Sequence[str] | None, types: Sequence[str] | None
     ) -> tuple[dict[str, Any], bool]:
-        before = self._of("GET", name)
         now = self._of("PATCH", name, json={"role": role, "queues": queues, "types": types})
-        is_changed = any(before[field] != now[field] for field in ("role", "queues", "types"))
-        return _principal(now), is_changed
+        return _principal(now), bool(now["is_changed"])
 
     def switch(self, name: str, *, is_disabled: bool) -> bool:
-        before = self._of("GET", name)
-        self._of("PATCH", name, json={"is_disabled": is_disabled})
-        return (before["disabled_at"] is not None) != is_disabled
+        return bool(self._of("PATCH", name, json={"is_disabled": is_disabled})["is_changed"])
 
     def tokens(self, name: str | None) -> list[dict[str, Any]]:
         found = self._client.request("GET", "/access/tokens", params={"name": name})

@@ -38,14 +38,11 @@ class _Named:
         return [record_of(one, self._fields, _TIMES) for one in self._client.request("GET", path_of(self._place))]
 
     def change(self, name: str, fields: Mapping[str, Any]) -> bool:
-        before = self._of("GET", name)
-        now = self._of("PATCH", name, json=dict(fields))
-        return any(before[field] != now[field] for field in fields)
+        return bool(self._of("PATCH", name, json=dict(fields))["is_changed"])
 
     def switch(self, name: str, *, is_disabled: bool, reason: str = "") -> bool:
-        before = self._of("GET", name)
-        self._of("PATCH", name, json={"is_disabled": is_disabled, **({"reason": reason} if reason else {})})
-        return (before["disabled_at"] is not None) != is_disabled
+        given = {"is_disabled": is_disabled, **({"reason": reason} if reason else {})}
+        return bool(self._of("PATCH", name, json=given)["is_changed"])
 
     def remove(self, name: str) -> bool:
         try:

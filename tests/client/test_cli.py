@@ -207,9 +207,10 @@ def test_the_help_of_each_command_says_where_it_works(doors: Doors) -> None:
 def test_no_driver_is_loaded_over_http(doors: Doors, command: list[str]) -> None:
     code = (
         "import sys; from taskyard.worker.cli.app import main\n"
+        "from taskyard.worker.cli import remote_access, remote_bulk, remote_mail, remote_webhooks\n"
         "try: main()\n"
         "except SystemExit as end: assert not end.code, end.code\n"
-        "print(sorted({'redis', 'psycopg2', 'sqlalchemy', 'fastapi', 'streamlit', 'pandas'} & set(sys.modules)))"
+        "print(sorted({'redis', 'psycopg2', 'sqlalchemy', 'fastapi', 'streamlit', 'pandas', 'argon2', 'uuid_utils'} & set(sys.modules)))"
     )
     doors.through("remote", "--version")
     line = '{"type": "diagnostic.noop", "delay_seconds": 3600}\n'

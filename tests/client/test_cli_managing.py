@@ -10,11 +10,17 @@ import pytest
 import typer
 from typer.testing import Result
 
+from taskyard.client import Client
 from taskyard.core.access.identity import local_actor
 from taskyard.core.access.permissions import Role
+from taskyard.core.errors import TaskyardError, Unavailable
+from taskyard.core.filters.search_filter import TaskFilter
 from taskyard.core.submission import authorized_access
+from taskyard.core.submission.bulk_operation import Action, Operation
 from taskyard.worker.cli import bulk as bulk_command
-from taskyard.worker.cli import confirm, exits
+from taskyard.worker.cli import confirm, exits, remote_bulk
+from taskyard.worker.cli.bulk_port import Counted
+from taskyard.worker.cli.remote_bulk import RemoteBulk
 from tests.client.doors import Doors
 from tests.client.test_cli import without_ids
 from tests.engine import Engine
@@ -83,6 +89,16 @@ def test_access(doors: Doors, store: Engine) -> None:
             _, token = authorized_access.make_token(tx, local_actor(), f"{ci}-{door}")
         assert doors.through(door, "access", "revoke", token.id).stdout == f"{token.id} revoked\n"
         assert doors.through(door, "access", "revoke", token.id).exit_code == exits.BAD_INPUT
+
+
+def test_a_password_that_is_refused_says_what_is_expected(doors: Doors) -> None:
+    for words in (("access", "create-admin", "ann"), ("access", "password", "ann")):
+        for typed in ("short\n", "\n", "x" * 1_001 + "\n"):
+            refused = doors.through("local", *words, "--password-stdin", stdin=typed)
+            assert (refused.exit_code, refused.stdout) == (exits.BAD_INPUT, "")
+            assert refused.stderr == (
+                "error: password: '***' is not accepted, expected 12 to 1000 printable characters\n"
+            )
 
 
 def test_webhooks_and_hooks(doors: Doors) -> None:
@@ -259,3 +275,21 @@ def test_the_number_is_typed_for_many_tasks_and_for_all(
         everything = doors.through(door, "bulk", "cancel", "--all", "--reason", "wrong data")
         assert everything.exit_code == exits.FAILED
         assert re.search(r"Type \d+ to go on", asked[-1])
+
+
+def test_what_ends_an_operation_early_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    progress = {"done": 500, "skipped": 0, "total": 900, "is_over": False}
+    operation, only = Operation(Action.CANCEL, "test", "wrong data"), TaskFilter(queues=("reports",))
+    counted = Counted(900, 900, True, None)
+    told: list[tuple[int, ...]] = []
+    remote = RemoteBulk(Client("http://127.0.0.1:1"))
+
+    def run(*lines: dict[str, object]) -> None:
+        monkeypatch.setattr(remote_bulk, "lines_of", lambda *_: iter(lines))
+        remote.run(operation, only, counted, lambda *figures: told.append(figures))
+
+    with pytest.raises(Unavailable, match="ended it early: what is done stays"):
+        run(progress)
+    assert told == [(500, 0, 900)]
+    with pytest.raises(TaskyardError, match="PostgreSQL is away; 500 are done, the same command does the rest"):
+        run(progress, {**progress, "is_over": True, "problem": "PostgreSQL is away"})

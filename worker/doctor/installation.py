@@ -14,7 +14,7 @@ from taskyard.core.errors import ConfigurationError, ItemNotFound, NotPermitted,
 from taskyard.core.health.check import Check, fine, problem, warning
 
 RETRY_SECONDS = 2.0
-_UNCERTIFIED = "certificate verify failed"  # as OpenSSL words it
+_OF_TLS = "[SSL"  # in what OpenSSL says
 
 
 def installation_checks() -> Iterator[Check]:
@@ -34,9 +34,11 @@ def installation_checks() -> Iterator[Check]:
         yield _tls_check(address)
         yield problem(TOKEN_VARIABLE, str(error), f"set {TOKEN_VARIABLE} to a token of `taskyard access token`")
     except Unavailable as error:
-        is_uncertified = _UNCERTIFIED in str(error)
-        advice = "trust its certificate (SSL_CERT_FILE names a file of authorities)" if is_uncertified else "start it"
-        yield problem(f"{URL_VARIABLE} TLS" if is_uncertified else URL_VARIABLE, str(error), f"{advice}, or correct it")
+        if _OF_TLS in str(error):
+            advice = "correct http or https in the URL, or trust its authority: SSL_CERT_FILE names a file of such"
+            yield problem(f"{URL_VARIABLE} TLS", str(error), advice)
+        else:
+            yield problem(URL_VARIABLE, str(error), f"start the API, or correct {URL_VARIABLE}")
     except ItemNotFound:
         advice = "correct the URL, or upgrade the API to this release"
         yield problem(URL_VARIABLE, f"{address.url} has no {taskyard.__version__} API", advice)

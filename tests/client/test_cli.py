@@ -210,7 +210,8 @@ def test_no_driver_is_loaded_over_http(doors: Doors, command: list[str]) -> None
         "from taskyard.worker.cli import remote_access, remote_bulk, remote_mail, remote_webhooks\n"
         "try: main()\n"
         "except SystemExit as end: assert not end.code, end.code\n"
-        "print(sorted({'redis', 'psycopg2', 'sqlalchemy', 'fastapi', 'streamlit', 'pandas', 'argon2', 'uuid_utils'} & set(sys.modules)))"
+        "servers = {'redis', 'psycopg2', 'sqlalchemy', 'fastapi', 'streamlit', 'pandas', 'argon2', 'uuid_utils'}\n"
+        "print(sorted(servers & set(sys.modules)))"
     )
     doors.through("remote", "--version")
     line = '{"type": "diagnostic.noop", "delay_seconds": 3600}\n'

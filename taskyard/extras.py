@@ -11,6 +11,11 @@ CLI_MODULES = frozenset({"orjson", "typer"})
 SERVER_MARK = "psycopg2"  # a module that comes with the extra only
 
 
+def has_server_parts() -> bool:
+    """Returns True if the extra `server` is installed."""
+    return find_spec(SERVER_MARK) is not None
+
+
 def hint(error: ModuleNotFoundError) -> str | None:
     """Returns how to install what an import lacked; None if all extras are installed, so that it is another lack."""
     lacking = (error.name or "taskyard").partition(".")[0]
@@ -18,7 +23,7 @@ def hint(error: ModuleNotFoundError) -> str | None:
         return None
     if lacking in CLI_MODULES:
         extra = "cli"
-    elif find_spec(SERVER_MARK) is None:
+    elif not has_server_parts():
         extra = "server"
     else:
         return None

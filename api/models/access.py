@@ -7,7 +7,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from taskyard.core.access.identity import EVERY
-from taskyard.core.access.permissions import Role
+from taskyard.core.access.permissions import Permission, Role
 from taskyard.core.access.principals import Kind
 from taskyard.core.access.tokens import DEFAULT_DAYS
 
@@ -62,6 +62,12 @@ class PrincipalInfo(BaseModel):
     created_by: str
 
 
+class ChangedPrincipal(PrincipalInfo):
+    """A principal as it is after a change."""
+
+    is_changed: bool = Field(description="False if it was like this already")
+
+
 class NewToken(BaseModel):
     """A token to make."""
 
@@ -80,6 +86,7 @@ class TokenInfo(BaseModel):
     kind: str = Field(description="The kind of its principal")
     name: str = Field(description="The name of its principal", examples=["ci"])
     note: str
+    opens: str = Field(description="What it lets in: api, or redis for an agent's own user there", examples=["api"])
     created_at: datetime
     created_by: str
     expires_at: datetime
@@ -111,3 +118,15 @@ class EndedSessions(BaseModel):
     """How many sessions ended."""
 
     ended: int = Field(description="Browsers that were signed out", examples=[2])
+
+
+class IdentityInfo(BaseModel):
+    """Who sends a request."""
+
+    name: str = Field(description="As the audit log has it", examples=["token:ci"])
+    via: str = Field(description="How they came in", examples=["token"])
+    role: Role | None = Field(description="Null if no role has just these permissions", examples=["operator"])
+    permissions: list[Permission]
+    queues: list[str] = Field(description=QUEUES)
+    types: list[str] = Field(description=TYPES)
+    version: str = Field(description="The API's release", examples=["0.3.0"])

@@ -10,7 +10,8 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 from taskyard.api.models.common import ReasonText
 from taskyard.api.models.tasks import EXAMPLE_ID
 from taskyard.core.postgres.store.search import Matching
-from taskyard.core.submission.bulk import MAX_IDS, Action
+from taskyard.core.submission.bulk import MAX_IDS
+from taskyard.core.submission.bulk_operation import Action
 from taskyard.core.submission.bulk_preview import Preview
 
 Count = Annotated[int, Field(ge=0, le=1_000_000_000_000)]

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
+from taskyard.api.models.common import ReasonText
 from taskyard.core.access.identity import EVERY
 from taskyard.core.states import Priority
 from taskyard.core.webhooks.schemes import Scheme
@@ -46,6 +47,7 @@ class WebhookChange(BaseModel):
     outcomes: list[str] | None = Field(None, description=OUTCOMES_TEXT)
     has_output: bool | None = Field(None, description=OUTPUT)
     is_disabled: bool | None = Field(None, description="Whether nothing is sent")
+    reason: ReasonText = Field("", description="Why it is disabled; kept in the audit log")
 
 
 class WebhookInfo(BaseModel):
@@ -73,6 +75,12 @@ class MadeWebhook(WebhookInfo):
     """A webhook with its new secret."""
 
     secret: str = Field(description="Signs the messages; it is shown this once")
+
+
+class ChangedWebhook(WebhookInfo):
+    """A webhook as it is after a change."""
+
+    is_changed: bool = Field(description="False if it was like this already")
 
 
 class DeliveryInfo(BaseModel):
@@ -154,6 +162,12 @@ class MadeHook(HookInfo):
     """A hook with its secret."""
 
     secret: str = Field(description="With which the sender signs; it is shown this once")
+
+
+class ChangedHook(HookInfo):
+    """A hook as it is after a change."""
+
+    is_changed: bool = Field(description="False if it was like this already")
 
 
 class NewSecret(BaseModel):

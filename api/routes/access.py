@@ -11,6 +11,7 @@ from fastapi import APIRouter, Path, Query
 
 from taskyard.api.authentication import ActorDep, needs
 from taskyard.api.models.access import (
+    ChangedPrincipal,
     EndedSessions,
     MadeToken,
     NewPassword,
@@ -66,9 +67,12 @@ async def get_principal(name: Name, services: ServicesDep, actor: ActorDep) -> P
 
 
 @router.patch("/principals/{name}", summary="Change a principal")
-async def change_principal(name: Name, given: PrincipalChange, services: ServicesDep, actor: ActorDep) -> PrincipalInfo:
+async def change_principal(
+    name: Name, given: PrincipalChange, services: ServicesDep, actor: ActorDep
+) -> ChangedPrincipal:
     """Gives another role, narrows it, or lets it in no more; it counts from the next action, also in open sessions."""
-    return PrincipalInfo.model_validate(await read(services, _change, actor, name, given))
+    now, is_changed = await read(services, _change, actor, name, given)
+    return ChangedPrincipal(**dict(PrincipalInfo.model_validate(now)), is_changed=is_changed)
 
 
 @router.put("/principals/{name}/password", status_code=204, summary="Set a password")
@@ -133,12 +137,13 @@ def _known(tx: Transaction, actor: Actor, name: str) -> Principal:
     return found[name]
 
 
-def _change(tx: Transaction, actor: Actor, name: str, given: PrincipalChange) -> Principal:
+def _change(tx: Transaction, actor: Actor, name: str, given: PrincipalChange) -> tuple[Principal, bool]:
     _known(tx, actor, name)
     role = None if given.role is None else given.role.value
+    is_changed = False
     if role is not None or given.queues is not None or given.types is not None:
-        authorized_access.change_role(tx, actor, name, role=role, queues=given.queues, types=given.types)
+        is_changed = authorized_access.change_role(tx, actor, name, role=role, queues=given.queues, types=given.types)
     if given.is_disabled is not None:
         switch = authorized_access.disable if given.is_disabled else authorized_access.enable
-        switch(tx, actor, name)
-    return authorized_access.get(tx, actor, name)
+        is_changed |= switch(tx, actor, name)
+    return authorized_access.get(tx, actor, name), is_changed

@@ -23,7 +23,8 @@ from taskyard.core.errors import TaskyardError
 from taskyard.core.filters.search_filter import TaskFilter
 from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
-from taskyard.core.submission.bulk import Action, BulkResult, Operation
+from taskyard.core.submission.bulk import BulkResult
+from taskyard.core.submission.bulk_operation import Action, Operation
 from taskyard.core.submission.bulk_preview import Target, check_bulk_retry, load_preview
 from taskyard.core.submission.commands import check_task_ids
 from taskyard.core.threads import OnEscape, start_thread

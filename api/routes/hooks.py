@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path
 
 from taskyard.api.authentication import ActorDep, needs
-from taskyard.api.models.webhooks import HookChange, HookInfo, MadeHook, NewHook, NewSecret, Secret
+from taskyard.api.models.webhooks import ChangedHook, HookChange, HookInfo, MadeHook, NewHook, NewSecret, Secret
 from taskyard.api.reading import ServicesDep, acting_for, read
 from taskyard.api.seeing import missing
 from taskyard.core.access.identity import Actor
@@ -45,9 +45,10 @@ async def get_hook(name: Name, services: ServicesDep, actor: ActorDep) -> HookIn
 
 
 @router.patch("/{name}", summary="Change a hook")
-async def change_hook(name: Name, given: HookChange, services: ServicesDep, actor: ActorDep) -> HookInfo:
+async def change_hook(name: Name, given: HookChange, services: ServicesDep, actor: ActorDep) -> ChangedHook:
     """Changes what it submits, disables or enables it."""
-    return HookInfo.model_validate(await read(services, _change, acting_for(services, actor), name, given))
+    now, is_changed = await read(services, _change, acting_for(services, actor), name, given)
+    return ChangedHook(**dict(HookInfo.model_validate(now)), is_changed=is_changed)
 
 
 @router.delete("/{name}", status_code=204, summary="Delete a hook")
@@ -73,9 +74,9 @@ def _known(tx: Transaction, actor: Actor, name: str) -> Hook:
     return found
 
 
-def _change(tx: Transaction, acting: Authorized, name: str, given: HookChange) -> Hook:
+def _change(tx: Transaction, acting: Authorized, name: str, given: HookChange) -> tuple[Hook, bool]:
     _known(tx, acting.actor, name)
-    authorized_hooks.change(tx, acting, name, **given.model_dump(exclude={"is_disabled"}))
+    is_changed = authorized_hooks.change(tx, acting, name, **given.model_dump(exclude={"is_disabled"}))
     if given.is_disabled is not None:
-        authorized_hooks.switch(tx, acting.actor, name, is_disabled=given.is_disabled)
-    return _known(tx, acting.actor, name)
+        is_changed |= authorized_hooks.switch(tx, acting.actor, name, is_disabled=given.is_disabled)
+    return _known(tx, acting.actor, name), is_changed

@@ -13,7 +13,7 @@ from taskyard.api.reading import ServicesDep, in_thread
 from taskyard.api.seeing import check_unnarrowed
 from taskyard.core.access.identity import Actor
 from taskyard.core.access.permissions import Permission
-from taskyard.core.redis.mailbox import agent_name
+from taskyard.core.redis.agent_names import agent_name
 from taskyard.core.redis.mailbox_admin import Letter
 from taskyard.core.submission import authorized_mail
 from taskyard.core.views.masking import MASK, reads_payloads

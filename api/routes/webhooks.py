@@ -8,6 +8,7 @@ from fastapi import APIRouter, Path, Query
 
 from taskyard.api.authentication import ActorDep, needs
 from taskyard.api.models.webhooks import (
+    ChangedWebhook,
     DeliveryId,
     DeliveryInfo,
     MadeWebhook,
@@ -55,9 +56,10 @@ async def get_webhook(name: Name, services: ServicesDep, actor: ActorDep) -> Web
 
 
 @router.patch("/{name}", summary="Change a webhook", dependencies=[CHANGES])
-async def change_webhook(name: Name, given: WebhookChange, services: ServicesDep, actor: ActorDep) -> WebhookInfo:
+async def change_webhook(name: Name, given: WebhookChange, services: ServicesDep, actor: ActorDep) -> ChangedWebhook:
     """Changes what it is told of and where, disables or enables it; what ends while it is disabled is not told."""
-    return WebhookInfo.model_validate(await read(services, _change, actor, services.settings, name, given))
+    now, is_changed = await read(services, _change, actor, services.settings, name, given)
+    return ChangedWebhook(**dict(WebhookInfo.model_validate(now)), is_changed=is_changed)
 
 
 @router.delete("/{name}", status_code=204, summary="Delete a webhook", dependencies=[CHANGES])
@@ -76,7 +78,7 @@ async def rotate_secret(name: Name, services: ServicesDep, actor: ActorDep) -> S
 
 @router.post("/{name}/ping", status_code=202, summary="Send a test message", dependencies=[SENDS])
 async def ping(name: Name, services: ServicesDep, actor: ActorDep) -> DeliveryId:
-    """Sends a message of the type ping; its delivery shows what the server answered."""
+    """Queues a message of the type ping; its delivery shows what the server answered, once the worker has sent it."""
     await read(services, _known, actor, name)
     return DeliveryId(id=await read(services, authorized_webhooks.ping, actor, name))
 
@@ -115,10 +117,12 @@ def _known(tx: Transaction, actor: Actor, name: str) -> Webhook:
     return found
 
 
-def _change(tx: Transaction, actor: Actor, settings: Settings, name: str, given: WebhookChange) -> Webhook:
+def _change(tx: Transaction, actor: Actor, settings: Settings, name: str, given: WebhookChange) -> tuple[Webhook, bool]:
     _known(tx, actor, name)
-    authorized_webhooks.change(tx, actor, settings, name, **given.model_dump(exclude={"is_disabled"}))
-    if given.is_disabled is not None:
-        switch = authorized_webhooks.disable if given.is_disabled else authorized_webhooks.enable
-        switch(tx, actor, name)
-    return _known(tx, actor, name)
+    fields = given.model_dump(exclude={"is_disabled", "reason"})
+    is_changed = authorized_webhooks.change(tx, actor, settings, name, **fields)
+    if given.is_disabled is True:
+        is_changed |= authorized_webhooks.disable(tx, actor, name, given.reason)
+    elif given.is_disabled is False:
+        is_changed |= authorized_webhooks.enable(tx, actor, name)
+    return _known(tx, actor, name), is_changed

@@ -45,6 +45,7 @@ OPERATIONS: tuple[Operation, ...] = (
         ("overview", "tasks", "task"),
     ),
     Operation("Follow events as they happen", _READ, ("events_follow", "events_follow_task"), (), ("task",)),
+    Operation("See who one is and what one may do", _READ, ("access_identify",)),
     Operation("See task types", _READ, ("types_find", "types_get"), ("types",)),
     Operation(
         "See queues and holds",
@@ -222,8 +223,14 @@ OF_AGENTS: tuple[str, ...] = (
     "agent_identify", "agent_report", "agent_heartbeat", "agent_orders", "agent_tail", "agent_delete", "agent_send",
     "agent_receive", "agent_acknowledge", "agent_give_back",
 )  # fmt: skip
+# Commands that need PostgreSQL and Redis themselves; all others of users go over HTTP, too. Who came by a token makes
+# no credential; links, samples and the first admin are made where the installation's settings are.
+AT_THE_SERVERS: tuple[str, ...] = (
+    "access create-admin", "access password", "access token", "access agent", "enter", "prune", "seed",
+)  # fmt: skip
 # Who comes to the worker's host may start these; they ask for no role.
 OF_THE_HOST: tuple[str, ...] = (
     "run", "agent", "api", "enter", "runbook", "rules", "migrate", "prune", "seed", "doctor", "prove", "soak", "bench",
     "access database",
 )  # fmt: skip
+OVER_HTTP: frozenset[str] = frozenset(name for row in OPERATIONS for name in row.commands) - set(AT_THE_SERVERS)

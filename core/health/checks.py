@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from taskyard.core.access.modes import Mode, reach_problems
 from taskyard.core.config import Settings
 from taskyard.core.errors import Unavailable
+from taskyard.core.health.check import Check, fine, problem, warning
 from taskyard.core.health.probes import (
     DatabaseFacts,
     ProbeFailed,
@@ -40,20 +40,6 @@ REDIS_ADVICE = {
     ProbeFailure.REFUSED: msg("correct user and password in TASKYARD_REDIS_URL"),
     ProbeFailure.OTHER: msg("correct TASKYARD_REDIS_URL, or the server as its answer says"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """The result of one check.
-
-    Not `ok`: Taskyard can't run. `warning`: it can, but `advice` is worth following.
-    """
-
-    name: str
-    ok: bool
-    warning: bool
-    found: str
-    advice: str = ""
 
 
 def database_checks(url: str) -> Iterator[Check]:
@@ -207,21 +193,6 @@ def sign_in_check(settings: Settings) -> Check:
     if problems:
         return warning(name, settings.auth.value, problems[0])
     return fine(name, settings.auth.value)
-
-
-def fine(name: str, found: str) -> Check:
-    """Returns a passed check."""
-    return Check(name, ok=True, warning=False, found=found)
-
-
-def warning(name: str, found: str, advice: str) -> Check:
-    """Returns a warning: Taskyard can run with it, but `advice` is worth following."""
-    return Check(name, ok=True, warning=True, found=found, advice=advice)
-
-
-def problem(name: str, found: str, advice: str) -> Check:
-    """Returns a problem: Taskyard can't run with it."""
-    return Check(name, ok=False, warning=False, found=found, advice=advice)
 
 
 def _is_loopback(host: str) -> bool:

@@ -17,8 +17,8 @@ import redis
 from taskyard.core.clock import Clock
 from taskyard.core.errors import SubmissionError, Unavailable
 from taskyard.core.i18n import msg
-from taskyard.core.payload.culprits import refused
 from taskyard.core.payload.encode import encode_json
+from taskyard.core.redis.agent_names import agent_name
 from taskyard.core.redis.connection import MAX_BLOCK_SECONDS, Client, reaching_redis
 from taskyard.core.redis.keys import Keys
 from taskyard.core.redis.message import MAX_BODY_BYTES, Message
@@ -31,7 +31,6 @@ MAX_DEAD_LETTERS = 1_000  # the oldest dead letters go first …
 MAX_DEAD_BYTES = 16 << 20  # … also of those of one agent that take more
 IDLE_SECONDS = 60.0
 MAX_DELIVERIES = 5
-MAX_NAME_LENGTH = 200
 _PAGE = 100
 _GROUP_IS_GONE = ("NOGROUP", "UNBLOCKED")  # the second: while a read was waiting
 _GROUP_TRIES = 3
@@ -291,10 +290,3 @@ def next_id(entry_id: bytes) -> str:
     """Returns the smallest greater id."""
     milliseconds, sequence = entry_id.decode().split("-")
     return f"{milliseconds}-{int(sequence) + 1}"
-
-
-def agent_name(field: str, value: object) -> str:
-    """Returns a valid agent name; raises SubmissionError."""
-    if not isinstance(value, str) or not 1 <= len(value) <= MAX_NAME_LENGTH or not value.isprintable():
-        raise refused(field, value, msg("a name of 1 to {limit} printable characters", limit=MAX_NAME_LENGTH))
-    return value

@@ -15,6 +15,7 @@ from typing import Any
 from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
+from taskyard.core.redis.agent_names import agent_name
 from taskyard.core.redis.connection import Client, reaching_redis
 from taskyard.core.redis.keys import Keys
 from taskyard.core.redis.mailbox import (
@@ -24,7 +25,6 @@ from taskyard.core.redis.mailbox import (
     MAX_LENGTH,
     MAX_MAILBOXES,
     PUT,
-    agent_name,
     at_once,
     full_text,
     next_id,

@@ -12,79 +12,25 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from enum import StrEnum
 from typing import Any
 
 from taskyard.core.errors import Busy, Unavailable
 from taskyard.core.filters.search_filter import TaskFilter
-from taskyard.core.i18n import either, msg
-from taskyard.core.payload.culprits import refused, required
+from taskyard.core.i18n import msg
+from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Database, DriverTransaction
 from taskyard.core.postgres.store import commands, search
 from taskyard.core.postgres.store.search import Matching
-from taskyard.core.states import CANCELLABLE, REPRIORITISABLE, RETRYABLE_STATES, Priority, TaskState
+from taskyard.core.submission.bulk_operation import Action, Operation
 from taskyard.core.submission.commands import ManyTaskCommands, check_task_ids
-from taskyard.core.submission.validate import check_priority
 
 BATCH_SIZE = 500
-MAX_REASON_LENGTH = 500  # characters
 MAX_IDS = 100_000
 TRIES = 5  # retries of a batch after a deadlock
 PAUSE_SECONDS = 0.05
 
 
-class Action(StrEnum):
-    """What is done to many tasks."""
-
-    CANCEL = "cancel"
-    RETRY = "retry"
-    PRIORITY = "priority"
-
-
-ALLOWED_STATES: dict[Action, frozenset[TaskState]] = {
-    Action.CANCEL: CANCELLABLE,
-    Action.RETRY: RETRYABLE_STATES,
-    Action.PRIORITY: REPRIORITISABLE,
-}
 ProgressCallback = Callable[[int, int, int], object]
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """An operation with its actor and reason; `priority` is the new one. Raises SubmissionError, which names the
-    field.
-    """
-
-    action: Action
-    actor: str
-    reason: str
-    priority: str | None = None
-
-    def __post_init__(self) -> None:
-        check_reason(self.reason)
-        if self.action is Action.PRIORITY:
-            check_priority(self.priority)
-        elif self.priority is not None:
-            raise refused("priority", self.priority, msg("no value: {action} keeps the priority", action=self.action))
-
-    def narrowed(self, only: TaskFilter) -> TaskFilter:
-        """Returns the filter limited to states that allow this; raises SubmissionError if none of its states does."""
-        allowed = ALLOWED_STATES[self.action]
-        states = tuple(state for state in TaskState if state in allowed and state in (only.states or allowed))
-        if not states:
-            names = either(state for state in TaskState if state in allowed)
-            raise refused(
-                "states",
-                ", ".join(only.states),
-                msg("{states}, the only states that allow {action}", states=names, action=self.action),
-            )
-        if self.action is not Action.PRIORITY:
-            return replace(only, states=states)
-        level = Priority(check_priority(self.priority))
-        others = tuple(other for other in Priority if other is not level and other in (only.priorities or Priority))
-        if not others:
-            raise refused("priorities", level.label, msg("a different priority from the new one"))
-        return replace(only, states=states, priorities=others)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,15 +46,6 @@ class BulkResult:
     skipped: int
     dependants: int
     is_stopped: bool
-
-
-def check_reason(reason: object) -> str:
-    """Returns the reason of an operation on many tasks; raises SubmissionError if it is missing."""
-    if reason in (None, ""):
-        raise required("reason", msg("1 to {limit} characters", limit=MAX_REASON_LENGTH))
-    if not isinstance(reason, str) or not reason.strip() or len(reason) > MAX_REASON_LENGTH or "\x00" in reason:
-        raise refused("reason", reason, msg("a reason of 1 to {limit} characters", limit=MAX_REASON_LENGTH))
-    return reason
 
 
 def preview(tx: DriverTransaction, operation: Operation, only: TaskFilter, *, budget_seconds: float = 2.0) -> Matching:

@@ -12,7 +12,8 @@ from taskyard.core.postgres.store import commands, search
 from taskyard.core.postgres.store import tasks as tasks_store
 from taskyard.core.postgres.store.search import Matching
 from taskyard.core.submission.authorized import Authorized
-from taskyard.core.submission.bulk import ALLOWED_STATES, Action, Operation, preview
+from taskyard.core.submission.bulk import preview
+from taskyard.core.submission.bulk_operation import ALLOWED_STATES, Action, Operation
 
 PREVIEW_REASON = "preview"  # it writes nothing
 

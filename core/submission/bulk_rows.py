@@ -20,6 +20,7 @@ from taskyard.core.submission.bulk_file import INPUT_PREFIX, BulkFile, Row, RowP
 from taskyard.core.submission.every_problem import every_problem, other_problems
 from taskyard.core.submission.form_values import parse_json
 from taskyard.core.submission.input_schema import FieldKind, FormField, form_fields
+from taskyard.core.submission.row_arguments import joined, line_arguments, with_tags
 from taskyard.core.submission.validate import Limits, validate_submission
 from taskyard.core.task_types.registry import Registry
 
@@ -131,20 +132,6 @@ def _quoted(cell: str) -> str:
     return '"' + cell.replace('"', '""') + '"' if re.search(r'[",;\r\n]', cell) else cell
 
 
-def line_arguments(values: Mapping[str, Any]) -> dict[str, Any]:
-    """What a line of JSON lines submits, as `submit`'s arguments: null is no value, and tags may be one text."""
-    return _joined({name: value for name, value in values.items() if value is not None})
-
-
-def _joined(given: Mapping[str, Any]) -> dict[str, Any]:
-    """Arguments with the fields of the input in one, and tags as a list."""
-    fields = {name: value for name, value in given.items() if name.startswith(INPUT_PREFIX)}
-    if fields and "input" in given:
-        raise refused("input", given["input"], msg("either input or input.<field>, not both"))
-    others = {name: value for name, value in given.items() if name not in fields}
-    return _with_tags({**others, "input": _nested(fields)} if fields else others)
-
-
 def _arguments(row: Row, registry: Registry) -> dict[str, Any]:
     if not isinstance(row.values.get("type"), str):
         given = row.values.get("type")
@@ -155,7 +142,7 @@ def _arguments(row: Row, registry: Registry) -> dict[str, Any]:
     known: Mapping[str, FormField] = {}
     if any(name.startswith(INPUT_PREFIX) for name in row.values):
         known = _fields_by_path(registry.get(row.values["type"].strip()).input_model)
-    return _joined({name: _meant(name, cell, known) for name, cell in row.values.items()})
+    return joined({name: _meant(name, cell, known) for name, cell in row.values.items()})
 
 
 def _options(row: Row) -> dict[str, Any]:
@@ -165,13 +152,7 @@ def _options(row: Row) -> dict[str, Any]:
         for name, value in row.values.items()
         if value is not None and name not in ("type", "input") and not name.startswith(INPUT_PREFIX)
     }
-    return _with_tags({name: _meant(name, value, {}) for name, value in given.items()} if row.is_text else given)
-
-
-def _with_tags(given: dict[str, Any]) -> dict[str, Any]:
-    if isinstance(given.get("requires"), str):
-        given["requires"] = [tag for tag in re.split(r"[\s,;]+", given["requires"]) if tag]
-    return given
+    return with_tags({name: _meant(name, value, {}) for name, value in given.items()} if row.is_text else given)
 
 
 def _meant(name: str, cell: str, known: Mapping[str, FormField]) -> Any:
@@ -209,22 +190,6 @@ def _input(name: str, cell: str, known: Mapping[str, FormField]) -> Any:
         return parse_json(name, cell)
     except SubmissionError:
         return cell
-
-
-def _nested(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns {"a": {"b": 1}} for {"input.a.b": 1}."""
-    value: dict[str, Any] = {}
-    for name, part in fields.items():
-        *outer, last = name.removeprefix(INPUT_PREFIX).split(".")
-        inner = value
-        for key in outer:
-            inner = inner.setdefault(key, {})
-            if not isinstance(inner, dict):
-                raise refused(name, part, msg("each value only once: the row also gives the field that contains it"))
-        if last in inner:
-            raise refused(name, part, msg("each value only once: the row also gives fields inside it"))
-        inner[last] = part
-    return value
 
 
 def in_chunks(rows: Sequence[Submittable], most: int) -> Iterable[Sequence[Submittable]]:

@@ -16,8 +16,8 @@ from taskyard.core.postgres.store import commands, dependants, locks, related_ta
 from taskyard.core.postgres.store.commands import Cancelled, Reprioritised
 from taskyard.core.postgres.store.dependants import Slice
 from taskyard.core.states import Priority
+from taskyard.core.submission.priorities import check_priority
 from taskyard.core.submission.queue_notifier import QueueNotifier
-from taskyard.core.submission.validate import check_priority
 
 TREE_BATCH = 500  # tasks cancelled in one transaction
 TREE_PATIENCE_SECONDS = 5.0  # with locked rows, as for all other commands of operators

@@ -20,6 +20,7 @@ from taskyard.core.payload.culprits import refused, required
 from taskyard.core.payload.encode import check_text, encode_input, exact
 from taskyard.core.payload.storable_json import refusal
 from taskyard.core.states import Priority
+from taskyard.core.submission.priorities import PRIORITIES, check_priority
 from taskyard.core.task_types.registry import MAX_TIMEOUT_SECONDS, Registry, TaskType
 
 MAX_TITLE_LENGTH = 200
@@ -34,7 +35,6 @@ _LABEL_TEXT = msg("1 to 64 lower-case letters, digits or ._-")
 _TAGS, _IDS = msg("tags"), msg("task ids")
 OF_A_HOOK = "hook:"
 _OF_A_CHILD = re.compile(f"{ID_PATTERN}/", re.IGNORECASE)
-_PRIORITIES = {priority.label: int(priority) for priority in Priority}
 _DEFAULT_PRIORITY = Priority.MEDIUM.label
 # Defaults, compared by identity: comparing what a caller gave would run the caller's code.
 DEFAULT_QUEUE, _NOBODY = "default", ""
@@ -86,7 +86,7 @@ def validate_submission(
         type=task_type.name,
         queue="default" if queue is DEFAULT_QUEUE else check_label("queue", queue),
         title=None if title is None else _title(title),
-        priority=_PRIORITIES[_DEFAULT_PRIORITY] if priority is _DEFAULT_PRIORITY else check_priority(priority),
+        priority=PRIORITIES[_DEFAULT_PRIORITY] if priority is _DEFAULT_PRIORITY else check_priority(priority),
         input_json=encode_input(task_type.input_model, input, limits.input_limit_bytes),
         requires=own_tags if not task_type.requires else _with_those_of(task_type, own_tags),
         timeout_seconds=task_type.timeout_seconds if timeout_seconds is None else _timeout(timeout_seconds),
@@ -163,17 +163,6 @@ def _with_those_of(task_type: TaskType, own: tuple[str, ...]) -> tuple[str, ...]
             "requires", tags, msg("at most {limit} tags together with those of the task type", limit=MAX_TAGS)
         )
     return tuple(tags)
-
-
-def check_priority(value: object) -> int:
-    """Returns a priority, or a priority's name, as a number; raises SubmissionError."""
-    if isinstance(value, Priority):
-        return int(value)
-    if isinstance(value, str) and exact(value) in _PRIORITIES:
-        return _PRIORITIES[exact(value)]
-    if value is None:
-        raise required("priority", msg("one of {names}", names=", ".join(_PRIORITIES)))
-    raise refused("priority", value, msg("one of {names}", names=", ".join(_PRIORITIES)))
 
 
 def _is_number(value: object) -> bool:

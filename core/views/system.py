@@ -11,7 +11,8 @@ from typing import Any
 from taskyard.core.config import Settings
 from taskyard.core.embedded.servers import resolve
 from taskyard.core.errors import Unavailable
-from taskyard.core.health.checks import Check, code_execution_check, database_checks, redis_checks
+from taskyard.core.health.check import Check
+from taskyard.core.health.checks import code_execution_check, database_checks, redis_checks
 from taskyard.core.postgres.database import Database, Transaction
 from taskyard.core.postgres.store import history, live_counts, system, tasks
 from taskyard.core.redis.broker import Broker

@@ -10,7 +10,7 @@ from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import TaskyardError
 from taskyard.core.i18n import N_
 from taskyard.core.payload.typed_text import MAX_REASON_LENGTH
-from taskyard.core.submission.bulk import Action
+from taskyard.core.submission.bulk_operation import Action
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.permitted import button, lacking
 from taskyard.dashboard.components.states import PRIORITIES, word

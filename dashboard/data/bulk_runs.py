@@ -19,7 +19,8 @@ from taskyard.core.payload.culprits import refused
 from taskyard.core.payload.typed_text import checked
 from taskyard.core.postgres.store.search import Matching
 from taskyard.core.submission import bulk_preview
-from taskyard.core.submission.bulk import Action, Bulk, BulkResult, Operation
+from taskyard.core.submission.bulk import Bulk, BulkResult
+from taskyard.core.submission.bulk_operation import Action, Operation
 from taskyard.core.submission.bulk_preview import Preview, Target
 from taskyard.core.threads import OnEscape, start_thread
 from taskyard.core.views.masking import check_bulk_search

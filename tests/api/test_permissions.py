@@ -23,6 +23,7 @@ BULK = {"action": "cancel", "ids": ["0199c0de-0000-7000-8000-000000000001"]}
 # Every operation that needs a permission, with a body that is accepted.
 OPERATIONS: dict[tuple[str, str], tuple[Permission, Any]] = {
     ("POST", "/tasks"): (SUBMIT, {"type": "diagnostic.noop"}),
+    ("GET", "/me"): (READ, None),
     ("GET", "/tasks"): (READ, None),
     ("GET", "/tasks/{id}"): (READ, None),
     ("GET", "/tasks/{id}/result"): (READ, None),

@@ -13,16 +13,24 @@ import pytest
 from typer.testing import Result
 
 from taskyard.core.access.identity import os_user
+from taskyard.core.access.operations import AT_THE_SERVERS
 from taskyard.core.states import TERMINAL
 from taskyard.worker.cli import exits
-from taskyard.worker.cli.app import COMMANDS
-from taskyard.worker.cli.doors import OF_THIS_HOST, REMOTE
 from tests.client.doors import Doors
 from tests.engine import Engine
 from tests.servers import REPOSITORY
 
 NOBODY = "0199c0de-0000-7000-8000-000000000001"
 LATER = ("--delay", "3600")
+REFUSED: dict[str, tuple[str, ...]] = {
+    "access create-admin": ("ann",),
+    "access password": ("ann",),
+    "access token": ("ann",),
+    "access agent": ("coder-1",),
+    "enter": (),
+    "prune": (),
+    "seed": (),
+}
 
 
 @pytest.fixture
@@ -174,29 +182,36 @@ def test_a_missing_api_and_a_wrong_token_are_told_in_one_line(doors: Doors) -> N
     assert "a token is not sent over plain http to taskyard.example.com" in plain.stderr
 
 
-def test_every_command_has_a_place() -> None:
-    names = {name for name, *_ in COMMANDS}
-    assert names >= REMOTE | OF_THIS_HOST
-    assert not REMOTE & OF_THIS_HOST
+def test_others_say_that_they_need_the_servers(doors: Doors) -> None:
+    assert set(REFUSED) == set(AT_THE_SERVERS)
+    for name, arguments in REFUSED.items():
+        refused = doors.through("remote", *name.split(), *arguments)
+        assert (refused.exit_code, refused.stdout) == (exits.BAD_INPUT, "")
+        assert refused.stderr == (
+            f"error: TASKYARD_URL: `{name}` works on a host that reaches PostgreSQL, not over HTTP: "
+            "unset TASKYARD_URL there\n"
+        )
+    assert doors.same("access", "database").stdout.startswith("--")
 
 
-@pytest.mark.parametrize("command", [["prune"], ["enter"], ["mail", "list"], ["access", "list"]])
-def test_others_say_that_they_need_the_servers(doors: Doors, command: list[str]) -> None:
-    refused = doors.through("remote", *command)
-    assert (refused.exit_code, refused.stdout) == (exits.BAD_INPUT, "")
-    assert refused.stderr == (
-        f"error: TASKYARD_URL: `{command[0]}` does not work over HTTP: unset it, on a host that reaches the servers\n"
-    )
-    assert doors.through("remote", *command, "--help").exit_code == 0
+def test_the_help_of_each_command_says_where_it_works(doors: Doors) -> None:
+    places = {"list": "over HTTP too", "bulk": "over HTTP too", "mail list": "over HTTP too", "prune": "not over HTTP"}
+    places |= {"access token": "not over HTTP", "access database": "about the host", "doctor": "about the host"}
+    for name, place in places.items():
+        shown = doors.through("remote", *name.split(), "--help")
+        assert shown.exit_code == 0
+        assert place in " ".join(shown.stdout.split()), name
 
 
 @pytest.mark.parametrize("command", [["list"], ["submit", "diagnostic.noop", *LATER], ["submit", "--file", "-"]])
 def test_no_driver_is_loaded_over_http(doors: Doors, command: list[str]) -> None:
     code = (
         "import sys; from taskyard.worker.cli.app import main\n"
+        "from taskyard.worker.cli import remote_access, remote_bulk, remote_mail, remote_webhooks\n"
         "try: main()\n"
         "except SystemExit as end: assert not end.code, end.code\n"
-        "print(sorted({'redis', 'psycopg2', 'sqlalchemy', 'fastapi', 'streamlit', 'pandas'} & set(sys.modules)))"
+        "servers = {'redis', 'psycopg2', 'sqlalchemy', 'fastapi', 'streamlit', 'pandas', 'argon2', 'uuid_utils'}\n"
+        "print(sorted(servers & set(sys.modules)))"
     )
     doors.through("remote", "--version")
     line = '{"type": "diagnostic.noop", "delay_seconds": 3600}\n'

@@ -10,14 +10,13 @@ from pathlib import Path
 import pytest
 
 from taskyard.core.access.identity import local_actor
-from taskyard.core.access.operations import OPERATIONS
+from taskyard.core.access.operations import OPERATIONS, OVER_HTTP
 from taskyard.core.access.permissions import ROLES, Permission, Role
 from taskyard.core.access.principals import Kind
 from taskyard.core.postgres.store import alerts
 from taskyard.core.postgres.store.alerts import Alert
 from taskyard.core.submission import authorized_access
 from taskyard.worker.cli import exits
-from taskyard.worker.cli.doors import REMOTE
 from tests.client.doors import Doors
 from tests.each import for_each
 from tests.engine import Engine
@@ -50,6 +49,39 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "unsilence": ("unsilence", NOBODY),
     "silences": ("silences",),
     "report": ("report", "--format", "json"),
+    "bulk": ("bulk", "cancel", "--queue", "never-seen", "--yes", *WHY),
+    "quarantine list": ("quarantine", "list"),
+    "quarantine show": ("quarantine", "show", "1-1"),
+    "quarantine drop": ("quarantine", "drop", "1-1"),
+    "mail list": ("mail", "list"),
+    "mail redrive": ("mail", "redrive", "nobody"),
+    "mail purge": ("mail", "purge", "nobody", "--yes"),
+    "webhooks list": ("webhooks", "list"),
+    "webhooks deliveries": ("webhooks", "deliveries", "nobody"),
+    "webhooks ping": ("webhooks", "ping", "nobody"),
+    "webhooks send": ("webhooks", "send", "nobody", NOBODY),
+    "webhooks add": ("webhooks", "add", "nobody", "no-url"),
+    "webhooks change": ("webhooks", "change", "nobody", "--output"),
+    "webhooks disable": ("webhooks", "disable", "nobody"),
+    "webhooks enable": ("webhooks", "enable", "nobody"),
+    "webhooks remove": ("webhooks", "remove", "nobody"),
+    "webhooks rotate": ("webhooks", "rotate", "nobody"),
+    "hooks list": ("hooks", "list"),
+    "hooks add": ("hooks", "add", "nobody", "github", "no.such"),
+    "hooks change": ("hooks", "change", "nobody", "--queue", "nightly"),
+    "hooks disable": ("hooks", "disable", "nobody"),
+    "hooks enable": ("hooks", "enable", "nobody"),
+    "hooks remove": ("hooks", "remove", "nobody"),
+    "hooks rotate": ("hooks", "rotate", "nobody"),
+    "access list": ("access", "list"),
+    "access create": ("access", "create", "no name"),
+    "access role": ("access", "role", "nobody", "viewer"),
+    "access disable": ("access", "disable", "nobody"),
+    "access enable": ("access", "enable", "nobody"),
+    "access tokens": ("access", "tokens"),
+    "access revoke": ("access", "revoke", "0123456789ab"),
+    "access sessions": ("access", "sessions"),
+    "access end-sessions": ("access", "end-sessions", "nobody"),
 }
 # Of commands that the table has for several things: the one that is tried.
 TRIED = {"pause": Permission.QUEUE_HOLD, "drain": Permission.QUEUE_HOLD, "resume": Permission.QUEUE_HOLD}
@@ -79,7 +111,7 @@ def as_role(store: Engine, doors: Doors) -> Callable[[Role], Doors]:
 
 
 def test_every_command_over_http_is_tried() -> None:
-    assert set(ARGUMENTS) == REMOTE
+    assert set(ARGUMENTS) == OVER_HTTP
 
 
 @for_each("role", list(Role), lambda role: role.value)

@@ -25,7 +25,7 @@ from taskyard.core.redis.keys import Keys
 from taskyard.core.redis.log_tail import LogLine, LogTail
 from taskyard.core.reports.data.report import FailureLine
 from taskyard.core.scheduling.holds import HoldKind, HoldMode
-from taskyard.core.submission.bulk import Action
+from taskyard.core.submission.bulk_operation import Action
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.telemetry.live_snapshot import LaneDepth, OpenCount, RunningTask, write_live
 from taskyard.dashboard.data import base, bulk_runs, viewer

@@ -17,7 +17,7 @@ from taskyard.core.postgres.store import sign_ins
 from taskyard.core.postgres.store import tasks as tasks_store
 from taskyard.core.postgres.store.audit import find_events
 from taskyard.core.submission.authorized import Authorized
-from taskyard.core.submission.bulk import Action
+from taskyard.core.submission.bulk_operation import Action
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import Registry
 from taskyard.dashboard.data import bulk_runs, viewer
@@ -147,7 +147,7 @@ def test_code_is_not_retried(open_page: OpenPage, database: Database, code_task:
 def test_a_batch_is_checked_again_when_it_is_changed(
     submitter: Submitter, database: Database, types: Registry, code_task: str
 ) -> None:
-    from taskyard.core.submission.bulk import Operation
+    from taskyard.core.submission.bulk_operation import Operation
 
     nobody = Authorized(submitter, types, database, Actor("dashboard@here", "loopback", LOCAL_PERMISSIONS))
     other = submitter.submit("diagnostic.noop")

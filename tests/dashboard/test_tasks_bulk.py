@@ -12,7 +12,8 @@ from taskyard.core.errors import SubmissionError, Unavailable
 from taskyard.core.filters.search_filter import TaskFilter
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import tasks
-from taskyard.core.submission.bulk import Action, Bulk, Operation
+from taskyard.core.submission.bulk import Bulk
+from taskyard.core.submission.bulk_operation import Action, Operation
 from taskyard.core.submission.submit import Submitter
 from taskyard.dashboard.data import bulk_runs
 from taskyard.dashboard.data.bulk_runs import Preview, Run, Runs, Target

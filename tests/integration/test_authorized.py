@@ -19,7 +19,7 @@ from taskyard.core.redis.connection import connect_redis
 from taskyard.core.scheduling.holds import HoldKind, HoldMode
 from taskyard.core.submission import authorized_alerts, authorized_controls
 from taskyard.core.submission.authorized import Authorized
-from taskyard.core.submission.bulk import Action, Operation
+from taskyard.core.submission.bulk_operation import Action, Operation
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import Registry, registry
 

@@ -14,7 +14,8 @@ from taskyard.core.filters.search_filter import TaskFilter
 from taskyard.core.postgres.database import Database
 from taskyard.core.states import TaskState
 from taskyard.core.submission import bulk
-from taskyard.core.submission.bulk import Action, Bulk, Operation
+from taskyard.core.submission.bulk import Bulk
+from taskyard.core.submission.bulk_operation import Action, Operation
 from tests.engine import Engine
 from tests.gates import Gate
 from tests.servers import wait_until

@@ -19,7 +19,8 @@ from taskyard.core.config import Settings, load_settings
 from taskyard.core.embedded.postgres import ROLE, SUPERUSER
 from taskyard.core.embedded.servers import EmbeddedServers, Endpoints, resolve
 from taskyard.core.errors import ConfigurationError, Unavailable
-from taskyard.core.health.checks import Check, judge_database, judge_redis
+from taskyard.core.health.check import Check
+from taskyard.core.health.checks import judge_database, judge_redis
 from taskyard.core.health.probes import DatabaseFacts, RedisFacts
 from taskyard.core.postgres.database import connect_engine
 from taskyard.core.postgres.migrations import migrate

@@ -10,7 +10,8 @@ import pytest
 
 from taskyard.core.errors import IllegalTransition, PermanentError, TransientError
 from taskyard.core.filters.search_filter import TaskFilter
-from taskyard.core.submission.bulk import Action, Bulk, Operation, preview
+from taskyard.core.submission.bulk import Bulk, preview
+from taskyard.core.submission.bulk_operation import Action, Operation
 from taskyard.core.task_types.retry_policy import RetryPolicy
 from taskyard.worker.attempts.context import TaskContext
 from tests.engine import Engine, Payload

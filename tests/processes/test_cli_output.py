@@ -10,6 +10,7 @@ import pytest
 from tests.servers import REPOSITORY
 
 COMMAND = f"{sys.executable} -m taskyard types --json"
+TABLE = f"{sys.executable} -m taskyard types"
 
 
 @pytest.mark.parametrize(
@@ -19,6 +20,8 @@ COMMAND = f"{sys.executable} -m taskyard types --json"
         (f"{COMMAND} >&-", 0, ""),
         (f"{COMMAND} 2>&-", 0, ""),
         (f"set -o pipefail; {{ sleep 0.2; {COMMAND}; }} | true", 141, ""),
+        (f"set -o pipefail; {{ sleep 0.2; {TABLE}; }} | true", 141, ""),
+        (f"set -o pipefail; {{ sleep 0.2; {TABLE} --help; }} | true", 141, ""),
     ],
 )
 def test_no_trace_and_an_exit_code_of_its_own(shell: str, status: int, said: str) -> None:

@@ -39,6 +39,9 @@ def _command(command: Any, path: str, heading: str) -> Iterator[str]:
     yield ""
     yield prose(command.help or "")
     yield ""
+    if place := getattr(command, "place", ""):
+        yield prose(place)
+        yield ""
     nested = getattr(command, "commands", {})
     if not nested:
         yield "```text"

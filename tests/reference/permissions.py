@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from taskyard.core.access.operations import OPERATIONS, Operation
+from taskyard.core.access.operations import AT_THE_SERVERS, OPERATIONS, Operation
 from taskyard.core.access.permissions import MEANINGS, ROLES, Permission, Role
 from taskyard.dashboard.navigation import VIEWS_BY_NAME
 from tests.reference.http import document
@@ -42,7 +42,7 @@ def _row(row: Operation) -> str:
     paths = _paths()
     pages = ", ".join(VIEWS_BY_NAME[name].title for name in row.pages)
     api = "<br>".join(f"`{paths[name]}`" for name in row.api)
-    commands = "<br>".join(f"`{name}`" for name in row.commands)
+    commands = "<br>".join(f"`{name}`{' (2)' if name in AT_THE_SERVERS else ''}" for name in row.commands)
     return f"| {cell(row.name)}{' (1)' if row.is_whole else ''} | {pages} | {api} | {commands} |"
 
 

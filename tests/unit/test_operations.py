@@ -10,10 +10,11 @@ import pytest
 from typer.main import get_command
 
 from taskyard.api.document import PERMISSION
-from taskyard.core.access.operations import OF_AGENTS, OF_THE_HOST, OPERATIONS
+from taskyard.core.access.operations import AT_THE_SERVERS, OF_AGENTS, OF_THE_HOST, OPERATIONS, OVER_HTTP
 from taskyard.core.access.permissions import Permission
 from taskyard.dashboard.navigation import VIEWS_BY_NAME
 from taskyard.worker.cli.app import app
+from taskyard.worker.cli.doors import LocalCommand, RemoteCommand, command_class
 from tests.servers import REPOSITORY
 
 
@@ -47,6 +48,17 @@ def test_every_command_is_in_it() -> None:
     of_users = {name for row in OPERATIONS for name in row.commands}
     assert of_users | set(OF_THE_HOST) == commands()
     assert not of_users & set(OF_THE_HOST)
+
+
+def test_every_command_works_where_the_table_says() -> None:
+    assert set(AT_THE_SERVERS) <= commands()
+    assert {name for name in commands() if command_class(name) is LocalCommand} == set(AT_THE_SERVERS)
+    assert {name for name in commands() if command_class(name) is RemoteCommand} == OVER_HTTP
+    root = get_command(app)
+    for name in commands():
+        group, _, inner = name.partition(" ")
+        command = root.commands[group]  # type: ignore[attr-defined]
+        assert type(command.commands[inner] if inner else command) is command_class(name), name
 
 
 def test_every_page_is_in_it() -> None:

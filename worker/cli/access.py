@@ -10,11 +10,12 @@ import typer
 
 from taskyard.core.access.permissions import Role
 from taskyard.core.access.principals import Kind
-from taskyard.worker.cli.exits import EXIT_CODE_HELP
-from taskyard.worker.cli.help_text import Command, Group
+from taskyard.worker.cli.doors import placed
+from taskyard.worker.cli.help_text import Group
+from taskyard.worker.cli.opened_tasks import opened_access
 from taskyard.worker.cli.output import Column, print_json, print_line, print_table
 from taskyard.worker.cli.show import AsJson
-from taskyard.worker.cli.text import instant
+from taskyard.worker.cli.text import written
 
 MAX_PASSWORD_LINE = 5_000  # characters
 
@@ -30,23 +31,18 @@ Types = Annotated[
 FromStdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
 
 
-def example_of(example: str) -> str:
-    """Returns the end of a command's help: an example, and the exit codes."""
-    return f"Example: taskyard access {example}\n\n{EXIT_CODE_HELP}"
-
-
-@access.command("create-admin", cls=Command, epilog=example_of("create-admin ann"))
+@access.command("create-admin", **placed("access create-admin", "access create-admin ann"))
 def create_admin(name: Name, password_stdin: FromStdin = False, as_json: AsJson = False) -> None:
     """Creates a person with the role admin, who signs in with a password. It is asked for on the terminal."""
     from taskyard.core.access.identity import local_actor
     from taskyard.core.access.passwords import check_password
     from taskyard.core.access.principals import check_name
     from taskyard.core.submission import authorized_access
-    from taskyard.worker.cli.connections import opened_servers
+    from taskyard.worker.cli.connections import opened_writing
 
     check_name(name)  # before anybody types a password
     password = check_password(_password(password_stdin))
-    with opened_servers() as (database, _), database.transaction() as tx:
+    with opened_writing() as tx:
         authorized_access.create(tx, local_actor(), name, Role.ADMIN)
         authorized_access.set_password(tx, local_actor(), name, password)
         made = authorized_access.get(tx, local_actor(), name)
@@ -56,7 +52,7 @@ def create_admin(name: Name, password_stdin: FromStdin = False, as_json: AsJson 
         print_line(f"admin {made.name} created")
 
 
-@access.command("create", cls=Command, epilog=example_of("create ci --kind service --role submitter --queue nightly"))
+@access.command("create", **placed("access create", "access create ci --kind service --role submitter --queue nightly"))
 def create(
     name: Name,
     role: Annotated[Role, typer.Option(help="What it may do: viewer, submitter, operator or admin.")] = (Role.VIEWER),
@@ -66,31 +62,23 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Creates a person, service or agent. `password` and `token` then let it in."""
-    from taskyard.core.access.identity import EVERY, local_actor
-    from taskyard.core.submission import authorized_access
-    from taskyard.worker.cli.connections import opened_servers
+    from taskyard.core.access.identity import EVERY
 
-    with opened_servers() as (database, _), database.transaction() as tx:
-        made = authorized_access.create(
-            tx, local_actor(), name, role, kind=kind, queues=queue or (EVERY,), types=type or (EVERY,)
-        )
+    with opened_access() as port:
+        made = port.create(name, role.value, kind.value, queue or (EVERY,), type or (EVERY,))
     if as_json:
-        print_json(made.as_json())
+        print_json(made)
     else:
-        print_line(f"{made.kind} {made.name} created with the role {made.role}")
+        print_line(f"{made['kind']} {made['name']} created with the role {made['role']}")
 
 
-@access.command("list", cls=Command, epilog=example_of("list --json"))
+@access.command("list", **placed("access list", "access list --json"))
 def list_principals(as_json: AsJson = False) -> None:
     """Lists people, services and agents with their roles, including disabled ones."""
-    from taskyard.core.access.identity import local_actor
-    from taskyard.core.submission import authorized_access
-    from taskyard.worker.cli.connections import opened_reading
-
-    with opened_reading() as tx:
-        found = authorized_access.list_principals(tx, local_actor())
+    with opened_access() as port:
+        found = port.principals()
     if as_json:
-        print_json([one.as_json() for one in found])
+        print_json(found)
         return
     if not found:
         print_line("nobody is known by name: `access create-admin` makes the first")
@@ -99,20 +87,20 @@ def list_principals(as_json: AsJson = False) -> None:
     columns += [Column("types"), Column("password", fixed=True), Column("disabled", fixed=True)]
     rows = [
         [
-            one.name,
-            one.kind.value,
-            one.role,
-            " ".join(one.queues),
-            " ".join(one.types),
-            "yes" if one.has_password else "",
-            instant(one.disabled_at),
+            one["name"],
+            one["kind"],
+            one["role"],
+            " ".join(one["queues"]),
+            " ".join(one["types"]),
+            "yes" if one["has_password"] else "",
+            written(one["disabled_at"]),
         ]
         for one in found
     ]
     print_table(columns, rows)
 
 
-@access.command("role", cls=Command, epilog=example_of("role ann operator --queue 'reports-*'"))
+@access.command("role", **placed("access role", "access role ann operator --queue 'reports-*'"))
 def role(
     name: Name,
     role: Annotated[
@@ -126,44 +114,39 @@ def role(
 
     It takes effect with the next action, also in browsers that are signed in.
     """
-    from taskyard.core.access.identity import local_actor
-    from taskyard.core.submission import authorized_access
-    from taskyard.worker.cli.connections import opened_servers
-
     if role is None and queue is None and type is None:
         raise typer.BadParameter("name a role, or narrow it with --queue or --type")
-    with opened_servers() as (database, _), database.transaction() as tx:
-        is_changed = authorized_access.change_role(tx, local_actor(), name, role=role, queues=queue, types=type)
-        now = authorized_access.get(tx, local_actor(), name)
+    with opened_access() as port:
+        now, is_changed = port.change_role(name, None if role is None else role.value, queue, type)
     if as_json:
-        print_json({**now.as_json(), "changed": is_changed})
+        print_json({**now, "changed": is_changed})
         return
-    narrowed = f" for queues {' '.join(now.queues)} and types {' '.join(now.types)}"
-    print_line(f"{now.name} is {now.role}{narrowed}" + ("" if is_changed else " already"))
+    narrowed = f" for queues {' '.join(now['queues'])} and types {' '.join(now['types'])}"
+    print_line(f"{now['name']} is {now['role']}{narrowed}" + ("" if is_changed else " already"))
 
 
-@access.command("disable", cls=Command, epilog=example_of("disable ann"))
+@access.command("disable", **placed("access disable", "access disable ann"))
 def disable(name: Name, as_json: AsJson = False) -> None:
     """Lets somebody in no more: ends their sessions, and refuses their tokens until `enable`."""
     _switch(name, "disabled", as_json)
 
 
-@access.command("enable", cls=Command, epilog=example_of("enable ann"))
+@access.command("enable", **placed("access enable", "access enable ann"))
 def enable(name: Name, as_json: AsJson = False) -> None:
     """Lets somebody in again, also by tokens from before."""
     _switch(name, "enabled", as_json)
 
 
-@access.command("password", cls=Command, epilog=example_of("password ann"))
+@access.command("password", **placed("access password", "access password ann"))
 def password(name: Name, password_stdin: FromStdin = False, as_json: AsJson = False) -> None:
     """Sets a person's password, asked for on the terminal, and ends their sessions by the former one."""
     from taskyard.core.access.identity import local_actor
     from taskyard.core.access.passwords import check_password
     from taskyard.core.submission import authorized_access
-    from taskyard.worker.cli.connections import opened_servers
+    from taskyard.worker.cli.connections import opened_writing
 
     given = check_password(_password(password_stdin))
-    with opened_servers() as (database, _), database.transaction() as tx:
+    with opened_writing() as tx:
         authorized_access.set_password(tx, local_actor(), name, given)
     if as_json:
         print_json({"name": name, "has_password": True})
@@ -172,13 +155,8 @@ def password(name: Name, password_stdin: FromStdin = False, as_json: AsJson = Fa
 
 
 def _switch(name: str, state: str, as_json: bool) -> None:
-    from taskyard.core.access.identity import local_actor
-    from taskyard.core.submission import authorized_access
-    from taskyard.worker.cli.connections import opened_servers
-
-    switch = authorized_access.disable if state == "disabled" else authorized_access.enable
-    with opened_servers() as (database, _), database.transaction() as tx:
-        is_changed = switch(tx, local_actor(), name)
+    with opened_access() as port:
+        is_changed = port.switch(name, is_disabled=state == "disabled")
     if as_json:
         print_json({"name": name, "state": state, "changed": is_changed})
     else:
@@ -187,13 +165,14 @@ def _switch(name: str, state: str, as_json: bool) -> None:
 
 def _password(from_stdin: bool) -> str:
     """Returns the password from standard input, or typed twice on the terminal; raises SubmissionError."""
+    from taskyard.core.access.passwords import MAX_LENGTH, MIN_LENGTH
     from taskyard.core.errors import SubmissionError
 
     if from_stdin:
         return sys.stdin.readline(MAX_PASSWORD_LINE).removesuffix("\n").removesuffix("\r")
     if not _has_terminal():
         raise SubmissionError("password", "***", "a terminal to type it, or --password-stdin")
-    given = getpass.getpass("Password: ")
+    given = getpass.getpass(f"Password, {MIN_LENGTH} to {MAX_LENGTH:,} characters: ")
     if getpass.getpass("Again: ") != given:
         raise SubmissionError("password", "***", "the same text twice")
     return given

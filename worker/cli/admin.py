@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.text import Text
 
+from taskyard.core.health.check import Check
 from taskyard.core.humanize import compact_duration
+from taskyard.extras import has_server_parts
 from taskyard.worker.cli import exits
 from taskyard.worker.cli.opened_tasks import opened_site
 from taskyard.worker.cli.output import (
@@ -21,6 +24,7 @@ from taskyard.worker.cli.output import (
     stacked,
     state_text,
 )
+from taskyard.worker.cli.port import is_remote
 from taskyard.worker.cli.show import AsJson
 
 
@@ -132,10 +136,12 @@ def migrate() -> None:
 
 
 def doctor(as_json: AsJson = False) -> None:
-    """Checks everything Taskyard depends on, and says how to fix what is wrong."""
-    from taskyard.worker.doctor.report import checks
+    """Checks everything Taskyard depends on, and says how to fix what is wrong.
 
-    found = checks()
+    With TASKYARD_URL it also checks that the API there is reached, its certificate, the token and its role, and that
+    both are of the same release. Where only the command line is installed it checks that alone.
+    """
+    found = list(_doctors_checks())
     are_fine = all(check.ok for check in found)
     if as_json:
         keys = ("name", "ok", "warning", "found", "advice")
@@ -147,7 +153,19 @@ def doctor(as_json: AsJson = False) -> None:
         raise typer.Exit(exits.FAILED)
 
 
-def _verdict(check: Any) -> Text:
+def _doctors_checks() -> Iterator[Check]:
+    if is_remote():
+        from taskyard.worker.doctor.installation import installation_checks
+
+        yield from installation_checks()
+        if not has_server_parts():
+            return
+    from taskyard.worker.doctor.report import checks
+
+    yield from checks()
+
+
+def _verdict(check: Check) -> Text:
     return state_text("failed" if not check.ok else "warning" if check.warning else "ok")
 
 

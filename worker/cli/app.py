@@ -8,6 +8,7 @@ import sys
 from typing import Annotated
 
 import typer
+from rich.console import Console
 
 import taskyard
 from taskyard.core.private_files import keep_files_private
@@ -36,9 +37,9 @@ from taskyard.worker.cli import (
     webhooks,
     why,
 )
-from taskyard.worker.cli.doors import LocalGroup, command_class
-from taskyard.worker.cli.exits import ALL_EXIT_CODES, EXIT_CODE_HELP, Commands
-from taskyard.worker.cli.help_text import Command, Group
+from taskyard.worker.cli.doors import command_class, placed
+from taskyard.worker.cli.exits import ALL_EXIT_CODES, EXIT_CODE_HELP, Commands, end_without_reader
+from taskyard.worker.cli.help_text import Group
 from taskyard.worker.cli.output import print_line
 from taskyard.worker.process.last_threads import ending_despite_threads
 
@@ -122,15 +123,11 @@ for name, function, panel, example in COMMANDS:
 
 
 access.access.add_typer(credentials.credentials)
-access.access.command(
-    "agent", cls=Command, epilog=f"Example: {PROGRAM} access agent coder-1 --type 'code.*'\n\n{EXIT_CODE_HELP}"
-)(access_agent.agent)
-access.access.command(
-    "database", cls=Command, epilog=f"Example: {PROGRAM} access database | psql taskyard\n\n{EXIT_CODE_HELP}"
-)(access_agent.database)
+access.access.command("agent", **placed("access agent", "access agent coder-1 --type 'code.*'"))(access_agent.agent)
+access.access.command("database", **placed("access database", "access database | psql taskyard"))(access_agent.database)
 app.add_typer(
     access.access,
-    cls=LocalGroup,
+    cls=Group,
     name="access",
     help="Who may do what: people, services, agents, their roles, passwords, tokens and sessions.",
     rich_help_panel=CARE,
@@ -138,7 +135,7 @@ app.add_typer(
 )
 app.add_typer(
     mail.mail,
-    cls=LocalGroup,
+    cls=Group,
     name="mail",
     help="Messages between agents: list, send dead letters again, empty a mailbox.",
     rich_help_panel=CARE,
@@ -155,7 +152,7 @@ app.add_typer(
 )
 app.add_typer(
     webhooks.webhooks,
-    cls=LocalGroup,
+    cls=Group,
     name="webhooks",
     help="Webhooks, which tell others of tasks' ends: make them, see what was delivered, send it again.",
     rich_help_panel=CARE,
@@ -163,7 +160,7 @@ app.add_typer(
 )
 app.add_typer(
     hooks.hooks,
-    cls=LocalGroup,
+    cls=Group,
     name="hooks",
     help="Hooks, by which GitHub, Stripe and others submit tasks with signed requests.",
     rich_help_panel=CARE,
@@ -174,6 +171,7 @@ app.add_typer(
 def main() -> None:
     """Runs the command in the arguments, and exits."""
     keep_files_private()
+    setattr(Console, "on_broken_pipe", end_without_reader)  # noqa: B010 - of help's consoles, too
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:  # the shell closed it: `>&-`
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115

@@ -11,17 +11,20 @@ import typer
 
 from taskyard.core.errors import SubmissionError
 from taskyard.core.states import TaskState
-from taskyard.worker.cli.confirm import confirm
+from taskyard.worker.cli.confirm import confirm, confirm_number
 from taskyard.worker.cli.exits import BAD_INPUT, print_error
+from taskyard.worker.cli.opened_tasks import opened_bulk
 from taskyard.worker.cli.output import print_json, print_line
 from taskyard.worker.cli.show import AsJson
-from taskyard.worker.cli.text import counted
+from taskyard.worker.cli.text import counted as counted_text
 
 if TYPE_CHECKING:
     from taskyard.core.filters.search_filter import TaskFilter
-    from taskyard.core.postgres.store.search import Matching
-    from taskyard.core.submission.bulk import Action, Bulk, BulkResult, Operation
+    from taskyard.core.submission.bulk_operation import Action, Operation
+    from taskyard.worker.cli.bulk_port import BulkPort, Counted, Ended
 
+TYPED_ABOVE_TASKS = 1_000
+WHO = "you"  # stands for whoever the installation knows that it is
 DONE = {"retry": "retried", "cancel": "cancelled", "priority": "given another priority"}
 Texts = list[str] | None
 Path = "An SQL/JSON path that is to find something in the"
@@ -88,11 +91,9 @@ def _checked(
     action: str, reason: str, to: str | None, wanted: Callable[[], TaskFilter], everything: bool
 ) -> tuple[Operation, TaskFilter]:
     """Returns the operation and the filter; prints all their problems at once and ends the command."""
-    from taskyard.core.access.identity import local_actor
-    from taskyard.core.submission.bulk import Operation, check_reason
+    from taskyard.core.submission.bulk_operation import Operation, check_reason
 
     problems: list[SubmissionError] = []
-    who = local_actor().name
     kind = only = None
     with _noted(problems):
         kind = _action(action)
@@ -102,14 +103,14 @@ def _checked(
         only = _chosen(wanted(), everything)
     if kind is not None:
         with _noted(problems):
-            sound = Operation(kind, who, "stands for a valid one", to)
+            sound = Operation(kind, WHO, "stands for a valid one", to)
             if only is not None:
                 sound.narrowed(only)
     if problems or kind is None or only is None:
         for problem in problems:
             print_error(problem)
         raise typer.Exit(BAD_INPUT)
-    return Operation(kind, who, reason, to), only
+    return Operation(kind, WHO, reason, to), only
 
 
 @contextmanager
@@ -122,7 +123,7 @@ def _noted(problems: list[SubmissionError]) -> Iterator[None]:
 
 def _action(name: str) -> Action:
     from taskyard.core.payload.culprits import refused
-    from taskyard.core.submission.bulk import Action
+    from taskyard.core.submission.bulk_operation import Action
 
     if name not in set(Action):
         raise refused("action", name, f"one of {', '.join(Action)}")
@@ -140,50 +141,58 @@ def _chosen(only: TaskFilter, everything: bool) -> TaskFilter:
 
 
 def _do(operation: Operation, only: TaskFilter, *, yes: bool, dry_run: bool, as_json: bool) -> None:
-    from taskyard.core.submission.bulk import preview
-    from taskyard.worker.cli.connections import acting
-
-    with acting() as (permitted, database):
-        with database.transaction() as tx:
-            matching = preview(tx, operation, only)
+    with opened_bulk() as port:
+        counted = port.preview(operation, only)
         result = None
-        if not dry_run and (matching.count or not matching.is_exact):
+        if not dry_run and (counted.allowed or not counted.is_exact):
             if not yes:
-                confirm(f"{_count(matching)} will be {DONE[operation.action]}.")
-            result = _run(permitted.bulk(), operation, only, matching)
-    _tell(operation, matching, result, is_dry_run=dry_run, as_json=as_json)
+                _ask(operation, only, counted)
+            result = _run(port, operation, only, counted)
+    _tell(operation, counted, result, is_dry_run=dry_run, as_json=as_json)
 
 
-def _run(bulk: Bulk, operation: Operation, only: TaskFilter, matching: Matching) -> BulkResult:
+def _ask(operation: Operation, only: TaskFilter, counted: Counted) -> None:
+    """Asks before it is done; of many tasks, and of all there are, the number is to be typed."""
+    question = f"{_count(counted)} will be {DONE[operation.action]}{_of(counted)}."
+    if counted.allowed > TYPED_ABOVE_TASKS or only.is_empty:
+        confirm_number(question, counted.allowed)
+    else:
+        confirm(question)
+
+
+def _run(port: BulkPort, operation: Operation, only: TaskFilter, counted: Counted) -> Ended:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=Console(stderr=True)) as bar:
-        shown = bar.add_task(str(operation.action), total=matching.count)
+        shown = bar.add_task(str(operation.action), total=counted.allowed)
 
         def show(done: int, skipped: int, total: int) -> None:
             bar.update(shown, completed=done + skipped, total=max(total, done + skipped))
 
-        return bulk.run_matching(operation, only, matching=matching, progress=show)
+        return port.run(operation, only, counted, show)
 
 
-def _tell(
-    operation: Operation, matching: Matching, result: BulkResult | None, *, is_dry_run: bool, as_json: bool
-) -> None:
+def _tell(operation: Operation, counted: Counted, result: Ended | None, *, is_dry_run: bool, as_json: bool) -> None:
     if as_json:
-        found = {"action": operation.action.value, "matching": matching.count, "exact": matching.is_exact}
+        found = {"action": operation.action.value, "matching": counted.allowed, "exact": counted.is_exact}
         done = {"bulk": result.id, "done": result.done, "skipped": result.skipped} if result else {}
         print_json({**found, **done, **({"dependants": result.dependants} if result else {})})
         return
     if result is None:
         verb = "would be " if is_dry_run else ""
-        print_line(f"{_count(matching)} {verb}{DONE[operation.action]}")
+        print_line(f"{_count(counted)} {verb}{DONE[operation.action]}{_of(counted) if is_dry_run else ''}")
         return
-    besides = [counted(result.dependants, "dependant")] if result.dependants else []
+    besides = [counted_text(result.dependants, "dependant")] if result.dependants else []
     besides += [f"{result.skipped:,} skipped because of their states or parents"] if result.skipped else []
-    print_line("; ".join([f"{counted(result.done, 'task')} {DONE[operation.action]}", *besides]))
+    print_line("; ".join([f"{counted_text(result.done, 'task')} {DONE[operation.action]}", *besides]))
 
 
-def _count(matching: Matching) -> str:
-    return ("" if matching.is_exact else "at least ") + counted(matching.count, "task")
+def _count(counted: Counted) -> str:
+    return ("" if counted.is_exact else "at least ") + counted_text(counted.allowed, "task")
+
+
+def _of(counted: Counted) -> str:
+    """Returns how many match, if the states of some do not allow it."""
+    return f", of {counted.matching:,} that match" if counted.matching > counted.allowed else ""

@@ -58,6 +58,13 @@ def opened_reading() -> Iterator[DriverTransaction]:
 
 
 @contextmanager
+def opened_writing() -> Iterator[DriverTransaction]:
+    """Opens a transaction, with Redis reached beforehand; raises ConfigurationError or Unavailable."""
+    with opened_servers() as (database, _), database.transaction() as tx:
+        yield tx
+
+
+@contextmanager
 def opened_database() -> Iterator[Database]:
     """Opens PostgreSQL alone, by the settings of the environment; raises ConfigurationError or Unavailable."""
     with _opened_database(resolve(load_settings()).database_url) as database:

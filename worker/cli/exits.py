@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 
@@ -79,6 +79,13 @@ def print_error(error: TaskyardError) -> int:
 def say(message: str) -> None:
     """Writes one line to stderr."""
     print(visible(message), file=sys.stderr, flush=True)
+
+
+def end_without_reader(console: Any) -> NoReturn:
+    """Ends the program as SIGPIPE would, for rich's `Console.on_broken_pipe`, which ends it with 1 itself."""
+    console.quiet = True
+    _drop_output()
+    raise SystemExit(NO_READER)
 
 
 class Commands(Group):

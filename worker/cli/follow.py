@@ -14,14 +14,14 @@ from taskyard.core.models import Task
 from taskyard.core.payload.printable_text import visible
 from taskyard.core.states import TERMINAL, TaskState
 from taskyard.worker.cli.exits import say
-from taskyard.worker.cli.port import TaskPort
+from taskyard.worker.cli.port import ShownTask, TaskPort
 
 FIRST_PAUSE_SECONDS = 0.02
 LAST_PAUSE_SECONDS = 0.5
 Teller = Callable[[Task, str | None], None]
 
 
-def follow(tasks: TaskPort, task_id: str, timeout_seconds: float | None) -> Task:
+def follow(tasks: TaskPort, task_id: str, timeout_seconds: float | None) -> ShownTask:
     """Waits until the task ends or the time is over, prints its progress on stderr, returns its state.
 
     Raises TaskNotFound or Unavailable.
@@ -30,11 +30,12 @@ def follow(tasks: TaskPort, task_id: str, timeout_seconds: float | None) -> Task
     pause = FIRST_PAUSE_SECONDS
     with _progress_bar() if sys.stderr.isatty() else _lines() as tell:
         while True:
-            task, why = tasks.get(task_id)
+            shown = tasks.get(task_id)
+            task, why, _ = shown
             tell(task, why)
             left = LAST_PAUSE_SECONDS if deadline is None else deadline - time.monotonic()
             if task.state in TERMINAL or left <= 0:
-                return task
+                return shown
             time.sleep(min(pause, left))
             pause = min(pause * 1.5, LAST_PAUSE_SECONDS)
 

@@ -33,10 +33,13 @@ def _nothing(ctx: Any) -> None:
 
 
 class Command(TyperCommand):
-    """A command whose help has a word for each value."""
+    """A command whose help has a word for each value, and says where it works: its `place`."""
+
+    place = ""
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        self.epilog = "\n\n".join(filter(None, [self.place, self.epilog]))
         name_values(self.params)
 
     def get_help_option(self, ctx: Any) -> Any:

@@ -10,14 +10,16 @@ import typer
 
 from taskyard.core.payload.printable_text import visible
 from taskyard.core.webhooks.schemes import Scheme
-from taskyard.worker.cli.exits import EXIT_CODE_HELP
-from taskyard.worker.cli.help_text import Command, Group
+from taskyard.worker.cli.doors import placed
+from taskyard.worker.cli.help_text import Group
+from taskyard.worker.cli.opened_tasks import opened_hooks
 from taskyard.worker.cli.output import Column, print_json, print_line, print_plain, print_table
 from taskyard.worker.cli.show import AsJson
-from taskyard.worker.cli.text import instant
-from taskyard.worker.cli.webhooks import print_change
+from taskyard.worker.cli.text import written
+from taskyard.worker.cli.webhooks import named, print_change
 
 MAX_SECRET_LINE = 1_000  # characters
+ADD_EXAMPLE = 'hooks add github-push github diagnostic.echo --template \'{"value": "{{ body.ref }}"}\' --event push'
 
 hooks = typer.Typer(cls=Group, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 
@@ -40,14 +42,12 @@ FromStdin = Annotated[
 ]
 
 
-def _help(example: str) -> str:
-    return f"Example: taskyard hooks {example}\n\n{EXIT_CODE_HELP}"
-
-
 @hooks.command(
     "add",
-    cls=Command,
-    epilog=_help('add github-push github diagnostic.echo --template \'{"value": "{{ body.ref }}"}\' --event push'),
+    **placed(
+        "hooks add",
+        'hooks add github-push github diagnostic.echo --template \'{"value": "{{ body.ref }}"}\' --event push',
+    ),
 )
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="1 to 64 lower-case letters, digits or ._-")],
@@ -62,38 +62,20 @@ def add(
     as_json: AsJson = False,
 ) -> None:
     """Adds a hook, which is called at /hooks/NAME of the API, and prints its secret: this once."""
-    from taskyard.core.submission import authorized_hooks
-    from taskyard.worker.cli.connections import acting
-
-    fields: dict[str, Any] = {"queue": queue, "priority": priority, "events": event}
-    given = {field: value for field, value in fields.items() if value is not None}
     read = _template(template, template_file)
-    secret = _secret() if secret_stdin else None
-    with acting(load_types=True) as (allowed, database), database.transaction() as tx:
-        made = authorized_hooks.create(
-            tx,
-            allowed,
-            name,
-            scheme=scheme,
-            type=type,
-            template={} if read is None else read,
-            secret=secret,
-            **given,
-        )
+    fields = named(queue=queue, priority=priority, events=event or None, secret=_secret() if secret_stdin else None)
+    with opened_hooks() as port:
+        made = port.add(name, scheme.value, type, {} if read is None else read, fields)
     _print_secret(name, None if secret_stdin else made, as_json)
 
 
-@hooks.command("list", cls=Command, epilog=_help("list"))
+@hooks.command("list", **placed("hooks list", "hooks list"))
 def list_hooks(as_json: AsJson = False) -> None:
     """Lists hooks with what they submit, and when they were used."""
-    from taskyard.core.access.identity import local_actor
-    from taskyard.core.submission import authorized_hooks
-    from taskyard.worker.cli.connections import opened_reading
-
-    with opened_reading() as tx:
-        found = authorized_hooks.list_hooks(tx, local_actor())
+    with opened_hooks() as port:
+        found = port.list_all()
     if as_json:
-        print_json([one.as_json() for one in found])
+        print_json(found)
         return
     if not found:
         print_line("no hooks: `hooks add` makes one")
@@ -102,21 +84,18 @@ def list_hooks(as_json: AsJson = False) -> None:
     columns += [Column("events"), Column("used", fixed=True), Column("refused", fixed=True)]
     rows = [
         [
-            one.name,
-            one.scheme.value,
-            one.type,
-            one.queue,
-            visible(" ".join(one.events)),
-            instant(one.used_at),
-            instant(one.refused_at),
-            instant(one.disabled_at),
+            *(one[field] for field in ("name", "scheme", "type", "queue")),
+            visible(" ".join(one["events"])),
+            written(one["used_at"]),
+            written(one["refused_at"]),
+            written(one["disabled_at"]),
         ]
         for one in found
     ]
     print_table([*columns, Column("disabled", fixed=True)], rows)
 
 
-@hooks.command("change", cls=Command, epilog=_help("change github-push --event push --event release"))
+@hooks.command("change", **placed("hooks change", "hooks change github-push --event push --event release"))
 def change(
     name: Name,
     type: Annotated[str | None, typer.Option(help="The type of the tasks that it submits.")] = None,
@@ -128,64 +107,49 @@ def change(
     as_json: AsJson = False,
 ) -> None:
     """Changes what a hook submits; what is not named stays."""
-    from taskyard.core.submission import authorized_hooks
-    from taskyard.worker.cli.connections import acting
-
     read = _template(template, template_file)
-    with acting(load_types=True) as (allowed, database), database.transaction() as tx:
-        is_changed = authorized_hooks.change(
-            tx, allowed, name, type=type, template=read, queue=queue, priority=priority, events=event
-        )
+    with opened_hooks() as port:
+        fields = named(type=type, template=read, queue=queue, priority=priority, events=event or None)
+        is_changed = port.change(name, fields)
     print_change(name, "changed", is_changed, as_json)
 
 
-@hooks.command("disable", cls=Command, epilog=_help("disable github-push"))
+@hooks.command("disable", **placed("hooks disable", "hooks disable github-push"))
 def disable(name: Name, as_json: AsJson = False) -> None:
     """Refuses every call until `enable`."""
     _switch(name, is_disabled=True, as_json=as_json)
 
 
-@hooks.command("enable", cls=Command, epilog=_help("enable github-push"))
+@hooks.command("enable", **placed("hooks enable", "hooks enable github-push"))
 def enable(name: Name, as_json: AsJson = False) -> None:
     """Accepts calls again."""
     _switch(name, is_disabled=False, as_json=as_json)
 
 
-@hooks.command("remove", cls=Command, epilog=_help("remove github-push"))
+@hooks.command("remove", **placed("hooks remove", "hooks remove github-push"))
 def remove(name: Name, as_json: AsJson = False) -> None:
     """Removes a hook; calls of it are refused from now on."""
-    from taskyard.core.access.identity import local_actor
     from taskyard.core.errors import SubmissionError
-    from taskyard.core.submission import authorized_hooks
-    from taskyard.worker.cli.connections import opened_database
 
-    with opened_database() as database, database.transaction() as tx:
-        is_changed = authorized_hooks.delete(tx, local_actor(), name)
+    with opened_hooks() as port:
+        is_changed = port.remove(name)
     if not is_changed:
         raise SubmissionError("name", name, "the name of a hook, as `hooks list` has it")
     print_change(name, "removed", is_changed, as_json)
 
 
-@hooks.command("rotate", cls=Command, epilog=_help("rotate github-push"))
+@hooks.command("rotate", **placed("hooks rotate", "hooks rotate github-push"))
 def rotate(name: Name, secret_stdin: FromStdin = False, as_json: AsJson = False) -> None:
     """Makes another secret and prints it; the former one also counts for 24 hours."""
-    from taskyard.core.access.identity import local_actor
-    from taskyard.core.submission import authorized_hooks
-    from taskyard.worker.cli.connections import opened_database
-
     given = _secret() if secret_stdin else None
-    with opened_database() as database, database.transaction() as tx:
-        made = authorized_hooks.rotate_secret(tx, local_actor(), name, given)
+    with opened_hooks() as port:
+        made = port.rotate(name, given)
     _print_secret(name, None if secret_stdin else made, as_json)
 
 
 def _switch(name: str, *, is_disabled: bool, as_json: bool) -> None:
-    from taskyard.core.access.identity import local_actor
-    from taskyard.core.submission import authorized_hooks
-    from taskyard.worker.cli.connections import opened_database
-
-    with opened_database() as database, database.transaction() as tx:
-        is_changed = authorized_hooks.switch(tx, local_actor(), name, is_disabled=is_disabled)
+    with opened_hooks() as port:
+        is_changed = port.switch(name, is_disabled=is_disabled)
     print_change(name, "disabled" if is_disabled else "enabled", is_changed, as_json)
 
 

@@ -161,13 +161,13 @@ class LocalSite:
 
     def quarantined(self, limit: int) -> tuple[list[dict[str, Any]], int]:
         quarantine = self._broker().quarantine
-        return [asdict(item) for item in quarantine.newest(limit)], quarantine.count()
+        return [{**asdict(item), "is_masked": False} for item in quarantine.newest(limit)], quarantine.count()
 
     def quarantined_item(self, item_id: str) -> dict[str, Any]:
         found = self._broker().quarantine.get(item_id)
         if found is None:
             raise ItemNotFound(item_id)
-        return asdict(found)
+        return {**asdict(found), "is_masked": False}
 
     def drop_quarantined(self, item_ids: Sequence[str] | None) -> int:
         return authorized_mail.drop_quarantined(self._broker(), local_actor(), item_ids)

@@ -11,7 +11,7 @@ from taskyard.core.config import load_settings
 from taskyard.core.errors import SubmissionError
 from taskyard.core.explain import why
 from taskyard.core.explanation import Explanation
-from taskyard.core.models import AuditEvent, LogEntry, Task
+from taskyard.core.models import LogEntry, Task
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import task_logs
 from taskyard.core.postgres.store import tasks as tasks_store
@@ -20,7 +20,7 @@ from taskyard.core.redis.cache import RedisCache
 from taskyard.core.states import TaskState
 from taskyard.core.submission.authorized import Authorized
 from taskyard.worker.cli.connections import acting, opened_database, opened_servers
-from taskyard.worker.cli.port import NewestLog, ShownTask
+from taskyard.worker.cli.port import NewestLog, ShownEvent, ShownTask
 from taskyard.worker.cli.text import task_id as checked
 
 
@@ -61,13 +61,13 @@ class LocalTasks:
             is_waiting = task.state is TaskState.PENDING
             return ShownTask(task, Reasons.read(tx).of_task(task) if is_waiting else None)
 
-    def history(self, task_id: str) -> list[AuditEvent]:
+    def history(self, task_id: str) -> list[ShownEvent]:
         with self._database().transaction() as tx:
             wanted = checked(task_id)
             events = tasks_store.history(tx, wanted, with_log=False)
             if not events:
                 tasks_store.get_task(tx, wanted)
-        return events
+        return [ShownEvent(event) for event in events]
 
     def newest_log(self, task_id: str) -> NewestLog:
         wanted = checked(task_id)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.text import Text
@@ -12,10 +11,15 @@ from rich.text import Text
 from taskyard.core.humanize import compact_duration, parsed_span
 from taskyard.core.payload.printable_text import visible
 from taskyard.worker.cli.confirm import confirm
-from taskyard.worker.cli.exits import EXIT_CODE_HELP
-from taskyard.worker.cli.help_text import Command, Group
+from taskyard.worker.cli.doors import placed
+from taskyard.worker.cli.help_text import Group
+from taskyard.worker.cli.opened_tasks import opened_mail
 from taskyard.worker.cli.output import Column, print_json, print_line, print_table
 from taskyard.worker.cli.show import AsJson
+from taskyard.worker.cli.text import MASKED
+
+if TYPE_CHECKING:
+    from taskyard.worker.cli.mail_port import MailPort
 
 _ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}", re.A)
 MAX_AGE_SECONDS = 1_000_000 * 86_400
@@ -32,7 +36,7 @@ All = Annotated[bool, typer.Option("--all", help="Those of every agent.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Don't ask.")]
 
 
-@mail.command("list", cls=Command, epilog=f"Example: taskyard mail list analyst-1\n\n{EXIT_CODE_HELP}")
+@mail.command("list", **placed("mail list", "mail list analyst-1"))
 def list_mail(
     agent: OfAgent = None, dead: Dead = False, older_than: OlderThan = None, limit: Limit = 50, as_json: AsJson = False
 ) -> None:
@@ -40,42 +44,36 @@ def list_mail(
 
     A message stays until the attempt that received it has succeeded. Listing changes nothing.
     """
-    from taskyard.worker.cli.connections import opened_broker
-
     least_seconds = _age_seconds(older_than)
-    with opened_broker() as broker:
-        office = broker.mailbox_admin
+    with opened_mail() as port:
         if agent is None and not dead:
-            boxes = [box for box in office.boxes() if not least_seconds or (box.oldest_seconds or 0.0) >= least_seconds]
+            boxes = [
+                one for one in port.boxes() if not least_seconds or (one["oldest_seconds"] or 0.0) >= least_seconds
+            ]
             _print_mailboxes(boxes[:limit], len(boxes), as_json)
             return
-        letters: list[Any] = []
-        for name in _agents(office, agent):
-            found = office.letters(name, dead=dead, count=limit - len(letters), older_than_seconds=least_seconds)
-            letters += found
+        letters: list[dict[str, Any]] = []
+        for name in _agents(port, agent):
+            letters += port.letters(name, dead=dead, count=limit - len(letters), older_than_seconds=least_seconds)
             if len(letters) >= limit:
                 break
     _print_messages(letters, dead, as_json)
 
 
-@mail.command("redrive", cls=Command, epilog=f"Example: taskyard mail redrive analyst-1\n\n{EXIT_CODE_HELP}")
+@mail.command("redrive", **placed("mail redrive", "mail redrive analyst-1"))
 def redrive(agent: OfAgent = None, ids: Ids = None, everything: All = False, as_json: AsJson = False) -> None:
     """Sends dead letters again: those of one agent, or with --all those of every agent.
 
     They count as new messages. Malformed ones, and those whose mailbox is full, stay dead letters and are reported.
     """
-    from taskyard.core.access.identity import local_actor
     from taskyard.core.payload.culprits import refused
-    from taskyard.core.submission import authorized_mail
-    from taskyard.worker.cli.connections import opened_broker
 
     _check_one_or_all(agent, everything)
     if agent is not None and not ids and _ID.fullmatch(agent):
         raise refused("agent", agent, "an agent's name before the ids")
-    with opened_broker() as broker:
-        names = _agents(broker.mailbox_admin, agent)
-        ended = [authorized_mail.redrive(broker, local_actor(), name, ids) for name in names]
-    sent, reasons = sum(one.sent for one in ended), [reason for one in ended for reason in one.refused]
+    with opened_mail() as port:
+        ended = [port.redrive(name, ids) for name in _agents(port, agent)]
+    sent, reasons = sum(count for count, _ in ended), [reason for _, refusals in ended for reason in refusals]
     if as_json:
         print_json({"sent": sent, "refused": reasons})
     else:
@@ -87,7 +85,7 @@ def redrive(agent: OfAgent = None, ids: Ids = None, everything: All = False, as_
         raise typer.Exit(1 if sent or not ids else 3)
 
 
-@mail.command("purge", cls=Command, epilog=f"Example: taskyard mail purge gone-1 --yes\n\n{EXIT_CODE_HELP}")
+@mail.command("purge", **placed("mail purge", "mail purge gone-1 --yes"))
 def purge(
     agent: OfAgent = None,
     dead: Dead = False,
@@ -100,20 +98,13 @@ def purge(
 
     Messages received by a running attempt are removed as well: the attempt goes on, and they do not come back.
     """
-    from taskyard.core.access.identity import local_actor
-    from taskyard.core.submission import authorized_mail
-    from taskyard.worker.cli.connections import opened_broker
-
     _check_one_or_all(agent, everything)
     least_seconds = _age_seconds(older_than)
-    with opened_broker() as broker:
-        names = _agents(broker.mailbox_admin, agent)
+    with opened_mail() as port:
+        names = _agents(port, agent)
         if not yes:
             _ask(names, agent, dead)
-        removed = sum(
-            authorized_mail.purge(broker, local_actor(), name, dead=dead, older_than_seconds=least_seconds)
-            for name in names
-        )
+        removed = sum(port.purge(name, dead=dead, older_than_seconds=least_seconds) for name in names)
     if as_json:
         print_json({"removed": removed})
     else:
@@ -139,10 +130,10 @@ def _ask(names: list[str], agent: str | None, dead: bool) -> None:
     confirm(f"{what} of {whose} will be removed for good.")
 
 
-def _agents(office: Any, agent: str | None) -> list[str]:
-    from taskyard.core.redis.mailbox import agent_name
+def _agents(port: MailPort, agent: str | None) -> list[str]:
+    from taskyard.core.redis.agent_names import agent_name
 
-    return [agent_name("agent", agent)] if agent is not None else [box.agent for box in office.boxes()]
+    return [agent_name("agent", agent)] if agent is not None else [box["agent"] for box in port.boxes()]
 
 
 def _age_seconds(text: str | None) -> float:
@@ -156,9 +147,9 @@ def _age_seconds(text: str | None) -> float:
     return float(seconds)
 
 
-def _print_mailboxes(boxes: list[Any], count: int, as_json: bool) -> None:
+def _print_mailboxes(boxes: list[dict[str, Any]], count: int, as_json: bool) -> None:
     if as_json:
-        print_json([asdict(box) for box in boxes])
+        print_json(boxes)
         return
     if not boxes:
         print_line("no mail")
@@ -176,16 +167,16 @@ def _number(name: str) -> Column:
     return Column(name, fixed=True, justify="right")
 
 
-def _box_row(box: Any) -> list[str | Text | None]:
-    oldest = box.oldest_seconds
+def _box_row(box: dict[str, Any]) -> list[str | Text | None]:
+    oldest = box["oldest_seconds"]
     age = "" if oldest is None else Text(compact_duration(oldest), "yellow" if oldest >= OLD_SECONDS else "")
-    counts = (f"{box.messages:,}", f"{box.being_read:,}", age, f"{box.bytes / 1024:,.0f}", f"{box.dead_letters:,}")
-    return [visible(box.agent), *counts]
+    counts = (f"{box['messages']:,}", f"{box['being_read']:,}", age, f"{box['bytes'] / 1024:,.0f}")
+    return [visible(box["agent"]), *counts, f"{box['dead_letters']:,}"]
 
 
-def _print_messages(letters: list[Any], dead: bool, as_json: bool) -> None:
+def _print_messages(letters: list[dict[str, Any]], dead: bool, as_json: bool) -> None:
     if as_json:
-        print_json([asdict(letter) for letter in letters])
+        print_json(letters)
         return
     if not letters:
         print_line("no dead letters" if dead else "no messages")
@@ -195,6 +186,8 @@ def _print_messages(letters: list[Any], dead: bool, as_json: bool) -> None:
     print_table([*headings, Column("message")], [_letter_row(letter, dead) for letter in letters])
 
 
-def _letter_row(letter: Any, dead: bool) -> list[str | Text | None]:
-    who = [letter.id, visible(letter.agent), visible(letter.sender), compact_duration(letter.age_seconds)]
-    return [*who, *([visible(letter.reason or "")] if dead else []), visible(letter.body[:200])]
+def _letter_row(letter: dict[str, Any], dead: bool) -> list[str | Text | None]:
+    who = [letter["id"], *(visible(letter[name]) for name in ("agent", "sender"))]
+    reason = [visible(letter["reason"] or "")] if dead else []
+    body = MASKED if letter["is_masked"] else visible(letter["body"][:200])
+    return [*who, compact_duration(letter["age_seconds"]), *reason, body]

@@ -8,8 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from taskyard.worker.cli.access_port import AccessPort
+from taskyard.worker.cli.bulk_port import BulkPort
+from taskyard.worker.cli.mail_port import MailPort
 from taskyard.worker.cli.port import TaskPort, is_remote
 from taskyard.worker.cli.site_port import SitePort
+from taskyard.worker.cli.webhook_port import HookPort, WebhookPort
 
 RETRY_SECONDS = 5.0  # somebody looks at a screen
 
@@ -47,3 +51,80 @@ def opened_site() -> Iterator[SitePort]:
 
         with ExitStack() as opened:
             yield LocalSite(opened)
+
+
+@contextmanager
+def opened_bulk() -> Iterator[BulkPort]:
+    """Opens the same installation for commands on many tasks; raises ConfigurationError or Unavailable."""
+    if is_remote():
+        from taskyard.client import Client
+        from taskyard.worker.cli.remote_bulk import RemoteBulk
+
+        with Client(retry_seconds=RETRY_SECONDS) as client:
+            yield RemoteBulk(client)
+    else:
+        from taskyard.worker.cli.local_bulk import LocalBulk
+
+        with ExitStack() as opened:
+            yield LocalBulk(opened)
+
+
+@contextmanager
+def opened_access() -> Iterator[AccessPort]:
+    """Opens the same installation for commands on access; raises ConfigurationError or Unavailable."""
+    if is_remote():
+        from taskyard.client import Client
+        from taskyard.worker.cli.remote_access import RemoteAccess
+
+        with Client(retry_seconds=RETRY_SECONDS) as client:
+            yield RemoteAccess(client)
+    else:
+        from taskyard.worker.cli.local_access import LocalAccess
+
+        yield LocalAccess()
+
+
+@contextmanager
+def opened_mail() -> Iterator[MailPort]:
+    """Opens the same installation for commands on messages between agents; raises ConfigurationError or Unavailable."""
+    if is_remote():
+        from taskyard.client import Client
+        from taskyard.worker.cli.remote_mail import RemoteMail
+
+        with Client(retry_seconds=RETRY_SECONDS) as client:
+            yield RemoteMail(client)
+    else:
+        from taskyard.worker.cli.local_mail import LocalMail
+
+        with ExitStack() as opened:
+            yield LocalMail(opened)
+
+
+@contextmanager
+def opened_webhooks() -> Iterator[WebhookPort]:
+    """Opens the same installation for commands on webhooks; raises ConfigurationError or Unavailable."""
+    if is_remote():
+        from taskyard.client import Client
+        from taskyard.worker.cli.remote_webhooks import RemoteWebhooks
+
+        with Client(retry_seconds=RETRY_SECONDS) as client:
+            yield RemoteWebhooks(client)
+    else:
+        from taskyard.worker.cli.local_webhooks import LocalWebhooks
+
+        yield LocalWebhooks()
+
+
+@contextmanager
+def opened_hooks() -> Iterator[HookPort]:
+    """Opens the same installation for commands on hooks; raises ConfigurationError or Unavailable."""
+    if is_remote():
+        from taskyard.client import Client
+        from taskyard.worker.cli.remote_webhooks import RemoteHooks
+
+        with Client(retry_seconds=RETRY_SECONDS) as client:
+            yield RemoteHooks(client)
+    else:
+        from taskyard.worker.cli.local_webhooks import LocalHooks
+
+        yield LocalHooks()

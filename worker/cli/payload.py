@@ -52,7 +52,7 @@ class JsonLines:
         return sum(1 for _, line in self._lines() if line.strip())
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
-        from taskyard.core.submission.bulk_rows import line_arguments
+        from taskyard.core.submission.row_arguments import line_arguments
 
         self._blank = []
         for number, line in self._lines():

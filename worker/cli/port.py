@@ -14,10 +14,18 @@ URL_VARIABLE = "TASKYARD_URL"
 
 
 class ShownTask(NamedTuple):
-    """A task, and why no agent can take it if it waits for one."""
+    """A task, why no agent can take it if it waits for one, and whether its payload is hidden from who asks."""
 
     task: Task
     why: str | None
+    is_masked: bool = False
+
+
+class ShownEvent(NamedTuple):
+    """An event of a task, and whether values in it are hidden from who asks."""
+
+    event: AuditEvent
+    is_masked: bool = False
 
 
 class NewestLog(NamedTuple):
@@ -52,7 +60,7 @@ class TaskPort(Protocol):
     def get(self, task_id: str) -> ShownTask:
         """Returns a task; raises TaskNotFound."""
 
-    def history(self, task_id: str) -> list[AuditEvent]:
+    def history(self, task_id: str) -> list[ShownEvent]:
         """Returns a task's events without its log; raises TaskNotFound."""
 
     def newest_log(self, task_id: str) -> NewestLog:

@@ -8,11 +8,12 @@ from typing import Annotated
 import typer
 
 from taskyard.core.payload.printable_text import visible
-from taskyard.worker.cli.exits import EXIT_CODE_HELP
-from taskyard.worker.cli.help_text import Command, Group
+from taskyard.worker.cli.doors import placed
+from taskyard.worker.cli.help_text import Group
 from taskyard.worker.cli.opened_tasks import opened_site
 from taskyard.worker.cli.output import Column, print_document, print_fields, print_json, print_line, print_table
 from taskyard.worker.cli.show import AsJson
+from taskyard.worker.cli.text import MASKED
 
 LATEST_SECONDS = 253_402_300_799.0  # the end of the year 9999
 
@@ -24,7 +25,7 @@ Everything = Annotated[bool, typer.Option("--all", help="All items.")]
 Limit = Annotated[int, typer.Option("--limit", "-n", min=1, max=1_000, help="How many, the newest first.")]
 
 
-@quarantine.command("list", cls=Command, epilog=f"Example: taskyard quarantine list --json\n\n{EXIT_CODE_HELP}")
+@quarantine.command("list", **placed("quarantine list", "quarantine list --json"))
 def list_items(limit: Limit = 50, as_json: AsJson = False) -> None:
     """Lists quarantined items: reports, orders, queue entries, heartbeats, keys and rows."""
     with opened_site() as site:
@@ -43,9 +44,7 @@ def list_items(limit: Limit = 50, as_json: AsJson = False) -> None:
         print_line(f"{count - len(found)} older ones are not shown")
 
 
-@quarantine.command(
-    "show", cls=Command, epilog=f"Example: taskyard quarantine show 1764150000000-0\n\n{EXIT_CODE_HELP}"
-)
+@quarantine.command("show", **placed("quarantine show", "quarantine show 1764150000000-0"))
 def show_item(item: Item, as_json: AsJson = False) -> None:
     """Shows one item with the beginning of its text."""
     with opened_site() as site:
@@ -65,10 +64,14 @@ def show_item(item: Item, as_json: AsJson = False) -> None:
         ("bytes", str(found["size_bytes"])),
     ]
     print_fields(fields)
-    print_document("text", found["text"])
+    if found["is_masked"]:
+        print_line("text", "bold")
+        print_line(MASKED, "dim")
+    else:
+        print_document("text", found["text"])
 
 
-@quarantine.command("drop", cls=Command, epilog=f"Example: taskyard quarantine drop --all\n\n{EXIT_CODE_HELP}")
+@quarantine.command("drop", **placed("quarantine drop", "quarantine drop --all"))
 def drop_items(items: Items = None, everything: Everything = False, as_json: AsJson = False) -> None:
     """Deletes items by their ids, or all; the alert about them resolves with the last."""
     from taskyard.core.payload.culprits import refused, required

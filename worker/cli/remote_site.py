@@ -31,7 +31,7 @@ _ALERT = (
 )  # fmt: skip
 _SILENCE = ("id", "rule", "subject", "until", "actor", "reason", "since")
 _TYPE = ("name", "isolation", "timeout_seconds", "max_attempts", "requires", "memory_limit_mib", "description")
-_ITEM = ("id", "at", "source", "place", "reason", "text", "size_bytes", "task_id", "attempt", "agent_id")
+_ITEM = ("id", "at", "source", "place", "reason", "text", "size_bytes", "task_id", "attempt", "agent_id", "is_masked")
 _TIMES = ("fired_at", "acknowledged_at", "resolved_at", "until", "since")
 _PLACES = {HoldKind.QUEUE: "/queues", HoldKind.TYPE: "/types", HoldKind.AGENT: "/agents"}
 

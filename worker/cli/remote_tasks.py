@@ -13,7 +13,7 @@ from taskyard.core.errors import SubmissionError
 from taskyard.core.explanation import Explanation
 from taskyard.core.models import AuditEvent, LogEntry, Task
 from taskyard.core.states import Priority
-from taskyard.worker.cli.port import URL_VARIABLE, NewestLog, ShownTask
+from taskyard.worker.cli.port import URL_VARIABLE, NewestLog, ShownEvent, ShownTask
 
 # The API knows its own limit and says it; this one only bounds what is read into memory.
 INPUT_LIMIT_BYTES = 64 << 20
@@ -67,8 +67,9 @@ class RemoteTasks:
     def get(self, task_id: str) -> ShownTask:
         return _shown(self._client.get(task_id, explain=True))
 
-    def history(self, task_id: str) -> list[AuditEvent]:
-        return [AuditEvent(**event.model_dump(exclude={"is_masked"})) for event in self._client.history(task_id)]
+    def history(self, task_id: str) -> list[ShownEvent]:
+        found = self._client.history(task_id)
+        return [ShownEvent(AuditEvent(**one.model_dump(exclude={"is_masked"})), one.is_masked) for one in found]
 
     def newest_log(self, task_id: str) -> NewestLog:
         page = self._client.ask(calls.log(task_id, before=None, limit=LOG_LINES))
@@ -108,7 +109,7 @@ def _shown(found: TaskSummary) -> ShownTask:
         output=details and details.output,
         checkpoint=details and details.checkpoint,
     )
-    return ShownTask(task, found.why)
+    return ShownTask(task, found.why, found.is_masked)
 
 
 def _entry(line: LogLine) -> LogEntry:

@@ -23,7 +23,8 @@ from taskyard.worker.cli.output import (
     stacked,
     state_text,
 )
-from taskyard.worker.cli.text import age, instant
+from taskyard.worker.cli.port import ShownTask
+from taskyard.worker.cli.text import MASKED, age, instant
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 TaskId = Annotated[str, typer.Argument(metavar="TASK", help="The task's full id.")]
@@ -44,7 +45,7 @@ def list_tasks(
     if as_json:
         unread = ("input", "output", "checkpoint")
         print_json(
-            [{**{k: v for k, v in task.as_json().items() if k not in unread}, "why": why} for task, why in tasks]
+            [{**{k: v for k, v in one.task.as_json().items() if k not in unread}, **_besides(one)} for one in tasks]
         )
     elif not tasks:
         print_line("no tasks")
@@ -52,10 +53,10 @@ def list_tasks(
         headings = [Column("id", fixed=True), Column("state", fixed=True), Column("priority", fixed=True)]
         headings += [Column("type"), Column("queue"), Column("title"), Column("attempt", fixed=True)]
         headings += [Column("created", fixed=True), Column("why")]
-        print_table(headings, [_wide_row(task, why) for task, why in tasks])
+        print_table(headings, [_wide_row(one.task, one.why) for one in tasks])
     else:
         headings = [Column("id", fixed=True), Column("state", fixed=True), Column("task"), Column("age", fixed=True)]
-        print_table(headings, [_narrow_row(task, why) for task, why in tasks])
+        print_table(headings, [_narrow_row(one.task, one.why) for one in tasks])
 
 
 def _wide_row(task: Any, why: str | None) -> list[str | Text | None]:
@@ -72,9 +73,10 @@ def _narrow_row(task: Any, why: str | None) -> list[str | Text | None]:
 def show(task: TaskId, as_json: AsJson = False) -> None:
     """Shows one task: its fields, input, output and error."""
     with opened_tasks() as port:
-        found, why = port.get(task)
+        shown = port.get(task)
+    found, why, is_masked = shown
     if as_json:
-        print_json({**found.as_json(), "why": why})
+        print_json({**found.as_json(), **_besides(shown)})
         return
     progress = percent(found.progress) if found.progress is not None else ""
     ran_until = found.finished_at if found.state in TERMINAL else None
@@ -103,25 +105,41 @@ def show(task: TaskId, as_json: AsJson = False) -> None:
             ("workflow", found.workflow_id),
         ]
     )
-    print_document("input", found.input)
+    _print_payload("input", found.input, is_masked)
     if found.state is TaskState.COMPLETED:
-        print_document("output", found.output)
+        _print_payload("output", found.output, is_masked)
     if found.checkpoint is not None:
         print_document("checkpoint", found.checkpoint)
     if found.error is not None:
         print_document("error", {k: v for k, v in found.error.items() if k != "traceback"})
+        if is_masked:
+            print_line(MASKED, "dim")
         if found.error.get("traceback"):
             print_line("traceback", "bold")
             print_line(visible_lines(str(found.error["traceback"]).rstrip()))
 
 
+def _besides(shown: ShownTask) -> dict[str, object]:
+    """Returns what JSON has of a task besides its own fields."""
+    return {"why": shown.why, "is_masked": shown.is_masked}
+
+
+def _print_payload(name: str, value: object, is_masked: bool) -> None:
+    if is_masked:
+        print_line(name, "bold")
+        print_line(MASKED, "dim")
+    else:
+        print_document(name, value)
+
+
 def history(task: TaskId, as_json: AsJson = False) -> None:
     """Shows a task's history: every event, its time and its actor. Its log output is shown by `logs`."""
     with opened_tasks() as port:
-        events = port.history(task)
+        shown = port.history(task)
     if as_json:
-        print_json([event.as_json() for event in events])
+        print_json([{**one.event.as_json(), "is_masked": one.is_masked} for one in shown])
         return
+    events = [one.event for one in shown]
     if not events:
         print_line("no events")
         return
@@ -135,6 +153,8 @@ def history(task: TaskId, as_json: AsJson = False) -> None:
         headings = [Column("time", fixed=True), Column("+elapsed", fixed=True, justify="right"), Column("event")]
         headings += [Column("attempt", fixed=True), Column("actor, agent, detail")]
         print_table(headings, [_narrow_event(event, start) for event in events], title=instant(start))
+    if any(one.is_masked for one in shown):
+        print_line(MASKED, "dim")
 
 
 def _wide_event(event: Any, start: datetime) -> list[str | Text | None]:

@@ -13,12 +13,12 @@ from taskyard.worker.cli.follow import follow
 from taskyard.worker.cli.opened_tasks import opened_tasks
 from taskyard.worker.cli.output import print_json, print_line
 from taskyard.worker.cli.payload import STDIN, JsonLines, by_line, read_input
-from taskyard.worker.cli.port import TaskPort
+from taskyard.worker.cli.port import ShownTask, TaskPort
 from taskyard.worker.cli.show import AsJson
-from taskyard.worker.cli.text import pretty_json
+from taskyard.worker.cli.text import MASKED, pretty_json
 
 if TYPE_CHECKING:
-    from taskyard.core.models import Task
+    pass
 
 EXAMPLES = """Examples:
 
@@ -83,11 +83,11 @@ def submit(
             return
         content = read_input(input, STDIN if dash else input_file, port.input_limit_bytes)
         task_id = port.submit(str(type), content, given)
-        task = follow(port, task_id, wait_seconds) if waits else None
-    if task is None:
+        shown = follow(port, task_id, wait_seconds) if waits else None
+    if shown is None:
         _print_id(task_id, as_json)
     else:
-        _print_end(task, wait_seconds, as_json)
+        _print_end(shown, wait_seconds, as_json)
 
 
 def _check_usage(alone: dict[str, Any], *, has_file: bool) -> None:
@@ -111,12 +111,16 @@ def _print_id(task_id: str, as_json: bool) -> None:
         print_line(task_id)
 
 
-def _print_end(task: Task, timeout_seconds: float | None, as_json: bool) -> None:
+def _print_end(shown: ShownTask, timeout_seconds: float | None, as_json: bool) -> None:
     """Prints the outcome of a task that was followed; raises Exit unless it completed."""
     from taskyard.core.states import TERMINAL, TaskState
 
+    task = shown.task
     if as_json:
-        print_json({"id": task.id, "state": task.state.value, "output": task.output, "error": task.error})
+        ended = {"id": task.id, "state": task.state.value, "output": task.output, "error": task.error}
+        print_json({**ended, "is_masked": shown.is_masked})
+    elif shown.is_masked and task.state is TaskState.COMPLETED:
+        exits.say(MASKED)
     elif task.state is TaskState.COMPLETED:
         print_line(pretty_json(task.output))
     if task.state is TaskState.COMPLETED:

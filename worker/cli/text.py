@@ -9,6 +9,8 @@ from taskyard.core.errors import SubmissionError
 from taskyard.core.humanize import compact_duration
 from taskyard.core.ids import parsed_id
 
+MASKED = "masked: your role lacks payload.read"
+
 
 def pretty_json(value: object) -> str:
     """Returns `value` as indented JSON for users, with everything not printable escaped as in JSON."""
@@ -19,6 +21,11 @@ def pretty_json(value: object) -> str:
 def instant(at: datetime | None) -> str:
     """Returns a time in the local time zone, to the second; empty for None."""
     return at.astimezone().strftime("%Y-%m-%d %H:%M:%S") if at else ""
+
+
+def written(at: str | None) -> str:
+    """Returns a time that JSON has in ISO 8601 as `instant` does."""
+    return instant(None if at is None else datetime.fromisoformat(at))
 
 
 def counted(number: int, word: str) -> str:

@@ -12,16 +12,8 @@ from pathlib import Path
 from taskyard.core.config import Settings, load_settings
 from taskyard.core.embedded.servers import Endpoints, resolve, running_urls
 from taskyard.core.errors import ConfigurationError
-from taskyard.core.health.checks import (
-    Check,
-    code_execution_check,
-    database_checks,
-    fine,
-    problem,
-    redis_checks,
-    sign_in_check,
-    warning,
-)
+from taskyard.core.health.check import Check, fine, problem, warning
+from taskyard.core.health.checks import code_execution_check, database_checks, redis_checks, sign_in_check
 from taskyard.core.task_types.registry import registry
 from taskyard.worker.doctor.room import room_checks
 

@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from taskyard.core.health.checks import Check, fine, problem, warning
+from taskyard.core.health.check import Check, fine, problem, warning
 from taskyard.core.humanize import byte_size
 
 MIN_FREE_DISK_BYTES = 1 << 30

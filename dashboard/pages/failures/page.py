@@ -7,7 +7,7 @@ from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import ErrorClass
 from taskyard.core.i18n import N_
 from taskyard.core.postgres.store.failures import FailureGroup
-from taskyard.core.submission.bulk import Action
+from taskyard.core.submission.bulk_operation import Action
 from taskyard.dashboard.components import address
 from taskyard.dashboard.components.bulk_dialog import ask_many, read_runs, show_runs
 from taskyard.dashboard.components.dialogs import ask, tell

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from taskyard.core.access.identity import Actor
-from taskyard.core.health.checks import Check
+from taskyard.core.health.check import Check
 from taskyard.core.postgres.store.rollups import HOUR, MINUTE
 from taskyard.core.submission.open_servers import Servers
 from taskyard.core.views import storage as storage_view

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from taskyard.core.health.checks import Check
+from taskyard.core.health.check import Check
 from taskyard.core.humanize import MEBIBYTE, byte_size, percent
 from taskyard.core.views.system import Samples, ServerNow, ServersNow
 from taskyard.dashboard.components.charts import Line, time_chart

@@ -7,7 +7,7 @@ import streamlit as st
 from taskyard.core.access.permissions import Permission
 from taskyard.core.filters.search_filter import PARAMS, TaskFilter
 from taskyard.core.i18n import N_
-from taskyard.core.submission.bulk import Action
+from taskyard.core.submission.bulk_operation import Action
 from taskyard.dashboard.components.bulk_dialog import ask_many, read_runs, show_runs
 from taskyard.dashboard.components.dialogs import tell
 from taskyard.dashboard.components.empty import show_first_steps

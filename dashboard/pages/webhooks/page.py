@@ -35,9 +35,9 @@ def act_now() -> None:
     """Does, or asks about, what a button requested, if one did."""
     what, about = st.session_state.pop(REQUESTED_KEY, (None, None))
     if what == "ping":
-        try_to(partial(data.ping, about.name), _("A test message is sent: see Deliveries"))
+        try_to(partial(data.ping, about.name), _("A test message is queued: see Deliveries"))
     elif what == "again":
-        try_to(partial(data.send_again, about.webhook, about.id), _("It is sent again"))
+        try_to(partial(data.send_again, about.webhook, about.id), _("It is queued again"))
     elif what == "deliveries":
         st.query_params[SHOW], st.query_params[WEBHOOK] = "deliveries", about.name
     elif what in ("new", "edit"):

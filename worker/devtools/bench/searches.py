@@ -10,7 +10,8 @@ from taskyard.core.filters.search_filter import Sort, TaskFilter
 from taskyard.core.postgres.database import queries
 from taskyard.core.postgres.store import audit, search
 from taskyard.core.states import TaskState
-from taskyard.core.submission.bulk import Action, Bulk, Operation
+from taskyard.core.submission.bulk import Bulk
+from taskyard.core.submission.bulk_operation import Action, Operation
 from taskyard.worker.devtools.bench.environment import Environment
 from taskyard.worker.devtools.bench.history import HISTORY, HISTORY_DAYS
 from taskyard.worker.devtools.bench.results import Result, percentile

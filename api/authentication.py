@@ -48,7 +48,14 @@ class Authenticator:
         self._known_names: dict[str, tuple[float, Actor]] = {}  # whom a proxy names: no token may be taken for one
 
     async def actor_of(self, request: Request) -> Actor:
-        """Returns who sends this request; raises Refused (401) and Unavailable."""
+        """Returns who sends this request; raises Refused (401; 403 for an agent) and Unavailable."""
+        sender = await self.sender_of(request)
+        if agent_of(sender) is not None:
+            raise Refused(403, msg("the token of an agent opens only {path}", path="/api/v1/agent/…"))
+        return sender
+
+    async def sender_of(self, request: Request) -> Actor:
+        """Returns who sends this request, be it an agent; raises Refused (401) and Unavailable."""
         header = request.headers.get("authorization")
         if header is None:
             return await self._without_token(request)
@@ -119,7 +126,7 @@ def _is_local(listens_on: str, client: str, host: str) -> bool:
 
 
 async def current_actor(request: Request, _token: Annotated[object, Depends(bearer)] = None) -> Actor:
-    """Returns who sends the request."""
+    """Returns who sends the request; raises Refused (403) for agents, which have routes of their own."""
     authenticator: Authenticator = request.app.state.authenticator
     return await authenticator.actor_of(request)
 
@@ -127,8 +134,10 @@ async def current_actor(request: Request, _token: Annotated[object, Depends(bear
 ActorDep = Annotated[Actor, Depends(current_actor)]
 
 
-async def sending_agent(actor: ActorDep) -> RemoteAgent:
+async def sending_agent(request: Request, _token: Annotated[object, Depends(bearer)] = None) -> RemoteAgent:
     """Returns the agent that sends the request; raises Refused (403) for anybody else."""
+    authenticator: Authenticator = request.app.state.authenticator
+    actor = await authenticator.sender_of(request)
     agent = agent_of(actor)
     if agent is None:
         raise Refused(403, msg("expected a token of an agent: `taskyard access create NAME --kind agent`"))

@@ -185,6 +185,14 @@ def test_only_agents_do_what_agents_do(client: TestClient, sent_by: Sender, app:
         assert answer.status_code == expected, (template, answer.text)
 
 
+def test_agents_do_nothing_else(sent_by: Sender) -> None:
+    """A host that runs an agent has its token lie about; its role counts for children that tasks submit."""
+    agent = sent_by("admin", kind="agent")
+    for (method, template), (_permission, body) in OPERATIONS.items():
+        found = problem_of(agent.request(method, path_of(template), json=body), 403)
+        assert "the token of an agent opens only /api/v1/agent" in found["detail"], (method, template)
+
+
 @for_each("role", list(Role), lambda role: role.value)
 def test_a_role_may_do_what_its_permissions_say(role: Role, sent_by: Sender) -> None:
     client = sent_by(role)

@@ -26,13 +26,14 @@ from taskyard.api.models.tasks import (
 )
 from taskyard.api.reading import ServicesDep, acting_for, in_thread, read
 from taskyard.api.rights import RightsDep
+from taskyard.api.searching import SearchDep
 from taskyard.api.seeing import seen_filter, seen_task
 from taskyard.api.services import Services
 from taskyard.core.access.identity import Actor
 from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import TaskNotFound
 from taskyard.core.explain import why as explained
-from taskyard.core.filters.search_filter import Sort, TaskFilter
+from taskyard.core.filters.search_filter import Sort
 from taskyard.core.i18n import msg
 from taskyard.core.models import Task
 from taskyard.core.payload.culprits import refused
@@ -110,17 +111,15 @@ async def submitted(
 
 @router.get("", summary="Search tasks", dependencies=[needs(Permission.TASK_READ)])
 async def find(
+    only: SearchDep,
     services: ServicesDep,
     actor: ActorDep,
-    request: Request,
     sort: Annotated[Sort, Query(description="The order of the tasks")] = Sort.NEWEST,
     after: Annotated[str | None, Query(description="`next` or `previous` of an earlier page")] = None,
     limit: Annotated[int, Query(ge=1, le=search.MAX_PAGE_SIZE)] = 50,
     explain: Explain = False,
 ) -> TaskPage:
-    """Returns tasks that match, a page at a time. Pages stay in place while new tasks arrive."""
-    own = {"sort", "after", "limit", "explain"}
-    only = TaskFilter.from_params({name: value for name, value in request.query_params.items() if name not in own})
+    """Returns tasks that match every parameter, a page at a time. Pages stay in place while new tasks arrive."""
     check_search(only, actor)
     place = None if after is None else Cursor.parse(after)
     seen = await seen_filter(services, actor, only)

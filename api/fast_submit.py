@@ -64,14 +64,14 @@ class FastSubmit:
         try:
             actor = await app.state.authenticator.actor_of(request)
             text = None if key is None else key.decode("latin-1")
-            task_id = await submitted(app.state.services, actor, task, text, int(headers[b"content-length"]))
+            task_id, is_new = await submitted(app.state.services, actor, task, text, int(headers[b"content-length"]))
         except (TaskyardError, Refused) as error:
             await problems.answer_to(error, request)(scope, receive, send)
             return
         body = b'{"id":"%s"}' % task_id.encode()
         sent = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         sent.append((b"location", f"{self._path}/{task_id}".encode()))
-        await send({"type": "http.response.start", "status": 201, "headers": sent})
+        await send({"type": "http.response.start", "status": 201 if is_new else 200, "headers": sent})
         await send({"type": "http.response.body", "body": body})
 
 

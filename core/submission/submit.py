@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 import psycopg2
@@ -114,7 +114,7 @@ class Submitter(TaskCommands):
 
         They are stored in chunks of at most CHUNK_SIZE tasks and PORTION_BYTES of inputs, each committed separately,
         with bounded memory besides the ids; `progress` is called with the number stored so far. Raises
-        SubmissionError for the first invalid one, naming its position: chunks before it are stored, its own chunk and
+        SubmissionError for the first refused one, naming its position: chunks before it are stored, its own chunk and
         later ones are not.
         """
         if not isinstance(submissions, Iterable):
@@ -122,12 +122,15 @@ class Submitter(TaskCommands):
         if progress is not None and not callable(progress):
             raise refused("progress", progress, msg("a function"))
         ids: list[str] = []
-        checked = (self._validated_item(position, item) for position, item in enumerate(submissions))
-        for chunk in chunked(checked, lambda one: 0 if isinstance(one, str) else one.size(), CHUNK_SIZE):
+        checked = self._validated_items(submissions)
+        for chunk in chunked(checked, lambda one: one.size() if isinstance(one, Submission) else 0, CHUNK_SIZE):
+            if isinstance(chunk[0], SubmissionError):
+                raise _positioned(chunk[0], len(ids))
             with locks.naming_holders(self._database), self._database.transaction() as tx:
+                # with an invalid one at the end: another one before it may be refused only when it is stored
                 inserted = self._store(tx, [one for one in chunk if isinstance(one, Submission)])
                 stored = iter(inserted.ids)
-                results = [one if isinstance(one, str) else next(stored) for one in chunk]
+                results = [next(stored) if isinstance(one, Submission) else one for one in chunk]
                 for offset, result in enumerate(results):
                     if isinstance(result, SubmissionError):
                         raise _positioned(result, len(ids) + offset)
@@ -233,15 +236,19 @@ class Submitter(TaskCommands):
             result = self._group.run(submission)
         return self.store_alone(submission) if isinstance(result, Alone) else result
 
-    def _validated_item(self, position: int, item: Mapping[str, Any]) -> Submission | str:
-        try:
-            given = dict(item)
-        except Exception as error:  # raised by the caller's mapping, or because it is none
-            raise refused(f"submissions.{position}", item, msg("a mapping of submit's arguments")) from error
-        try:
-            return self.check(given.pop("type", None), given.pop("input", None), given)
-        except SubmissionError as error:
-            raise _positioned(error, position) from None
+    def _validated_items(self, items: Iterable[Mapping[str, Any]]) -> Iterator[Submission | str | SubmissionError]:
+        """Yields what each submits, and ends with the error of the first invalid one."""
+        for item in items:
+            try:
+                given = dict(item)
+            except Exception:  # raised by the caller's mapping, or because it is none
+                yield refused("", item, msg("a mapping of submit's arguments"))
+                return
+            try:
+                yield self.check(given.pop("type", None), given.pop("input", None), given)
+            except SubmissionError as error:
+                yield error
+                return
 
     def _store(self, tx: DriverTransaction, submissions: Sequence[Submission]) -> Inserted:
         if all(map(submission_store.is_copyable, submissions)):
@@ -295,4 +302,4 @@ def open_submitter(settings: Settings, registry: Registry, database_url: str, re
 
 
 def _positioned(error: SubmissionError, position: int) -> SubmissionError:
-    return in_field(error, f"submissions.{position}.{error.field}")
+    return in_field(error, f"submissions.{position}.{error.field}" if error.field else f"submissions.{position}")

@@ -54,7 +54,11 @@ def test_a_key_in_the_header_is_the_same_task_again(client: TestClient, monkeypa
     first = client.post(TASKS, json=ECHO, headers={"idempotency-key": "k1"})
     again = client.post(TASKS, json=ECHO, headers={"idempotency-key": "k1"})
     in_body = client.post(TASKS, json={**ECHO, "idempotency_key": "k1"})
-    assert first.json() == again.json() == in_body.json()
+    monkeypatch.setattr(fast_submit, "MAX_BODY_BYTES", -1)
+    by_route = client.post(TASKS, json=ECHO, headers={"idempotency-key": "k1"})
+    assert first.json() == again.json() == in_body.json() == by_route.json()
+    assert [one.status_code for one in (first, again, in_body, by_route)] == [201, 200, 200, 200]
+    assert client.post(TASKS, json=ECHO, headers={"idempotency-key": "k3"}).status_code == 201
     assert first.headers["location"] == f"{TASKS}/{first.json()['id']}"
     other = client.post(TASKS, json={**ECHO, "input": {"value": 2}}, headers={"idempotency-key": "k1"})
     assert problem_of(other, 409)["errors"][0]["field"] == "idempotency_key"

@@ -161,8 +161,8 @@ class Ingest:
             # what is no task is refused at its place, unless one before it is
             ids = self._submitter.submit_many([*given, {}] if unfit is not None else given)
         except SubmissionError as error:
-            number, found = item_of(error)
-            position = (number or 1) - 1
+            item, found = item_of(error)
+            position = (item or 1) - 1
             if unfit is not None and position == len(given):
                 raise self._stopped(numbers[position], unfit) from None
             raise self._stopped(numbers[position], found, self._submitter.problems_of(given[position])) from None

@@ -25,9 +25,7 @@ async def check_parameters(request: Request, _actor: ActorDep) -> None:
     if not request.url.query:
         return
     known = dict(_parameters(request.scope["route"].dependant))
-    problems = [
-        problem for name in request.query_params if (problem := _problem_of(name, request, known)) is not None
-    ]
+    problems = [problem for name in request.query_params if (problem := _problem_of(name, request, known)) is not None]
     if problems:
         first = problems[0]
         first.parts = tuple(problems)

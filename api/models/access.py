@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from taskyard.core.access.identity import EVERY
 from taskyard.core.access.permissions import Role
 from taskyard.core.access.principals import Kind
-from taskyard.core.access.tokens import DEFAULT_DAYS
+from taskyard.core.access.tokens import DEFAULT_DAYS, Opens
 
 QUEUES = "Patterns of queues that the role counts for; * is all"
 TYPES = "Patterns of task types that the role counts for; * is all"
@@ -80,6 +80,7 @@ class TokenInfo(BaseModel):
     kind: str = Field(description="The kind of its principal")
     name: str = Field(description="The name of its principal", examples=["ci"])
     note: str
+    opens: Opens = Field(description="What it lets in: `api` the API, `redis` an agent to Redis", examples=["api"])
     created_at: datetime
     created_by: str
     expires_at: datetime

@@ -19,7 +19,7 @@ from taskyard.core.config import Settings
 from taskyard.core.errors import Busy, SubmissionError, TaskNotFound, Unavailable
 from taskyard.core.i18n import msg
 from taskyard.core.models import Submission
-from taskyard.core.payload.culprits import in_field, refused
+from taskyard.core.payload.culprits import positioned, refused
 from taskyard.core.postgres.database import CallerTransaction, Database, DriverTransaction
 from taskyard.core.postgres.store import dependants, locks, tasks
 from taskyard.core.postgres.store import submission as submission_store
@@ -125,15 +125,14 @@ class Submitter(TaskCommands):
         checked = self._validated_items(submissions)
         for chunk in chunked(checked, lambda one: one.size() if isinstance(one, Submission) else 0, CHUNK_SIZE):
             if isinstance(chunk[0], SubmissionError):
-                raise _positioned(chunk[0], len(ids))
+                raise positioned(chunk[0], len(ids))
             with locks.naming_holders(self._database), self._database.transaction() as tx:
-                # with an invalid one at the end: another one before it may be refused only when it is stored
                 inserted = self._store(tx, [one for one in chunk if isinstance(one, Submission)])
                 stored = iter(inserted.ids)
                 results = [next(stored) if isinstance(one, Submission) else one for one in chunk]
                 for offset, result in enumerate(results):
                     if isinstance(result, SubmissionError):
-                        raise _positioned(result, len(ids) + offset)
+                        raise positioned(result, len(ids) + offset)
             self._after_commit(inserted)
             ids += results  # type: ignore[arg-type]
             if progress is not None:
@@ -237,7 +236,7 @@ class Submitter(TaskCommands):
         return self.store_alone(submission) if isinstance(result, Alone) else result
 
     def _validated_items(self, items: Iterable[Mapping[str, Any]]) -> Iterator[Submission | str | SubmissionError]:
-        """Yields what each submits, and ends with the error of the first invalid one."""
+        """Yields what each submits, and at last the first invalid one's error: storing may refuse one before it."""
         for item in items:
             try:
                 given = dict(item)
@@ -299,7 +298,3 @@ def open_submitter(settings: Settings, registry: Registry, database_url: str, re
     """Returns a submitter with its own connections."""
     broker = Broker(connect_redis(redis_url), settings.namespace, settings.placement_of)
     return Submitter(settings, registry, Database(database_url), broker)
-
-
-def _positioned(error: SubmissionError, position: int) -> SubmissionError:
-    return in_field(error, f"submissions.{position}.{error.field}" if error.field else f"submissions.{position}")

@@ -38,9 +38,7 @@ def test_every_operation_refuses_unknown_parameters_and_lists_its_own(client: Te
 
 
 @pytest.mark.parametrize("address", ["/tasks?state=failed", "/events?queues=a", "/queues?states=open"])
-def test_a_misspelt_filter_does_not_show_everything(
-    client: TestClient, loaded: dict[str, str], address: str
-) -> None:
+def test_a_misspelt_filter_does_not_show_everything(client: TestClient, loaded: dict[str, str], address: str) -> None:
     problem = problem_of(client.get(V1 + address), 422)
     assert "known parameter" in problem["detail"] or "no parameter" in problem["detail"]
     chinese = problem_of(client.get(V1 + address, headers={"accept-language": "zh"}), 422)

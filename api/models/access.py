@@ -35,7 +35,9 @@ class PrincipalChange(BaseModel):
     role: Role | None = Field(None, description="The new role")
     queues: list[str] | None = Field(None, description=QUEUES)
     types: list[str] | None = Field(None, description=TYPES)
-    is_disabled: bool | None = Field(None, description="Whether its tokens and sessions are refused")
+    is_disabled: bool | None = Field(
+        None, description="Whether its tokens and sessions are refused; its hooks are disabled with it"
+    )
 
 
 class NewPassword(BaseModel):

@@ -48,6 +48,8 @@ def test_no_odd_address_breaks_a_page(open_page: OpenPage, view: str, loaded: di
         ("queues", {"queue": "\x00"}, "queue: 'x00' is not accepted, expected a text without control characters"),
         ("agents", {"agent": ["a", "b"]}, "expected one value, but it is given 2 times"),
         ("tasks", {"sort": "sideways"}, "expected one of newest, oldest"),
+        ("tasks", {"state": "failed"}, "state: 'failed' is not accepted, expected a known parameter: one of states"),
+        ("queues", {"name": "a"}, "one of queue, view, sort, state, find, range, lang"),
         ("audit", {"since": "yesterday", "time": "between"}, "expected a date and time such as"),
         ("reports", {"period": "never"}, "expected one of yesterday"),
         ("system", {"part": "nothing"}, "expected one of servers"),

@@ -53,8 +53,8 @@ def test_a_result_that_takes_longer_is_the_state_until_then(client: Client) -> N
 
 def test_an_output_is_that_of_a_completed_task_or_an_error(client: Client, running: Engine) -> None:
     assert client.submit("diagnostic.echo", {"value": None}).output(20) == {"value": None}
-    failing = client.submit("diagnostic.fail", {"message": "no such file"})
-    with pytest.raises(NotCompleted, match=r"is failed: .*no such file") as caught:
+    failing = client.submit("diagnostic.sleep", {"seconds": 30}, timeout_seconds=0.3, max_attempts=1)
+    with pytest.raises(NotCompleted, match=r"is failed: .*0\.3 s") as caught:
         failing.output(20)
     assert (caught.value.result.state, caught.value.result.is_over) == (TaskState.FAILED, True)
     cancelled = client.submit("diagnostic.noop", delay_seconds=3600)

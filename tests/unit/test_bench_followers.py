@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -28,23 +28,35 @@ def serving(answer: Answer) -> Iterator[tuple[str, Callable[[], None]]]:
         answer(writer, len(open_ones))
         open_ones.append(writer)
 
-    async def serve() -> None:
+    async def serve() -> asyncio.Server:
         server = await asyncio.start_server(connected, "127.0.0.1", 0)
         ports.append(server.sockets[0].getsockname()[1])
         started.set()
+        return server
 
-    async def end_some() -> None:
-        for writer in open_ones[::2]:
+    async def end(writers: list[asyncio.StreamWriter]) -> None:
+        for writer in writers:
             writer.close()
-            await writer.wait_closed()
+            with suppress(ConnectionError):  # the other side was faster
+                await writer.wait_closed()
 
-    loop.create_task(serve())
+    def end_some() -> None:
+        asyncio.run_coroutine_threadsafe(end(open_ones[::2]), loop).result(10)
+
+    async def stop() -> None:
+        server = serving.result()
+        server.close()
+        await end(open_ones)
+        await server.wait_closed()
+
+    serving = loop.create_task(serve())
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
     assert started.wait(10)
     try:
-        yield f"http://127.0.0.1:{ports[0]}", lambda: asyncio.run_coroutine_threadsafe(end_some(), loop).result(10)
+        yield f"http://127.0.0.1:{ports[0]}", end_some
     finally:
+        asyncio.run_coroutine_threadsafe(stop(), loop).result(10)
         loop.call_soon_threadsafe(loop.stop)
         thread.join()
         loop.close()

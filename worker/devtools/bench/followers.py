@@ -64,6 +64,7 @@ class Followers:
         finally:
             for client in clients:
                 client.close()
+            await asyncio.sleep(0)  # lets them close before the loop does
 
 
 @contextmanager

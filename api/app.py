@@ -16,6 +16,7 @@ from taskyard.api.authentication import Authenticator
 from taskyard.api.events import EventHub
 from taskyard.api.fast_submit import FastSubmit
 from taskyard.api.gate import PREFIX, Gate, Metrics
+from taskyard.api.known_parameters import ONLY_KNOWN
 from taskyard.api.routes import (
     access,
     agent_mail,
@@ -92,8 +93,9 @@ def create(opened: Services | None = None) -> FastAPI:
     app.add_middleware(FastSubmit, path=f"{PREFIX}/tasks")
     app.add_middleware(Gate, settings=settings(), metrics=app.state.metrics)
     for routes in RESOURCES:
-        app.include_router(routes.router, prefix=PREFIX)
-    for router in (health.router, metrics.own, inbound.router):
+        app.include_router(routes.router, prefix=PREFIX, dependencies=[ONLY_KNOWN])
+    app.include_router(metrics.own, dependencies=[ONLY_KNOWN])
+    for router in (health.router, inbound.router):  # whose senders may add parameters of their own to each address
         app.include_router(router)
     document.install(app)
     docs.install(app)

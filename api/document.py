@@ -116,7 +116,7 @@ def _complete(path: str, operation: dict[str, Any], permission: Permission | Non
     given = {status: answer for status, answer in answers.items() if status[0] not in "45"}
     named = {status for status in answers if status in REFUSALS and MEDIA_TYPE in answers[status].get("content", {})}
     if operation.get("security"):
-        named |= {"401", "403", "503"}
+        named |= {"400", "401", "403", "422", "503"}  # any of them may be sent an unknown parameter
     if operation.get("parameters") or "requestBody" in operation:
         named |= {"400", "422"}
     if "{" in path:

@@ -1,8 +1,8 @@
 """Answers submissions of single tasks before the framework sees them: these come by the thousand.
 
 The route in `routes.tasks` documents the operation, and answers whatever is unusual: other kinds of content, long
-bodies, bodies that are not valid. Both do the same by `submitted`. The framework's own handling of a request takes
-twice as long as all of the rest.
+bodies, bodies that are not valid, addresses with parameters. Both do the same by `submitted`. The framework's own
+handling of a request takes twice as long as all of the rest.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class FastSubmit:
         self._route = SimpleNamespace(path=path)  # by which metrics name the request
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] != self._path or scope["method"] != "POST":
+        if scope["type"] != "http" or scope["path"] != self._path or scope["method"] != "POST" or scope["query_string"]:
             await self._app(scope, receive, send)
             return
         headers = dict(scope["headers"])
@@ -64,14 +64,14 @@ class FastSubmit:
         try:
             actor = await app.state.authenticator.actor_of(request)
             text = None if key is None else key.decode("latin-1")
-            task_id = await submitted(app.state.services, actor, task, text, int(headers[b"content-length"]))
+            task_id, is_new = await submitted(app.state.services, actor, task, text, int(headers[b"content-length"]))
         except (TaskyardError, Refused) as error:
             await problems.answer_to(error, request)(scope, receive, send)
             return
         body = b'{"id":"%s"}' % task_id.encode()
         sent = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
         sent.append((b"location", f"{self._path}/{task_id}".encode()))
-        await send({"type": "http.response.start", "status": 201, "headers": sent})
+        await send({"type": "http.response.start", "status": 201 if is_new else 200, "headers": sent})
         await send({"type": "http.response.body", "body": body})
 
 

@@ -14,12 +14,13 @@ import anyio
 import orjson
 from starlette.requests import ClientDisconnect
 
+from taskyard.api.request_problems import item_of
 from taskyard.core.access.identity import Actor
 from taskyard.core.chunks import chunked
 from taskyard.core.errors import SubmissionError, TaskyardError
 from taskyard.core.i18n import msg
 from taskyard.core.models import Submission
-from taskyard.core.payload.culprits import in_field, refused
+from taskyard.core.payload.culprits import refused
 from taskyard.core.submission.authorized import Authorized
 from taskyard.core.submission.options import LINE_FIELDS
 from taskyard.core.submission.submit import CHUNK_SIZE, Submitter
@@ -144,22 +145,27 @@ class Ingest:
         """Stores a portion in one commit and returns its results; raises _Stopped if one of its lines is refused."""
         given: list[dict[str, Any]] = []
         numbers: list[int] = []
+        unfit: TaskyardError | None = None
         for number, line in enumerate(lines, self._seen + 1):
             if not line.strip():
                 continue
             numbers.append(number)
             try:
-                given.append(_parsed(line))
-                self._check_permission(given[-1])
+                parsed = _parsed(line)
+                self._check_permission(parsed)
             except TaskyardError as error:
-                raise self._stopped(number, error) from None
-            given[-1]["created_by"] = self._actor.name
+                unfit = error
+                break
+            given.append({**parsed, "created_by": self._actor.name})
         try:
-            ids = self._submitter.submit_many(given)
+            # what is no task is refused at its place, unless one before it is
+            ids = self._submitter.submit_many([*given, {}] if unfit is not None else given)
         except SubmissionError as error:
-            place, _, field = error.field.removeprefix("submissions.").partition(".")
-            every = self._submitter.problems_of(given[int(place)])
-            raise self._stopped(numbers[int(place)], in_field(error, field), every) from None
+            item, found = item_of(error)
+            position = (item or 1) - 1
+            if unfit is not None and position == len(given):
+                raise self._stopped(numbers[position], unfit) from None
+            raise self._stopped(numbers[position], found, self._submitter.problems_of(given[position])) from None
         self._seen += len(lines)
         return b"".join(self._written(number, task_id) for number, task_id in zip(numbers, ids, strict=True))
 

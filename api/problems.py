@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from taskyard.api.language import in_language_of
 from taskyard.api.models.problems import FieldError, Problem
-from taskyard.api.request_problems import of_cause, of_detail
+from taskyard.api.request_problems import item_of, of_cause, of_detail
 from taskyard.core.errors import (
     Busy,
     ConfigurationError,
@@ -100,7 +100,7 @@ def problem_of(error: TaskyardError, request: Request) -> Problem:
         type=f"taskyard:{name}",
         title=say(title),
         status=status,
-        detail=say(error.text),
+        detail=say(_text_of(error)),
         errors=errors,
         task_id=error.task_id if isinstance(error, IdempotencyConflict) else None,
         state=error.state if isinstance(error, IllegalTransition) else None,
@@ -155,7 +155,7 @@ def _invalid(request: Request, errors: Sequence[SubmissionError]) -> JSONRespons
         type="taskyard:invalid",
         title=say(msg("The request is not accepted")),
         status=422,
-        detail=say(listed(error.text for error in errors)),
+        detail=say(listed(map(_text_of, errors))),
         errors=[_field_error(error, say) for error in errors],
     )
     return answer(problem)
@@ -167,5 +167,13 @@ def _plain(request: Request, status: int, detail: str, title: str | None = None)
     return Problem(type="about:blank", title=say(title), status=status, detail=say(detail))
 
 
+def _text_of(error: TaskyardError) -> str:
+    """Returns the text of an error, which names the task of a list by its number."""
+    number, alone = item_of(error) if isinstance(error, SubmissionError) else (None, error)
+    return alone.text if number is None else msg("item {number}: {problem}", number=number, problem=alone.text)
+
+
 def _field_error(error: SubmissionError, say: Callable[[str], str]) -> FieldError:
-    return FieldError(field=error.field, value=error.shown_value, expected=say(error.expected or msg("a value")))
+    number, alone = item_of(error)
+    expected = say(alone.expected or msg("a value"))
+    return FieldError(item=number, field=alone.field, value=alone.shown_value, expected=expected)

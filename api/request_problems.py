@@ -9,12 +9,14 @@ from typing import Any
 
 from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import msg
-from taskyard.core.payload.culprits import field_of, refused, required
+from taskyard.core.payload.culprits import field_of, in_field, refused, required
 from taskyard.core.payload.pydantic_messages import model_expects
 from taskyard.core.payload.storable_json import MAX_DEPTH
 
 BODY = "body"
+ITEMS, ITEM = "submissions", "item"
 _PLACE = re.compile(r"at line (\d+) column (\d+)$")
+_OF_ITEM = re.compile(rf"{ITEMS}\.(\d+)(?:\.(.*))?", re.DOTALL)
 
 
 def of_detail(detail: Mapping[str, Any], body: object = None) -> SubmissionError:
@@ -29,6 +31,19 @@ def of_detail(detail: Mapping[str, Any], body: object = None) -> SubmissionError
     if field == BODY and isinstance(given, bytes):  # the framework reads no other kind of content
         return refused(field, given.decode(errors="replace"), msg("JSON, with the content type application/json"))
     return refused(field, given, model_expects(detail))  # type: ignore[arg-type]  # of the same keys
+
+
+def item_of(error: SubmissionError) -> tuple[int | None, SubmissionError]:
+    """Returns the number of the task that an error is about, from 1, and the error as that of this task alone.
+
+    Of an error about anything else than a task of a list, the number is None.
+    """
+    found = _OF_ITEM.fullmatch(error.field)
+    if found is None:
+        return None, error
+    alone = in_field(error, found[2] or ITEM)
+    alone.parts = tuple(item_of(part)[1] for part in error.parts)
+    return int(found[1]) + 1, alone
 
 
 def of_cause(cause: BaseException | None) -> SubmissionError | None:

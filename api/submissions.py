@@ -22,6 +22,7 @@ MAX_RUNNERS = 2  # commits under way: with one, a submission would wait for anot
 LARGE_BYTES = 32 << 10  # validating a longer input would delay other requests: it is done in a thread
 
 _Entry = tuple[Submission, "asyncio.Future[str]"]
+Outcome = tuple[str, bool]
 
 
 class Submissions:
@@ -33,8 +34,11 @@ class Submissions:
         self._runners: set[asyncio.Task[None]] = set()
         self._alone: set[asyncio.Task[None]] = set()
 
-    async def submit(self, type: str, input: Any, options: Mapping[str, Any], *, size_bytes: int = 0) -> str:
-        """Returns the id of the task, which is committed then; raises the errors of `Submitter.submit`."""
+    async def submit(self, type: str, input: Any, options: Mapping[str, Any], *, size_bytes: int = 0) -> Outcome:
+        """Returns the id of the task, which is committed then, and whether this call made it.
+
+        Raises the errors of `Submitter.submit`.
+        """
         if size_bytes > LARGE_BYTES:
             checked = await anyio.to_thread.run_sync(self._submitter.check, type, input, options)
         else:
@@ -45,13 +49,14 @@ class Submissions:
                     raise
                 checked = await anyio.to_thread.run_sync(self._submitter.check, type, input, options)
         if isinstance(checked, str):
-            return checked
+            return checked, False
         future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         self._waiting.append((checked, future))
         if len(self._runners) < MAX_RUNNERS:
             self._runners.add(runner := asyncio.create_task(self._commit_all()))
             runner.add_done_callback(self._runners.discard)
-        return await future
+        task_id = await future
+        return task_id, task_id == checked.id
 
     async def _commit_all(self) -> None:
         """Commits batch after batch until nobody waits."""

@@ -12,6 +12,7 @@ import streamlit as st
 from taskyard.core.access.identity import EVERY, Actor
 from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import NotPermitted
+from taskyard.core.filters import audit_page, search_filter
 from taskyard.core.i18n import N_
 from taskyard.core.paths import FILES
 from taskyard.dashboard.i18n import _
@@ -25,7 +26,7 @@ class View:
 
     It is for those who have the permission `needs`, with `is_whole` for all queues and types; for others it is empty.
 
-    `shortcuts` are the page's own: (keys, their effect in English).
+    `shortcuts` are the page's own: (keys, their effect in English); `parameters` are those of its address.
     """
 
     name: str
@@ -37,6 +38,7 @@ class View:
     needs: Permission = Permission.TASK_READ
     is_whole: bool = False
     shortcuts: tuple[tuple[str, str], ...] = ()
+    parameters: tuple[str, ...] = ()
 
     def page(self, who: Actor) -> Any:
         """Returns the page for `st.navigation`, in the viewer's language; what they may not open is not listed."""
@@ -65,9 +67,30 @@ class View:
         return PAGES / self.name / "page.py"
 
 
-OVERVIEW = View("overview", N_("Overview"), "monitoring", N_("Current state and recent history"), "1")
-TASKS = View("tasks", N_("Tasks"), "list", N_("Search tasks, and act on a selection or on all matches"), "2")
-TASK = View("task", N_("Task"), "description", N_("One task and its whole history"), is_hidden=True)
+OVERVIEW = View(
+    "overview",
+    N_("Overview"),
+    "monitoring",
+    N_("Current state and recent history"),
+    "1",
+    parameters=("range",),
+)
+TASKS = View(
+    "tasks",
+    N_("Tasks"),
+    "list",
+    N_("Search tasks, and act on a selection or on all matches"),
+    "2",
+    parameters=(*search_filter.PARAMS, "sort", "after"),
+)
+TASK = View(
+    "task",
+    N_("Task"),
+    "description",
+    N_("One task and its whole history"),
+    is_hidden=True,
+    parameters=("id",),
+)
 SUBMIT = View(
     "submit",
     N_("Submit"),
@@ -76,10 +99,32 @@ SUBMIT = View(
     "3",
     needs=Permission.TASK_SUBMIT,
     shortcuts=(("Ctrl+Enter", N_("Submit")),),
+    parameters=("type", "copy"),
 )
-QUEUES = View("queues", N_("Queues"), "low_priority", N_("Backlog and time to drain of each queue; pause a queue"), "4")
-AGENTS = View("agents", N_("Agents"), "smart_toy", N_("Load and success of each agent; pause, drain or restart"), "5")
-FAILURES = View("failures", N_("Failures"), "error", N_("Failures grouped by cause"), "6")
+QUEUES = View(
+    "queues",
+    N_("Queues"),
+    "low_priority",
+    N_("Backlog and time to drain of each queue; pause a queue"),
+    "4",
+    parameters=("queue", "view", "sort", "state", "find", "range"),
+)
+AGENTS = View(
+    "agents",
+    N_("Agents"),
+    "smart_toy",
+    N_("Load and success of each agent; pause, drain or restart"),
+    "5",
+    parameters=("agent", "view", "sort", "state", "type", "find", "range", "minutes"),
+)
+FAILURES = View(
+    "failures",
+    N_("Failures"),
+    "error",
+    N_("Failures grouped by cause"),
+    "6",
+    parameters=("group", "range", "type", "class", "text", "sort", "muted"),
+)
 ALERTS = View(
     "alerts",
     N_("Alerts"),
@@ -87,6 +132,7 @@ ALERTS = View(
     N_("Firing and past alerts, silences and rules"),
     "7",
     shortcuts=(("Shift+N", N_("New silence")),),
+    parameters=("show", "rule"),
 )
 WEBHOOKS = View(
     "webhooks",
@@ -97,6 +143,7 @@ WEBHOOKS = View(
     shortcuts=(("Shift+N", N_("New webhook or hook")),),
     needs=Permission.AUDIT_EXPORT,
     is_whole=True,
+    parameters=("show", "webhook", "state"),
 )
 AUDIT = View(
     "audit",
@@ -107,9 +154,24 @@ AUDIT = View(
     needs=Permission.AUDIT_EXPORT,
     is_whole=True,
     shortcuts=(("Shift+E", N_("Export CSV")),),
+    parameters=(*audit_page.PARAMS, "before"),
 )
-REPORTS = View("reports", N_("Reports"), "summarize", N_("Performance reports to view and download"), "9")
-SYSTEM = View("system", N_("System"), "dns", N_("Servers, leadership, sizes, settings and the worker's log"), "0")
+REPORTS = View(
+    "reports",
+    N_("Reports"),
+    "summarize",
+    N_("Performance reports to view and download"),
+    "9",
+    parameters=("part", "period", "since", "until", "queue", "type"),
+)
+SYSTEM = View(
+    "system",
+    N_("System"),
+    "dns",
+    N_("Servers, leadership, sizes, settings and the worker's log"),
+    "0",
+    parameters=("part", "range", "level", "text", "changed"),
+)
 ACCESS = View(
     "access",
     N_("Access"),
@@ -118,6 +180,7 @@ ACCESS = View(
     "a",
     needs=Permission.ACCESS_MANAGE,
     is_whole=True,
+    parameters=("part",),
 )
 
 SECTIONS: Mapping[str, tuple[View, ...]] = {

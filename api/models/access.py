@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr
 from taskyard.core.access.identity import EVERY
 from taskyard.core.access.permissions import Permission, Role
 from taskyard.core.access.principals import Kind
-from taskyard.core.access.tokens import DEFAULT_DAYS
+from taskyard.core.access.tokens import DEFAULT_DAYS, Opens
 
 QUEUES = "Patterns of queues that the role counts for; * is all"
 TYPES = "Patterns of task types that the role counts for; * is all"
@@ -35,7 +35,9 @@ class PrincipalChange(BaseModel):
     role: Role | None = Field(None, description="The new role")
     queues: list[str] | None = Field(None, description=QUEUES)
     types: list[str] | None = Field(None, description=TYPES)
-    is_disabled: bool | None = Field(None, description="Whether its tokens and sessions are refused")
+    is_disabled: bool | None = Field(
+        None, description="Whether its tokens and sessions are refused; its hooks are disabled with it"
+    )
 
 
 class NewPassword(BaseModel):
@@ -86,7 +88,7 @@ class TokenInfo(BaseModel):
     kind: str = Field(description="The kind of its principal")
     name: str = Field(description="The name of its principal", examples=["ci"])
     note: str
-    opens: str = Field(description="What it lets in: api, or redis for an agent's own user there", examples=["api"])
+    opens: Opens = Field(description="What it lets in: `api` the API, `redis` an agent to Redis", examples=["api"])
     created_at: datetime
     created_by: str
     expires_at: datetime

@@ -8,6 +8,7 @@ from pydantic import BaseModel, Field
 class FieldError(BaseModel):
     """One part of a request that is not accepted."""
 
+    item: int | None = Field(None, description="Of a list of tasks: the number of its task, the first is 1")
     field: str = Field(description="Where it is: `input.rows.3.name`, `priority`, `query.limit`", examples=["priority"])
     value: str = Field(description="What was given, shortened; empty if nothing was", examples=["'hihg'"])
     expected: str = Field(description="What would be accepted", examples=["one of low, medium, high, urgent"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import Annotated, Any
 
 import anyio
@@ -20,6 +20,7 @@ from taskyard.api.models.batches import SubmittedMany
 from taskyard.api.models.tasks import NewTask
 from taskyard.api.problems import Refused, problem_of
 from taskyard.api.reading import ServicesDep, acting_for, in_thread
+from taskyard.api.request_problems import BODY, ITEMS
 from taskyard.api.rights import Rights, RightsDep
 from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import TaskyardError
@@ -59,6 +60,12 @@ async def _while_permitted(rights: Rights, portions: AsyncIterator[list[bytes]])
         yield lines
 
 
+def _placed(detail: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a detail of a list's validation with a place that names the task."""
+    place = detail["loc"]
+    return {**detail, "loc": (BODY, ITEMS, *place) if place else (BODY,)}
+
+
 _ONE_TASK = {"$ref": "#/components/schemas/NewTask"}
 _DOCUMENT = {
     "requestBody": {
@@ -95,6 +102,8 @@ async def submit_many(
 ) -> Response:
     """Stores a list of up to 2,000 tasks, all or none; or any number as lines, with a result for each line.
 
+    The problem of a list says in `errors` which task it is about: `item` is 1 for the first.
+
     Send lines (`application/x-ndjson`) for many tasks: they are stored while they arrive, some thousands at a time,
     and an invalid one keeps no other away. The answer has a line for each: `{"line": 1, "id": …}`, or
     `{"line": 1, "problem": …}`. If a server goes away the last line says from which line on nothing was stored, and so
@@ -118,7 +127,7 @@ async def submit_many(
     try:
         given = _tasks.validate_json(await request.body())
     except ValidationError as error:
-        raise RequestValidationError([{**one, "loc": ("body", *one["loc"])} for one in error.errors()]) from None
+        raise RequestValidationError([_placed(one) for one in error.errors()]) from None
     submissions = [{"type": task.type, "input": task.input, **task.options()} for task in given]
     ids = await in_thread(acting.submit_many, submissions)
     return JSONResponse({"ids": ids}, 201)

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 from taskyard.api.authentication import ActorDep, needs
 from taskyard.api.language import in_language_of
 from taskyard.api.models.files import FileCheck, RowProblemInfo, TaskIds, TaskStates, UnsuccessfulTask
-from taskyard.api.reading import ServicesDep, in_thread, read
+from taskyard.api.reading import ServicesDep, acting_for, in_thread, read
 from taskyard.api.services import Services
 from taskyard.core.access.identity import Actor
 from taskyard.core.access.permissions import Permission
@@ -41,11 +41,12 @@ router = APIRouter(prefix="/tasks", tags=["tasks"])
 async def check_file(
     request: Request,
     services: ServicesDep,
+    actor: ActorDep,
     name: Annotated[str, Query(max_length=300, description="Its name: the ending says its format")] = "",
 ) -> FileCheck:
-    """Checks each row of a CSV file, or of JSON lines, as if it was submitted by the page Submit; stores nothing."""
+    """Checks each row of a CSV file, or of JSON lines, as if the sender submitted it; stores nothing."""
     content = await request.body()
-    checked, known = await in_thread(_checked, services, content, name)
+    checked, known = await in_thread(_checked, services, actor, content, name)
     say = in_language_of(request)
     problems = [
         RowProblemInfo(**{**asdict(one), "expected": say(one.expected)}) for one in checked.problems[:MAX_PROBLEMS]
@@ -65,13 +66,14 @@ async def count_states(given: TaskIds, services: ServicesDep, actor: ActorDep) -
     return await read(services, _states, actor, check_task_ids(given.ids))
 
 
-def _checked(services: Services, content: bytes, name: str) -> tuple[Checked, int]:
+def _checked(services: Services, actor: Actor, content: bytes, name: str) -> tuple[Checked, int]:
     current = services.settings
     limits = Limits(current.input_limit_bytes, current.output_limit_bytes, current.pending_limit_per_creator)
     with services.database.transaction() as tx:
         now = tasks.now(tx)
     file = read_file(content, name, current.input_limit_bytes)
-    checked = check_rows(file, services.registry, limits, now)
+    refusal_of = acting_for(services, actor).refusal_of
+    checked = check_rows(file, services.registry, limits, now, published=services.published, refusal_of=refusal_of)
     keys = [row.arguments["idempotency_key"] for row in checked.submittable]
     with services.database.transaction() as tx:
         return checked, submission_status.known_keys(tx, keys)

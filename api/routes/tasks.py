@@ -26,13 +26,15 @@ from taskyard.api.models.tasks import (
 )
 from taskyard.api.reading import ServicesDep, acting_for, in_thread, read
 from taskyard.api.rights import RightsDep
+from taskyard.api.searching import SearchDep
 from taskyard.api.seeing import seen_filter, seen_task
 from taskyard.api.services import Services
+from taskyard.api.submissions import Outcome
 from taskyard.core.access.identity import Actor
 from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import TaskNotFound
 from taskyard.core.explain import why as explained
-from taskyard.core.filters.search_filter import Sort, TaskFilter
+from taskyard.core.filters.search_filter import Sort
 from taskyard.core.i18n import msg
 from taskyard.core.models import Task
 from taskyard.core.payload.culprits import refused
@@ -58,6 +60,9 @@ _CHANGES: dict[str, Any] = {
 Explain = Annotated[bool, Query(description="Also say why no agent can take a task that waits for one")]
 
 
+_REPEATED = {"model": Submitted, "description": "An earlier request with the same idempotency key made the task"}
+
+
 class NewPriority(Reason):
     """A new priority."""
 
@@ -69,7 +74,7 @@ class NewPriority(Reason):
     status_code=201,
     summary="Submit a task",
     dependencies=[needs(Permission.TASK_SUBMIT)],
-    responses=refusing(409),
+    responses={201: {"description": "The task is stored"}, 200: _REPEATED, **refusing(409)},
 )
 async def submit(
     task: NewTask,
@@ -81,19 +86,24 @@ async def submit(
         str | None, Header(description="The same key again is the same task: a repeated request doubles nothing")
     ] = None,
 ) -> Submitted:
-    """Stores a task, which is committed when the answer comes, and returns its id."""
+    """Stores a task, which is committed when the answer comes, and returns its id.
+
+    A request that comes again with the same idempotency key is answered with the same task and the status 200.
+    """
     size_bytes = int(request.headers.get("content-length") or 0)
-    task_id = await submitted(services, actor, task, idempotency_key, size_bytes)
+    task_id, is_new = await submitted(services, actor, task, idempotency_key, size_bytes)
+    response.status_code = 201 if is_new else 200
     response.headers["location"] = f"/api/v1/tasks/{task_id}"
     return Submitted(id=task_id)
 
 
 async def submitted(
     services: Services, actor: Actor, task: NewTask, idempotency_key: str | None, size_bytes: int
-) -> str:
-    """Submits a task on behalf of an actor and returns its id; raises the errors of `Authorized.submit`.
+) -> Outcome:
+    """Submits a task on behalf of an actor; returns its id, and whether this request made it.
 
-    `idempotency_key` is that of the header, `size_bytes` the length of the whole request's body.
+    Raises the errors of `Authorized.submit`. `idempotency_key` is that of the header, `size_bytes` the length of
+    the whole request's body.
     """
     actor.require(Permission.TASK_SUBMIT)
     options = task.options()
@@ -110,17 +120,15 @@ async def submitted(
 
 @router.get("", summary="Search tasks", dependencies=[needs(Permission.TASK_READ)])
 async def find(
+    only: SearchDep,
     services: ServicesDep,
     actor: ActorDep,
-    request: Request,
     sort: Annotated[Sort, Query(description="The order of the tasks")] = Sort.NEWEST,
     after: Annotated[str | None, Query(description="`next` or `previous` of an earlier page")] = None,
     limit: Annotated[int, Query(ge=1, le=search.MAX_PAGE_SIZE)] = 50,
     explain: Explain = False,
 ) -> TaskPage:
-    """Returns tasks that match, a page at a time. Pages stay in place while new tasks arrive."""
-    own = {"sort", "after", "limit", "explain"}
-    only = TaskFilter.from_params({name: value for name, value in request.query_params.items() if name not in own})
+    """Returns tasks that match every parameter, a page at a time. Pages stay in place while new tasks arrive."""
     check_search(only, actor)
     place = None if after is None else Cursor.parse(after)
     seen = await seen_filter(services, actor, only)

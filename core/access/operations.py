@@ -55,12 +55,13 @@ OPERATIONS: tuple[Operation, ...] = (
         ("queues",),
     ),
     Operation(
-        "See agents and their messages' state",
+        "See agents",
         _READ,
-        ("agents_find", "agents_get", "agents_find_boots", "agents_timeline", "mail_find", "mail_letters"),
-        ("agents", "mail list"),
+        ("agents_find", "agents_get", "agents_find_boots", "agents_timeline"),
+        ("agents",),
         ("agents",),
     ),
+    Operation("See agents' messages", _READ, ("mail_find", "mail_letters"), ("mail list",), is_whole=True),
     Operation(
         "See error groups", _READ, ("failures_find", "failures_get", "failures_find_tasks"), (), ("failures",)
     ),
@@ -72,18 +73,26 @@ OPERATIONS: tuple[Operation, ...] = (
         ("alerts",),
     ),
     Operation(
-        "See figures, reports and the system's state",
+        "See figures and reports",
         _READ,
-        (
-            "reports_make", "metrics_summary", "system_status", "system_servers", "system_checks", "system_leader",
-            "system_figures", "system_storage", "system_settings", "system_versions", "health_prometheus",
-        ),
-        ("status", "report"),
+        ("reports_make", "metrics_summary", "health_prometheus"),
+        ("report",),
         ("reports", "system"),
     ),
     Operation(
+        "See the system's state",
+        _READ,
+        (
+            "system_status", "system_servers", "system_checks", "system_leader", "system_figures", "system_storage",
+            "system_settings", "system_versions",
+        ),
+        ("status",),
+        ("system",),
+        is_whole=True,
+    ),
+    Operation(
         "See what is in quarantine", _READ, ("quarantine_find", "quarantine_get"),
-        ("quarantine list", "quarantine show"), (),
+        ("quarantine list", "quarantine show"), is_whole=True,
     ),
     Operation("See a task's log", _PAYLOAD, ("tasks_log", "tasks_export_log"), ("logs",), ("task",)),
     Operation(
@@ -92,6 +101,7 @@ OPERATIONS: tuple[Operation, ...] = (
         ("system_log", "reports_find_files", "reports_get_file"),
         (),
         ("system", "reports"),
+        is_whole=True,
     ),
     Operation(
         "Submit tasks, and check files of tasks",
@@ -148,11 +158,12 @@ OPERATIONS: tuple[Operation, ...] = (
         ("mail redrive", "mail purge"),
         is_whole=True,
     ),
+    Operation("Acknowledge alerts", _HANDLE, ("alerts_acknowledge",), ("ack",), ("alerts",)),
     Operation(
-        "Acknowledge and silence alerts",
+        "Silence alerts",
         _HANDLE,
-        ("alerts_acknowledge", "alerts_silence", "alerts_end_silence"),
-        ("ack", "silence", "unsilence"),
+        ("alerts_silence", "alerts_end_silence"),
+        ("silence", "unsilence"),
         ("alerts",),
         is_whole=True,
     ),

@@ -42,7 +42,7 @@ def verify_password(stored: str | None, password: str) -> bool:
 
 
 def needs_rehash(stored: str) -> bool:
-    """Returns True if a password was hashed with other parameters than today's: hash it again at the next sign-in."""
+    """Returns True if a password was hashed with other parameters than today's."""
     return _HASHER.check_needs_rehash(stored)
 
 

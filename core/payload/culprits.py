@@ -49,6 +49,11 @@ def in_field(error: SubmissionError, field: str) -> SubmissionError:
     return found
 
 
+def positioned(error: SubmissionError, position: int) -> SubmissionError:
+    """Returns the error of one of many submissions, of which an empty field is the whole."""
+    return in_field(error, f"submissions.{position}.{error.field}" if error.field else f"submissions.{position}")
+
+
 def required(field: str, expected: str = "") -> SubmissionError:
     """Returns the error of a field that was not given; `expected` says what belongs there."""
     return SubmissionError(field, MISSING, expected)

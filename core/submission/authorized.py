@@ -13,8 +13,9 @@ from typing import Any
 
 from taskyard.core.access.identity import EVERY, PROCESS, Actor
 from taskyard.core.access.permissions import Permission
-from taskyard.core.errors import IdempotencyConflict, SubmissionError, TaskyardError
+from taskyard.core.errors import IdempotencyConflict, NotPermitted, SubmissionError, TaskyardError
 from taskyard.core.i18n import msg
+from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import tasks
 from taskyard.core.submission.bulk import Bulk
@@ -89,6 +90,16 @@ class Authorized:
         """Returns the options of a permitted submission with its creator, for those who store it themselves."""
         self._check_submitted({"type": type, **options})
         return self._signed(options)
+
+    def refusal_of(self, submission: Mapping[str, Any]) -> SubmissionError | None:
+        """Returns why a submission is not permitted, as a problem of its queue or type; None if it is."""
+        try:
+            self._check_submitted(submission)
+        except NotPermitted as error:
+            type_, queue = submission["type"], submission.get("queue") or DEFAULT_QUEUE
+            field, value = ("type", type_) if self._takes_queue(queue) else ("queue", queue)
+            return refused(field, value, msg("what is permitted: {reason}", reason=error.text))
+        return None
 
     def problems_of(self, submission: Mapping[str, Any]) -> list[SubmissionError]:
         """See `Submitter.problems_of`."""
@@ -173,6 +184,13 @@ class Authorized:
         self.actor.require(Permission.TASK_SUBMIT, queue=queue, type_=type_)
         if self._find(type_) is not None:  # an unknown one is refused by name elsewhere
             self.check_types([type_])
+
+    def _takes_queue(self, queue: str) -> bool:
+        try:
+            self.actor.require(Permission.TASK_SUBMIT, queue=queue)
+        except NotPermitted:
+            return False
+        return True
 
     def _find(self, type_: str) -> TaskType | None:
         return self._registry.types.get(type_) or self._submitter.find_published(type_)

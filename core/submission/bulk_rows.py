@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from pydantic import BaseModel
@@ -23,6 +23,9 @@ from taskyard.core.submission.input_schema import FieldKind, FormField, form_fie
 from taskyard.core.submission.row_arguments import joined, line_arguments, with_tags
 from taskyard.core.submission.validate import Limits, validate_submission
 from taskyard.core.task_types.registry import Registry
+
+if TYPE_CHECKING:
+    from taskyard.core.task_types.published import PublishedTypes
 
 AS_IT_IS = frozenset({FieldKind.TEXT, FieldKind.LONG_TEXT})
 WHOLE = re.compile(r"[+-]?\d{1,18}")
@@ -56,11 +59,20 @@ class Checked:
         return len({problem.row for problem in self.problems})
 
 
-def check_rows(file: BulkFile, registry: Registry, limits: Limits, now: datetime) -> Checked:
+def check_rows(
+    file: BulkFile,
+    registry: Registry,
+    limits: Limits,
+    now: datetime,
+    *,
+    published: PublishedTypes | None = None,
+    refusal_of: Callable[[Mapping[str, Any]], SubmissionError | None] = lambda _arguments: None,
+) -> Checked:
     """Returns what each row of a file would submit, and all problems of the others.
 
-    A row without an idempotency key gets one made from the file's content and the row's number, so that the same file
-    is never submitted twice by mistake.
+    Types that only agents have are accepted if they are `published`; `refusal_of` says why arguments of `submit` are
+    not permitted. A row without an idempotency key gets one made from the file's content and the row's number, so that
+    the same file is never submitted twice by mistake. Raises Unavailable if the published types can't be read.
     """
     problems = list(file.problems)
     good: list[Submittable] = []
@@ -68,16 +80,22 @@ def check_rows(file: BulkFile, registry: Registry, limits: Limits, now: datetime
     for row in file.rows:
         arguments: dict[str, Any] = {}
         try:
-            arguments = _arguments(row, registry)
+            arguments = _arguments(row, registry, published)
             arguments.setdefault("idempotency_key", row_key(file.digest, row.number))
-            size_bytes = validate_submission(**arguments, registry=registry, limits=limits, now=now).size()
+            if (refusal := refusal_of(arguments)) is not None:
+                problems.append(RowProblem.of(row.number, refusal))
+                continue
+            known = registry
+            if published is not None:
+                known = published.checked(arguments["type"], arguments.get("input"))
+            size_bytes = validate_submission(**arguments, registry=known, limits=limits, now=now).size()
             key = str(arguments["idempotency_key"])
             first = rows_by_key.setdefault(key, row.number)
             if first != row.number:
                 raise refused("idempotency_key", key, msg("each key only once: row {first} has it too", first=first))
         except SubmissionError as error:
             if arguments:
-                found = every_problem(arguments, registry, limits, now) or [error]
+                found = _problems(arguments, error, registry, limits, now)
             else:
                 found = [error, *other_problems(_options(row), limits, now)]
             problems += [RowProblem.of(row.number, one) for one in found]
@@ -132,7 +150,17 @@ def _quoted(cell: str) -> str:
     return '"' + cell.replace('"', '""') + '"' if re.search(r'[",;\r\n]', cell) else cell
 
 
-def _arguments(row: Row, registry: Registry) -> dict[str, Any]:
+def _problems(
+    arguments: Mapping[str, Any], first: SubmissionError, registry: Registry, limits: Limits, now: datetime
+) -> list[SubmissionError]:
+    """Returns all problems of a row; of an input that only agents can check, the first one."""
+    if arguments["type"] in registry.types:
+        return every_problem(arguments, registry, limits, now) or [first]
+    others = other_problems(arguments, limits, now)
+    return others if any(one.field == first.field for one in others) else [first, *others]
+
+
+def _arguments(row: Row, registry: Registry, published: PublishedTypes | None) -> dict[str, Any]:
     if not isinstance(row.values.get("type"), str):
         given = row.values.get("type")
         expected = msg("the name of a task type")
@@ -141,7 +169,9 @@ def _arguments(row: Row, registry: Registry) -> dict[str, Any]:
         return line_arguments(row.values)
     known: Mapping[str, FormField] = {}
     if any(name.startswith(INPUT_PREFIX) for name in row.values):
-        known = _fields_by_path(registry.get(row.values["type"].strip()).input_model)
+        name = row.values["type"].strip()
+        found = None if published is None or name in registry.types else published.find(name)
+        known = _fields_by_path((found or registry.get(name)).input_model)
     return joined({name: _meant(name, cell, known) for name, cell in row.values.items()})
 
 

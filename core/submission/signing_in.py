@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass
 
 from taskyard.core.access.identity import PASSWORD, Actor
-from taskyard.core.access.passwords import verify_password
+from taskyard.core.access.passwords import hash_password, needs_rehash, verify_password
 from taskyard.core.access.principals import Kind, Principal, check_name
 from taskyard.core.errors import SubmissionError
 from taskyard.core.postgres.database import Database, Transaction
@@ -43,10 +43,13 @@ def by_password(database: Database, name: str, password: str, address: str) -> S
             return NotSignedIn(wait_seconds)
         stored = _password_of(tx, name)
     is_right = verify_password(stored, password)
+    renewed = hash_password(password) if is_right and stored and needs_rehash(stored) else None
     with database.transaction() as tx:
         person = _find(tx, name)
         session = sign_ins.begin_session(tx, person, PASSWORD, address) if is_right and person else None
         if session is not None and person is not None:
+            if stored is not None and renewed is not None:
+                principals.renew_password(tx, name, stored, renewed)
             sign_in_attempts.succeed(tx, name, address)
             return SignedIn(session, person.acting(PASSWORD).name)
         _note_refused(tx, PASSWORD, address, person, "wrong name or password")

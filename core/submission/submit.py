@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 import psycopg2
@@ -19,7 +19,7 @@ from taskyard.core.config import Settings
 from taskyard.core.errors import Busy, SubmissionError, TaskNotFound, Unavailable
 from taskyard.core.i18n import msg
 from taskyard.core.models import Submission
-from taskyard.core.payload.culprits import in_field, refused
+from taskyard.core.payload.culprits import positioned, refused
 from taskyard.core.postgres.database import CallerTransaction, Database, DriverTransaction
 from taskyard.core.postgres.store import dependants, locks, tasks
 from taskyard.core.postgres.store import submission as submission_store
@@ -114,7 +114,7 @@ class Submitter(TaskCommands):
 
         They are stored in chunks of at most CHUNK_SIZE tasks and PORTION_BYTES of inputs, each committed separately,
         with bounded memory besides the ids; `progress` is called with the number stored so far. Raises
-        SubmissionError for the first invalid one, naming its position: chunks before it are stored, its own chunk and
+        SubmissionError for the first refused one, naming its position: chunks before it are stored, its own chunk and
         later ones are not.
         """
         if not isinstance(submissions, Iterable):
@@ -122,15 +122,17 @@ class Submitter(TaskCommands):
         if progress is not None and not callable(progress):
             raise refused("progress", progress, msg("a function"))
         ids: list[str] = []
-        checked = (self._validated_item(position, item) for position, item in enumerate(submissions))
-        for chunk in chunked(checked, lambda one: 0 if isinstance(one, str) else one.size(), CHUNK_SIZE):
+        checked = self._validated_items(submissions)
+        for chunk in chunked(checked, lambda one: one.size() if isinstance(one, Submission) else 0, CHUNK_SIZE):
+            if isinstance(chunk[0], SubmissionError):
+                raise positioned(chunk[0], len(ids))
             with locks.naming_holders(self._database), self._database.transaction() as tx:
                 inserted = self._store(tx, [one for one in chunk if isinstance(one, Submission)])
                 stored = iter(inserted.ids)
-                results = [one if isinstance(one, str) else next(stored) for one in chunk]
+                results = [next(stored) if isinstance(one, Submission) else one for one in chunk]
                 for offset, result in enumerate(results):
                     if isinstance(result, SubmissionError):
-                        raise _positioned(result, len(ids) + offset)
+                        raise positioned(result, len(ids) + offset)
             self._after_commit(inserted)
             ids += results  # type: ignore[arg-type]
             if progress is not None:
@@ -233,15 +235,19 @@ class Submitter(TaskCommands):
             result = self._group.run(submission)
         return self.store_alone(submission) if isinstance(result, Alone) else result
 
-    def _validated_item(self, position: int, item: Mapping[str, Any]) -> Submission | str:
-        try:
-            given = dict(item)
-        except Exception as error:  # raised by the caller's mapping, or because it is none
-            raise refused(f"submissions.{position}", item, msg("a mapping of submit's arguments")) from error
-        try:
-            return self.check(given.pop("type", None), given.pop("input", None), given)
-        except SubmissionError as error:
-            raise _positioned(error, position) from None
+    def _validated_items(self, items: Iterable[Mapping[str, Any]]) -> Iterator[Submission | str | SubmissionError]:
+        """Yields what each submits, and at last the first invalid one's error: storing may refuse one before it."""
+        for item in items:
+            try:
+                given = dict(item)
+            except Exception:  # raised by the caller's mapping, or because it is none
+                yield refused("", item, msg("a mapping of submit's arguments"))
+                return
+            try:
+                yield self.check(given.pop("type", None), given.pop("input", None), given)
+            except SubmissionError as error:
+                yield error
+                return
 
     def _store(self, tx: DriverTransaction, submissions: Sequence[Submission]) -> Inserted:
         if all(map(submission_store.is_copyable, submissions)):
@@ -292,7 +298,3 @@ def open_submitter(settings: Settings, registry: Registry, database_url: str, re
     """Returns a submitter with its own connections."""
     broker = Broker(connect_redis(redis_url), settings.namespace, settings.placement_of)
     return Submitter(settings, registry, Database(database_url), broker)
-
-
-def _positioned(error: SubmissionError, position: int) -> SubmissionError:
-    return in_field(error, f"submissions.{position}.{error.field}")

@@ -23,20 +23,24 @@ from taskyard.dashboard.components.translate import translate
 __all__ = ["FLAG", "SEPARATOR", "choice", "choices", "flag", "here", "is_refused", "moment", "read_for", "text_field"]
 
 NOTES_KEY = "address_notes"  # what is wrong with the address: by this run of the page, by name
+KNOWN_KEY = "address_known"  # the names of the page's parameters
 DROPPED_KEY = "address_dropped"  # the page, and what was removed from its address
 MAX_NOTE_LENGTH = 400  # characters
 
 
 @contextmanager
-def read_for(page: str) -> Iterator[None]:
-    """Removes unusable parameters from the page's address around its run, and reports them above the page."""
-    st.session_state[NOTES_KEY] = {}
-    dropped = _drop_unusable()
-    known_page, known = st.session_state.get(DROPPED_KEY, ("", {}))
-    if dropped or known_page != page:
+def read_for(page: str, known: Sequence[str]) -> Iterator[None]:
+    """Removes unusable parameters from the page's address around its run, and reports them above the page.
+
+    Those are unusable, too, which are not `known`: a misspelt filter would be no filter.
+    """
+    st.session_state[NOTES_KEY], st.session_state[KNOWN_KEY] = {}, tuple(known)
+    dropped = _drop_unusable(known)
+    last_page, last = st.session_state.get(DROPPED_KEY, ("", {}))
+    if dropped or last_page != page:
         st.session_state[DROPPED_KEY] = page, dropped
     else:
-        dropped = known
+        dropped = last
     slot = st.container()
     try:
         yield
@@ -45,12 +49,12 @@ def read_for(page: str) -> Iterator[None]:
             slot.warning(escaped(translate(problem), MAX_NOTE_LENGTH), icon=":material/link_off:")
 
 
-def _drop_unusable() -> dict[str, SubmissionError]:
-    """Removes parameters that no page can use from the address; returns the problems."""
+def _drop_unusable(known: Sequence[str]) -> dict[str, SubmissionError]:
+    """Removes parameters that the page can't use from the address; returns the problems."""
     problems = {}
     for name in list(st.query_params):
         try:
-            values.usable(name, st.query_params.get_all(name))
+            values.usable(name, st.query_params.get_all(name), known)
         except SubmissionError as error:
             problems[name] = error
             del st.query_params[name]
@@ -99,6 +103,7 @@ def flag(name: str) -> dict[str, Any]:
 
 def _kept(name: str, default: Any, *, parse: Parse, shown: Callable[[Any], str | None]) -> dict[str, Any]:
     """Loads the widget's state from the address after a change of it, and makes the widget write its changes there."""
+    assert name in st.session_state.get(KNOWN_KEY, (name,)), f"{name} is no parameter of this page's View"
     key, seen_key = f"address_{name}", f"address_seen_{name}"
     given = st.query_params.get(name)
     value, problem = values.read(parse, given, default)

@@ -24,10 +24,11 @@ EARLIEST_YEAR, LATEST_YEAR = 1970, 9998  # with a zone's offset they stay in the
 Parse = Callable[[str], Any]
 
 
-def usable(name: str, values: Sequence[str]) -> str:
+def usable(name: str, values: Sequence[str], known: Sequence[str]) -> str:
     """Returns the value of a parameter, of which an address may have several; raises SubmissionError."""
-    if len(name) > MAX_NAME_LENGTH or not name.isprintable():
-        raise refused(shortened(name), values[-1], msg("a known parameter"))
+    if name not in known:
+        shown = shortened(name) if len(name) > MAX_NAME_LENGTH or not name.isprintable() else name
+        raise refused(shown, values[-1], msg("a known parameter: one of {names}", names=", ".join(known)))
     if len(values) > 1:
         raise refused(name, values[-1], msg("one value, but it is given {count} times", count=len(values)))
     [value] = values

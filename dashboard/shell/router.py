@@ -6,7 +6,7 @@ from taskyard.core.errors import NotPermitted
 from taskyard.core.paths import FILES
 from taskyard.dashboard.components.address import read_for
 from taskyard.dashboard.data.viewer import viewer
-from taskyard.dashboard.i18n import _, settle_language
+from taskyard.dashboard.i18n import LANGUAGE_KEY, _, settle_language
 from taskyard.dashboard.navigation import OVERVIEW, SECTIONS, VIEWS_BY_NAME
 from taskyard.dashboard.shell import barring, session_end
 from taskyard.dashboard.shell.barring import show_barred_page
@@ -27,7 +27,7 @@ if session_end.may_show_page():
     if lack := view.lack_of(who):
         show_barred_page(view, lack)
     else:
-        with read_for(page.url_path):
+        with read_for(page.url_path, (*view.parameters, LANGUAGE_KEY)):
             try:
                 page.run()
             except NotPermitted as error:  # lost since it was asked for above

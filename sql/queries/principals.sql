@@ -60,14 +60,23 @@ WITH old AS (
 SELECT id FROM changed
 
 -- name: disable
--- Lets a principal in no more, and ends their sessions; no row if they were disabled.
+-- Lets a principal in no more, ends their sessions, and disables the hooks that they made, whose secrets they know; no
+-- row if they were disabled. A maker may be named with the address of their browser.
 WITH changed AS (
     UPDATE principals SET disabled_at = now() WHERE name = %(name)s AND disabled_at IS NULL RETURNING id, kind, name
 ), ended AS (
     DELETE FROM sessions USING changed WHERE sessions.principal_id = changed.id
+), stopped AS (
+    UPDATE hooks SET disabled_at = now() FROM changed
+    WHERE hooks.disabled_at IS NULL
+        AND ARRAY[hooks.created_by, regexp_replace(hooks.created_by, '@(localhost|[0-9A-Fa-f.:]+)$', '')]
+            && ARRAY[changed.kind || ':' || changed.name, 'token:' || changed.name]
+    RETURNING hooks.name, changed.name AS maker
 ), audit AS (
     INSERT INTO task_events (event, actor, detail)
     SELECT 'principal_disabled', %(actor)s::text, jsonb_build_object('kind', kind, 'name', name) FROM changed
+    UNION ALL
+    SELECT 'hook_disabled', %(actor)s::text, jsonb_build_object('name', name, 'maker', maker) FROM stopped
 )
 SELECT id FROM changed
 
@@ -94,6 +103,10 @@ WITH changed AS (
     SELECT 'password_set', %(actor)s::text, jsonb_build_object('kind', kind, 'name', name) FROM changed
 )
 SELECT id FROM changed
+
+-- name: renew_password
+-- Stores the same password hashed with other parameters, unless it was changed meanwhile.
+UPDATE principals SET password_hash = %(renewed)s WHERE name = %(name)s AND password_hash = %(stored)s
 
 -- name: password
 -- The stored password of a person who may sign in.

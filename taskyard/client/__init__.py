@@ -1,7 +1,7 @@
 """Submits and follows tasks over HTTP, from any host that reaches the API; needs only pydantic and httpx.
 
 `Client` and `AsyncClient` have the same methods. One core, without sockets, makes their requests and reads the answers
-(`core`, `exchange`, `calls`, `problems`, `batches`, `feed`); the two classes only send, wait and sleep.
+(`core`, `exchange`, `calls`, `problems`, `batches`, `outcomes`, `feed`); the two classes only send, wait and sleep.
 
 May import: `api.models`, and what of `core` loads no driver of a server.
 """
@@ -13,6 +13,7 @@ from taskyard.api.models.tasks import HistoryEvent, LogLine, TaskDetails, TaskRe
 from taskyard.client.asynchronous import AsyncClient, AsyncTaskHandle
 from taskyard.client.feed import FollowedEvent
 from taskyard.client.options import TaskOptions
+from taskyard.client.outcomes import NotCompleted
 from taskyard.client.sync import Client, TaskHandle
 from taskyard.core.explanation import Explanation
 
@@ -25,6 +26,7 @@ __all__ = [
     "FollowedEvent",
     "HistoryEvent",
     "LogLine",
+    "NotCompleted",
     "TaskDetails",
     "TaskHandle",
     "TaskOptions",

@@ -18,6 +18,7 @@ from taskyard.client.core import LOG_LINES, PAGE_TASKS, Core, Progress
 from taskyard.client.exchange import Lost, Pause, Reply, Request, Steps, Value
 from taskyard.client.feed import Feed, FollowedEvent
 from taskyard.client.options import TaskOptions
+from taskyard.client.outcomes import output_of
 from taskyard.client.transport import ERRORS, arguments_of, lost_of, options_of, reply_of
 from taskyard.core.explanation import Explanation
 from taskyard.core.states import Priority, TaskState
@@ -75,6 +76,10 @@ class AsyncClient:
     async def result(self, task_id: str, timeout_seconds: float = 60.0) -> TaskResult:
         """See `Client.result`."""
         return await self._run(self._core.result(task_id, timeout_seconds))
+
+    async def output(self, task_id: str, timeout_seconds: float = 60.0) -> Any:
+        """See `Client.output`."""
+        return output_of(await self.result(task_id, timeout_seconds))
 
     async def get(self, task_id: str, *, explain: bool = False) -> TaskDetails:
         """See `Client.get`."""
@@ -225,6 +230,10 @@ class AsyncTaskHandle:
     async def result(self, timeout_seconds: float = 60.0) -> TaskResult:
         """See `AsyncClient.result`."""
         return await self._client.result(self.id, timeout_seconds)
+
+    async def output(self, timeout_seconds: float = 60.0) -> Any:
+        """See `AsyncClient.output`."""
+        return await self._client.output(self.id, timeout_seconds)
 
     def events(self, *, after: str | None = None) -> AsyncIterator[FollowedEvent]:
         """See `AsyncClient.events`."""

@@ -18,6 +18,7 @@ from taskyard.client.core import LOG_LINES, PAGE_TASKS, Core, Progress
 from taskyard.client.exchange import Lost, Pause, Reply, Request, Steps, Value
 from taskyard.client.feed import Feed, FollowedEvent
 from taskyard.client.options import TaskOptions
+from taskyard.client.outcomes import output_of
 from taskyard.client.transport import ERRORS, arguments_of, lost_of, options_of, reply_of
 from taskyard.core.explanation import Explanation
 from taskyard.core.states import Priority, TaskState
@@ -85,11 +86,19 @@ class Client:
         return TaskHandle(task_id, self)
 
     def result(self, task_id: str, timeout_seconds: float = 60.0) -> TaskResult:
-        """Waits until a task has ended and returns its state with its output or error.
+        """Waits until a task has ended and returns its state with its output or error, whatever they are.
 
-        Returns the current state if it has not ended in time. Raises TaskNotFound.
+        Of a task that has not ended in time it returns the state until then, with `is_over` False and no output. See
+        `output` for an error instead. Raises TaskNotFound.
         """
         return self._run(self._core.result(task_id, timeout_seconds))
+
+    def output(self, task_id: str, timeout_seconds: float = 60.0) -> Any:
+        """Waits until a task has completed and returns its output.
+
+        Raises NotCompleted if it failed, was cancelled or has not ended in time, TaskNotFound, and NotPermitted.
+        """
+        return output_of(self.result(task_id, timeout_seconds))
 
     def get(self, task_id: str, *, explain: bool = False) -> TaskDetails:
         """Returns a task with its input, output and last checkpoint; raises TaskNotFound.
@@ -250,6 +259,10 @@ class TaskHandle:
     def result(self, timeout_seconds: float = 60.0) -> TaskResult:
         """See `Client.result`."""
         return self._client.result(self.id, timeout_seconds)
+
+    def output(self, timeout_seconds: float = 60.0) -> Any:
+        """See `Client.output`."""
+        return self._client.output(self.id, timeout_seconds)
 
     def events(self, *, after: str | None = None) -> Iterator[FollowedEvent]:
         """See `Client.events`."""

@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 
+from taskyard.core.access.identity import local_actor
 from taskyard.core.filters.audit_filter import EventFilter
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import alerts, audit, principals, sign_ins, tasks
 from taskyard.core.postgres.store.alerts import Alert
 from taskyard.core.states import TaskState
+from taskyard.core.submission import authorized_access
 from tests.api.conftest import FINGERPRINT, Sender, TestClient, problem_of
 from tests.engine import Engine
 
@@ -197,6 +199,10 @@ def test_tokens_and_sessions_are_listed_and_ended(sent_by: Sender, database: Dat
         assert sign_ins.sign_in(tx, key, "127.0.0.1")
     [session] = admin.get(f"{V1}/access/sessions").json()
     tokens = admin.get(f"{V1}/access/tokens").json()
+    assert {one["opens"] for one in tokens} == {"api"}
+    with database.transaction() as tx:
+        authorized_access.admit_agent(tx, local_actor(), "edge")
+    assert [one["opens"] for one in admin.get(f"{V1}/access/tokens", params={"name": "edge"}).json()] == ["redis"]
     assert len(tokens) == 2
     assert not any("token" in token or "secret" in token for token in tokens)
     [viewer] = [token for token in tokens if token["name"].startswith("viewer")]

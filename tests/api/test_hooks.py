@@ -14,9 +14,11 @@ from taskyard.api.routes.inbound import HookLimits
 from taskyard.core.access.identity import Actor, local_actor
 from taskyard.core.access.permissions import ROLES, Role
 from taskyard.core.config import Settings
+from taskyard.core.filters.audit_filter import EventFilter
 from taskyard.core.postgres.database import Database
-from taskyard.core.postgres.store import tasks
-from taskyard.core.submission import authorized_hooks
+from taskyard.core.postgres.store import principals, tasks
+from taskyard.core.postgres.store.audit import find_events
+from taskyard.core.submission import authorized_access, authorized_hooks
 from taskyard.core.submission.authorized import Authorized
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import registry
@@ -286,6 +288,32 @@ def test_a_hook_runs_code_only_if_its_maker_may(hooks: Hooks) -> None:
     with hooks.database.transaction() as tx:  # as if the type of its tasks began to run code
         tx.rows("UPDATE hooks SET type = 'code.run' WHERE name = 'echo'", {})
     problem_of(hooks.call(PUSH, github(SECRET, PUSH), "echo"), 403)
+
+
+@pytest.mark.parametrize("made_as", ["person:ann", "person:ann@192.0.2.7", "token:ann", "person:ann@localhost"])
+def test_who_is_disabled_leaves_no_way_in(hooks: Hooks, made_as: str) -> None:
+    """They know the secrets of their hooks. Others' hooks stay, and somebody else may enable these again."""
+    permissions = ROLES[Role.ADMIN]
+    with hooks.database.transaction() as tx:
+        for name in ("ann", "ann@example.com"):
+            principals.create(tx, name, Role.ADMIN, "test")
+    hooks.create("hers", Actor(made_as, "password", permissions))
+    hooks.create("other", Actor("person:ann@example.com@192.0.2.7", "password", permissions))
+    hooks.create("local")
+    assert hooks.call(PUSH, github(SECRET, PUSH, "1"), "hers").status_code == 201
+    with hooks.database.transaction() as tx:
+        assert authorized_access.disable(tx, local_actor(), "ann")
+    problem_of(hooks.call(PUSH, github(SECRET, PUSH, "2"), "hers"), 401)
+    assert [hooks.call(PUSH, github(SECRET, PUSH, "3"), name).status_code for name in ("other", "local")] == [201, 201]
+    with hooks.database.transaction() as tx:
+        assert {one.name for one in authorized_hooks.list_hooks(tx, local_actor()) if one.disabled_at} == {"hers"}
+        [event] = find_events(tx, EventFilter(events=("hook_disabled",))).events
+        assert (event.actor, event.detail) == (local_actor().name, {"name": "hers", "maker": "ann"})
+        assert authorized_access.enable(tx, local_actor(), "ann")
+    problem_of(hooks.call(PUSH, github(SECRET, PUSH, "4"), "hers"), 401)
+    with hooks.database.transaction() as tx:
+        assert authorized_hooks.switch(tx, local_actor(), "hers", is_disabled=False)
+    assert hooks.call(PUSH, github(SECRET, PUSH, "5"), "hers").status_code == 201
 
 
 def test_who_manages_hooks(hooks: Hooks, client: TestClient, sent_by: Sender) -> None:

@@ -108,5 +108,40 @@ def test_a_key_of_another_task_is_a_conflict_in_lists_and_lines(client: TestClie
             "task_id": first,
         }
     assert single["errors"][0]["field"] == "idempotency_key"
-    assert listed["errors"][0]["field"] == "submissions.1.idempotency_key"
+    [listed_error] = listed["errors"]
+    assert (listed_error["item"], listed["detail"]) == (2, f"item 2: {per_line['problem']['detail']}")
+    assert [{**listed_error, "item": None}] == single["errors"]
     assert stopped["problem"]["errors"] == per_line["problem"]["errors"] == single["errors"]
+
+
+@pytest.mark.parametrize("later", ["{", CODE, BAD], ids=["no JSON", "what is not permitted", "a wrong option"])
+def test_stop_names_the_first_refused_line(client: TestClient, database: Database, later: str) -> None:
+    """Also if that is found only when it is stored, and the later one when it is read."""
+    used = client.post("/api/v1/tasks", json={"type": "diagnostic.noop", "idempotency_key": "one"}).json()["id"]
+    taken = json.dumps({"type": "diagnostic.noop", "title": "another", "idempotency_key": "one"})
+    orphan = json.dumps({"type": "diagnostic.noop", "after": ["0199c0de-0000-7000-8000-000000000001"]})
+    for first, status, field in ((BAD, 422, "priority"), (taken, 409, "idempotency_key"), (orphan, 422, "after")):
+        [result] = results_of(client, [GOOD, "", first, GOOD, later], "?stop=true")
+        assert (result["line"], result["problem"]["status"]) == (3, status)
+        assert result["problem"]["errors"][0]["field"].partition(".")[0] == field
+        assert stored(database) == 1, used
+    [result] = results_of(client, [GOOD, "", GOOD, later, BAD], "?stop=true")
+    assert result["line"] == 4
+
+
+def test_a_list_names_its_refused_items_by_number(client: TestClient) -> None:
+    """As lines are, from 1, with fields as those of a single task."""
+    good, bad = {"type": "diagnostic.noop"}, {"type": "diagnostic.noop", "priority": "hihg"}
+    single = problem_of(client.post("/api/v1/tasks", json=bad), 422)
+    listed = problem_of(client.post(BATCH, json=[good, bad]), 422)
+    assert listed["errors"] == [{**single["errors"][0], "item": 2}]
+    assert listed["detail"] == f"item 2: {single['detail']}"
+    unread = problem_of(client.post(BATCH, json=[good, {"type": 5}, 7, {"types": "a"}]), 422)
+    assert [(one["item"], one["field"]) for one in unread["errors"]] == [
+        (2, "type"),
+        (3, "item"),
+        (4, "type"),
+        (4, "types"),
+    ]
+    assert "item 3: " in unread["detail"]
+    assert problem_of(client.post(BATCH, json={}), 422)["errors"][0]["item"] is None

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from taskyard.api.document import AGENT_TOKEN, PERMISSION
+from taskyard.core.access.operations import OPERATIONS as TABLE
 from taskyard.core.access.permissions import ROLES, Permission, Role
 from tests.api.conftest import FINGERPRINT, URL, Sender, TestClient, problem_of
 from tests.each import for_each
@@ -206,6 +207,18 @@ def test_a_role_may_do_what_its_permissions_say(role: Role, sent_by: Sender) -> 
             status = 404 if permission in ROLES[role] else 403  # the name is looked for first
             found = problem_of(answer, status)
             assert status == 404 or permission.value in found["detail"], (method, template)
+
+
+def test_a_narrowed_admin_does_what_is_not_for_all_queues_and_types(client: TestClient, sent_by: Sender) -> None:
+    document = client.get(f"{V1}/openapi.json").json()
+    whole = {name: row.is_whole for row in TABLE for name in row.api}
+    narrowed = [sent_by("admin", queues=("default", "unknown")), sent_by("admin", types=("diagnostic.*", "unknown"))]
+    for (method, template), (_permission, body) in OPERATIONS.items():
+        name = document["paths"][V1 + template][method.lower()]["operationId"]
+        address = path_of(template) + ("?queue=default" if name == "reports_make" else "")  # else it is of all queues
+        answers = [one.request(method, address, json=body) for one in narrowed]
+        refused = (403, 404) if whole[name] and "{" in template else (403,)  # some look for the name first
+        assert all(one.status_code in refused for one in answers) is whole[name], (name, [one.text for one in answers])
 
 
 @for_each("operation", list(OPERATIONS), " ".join)

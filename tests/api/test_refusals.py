@@ -48,12 +48,17 @@ def test_bodies_that_no_parser_takes(client: TestClient, where: str, body: bytes
 def test_other_content_is_shown_as_it_was_sent(client: TestClient) -> None:
     problem = clean(problem_of(client.post(f"{V1}/tasks", data={"type": "a"}), 422))
     assert problem["errors"] == [
-        {"field": "body", "value": "'type=a'", "expected": "JSON, with the content type application/json"}
+        {
+            "item": None,
+            "field": "body",
+            "value": "'type=a'",
+            "expected": "JSON, with the content type application/json",
+        }
     ]
 
 
 def test_what_is_missing_has_no_value(client: TestClient, sent_by: Sender) -> None:
-    one = {"field": "type", "value": "", "expected": "a value"}
+    one = {"item": None, "field": "type", "value": "", "expected": "a value"}
     assert clean(problem_of(client.post(f"{V1}/tasks", json={}), 422))["errors"] == [one]
     given = {"type": "diagnostic.sleep", "input": {"seconds": "x", "steps": "y"}}
     found = clean(problem_of(client.post(f"{V1}/tasks", json=given), 422))["errors"]
@@ -66,8 +71,9 @@ def test_every_problem_of_an_input_is_listed(sent_by: Sender, where: str) -> Non
     task = {"type": "code.run", "input": {}}
     answer = sent_by("admin").post(V1 + where, json=task if where == "/tasks" else [task])
     found = clean(problem_of(answer, 422))["errors"]
-    before = "" if where == "/tasks" else "submissions.0."
-    assert all(one["field"].startswith(f"{before}input.") and one["value"] == "" for one in found)
+    item = None if where == "/tasks" else 1
+    assert all(one["field"].startswith("input.") and one["value"] == "" for one in found)
+    assert {one["item"] for one in found} == {item}
     assert {one["expected"] for one in found} == {"a value"}
 
 

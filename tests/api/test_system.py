@@ -124,6 +124,48 @@ def test_a_file_is_checked_and_not_submitted(client: TestClient, sent_by: Sender
     assert len(got(client, "/tasks")["tasks"]) == 1
 
 
+def test_a_check_says_what_the_submission_would(client: TestClient, database: Database, sent_by: Sender) -> None:
+    """Of types that only agents have, and of what the sender may not submit."""
+    schema = {"type": "object", "properties": {"pages": {"type": "integer"}}, "required": ["pages"]}
+    register(database, KnownType("acme.print", "v7", [], input_schema=schema))
+    tasks = [
+        {"type": "acme.print", "input": {"pages": 2}},
+        {"type": "acme.print", "input": {"pages": "two"}, "priority": "hihg"},
+        {"type": "diagnostic.noop", "queue": "nightly"},
+        {"type": "acme.printer"},
+        {"type": "code.run", "input": {"code": "1"}},
+    ]
+    lines = "\n".join(map(json.dumps, tasks))
+    senders = {
+        "submitter": (sent_by("submitter"), [(2, "input.pages"), (2, "priority"), (4, "type"), (5, "type")]),
+        "narrowed": (
+            sent_by("submitter", queues=("default",), types=("acme.*",)),
+            [(2, "input.pages"), (2, "priority"), (3, "queue"), (4, "type"), (5, "type")],
+        ),
+    }
+    for name, (sender, expected) in senders.items():
+        found = sender.post(f"{V1}/tasks/check", content=lines).json()
+        assert [(one["row"], one["field"]) for one in found["problems"]] == expected, name
+        submitted = sender.post(f"{V1}/tasks/batch", content=lines, headers={"content-type": "application/x-ndjson"})
+        results = map(json.loads, submitted.text.splitlines())
+        assert {one["line"] for one in results if "problem" in one} == {row for row, _field in expected}, name
+        [unknown] = [one for one in found["problems"] if one["row"] == 4]
+        assert "acme.print" in unknown["expected"]
+        [guarded] = [one for one in found["problems"] if one["row"] == 5]
+        assert "what is permitted" in guarded["expected"]
+    rows = "type,input.pages\nacme.print,3\nacme.print,x\n"
+    found = client.post(f"{V1}/tasks/check", content=rows, headers={"content-type": "text/csv"}).json()
+    assert [(one["row"], one["field"]) for one in found["problems"]] == [(3, "input.pages")]
+
+
+def register(database: Database, known: KnownType) -> None:
+    """Has an agent publish a type."""
+    agent = {"id": "p:1", "name": "p", "boot_id": "1", "kind": "task", "host": "here", "pid": 1, "types": ["acme.*"]}
+    with database.transaction() as tx:
+        rest = {"tags": ["printer"], "max_concurrency": 1, "state": "online"}
+        recovery.register_agents(tx, [{**agent, **rest, "known_types": [msgspec.to_builtins(known)]}])
+
+
 def test_states_of_many(client: TestClient, loaded: dict[str, str], sent_by: Sender) -> None:
     ids = [loaded[name] for name in ("failed", "completed", "pending")]
     found = client.post(f"{V1}/tasks/states", json={"ids": ids}).json()
@@ -149,10 +191,7 @@ def test_boots_and_their_timeline(client: TestClient, loaded: dict[str, str], se
 def test_types_that_only_agents_have_are_listed(client: TestClient, database: Database, sent_by: Sender) -> None:
     schema = {"type": "object", "properties": {"pages": {"type": "integer"}}, "required": ["pages"]}
     known = KnownType("acme.print", "v7", ["printer"], input_schema=schema, description="Prints", is_guarded=True)
-    agent = {"id": "p:1", "name": "p", "boot_id": "1", "kind": "task", "host": "here", "pid": 1, "types": ["acme.*"]}
-    with database.transaction() as tx:
-        rest = {"tags": ["printer"], "max_concurrency": 1, "state": "online"}
-        recovery.register_agents(tx, [{**agent, **rest, "known_types": [msgspec.to_builtins(known)]}])
+    register(database, known)
     [listed] = [one for one in got(client, "/types") if one["is_published"]]
     assert (listed["name"], listed["version"], listed["requires"], listed["isolation"]) == (
         "acme.print",

@@ -15,10 +15,10 @@ LINES = {"content-type": "application/x-ndjson"}
 ROLES = pytest.mark.parametrize("role", ["submitter", "operator", "admin"])
 
 
-def says_unknown(problem: dict[str, Any], field: str = "type") -> None:
+def says_unknown(problem: dict[str, Any], item: int | None = None) -> None:
     assert (problem["status"], problem["type"], problem["permission"]) == (422, "taskyard:unknown-type", None)
     [error] = problem["errors"]
-    assert (error["field"], error["value"]) == (field, "'no.such'")
+    assert (error["item"], error["field"], error["value"]) == (item, "type", "'no.such'")
     assert "diagnostic.noop" in error["expected"]
 
 
@@ -32,7 +32,7 @@ def test_of_one_task(sent_by: Sender, role: str, largest: int, monkeypatch: pyte
 @ROLES
 def test_of_many(sent_by: Sender, role: str) -> None:
     client, given = sent_by(role), [{"type": "diagnostic.noop"}, {"type": "no.such"}]
-    says_unknown(problem_of(client.post(f"{TASKS}/batch", json=given), 422), "submissions.1.type")
+    says_unknown(problem_of(client.post(f"{TASKS}/batch", json=given), 422), item=2)
     body = "\n".join(map(json.dumps, given))
     for query, count in (("", 2), ("?stop=true", 1)):
         results = client.post(f"{TASKS}/batch{query}", content=body, headers=LINES).text.splitlines()

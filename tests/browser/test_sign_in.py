@@ -79,7 +79,7 @@ def expire(database: Database) -> None:
 def test_the_form_needs_no_javascript(browser: Browser, dashboard: Dashboard) -> None:
     context = browser.new_context(java_script_enabled=False)
     page = context.new_page()
-    page.goto(f"{dashboard.url}/tasks?state=failed")
+    page.goto(f"{dashboard.url}/tasks?states=failed")
     assert page.url.startswith(f"{dashboard.url}/sign-in?to=")
 
     fill(page, "ann", "wrong password")
@@ -87,7 +87,7 @@ def test_the_form_needs_no_javascript(browser: Browser, dashboard: Dashboard) ->
     expect(page.get_by_label("Name")).to_have_value("ann")
     fill(page, "ann", PASSWORD)
 
-    assert page.url == f"{dashboard.url}/tasks?state=failed"
+    assert page.url == f"{dashboard.url}/tasks?states=failed"
     page.goto(f"{dashboard.url}/sign-out")
     page.get_by_role("button", name="Sign out", exact=True).click()
     expect(page.get_by_role("heading", name="You are signed out")).to_be_visible()

@@ -6,7 +6,7 @@ import uuid
 
 import pytest
 
-from taskyard.client import Client
+from taskyard.client import Client, NotCompleted
 from taskyard.core.errors import (
     IdempotencyConflict,
     IllegalTransition,
@@ -46,6 +46,21 @@ def test_a_result_that_takes_longer_is_the_state_until_then(client: Client) -> N
     task = client.submit("diagnostic.echo", {"value": 1}, delay_seconds=3600)
 
     assert (task.result(0.2).state, task.result(0).is_over) == (TaskState.SCHEDULED, False)
+    with pytest.raises(NotCompleted, match=f"task {task.id} has not ended yet: it is scheduled") as caught:
+        task.output(0.2)
+    assert not caught.value.result.is_over
+
+
+def test_an_output_is_that_of_a_completed_task_or_an_error(client: Client, running: Engine) -> None:
+    assert client.submit("diagnostic.echo", {"value": None}).output(20) == {"value": None}
+    failing = client.submit("diagnostic.sleep", {"seconds": 30}, timeout_seconds=0.3, max_attempts=1)
+    with pytest.raises(NotCompleted, match=r"is failed: .*0\.3 s") as caught:
+        failing.output(20)
+    assert (caught.value.result.state, caught.value.result.is_over) == (TaskState.FAILED, True)
+    cancelled = client.submit("diagnostic.noop", delay_seconds=3600)
+    cancelled.cancel()
+    with pytest.raises(NotCompleted, match="is cancelled"):
+        cancelled.output(0)
 
 
 def test_every_option_is_stored(client: Client, store: Engine) -> None:

@@ -14,12 +14,14 @@ import pytest
 from pydantic import BaseModel
 
 from taskyard.api.models.problems import FieldError, Problem
-from taskyard.client import AsyncClient, Client, calls
+from taskyard.api.models.tasks import TaskResult
+from taskyard.client import AsyncClient, Client, NotCompleted, calls
 from taskyard.client.address import Address, address_of
 from taskyard.client.batches import PORTION_BYTES, PORTION_TASKS, portions
 from taskyard.client.exchange import Lost, Pause, Reply, Request, Rules, Steps, exchange
 from taskyard.client.feed import Feed
 from taskyard.client.options import task_json
+from taskyard.client.outcomes import output_of
 from taskyard.client.problems import error_of
 from taskyard.client.sse import EventStreamReader, Message
 from taskyard.client.transport import lost_of
@@ -346,3 +348,23 @@ def test_both_clients_have_the_same_methods() -> None:
         return {name: list(value.__annotations__)[:-1] for name, value in found.items()}
 
     assert methods(Client) == methods(AsyncClient)
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"state": "completed", "is_over": True, "output": None}, None),
+        ({"state": "completed", "is_over": True, "is_masked": True}, "needs the permission payload.read"),
+        ({"state": "failed", "is_over": True, "error": {"message": "no file"}}, "is failed: no file"),
+        ({"state": "failed", "is_over": True}, "is failed and has no output"),
+        ({"state": "in_progress", "is_over": False}, "has not ended yet: it is in_progress"),
+    ],
+)
+def test_an_output_that_is_none_is_an_output(given: dict[str, Any], expected: str | None) -> None:
+    result = TaskResult(id="0199c0de-0000-7000-8000-000000000001", **given)
+    if expected is None:
+        assert output_of(result) is None
+        return
+    with pytest.raises(NotPermitted if result.is_masked else NotCompleted, match=expected) as caught:
+        output_of(result)
+    assert isinstance(pickle.loads(pickle.dumps(caught.value)), type(caught.value))

@@ -31,7 +31,7 @@ PAGES = [
     ("tasks", {}),
     ("queues", {"queue": "default"}),
     ("agents", {"agent": "builder"}),
-    ("failures", {"fingerprint": "00aa11bb22cc33dd"}),
+    ("failures", {"group": "00aa11bb22cc33dd"}),
     ("alerts", {"show": "rules"}),
     ("audit", {"show": "everything"}),
     ("system", {}),

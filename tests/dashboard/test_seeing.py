@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from taskyard.core.access.identity import EVERY, Actor
+from taskyard.core.access.identity import EVERY, Actor, local_actor
 from taskyard.core.config import Settings
 from taskyard.core.embedded.servers import Endpoints
 from taskyard.core.errors import NotPermitted
@@ -25,6 +25,7 @@ from taskyard.core.redis.keys import Keys
 from taskyard.core.redis.log_tail import LogLine, LogTail
 from taskyard.core.reports.data.report import FailureLine
 from taskyard.core.scheduling.holds import HoldKind, HoldMode
+from taskyard.core.submission import authorized_webhooks
 from taskyard.core.submission.bulk_operation import Action
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.telemetry.live_snapshot import LaneDepth, OpenCount, RunningTask, write_live
@@ -59,6 +60,7 @@ PAGES: dict[str, tuple[dict[str, str], ...]] = {
     "system": tuple({"part": part} for part in ("servers", "leader", "hosts", "storage", "settings", "log")),
     "submit": ({}, {"copy": "{completed}"}),
     "access": ({},),
+    "webhooks": tuple({"show": part} for part in ("outgoing", "deliveries", "inbound")),
 }
 HAS_SECRET = {"task", "failures", "audit", "system", "submit"}  # for those who may read it
 
@@ -131,10 +133,11 @@ def test_for_a_narrowed_operator_no_other_queue_or_type_exists(
     planted: dict[str, str],
     database: Database,
     cache: RedisCache,
+    settings: Settings,
     view: str,
     query: dict[str, str],
 ) -> None:
-    foreign(database, cache, planted)
+    foreign(database, cache, settings, planted)
     sign_in("operator", queues=("rep*",), types=(OWN_TYPE,))
 
     shown = output(opened(open_page, view, query, planted))
@@ -144,7 +147,7 @@ def test_for_a_narrowed_operator_no_other_queue_or_type_exists(
     assert SECRET not in (shown.replace(f'"{SECRET}"', "") if "text" in query else shown)
 
 
-def foreign(database: Database, cache: RedisCache, ids: dict[str, str]) -> None:
+def foreign(database: Database, cache: RedisCache, settings: Settings, ids: dict[str, str]) -> None:
     """Names what is not theirs wherever a page may show it."""
     now = time.time()
     live = snapshot(agents=[agent(tasks=[RunningTask(ids["running"], 1, HIDDEN_TYPE, now - 90)])])
@@ -156,6 +159,10 @@ def foreign(database: Database, cache: RedisCache, ids: dict[str, str]) -> None:
         holds.hold(tx, HoldKind.QUEUE, HIDDEN_QUEUE, HoldMode.PAUSED, "test", "why")
         holds.hold(tx, HoldKind.TYPE, HIDDEN_TYPE, HoldMode.PAUSED, "test", "why")
         saved_filters.save_filter(tx, "theirs", TaskFilter(queues=(HIDDEN_QUEUE,)), "test")
+        authorized_webhooks.create(
+            tx, local_actor(), settings, "theirs", "https://hooks.example.com/", queues=[HIDDEN_QUEUE]
+        )
+        authorized_webhooks.ping(tx, local_actor(), "theirs")
 
 
 def test_their_own_is_shown_to_them(open_page: OpenPage, sign_in: SignIn, planted: dict[str, str]) -> None:

@@ -8,10 +8,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from argon2 import PasswordHasher
 from typer.testing import CliRunner, Result
 
 from taskyard.core.access.identity import EVERY, LINK, TOKEN, Actor, hashed, local_actor, new_secret
-from taskyard.core.access.passwords import verify_password
+from taskyard.core.access.passwords import needs_rehash, verify_password
 from taskyard.core.access.permissions import ALL_PERMISSIONS, ROLES, Permission, Role
 from taskyard.core.config import Settings
 from taskyard.core.errors import NotPermitted, SubmissionError
@@ -19,7 +20,8 @@ from taskyard.core.filters.audit_filter import EventFilter
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import principals, sign_ins, tokens
 from taskyard.core.postgres.store.audit import find_events
-from taskyard.core.submission import authorized_access
+from taskyard.core.submission import authorized_access, signing_in
+from taskyard.core.submission.signing_in import NotSignedIn, SignedIn
 from taskyard.worker.cli import exits
 from taskyard.worker.cli.app import app
 
@@ -508,3 +510,31 @@ def test_all_sessions_of_one_end_by_command(cli: Callable[..., Result], database
         assert [sign_ins.find_session(tx, one) for one in ended] == [None, None]
         assert sign_ins.find_session(tx, other) is not None
     assert cli("end-sessions", "nobody").exit_code != 0
+
+
+def test_a_password_of_other_parameters_is_hashed_anew_at_the_next_sign_in(database: Database) -> None:
+    person = create(database, "ann")
+    weak = PasswordHasher(time_cost=1, memory_cost=8, parallelism=1).hash(PASSWORD)
+    with database.transaction() as tx:
+        principals.set_password(tx, "ann", weak, ADMIN)
+    before = session_of(database, person)
+
+    assert isinstance(signing_in.by_password(database, "ann", "wrong password", "192.0.2.7"), NotSignedIn)
+    assert password_of(database) == weak
+    assert isinstance(signing_in.by_password(database, "ann", PASSWORD, "192.0.2.7"), SignedIn)
+
+    renewed = password_of(database)
+    assert renewed is not None
+    assert renewed != weak
+    assert not needs_rehash(renewed)
+    assert verify_password(renewed, PASSWORD)
+    seen = who(database, before)
+    assert seen is not None, "no session ends"
+    assert seen.name == "person:ann"
+    assert isinstance(signing_in.by_password(database, "ann", PASSWORD, "192.0.2.7"), SignedIn)
+    assert password_of(database) == renewed
+
+
+def password_of(database: Database) -> str | None:
+    with database.transaction() as tx:
+        return principals.password_of(tx, "ann")

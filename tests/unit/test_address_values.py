@@ -35,8 +35,9 @@ TEXTS = st.one_of(
 @example("since", ["9999-12-31T23:59:59-14:00"], ZONES[3])
 @example("since", ["0001-01-01T00:00:00+14:00"], ZONES[2])
 def test_every_address_is_read(name: str, given_: list[str], zone: timezone) -> None:
+    known = ("queue", name) if name.isprintable() and len(name) <= values.MAX_NAME_LENGTH else ("queue",)
     try:
-        value = values.usable(name, given_)
+        value = values.usable(name, given_, known)
     except SubmissionError as error:
         text = str(error)
     else:
@@ -89,7 +90,15 @@ def test_what_makes_no_sense_is_named_and_the_default_holds(parse: values.Parse,
 )
 def test_what_no_page_can_use_is_named(given_: list[str], expected: str) -> None:
     with pytest.raises(SubmissionError, match=expected):
-        values.usable("queue", given_)
+        values.usable("queue", given_, ("queue",))
+
+
+@pytest.mark.parametrize("name", ["queues", "", "\x00", "x" * 300])
+def test_an_unknown_parameter_is_named_with_the_known_ones(name: str) -> None:
+    with pytest.raises(SubmissionError, match="expected a known parameter: one of queue, view") as caught:
+        values.usable(name, ["a"], ("queue", "view"))
+    assert len(str(caught.value)) < 200
+    assert "\x00" not in str(caught.value)
 
 
 def test_nothing_to_choose_from_yet_is_no_problem() -> None:

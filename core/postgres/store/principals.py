@@ -113,7 +113,8 @@ def change_role(
 def disable(tx: Transaction, name: str, actor: str) -> bool:
     """Lets a principal in no more, by tokens or sessions; returns False if they were disabled.
 
-    Raises SubmissionError, also if nobody else could manage access.
+    The hooks that they made are disabled, too, until somebody enables them: they know the secrets. Raises
+    SubmissionError, also if nobody else could manage access.
     """
     get(tx, name)
     _keep_an_admin(tx, name)
@@ -137,6 +138,11 @@ def set_password(tx: Transaction, name: str, password_hash: str, actor: str) -> 
     parameters = {"name": name, "password_hash": password_hash, "actor": actor}
     if not tx.rows(queries("principals")["set_password"], parameters):
         raise refused("name", name, msg("the name of a person: services and agents have tokens and no password"))
+
+
+def renew_password(tx: Transaction, name: str, stored: str, renewed: str) -> None:
+    """Replaces the stored form of a password by another one of the same password; sessions go on."""
+    tx.rows(queries("principals")["renew_password"], {"name": name, "stored": stored, "renewed": renewed})
 
 
 def password_of(tx: Transaction, name: str) -> str | None:

@@ -173,7 +173,11 @@ def _ask_role(one: Principal) -> None:
 def _ask_disable(one: Principal) -> None:
     def fields() -> None:
         _show_who(one)
-        st.markdown(_("All sessions end at once, and all tokens are refused until it is enabled again."))
+        text = _(
+            "All sessions end at once, and all tokens are refused until it is enabled again. "
+            "The hooks that it made are disabled, too."
+        )
+        st.markdown(text)
 
     def act(_answer: None, _reason: str) -> str:
         return _("Disabled.") if data.disable(one.name) else _("No change: already in that state")

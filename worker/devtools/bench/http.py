@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from taskyard.worker.devtools.bench.environment import Environment
-from taskyard.worker.devtools.bench.http_load import follow_while, submit_lines, submit_single
+from taskyard.worker.devtools.bench.followers import following
+from taskyard.worker.devtools.bench.http_load import submit_lines, submit_single
 from taskyard.worker.devtools.bench.results import Result, percentile
 from taskyard.worker.web_servers.api import ApiProcess
 
@@ -29,13 +29,15 @@ def measure_http(environment: Environment) -> list[Result]:
         steady = asyncio.run(submit_single(url, CONNECTIONS, int(RATE_PER_SECOND * RATE_SECONDS), RATE_PER_SECOND))
         environment.empty()
         lines_seconds = asyncio.run(submit_lines(url, LINES))
-        alone, followed = (_drain_seconds(environment, url, readers) for readers in (0, READERS))
+        alone, _none = _drain_seconds(environment, url, 0)
+        followed, lost = _drain_seconds(environment, url, READERS)
     return [
         Result("http_submit", fast.per_second, "tasks/s", f"one a request, {CONNECTIONS} connections"),
         Result("http_submit_p99", 1000 * percentile(steady.seconds, 0.99), "ms", f"at {RATE_PER_SECOND:.0f} a second"),
         Result("http_lines", LINES / lines_seconds, "tasks/s", f"{LINES:,} lines in one request"),
         Result("http_drain", DRAINED / alone, "tasks/s", f"{DRAINED:,} tasks, nobody follows events"),
         Result("http_drain_followed", DRAINED / followed, "tasks/s", f"the same, {READERS} readers follow all events"),
+        Result("http_followers_lost", lost, "", f"of the {READERS} readers, before the drain was over"),
     ]
 
 
@@ -51,27 +53,14 @@ def running_api(environment: Environment) -> Iterator[str]:
         process.stop()
 
 
-def _drain_seconds(environment: Environment, url: str, readers: int) -> float:
-    """Returns how long agents need for tasks that were submitted before."""
+def _drain_seconds(environment: Environment, url: str, readers: int) -> tuple[float, int]:
+    """Returns how long agents need for tasks that were submitted before, and how many readers lost their streams."""
     environment.empty()
     environment.submitter.submit_many({"type": "diagnostic.noop"} for _ in range(DRAINED))
     environment.settle()
-    stop = threading.Event()
-
-    def follow() -> None:
-        while not stop.is_set():
-            asyncio.run(follow_while(url, readers, 5.0))
-
-    thread = threading.Thread(target=follow) if readers else None
-    if thread is not None:
-        thread.start()
-    try:
-        with environment.agents():
-            began = time.monotonic()
-            with environment.worker():
-                environment.wait(environment.is_drained, "the drain", 300)
-                return time.monotonic() - began
-    finally:
-        stop.set()
-        if thread is not None:
-            thread.join()
+    with following(url, readers) as followers, environment.agents():
+        began = time.monotonic()
+        with environment.worker():
+            environment.wait(environment.is_drained, "the drain", 300)
+            seconds = time.monotonic() - began
+    return seconds, followers.lost

@@ -48,9 +48,13 @@ class Client:
         length = int(answer.partition(b"content-length:")[2].partition(b"\r\n")[0])
         return status, await self._reader.readexactly(length)
 
-    async def follow(self, path: str) -> None:
-        """Reads a stream of events until it is cancelled."""
+    async def get(self, path: str) -> int:
+        """Asks for a stream; returns the status of its answer."""
         self._writer.write(f"GET {path} HTTP/1.1\r\n{self._head}\r\n".encode())
+        return int((await self._reader.readuntil(b"\r\n\r\n"))[9:12])
+
+    async def read_to_end(self) -> None:
+        """Reads a stream until it ends."""
         while await self._reader.read(READ_BYTES):
             pass
 
@@ -105,17 +109,3 @@ async def submit_lines(url: str, count: int) -> float:
     if status != 200 or stored != count:
         raise RuntimeError(f"{stored} of {count} lines were stored, status {status}: {answer[-300:].decode()}")
     return seconds
-
-
-async def follow_while(url: str, readers: int, seconds: float) -> None:
-    """Has some readers follow all events for a while."""
-    clients = [Client(url) for _ in range(readers)]
-    for client in clients:
-        await client.open()
-    tasks = [asyncio.create_task(client.follow("/api/v1/events")) for client in clients]
-    await asyncio.sleep(seconds)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    for client in clients:
-        client.close()

@@ -125,6 +125,15 @@ def _is_local(listens_on: str, client: str, host: str) -> bool:
     return is_loopback_host(listens_on) and is_loopback_host(client) and authority is not None and authority.is_loopback
 
 
+async def current_sender(request: Request, _token: Annotated[object, Depends(bearer)] = None) -> Actor:
+    """Returns who sends the request, be it an agent."""
+    authenticator: Authenticator = request.app.state.authenticator
+    return await authenticator.sender_of(request)
+
+
+SenderDep = Annotated[Actor, Depends(current_sender)]
+
+
 async def current_actor(request: Request, _token: Annotated[object, Depends(bearer)] = None) -> Actor:
     """Returns who sends the request; raises Refused (403) for agents, which have routes of their own."""
     authenticator: Authenticator = request.app.state.authenticator
@@ -134,10 +143,8 @@ async def current_actor(request: Request, _token: Annotated[object, Depends(bear
 ActorDep = Annotated[Actor, Depends(current_actor)]
 
 
-async def sending_agent(request: Request, _token: Annotated[object, Depends(bearer)] = None) -> RemoteAgent:
+async def sending_agent(actor: SenderDep) -> RemoteAgent:
     """Returns the agent that sends the request; raises Refused (403) for anybody else."""
-    authenticator: Authenticator = request.app.state.authenticator
-    actor = await authenticator.sender_of(request)
     agent = agent_of(actor)
     if agent is None:
         raise Refused(403, msg("expected a token of an agent: `taskyard access create NAME --kind agent`"))

@@ -11,13 +11,13 @@ from typing import get_args, get_origin
 from fastapi import Depends, Request
 from fastapi.dependencies.models import Dependant
 
-from taskyard.api.authentication import ActorDep
+from taskyard.api.authentication import SenderDep
 from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
 
 
-async def check_parameters(request: Request, _actor: ActorDep) -> None:
+async def check_parameters(request: Request, _sender: SenderDep) -> None:
     """Raises SubmissionError for parameters that are unknown, or given twice where one is meant.
 
     Who sends the request is asked first: strangers are told that alone.

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import redis
 import structlog
@@ -32,6 +33,10 @@ LONG = ("packaging", "acceptance", "chaos", "browser")
 # A shell's background jobs ignore it, and so would every process that a test starts and then interrupts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# How long an example takes tells of the machine, not of what is tested.
+hypothesis.settings.register_profile("taskyard", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("taskyard")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

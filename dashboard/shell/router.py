@@ -9,6 +9,7 @@ from taskyard.dashboard.data.viewer import viewer
 from taskyard.dashboard.i18n import _, settle_language
 from taskyard.dashboard.navigation import OVERVIEW, SECTIONS, VIEWS_BY_NAME
 from taskyard.dashboard.shell import barring, session_end
+from taskyard.dashboard.shell.alert_counts import show_alert_counts
 from taskyard.dashboard.shell.barring import show_barred_page
 from taskyard.dashboard.shell.sidebar import show_sidebar
 
@@ -23,6 +24,8 @@ page = st.navigation(pages, expanded=True)
 show_sidebar()
 if session_end.may_show_page():
     barring.watch(who)
+    with st.sidebar:
+        show_alert_counts()
     view = VIEWS_BY_NAME.get(page.url_path, OVERVIEW)  # the first page has no address of its own
     if lack := view.lack_of(who):
         show_barred_page(view, lack)

@@ -5,16 +5,16 @@ from collections.abc import Mapping, Sequence
 import streamlit as st
 
 from taskyard.dashboard.components import states
-from taskyard.dashboard.components.alert_values import alert_message, rule_word
 from taskyard.dashboard.components.charts import Line, bar_chart, time_chart
 from taskyard.dashboard.components.empty import show_first_steps
 from taskyard.dashboard.components.permitted import is_narrowed, show_left_out
 from taskyard.dashboard.components.ranges import pick_range
 from taskyard.dashboard.components.states import word
 from taskyard.dashboard.components.times import duration
-from taskyard.dashboard.i18n import _, labelled, ngettext
-from taskyard.dashboard.navigation import ALERTS
+from taskyard.dashboard.data.open_alerts import open_alerts
+from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.pages.overview import data
+from taskyard.dashboard.pages.overview.alerts import show_alerts
 from taskyard.dashboard.shell import frame
 
 CARD_WIDTH_PX = 170
@@ -36,7 +36,6 @@ def show_now(now: data.OverviewNow) -> None:
     if is_narrowed():
         show_left_out()
     show_figures(now)
-    show_alerts(now)
     with st.grid(2, min_column_width=CHART_WIDTH_PX):
         show_depth(now)
         if not is_narrowed():
@@ -51,7 +50,6 @@ def show_figures(now: data.OverviewNow) -> None:
     share = (recent.failed + recent.retried) / attempts if attempts else None
     agents = now.live.agents if now.live else []
     running, slots = sum(a.running for a in agents), sum(a.max_concurrency for a in agents)
-    alerts = len([alert for alert in now.live.alerts if alert.state == "firing"]) if now.live else 0
     cards: list[tuple[str, str, Sequence[float] | None, str]] = [
         (_("Finished/min"), f"{ended[-2]:,}", ended[:-1], _("Tasks that completed, failed or were cancelled")),
         (_("Enqueued/min"), f"{submitted[-2]:,}", submitted[:-1], _("Accepted tasks")),
@@ -64,7 +62,6 @@ def show_figures(now: data.OverviewNow) -> None:
             _("Age of the oldest ready task"),
         ),
         (_("Failed attempts"), "–" if share is None else f"{share:.1%}", failed[:-1], _("Share in the last 5 minutes")),
-        (_("Alerts firing"), f"{alerts:,}", None, _("Conditions that need attention")),
     ]
     if not is_narrowed():  # how many slots the tasks of others use is not theirs to see
         used = f"{running:,} / {slots:,}"
@@ -72,16 +69,6 @@ def show_figures(now: data.OverviewNow) -> None:
     with st.grid(4, min_column_width=CARD_WIDTH_PX):
         for label, value, series, help_ in cards:
             st.metric(label, value, border=True, height="stretch", help=help_, chart_data=series, chart_type="area")
-
-
-def show_alerts(now: data.OverviewNow) -> None:
-    """Shows firing alerts, one line each."""
-    for alert in now.live.alerts[:5] if now.live else []:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            states.show_badge(alert.severity, states.SEVERITY_COLORS)
-            text = labelled(rule_word(alert.rule), alert_message(alert))
-            st.text(text, width="stretch")
-            st.page_link(ALERTS.path, label=_("View alerts"), icon=":material/arrow_forward:")
 
 
 def show_depth(now: data.OverviewNow) -> None:
@@ -179,6 +166,7 @@ def _pair(histogram: object) -> str:
 
 frame.header(_("Overview"))
 frame.live("overview_now", data.now, show_now, height_px=300)
+frame.live("overview_alerts", open_alerts, show_alerts, shows_update_time=False, height_px=1)
 range_seconds = pick_range()
 frame.live(
     "overview_charts",

@@ -150,7 +150,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "Acknowledge and silence alerts",
         _HANDLE,
-        ("alerts_acknowledge", "alerts_silence", "alerts_end_silence"),
+        ("alerts_acknowledge", "alerts_acknowledge_group", "alerts_silence", "alerts_end_silence"),
         ("ack", "silence", "unsilence"),
         ("alerts",),
         is_whole=True,

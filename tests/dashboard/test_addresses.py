@@ -22,7 +22,7 @@ PARAMS = {
     "queues": ("queue", "view", "sort", "state", "find", "range"),
     "agents": ("agent", "view", "sort", "state", "find", "range"),
     "failures": ("group", "range", "type", "class", "text", "sort", "muted"),
-    "alerts": ("show", "rule", "severity"),
+    "alerts": ("show", "rule", "alert"),
     "audit": ("show", "time", "since", "until", "events", "actor", "agent", "task_id", "text", "before"),
     "reports": ("part", "period", "since", "until", "queue", "type"),
     "system": ("part", "range", "level", "text"),

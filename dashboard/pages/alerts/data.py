@@ -45,14 +45,14 @@ __all__ = [
 
 
 @seen()
-def one(servers: Servers, sight: Actor, alert_id: str) -> ShownAlert | None:
-    """Returns an alert, resolved or not; None if there is none that the viewer sees."""
+def one(servers: Servers, sight: Actor, alert_id: str) -> Sequence[ShownAlert]:
+    """Returns the alert with an id, resolved or not; nothing if there is none that the viewer sees."""
     known = parsed_id(alert_id)
     if known is None:
-        return None
+        return ()
     with servers.database.transaction() as tx:
         found = view.shown_alert(tx, servers.settings, known)
-    return found if found and sees_alert(sight, found.kind, found.alert.subject) else None
+    return (found,) if found and sees_alert(sight, found.kind, found.alert.subject) else ()
 
 
 @seen(ttl_seconds=5.0)

@@ -21,6 +21,7 @@ from taskyard.dashboard.pages.alerts.cards import show_card, show_subject_link
 from taskyard.dashboard.pages.alerts.data import ShownAlert
 
 MAX_GROUPS, MAX_ROWS, MAX_NAMES = 50, 25, 5
+FEW = 3  # so few are listed at once
 Ask = Callable[[str, Any], None]
 
 
@@ -79,7 +80,8 @@ def _show_group(group: AlertGroup, ask: Ask) -> None:
                 ask("silence_group", group)
             if group.kind and st.button(_("Runbook"), icon=":material/menu_book:", key=f"runbook_of_{name}"):
                 ask("runbook", group.first)
-        opened = st.expander(_("Show each"), key=f"each_of_{name}", on_change="rerun")
+        is_small = len(group.alerts) <= FEW
+        opened = st.expander(_("Show each"), expanded=is_small, key=f"each_of_{name}", on_change="rerun")
         if opened.open:
             with opened:
                 _show_rows(group, ask)

@@ -121,10 +121,11 @@ def show_one(alert_id: str) -> None:
         on_click=questions.close_alert,
     )
 
-    def show(shown: data.ShownAlert | None) -> None:
-        if shown is None:
+    def show(found: Sequence[data.ShownAlert]) -> None:
+        if not found:
             show_nothing(_("There is no such alert any more."), "search_off")
             return
+        [shown] = found
         show_card(shown, questions.ask_later)
         text = runbook(shown.kind, shown.alert.subject) if shown.kind else None
         if text:

@@ -1,8 +1,9 @@
-"""Says on which page of the dashboard the subject of an alert is found (pure)."""
+"""Says on which page of the dashboard an alert and its subject are found (pure)."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from urllib.parse import urlencode
 
 from taskyard.core.alerts.kind import Subject
 from taskyard.core.alerts.kinds import KINDS
@@ -49,3 +50,25 @@ def subject_page(kind: str | None, subject: str) -> Place | None:
         return "tasks", {"types": type_}
     page, parameter = _BY_SUBJECT[known.subject]
     return page, {parameter: subject}
+
+
+def alert_url(pages: str, alert_id: str) -> str | None:
+    """Returns the address of an alert with its runbook, below that of the dashboard's `pages`; None without that."""
+    return _url(pages, "alerts", {"alert": alert_id})
+
+
+def rule_url(pages: str, rule: str) -> str | None:
+    """Returns the address of a rule's alerts."""
+    return _url(pages, "alerts", {"rule": rule})
+
+
+def subject_url(pages: str, kind: str | None, subject: str) -> str | None:
+    """Returns the address of the page about an alert's subject, if there is one."""
+    place = subject_page(kind, subject)
+    return None if place is None else _url(pages, *place)
+
+
+def _url(pages: str, page: str, query: Mapping[str, str]) -> str | None:
+    if not pages:
+        return None
+    return f"{pages}/{page}" + (f"?{urlencode(query)}" if query else "")

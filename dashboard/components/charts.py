@@ -129,7 +129,7 @@ def _named(unit: str) -> Spec:
     return {"title": {"text": plain(unit), "font": {"size": 12}}} if unit else {}
 
 
-def _let_the_page_appear() -> None:
+def let_the_page_appear() -> None:
     """Waits before a viewer's first chart: while plotly loads, the browser shows nothing for a second."""
     if not st.session_state.get("charts_loaded") and runtime.exists():
         wait(FIRST_CHART_DELAY_SECONDS)
@@ -137,7 +137,7 @@ def _let_the_page_appear() -> None:
 
 
 def _draw_spec(title: str, spec: Spec, *, alt: str, key: str, height_px: int) -> None:
-    _let_the_page_appear()
+    let_the_page_appear()
     layout = spec["layout"]
     grid = {"gridcolor": color("border"), "zerolinecolor": color("border")}
     layout.setdefault("hovermode", "x unified" if spec["data"] and spec["data"][0]["type"] == "scatter" else "closest")

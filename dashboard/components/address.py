@@ -20,10 +20,23 @@ from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.times import viewer_zone
 from taskyard.dashboard.components.translate import translate
 
-__all__ = ["FLAG", "SEPARATOR", "choice", "choices", "flag", "here", "is_refused", "moment", "read_for", "text_field"]
+__all__ = [
+    "FLAG",
+    "SEPARATOR",
+    "choice",
+    "choices",
+    "flag",
+    "has_arrived",
+    "here",
+    "is_refused",
+    "moment",
+    "read_for",
+    "text_field",
+]
 
 NOTES_KEY = "address_notes"  # what is wrong with the address: by this run of the page, by name
 DROPPED_KEY = "address_dropped"  # the page, and what was removed from its address
+ARRIVED_KEY = "address_arrived"  # the viewer has just come to this page from another
 MAX_NOTE_LENGTH = 400  # characters
 
 
@@ -33,6 +46,7 @@ def read_for(page: str) -> Iterator[None]:
     st.session_state[NOTES_KEY] = {}
     dropped = _drop_unusable()
     known_page, known = st.session_state.get(DROPPED_KEY, ("", {}))
+    st.session_state[ARRIVED_KEY] = known_page != page
     if dropped or known_page != page:
         st.session_state[DROPPED_KEY] = page, dropped
     else:
@@ -60,6 +74,11 @@ def _drop_unusable() -> dict[str, SubmissionError]:
 def is_refused(name: str) -> bool:
     """Returns True if a widget of this run could not read its value in the address, and has its default."""
     return name in st.session_state.get(NOTES_KEY, {})
+
+
+def has_arrived() -> bool:
+    """Returns True in the first run of a page after another page."""
+    return bool(st.session_state.get(ARRIVED_KEY))
 
 
 def here(**changes: str | None) -> dict[str, str]:

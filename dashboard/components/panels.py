@@ -1,36 +1,34 @@
-"""Draws several charts over the same time as one figure: a crosshair goes through all, and marks, too.
-
-Like `charts`, they are written as plotly's JSON. A point or a bar may lead to the tasks behind it.
-"""
+"""Defines charts that are drawn over the same time as one figure: a crosshair goes through all, and marks, too."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
-
-import plotly.graph_objects as go
-import streamlit as st
 
 from taskyard.core.telemetry.heat import Heat
-from taskyard.dashboard.components.charts import CONFIG, Line, Spec, in_words, let_the_page_appear, plain
-from taskyard.dashboard.components.theme import color
-from taskyard.dashboard.components.times import duration, local_times
+from taskyard.dashboard.components.charts import Line, in_words
+from taskyard.dashboard.components.times import duration
 from taskyard.dashboard.i18n import _
 
-PLOT_PX, HEAT_PX, TITLE_PX, AXIS_PX, EMPTY_PX = 104, 130, 30, 34, 6
-LABELLED_SECONDS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1, 10, 60, 600, 3600, 36_000, 86_400, 864_000, 8_640_000)
-FEW_POINTS = 40
-PALE = 0.45  # opacity of a bar whose step is not over
-MAX_MARK_TEXTS = 12
+PLOT_PX, HEAT_PX, EMPTY_PX = 104, 130, 6
+
+
+@dataclass(frozen=True, slots=True)
+class Leads:
+    """The tasks behind a line's points: parameters of the Tasks page, besides the time of their submission.
+
+    With `looks_back` they may have been submitted before the step.
+    """
+
+    query: Mapping[str, str]
+    looks_back: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class TimePanel:
     """A chart of lines; `is_stacked` of bars. With `is_seconds` the axis is logarithmic and says durations.
 
-    `leads` names the lines whose points lead to tasks.
+    `leads` has one for each line, or none.
     """
 
     title: str
@@ -39,6 +37,7 @@ class TimePanel:
     is_stacked: bool = False
     is_seconds: bool = False
     most: float | None = None  # the axis' end, if it is known
+    leads: Sequence[Leads] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -108,274 +107,3 @@ class TimeAxis:
     step_seconds: int
     whole_steps: int
     marks: Sequence[MarkedTime] = field(default_factory=tuple)
-
-
-def show_panels(axis: TimeAxis, panels: Sequence[Panel], *, key: str, is_clickable: bool = False) -> Mapping[str, int]:
-    """Draws the panels; returns the place of the point that was clicked: `panel`, `line` and `step`, or nothing."""
-    let_the_page_appear()
-    spec = panels_spec(axis, panels, key)
-    figure = go.Figure(spec, _validate=False)
-    alt = " ".join(panel.words() for panel in panels)
-    with st.container(border=True, key=f"panels_{key}"):
-        if not is_clickable:
-            st.plotly_chart(figure, key=key, config=CONFIG, alt=alt)
-            return {}
-        event: Any = st.plotly_chart(
-            figure, key=key, config=CONFIG, alt=alt, on_select="rerun", selection_mode="points"
-        )
-    points = event.selection.points if event else []
-    place = points[0].get("customdata") if points else None
-    return dict(zip(("panel", "line", "step"), place, strict=False)) if isinstance(place, list) else {}
-
-
-def panels_spec(axis: TimeAxis, panels: Sequence[Panel], key: str) -> Spec:
-    """Returns the figure as plotly's JSON."""
-    heights = [TITLE_PX + panel.height_px for panel in panels]
-    total = sum(heights)
-    data: list[Spec] = []
-    layout: Spec = {
-        "height": total + AXIS_PX,
-        "margin": {"l": 8, "r": 8, "t": 0, "b": AXIS_PX},
-        "uirevision": key,  # zoom and hidden series survive a refresh
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "barmode": "stack",
-        "bargap": 0.15,
-        "hovermode": "x unified",
-        "dragmode": "zoom",
-        "clickmode": "event+select",
-        "xaxis": _time_axis(axis, panels),
-        "shapes": [],
-        "annotations": [],
-    }
-    times = [
-        time.isoformat() for time in local_times([*axis.at, *([axis.at[-1] + axis.step_seconds] if axis.at else [])])
-    ]
-    below = total
-    for number, panel in enumerate(panels):
-        top = below - TITLE_PX
-        below = top - panel.height_px
-        suffix = "" if number == 0 else str(number + 1)
-        place = {"domain": [below / total, top / total], "anchor": "x"}
-        grid = {"gridcolor": color("border"), "zeroline": False, "tickfont": {"size": 11}, "fixedrange": True}
-        layout["annotations"].append(_title(panel, (top + TITLE_PX / 2) / total))
-        if panel.is_empty:
-            layout[f"yaxis{suffix}"] = {**place, "visible": False, "range": [0, 1], "fixedrange": True}
-            data.append({"type": "scatter", "x": times[:1], "y": [None], "yaxis": f"y{suffix}", "showlegend": False})
-            continue
-        if isinstance(panel, HeatPanel):
-            layout[f"yaxis{suffix}"] = {**grid, **place, **_row_axis(panel.heat)}
-            data.append(_heat_trace(panel, times, f"y{suffix}"))
-            continue
-        layout[f"yaxis{suffix}"] = {**grid, **place, **_value_axis(panel)}
-        layout[f"legend{suffix}"] = _legend((top + TITLE_PX / 2) / total)
-        data += _traces(panel, number, axis, times, f"y{suffix}", f"legend{suffix}")
-    for mark in axis.marks:
-        layout["shapes"].append(_mark_line(mark))
-    for mark in axis.marks[-MAX_MARK_TEXTS:]:
-        layout["annotations"].append(_mark_sign(mark))
-    return {"data": data, "layout": layout}
-
-
-def _time_axis(axis: TimeAxis, panels: Sequence[Panel]) -> Spec:
-    last = "" if len(panels) == 1 else str(len(panels))
-    shown: Spec = {
-        "anchor": f"y{last}",
-        "gridcolor": color("border"),
-        "tickfont": {"size": 11},
-        "showspikes": True,
-        "spikemode": "across",
-        "spikesnap": "cursor",
-        "spikethickness": 1,
-        "spikedash": "solid",
-        "spikecolor": color("gray"),
-    }
-    if axis.at:
-        ends = local_times([axis.at[0], axis.at[-1] + axis.step_seconds])
-        shown["range"] = [time.isoformat() for time in ends]
-    return shown
-
-
-def _traces(panel: TimePanel, number: int, axis: TimeAxis, times: list[str], yaxis: str, legend: str) -> list[Spec]:
-    data: list[Spec] = []
-    whole = axis.whole_steps
-    for place, line in enumerate(panel.lines):
-        values = [value or None for value in line.values] if panel.is_seconds else list(line.values)
-        trace: Spec = {
-            "x": times[: len(values)],
-            "y": values,
-            "name": plain(line.name),
-            "legend": legend,
-            "legendgroup": f"{number} {place}",
-            "yaxis": yaxis,
-            "customdata": [[number, place, step] for step in range(len(values))],
-            "hovertemplate": f"%{{y:,.4~g}} {plain(panel.unit)}",
-        }
-        if panel.is_seconds:
-            trace |= {"text": [duration(value) for value in values], "hovertemplate": "%{text}"}
-        if panel.is_stacked:
-            opacity = [1.0 if step < whole else PALE for step in range(len(values))]
-            step_ms = axis.step_seconds * 1000
-            data.append(
-                {
-                    **trace,
-                    "type": "bar",
-                    "offset": 0,
-                    "width": step_ms * 0.85,
-                    "marker": {"color": color(line.color), "opacity": opacity},
-                    "unselected": {"marker": {"opacity": 1}},
-                }
-            )
-            continue
-        known = sum(value is not None for value in values)
-        shown = {
-            "type": "scatter",
-            "mode": "lines+markers",  # points that can't be seen can be clicked
-            "marker": {"size": 4, "opacity": 1 if known <= FEW_POINTS else 0},
-            "selected": {"marker": {"opacity": 1}},
-            "unselected": {"marker": {"opacity": 1 if known <= FEW_POINTS else 0}},
-        }
-        style = {"color": color(line.color), "width": 2}
-        data.append({**trace, **shown, "line": style, **_part(trace, 0, whole)})
-        if whole < len(values):
-            dashed = {"line": {**style, "dash": "dot"}, "showlegend": False}
-            data.append({**trace, **shown, **dashed, **_part(trace, max(0, whole - 1), len(values))})
-    return data
-
-
-def _part(trace: Spec, first: int, end: int) -> Spec:
-    """Returns the values of some steps of a trace."""
-    return {name: trace[name][first:end] for name in ("x", "y", "customdata", "text") if name in trace}
-
-
-def _heat_trace(panel: HeatPanel, times: list[str], yaxis: str) -> Spec:
-    counts = panel.heat.counts
-    sums = [sum(column) for column in zip(*counts, strict=True)]
-    shares = [[count / sums[step] if count else None for step, count in enumerate(row)] for row in counts]
-    edges = [duration(edge) for edge in panel.heat.edges()]
-    texts = [
-        [
-            _("{from} to {to}: {count}").format(**{"from": edges[n], "to": edges[n + 1]}, count=f"{count:,}")
-            for count in row
-        ]
-        for n, row in enumerate(counts)
-    ]
-    background = color("background")
-    return {
-        "type": "heatmap",
-        "x": times,
-        "y": [math.log10(edge) for edge in panel.heat.edges()],
-        "z": shares,
-        "zmin": 0,
-        "zmax": 1,
-        "text": texts,
-        "hovertemplate": "%{text}<extra></extra>",
-        "yaxis": yaxis,
-        "showscale": False,
-        "colorscale": [[0, background], [0.05, _mixed(background, color(panel.color), 0.25)], [1, color(panel.color)]],
-    }
-
-
-def _mixed(one: str, other: str, share: float) -> str:
-    """Returns the colour (#rrggbb) between two."""
-    parts = [(int(one[n : n + 2], 16), int(other[n : n + 2], 16)) for n in (1, 3, 5)]
-    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in parts)
-
-
-def _row_axis(heat: Heat) -> Spec:
-    edges = heat.edges()
-    ticks = _labelled(edges[0], edges[-1])
-    return {
-        "range": [math.log10(edges[0]), math.log10(edges[-1])],
-        "tickvals": [math.log10(tick) for tick in ticks],
-        "ticktext": [duration(tick, is_short=True) for tick in ticks],
-        "showgrid": False,
-    }
-
-
-def _value_axis(panel: TimePanel) -> Spec:
-    if not panel.is_seconds:
-        shown: Spec = {"rangemode": "tozero", "nticks": 4, "tickformat": "~s"}
-        if panel.most is not None:
-            shown["range"] = [0, panel.most]
-        return shown | ({"ticksuffix": "%"} if panel.unit == "%" else {})
-    known = [value for line in panel.lines for value in line.values if value]
-    least, most = min(known) * 0.8, max(known) * 1.25
-    ticks = _labelled(least, most)
-    return {
-        "type": "log",
-        "range": [math.log10(least), math.log10(most)],
-        "tickvals": ticks,
-        "ticktext": [duration(tick, is_short=True) for tick in ticks],
-    }
-
-
-def _labelled(least: float, most: float) -> list[float]:
-    """Returns the durations to label on an axis: about three."""
-    within = [tick for tick in LABELLED_SECONDS if least <= tick <= most]
-    if not within:
-        return [math.sqrt(least * most)]
-    return within[:: max(1, math.ceil(len(within) / 4))]
-
-
-def _title(panel: Panel, y: float) -> Spec:
-    text = f"<b>{plain(panel.title)}</b>"
-    if panel.is_empty:
-        text += f"  <span style='color:{color('gray')}'>{plain(_('No activity in this period.'))}</span>"
-    return {
-        "text": text,
-        "xref": "paper",
-        "yref": "paper",
-        "x": 0,
-        "y": y,
-        "xanchor": "left",
-        "yanchor": "middle",
-        "showarrow": False,
-        "font": {"size": 13, "color": color("text")},
-    }
-
-
-def _legend(y: float) -> Spec:
-    return {
-        "orientation": "h",
-        "x": 1,
-        "xanchor": "right",
-        "y": y,
-        "yanchor": "middle",
-        "font": {"size": 11},
-        "bgcolor": "rgba(0,0,0,0)",
-        "traceorder": "normal",
-    }
-
-
-def _mark_line(mark: MarkedTime) -> Spec:
-    [at] = local_times([mark.at])
-    style = {"color": color(mark.color), "width": 1, "dash": "dash"}
-    return {
-        "type": "line",
-        "xref": "x",
-        "yref": "paper",
-        "y0": 0,
-        "y1": 1,
-        "x0": at.isoformat(),
-        "x1": at.isoformat(),
-        "line": style,
-    }
-
-
-def _mark_sign(mark: MarkedTime) -> Spec:
-    [at] = local_times([mark.at])
-    return {
-        "text": plain(mark.sign),
-        "hovertext": plain(mark.text),
-        "captureevents": True,
-        "xref": "x",
-        "yref": "paper",
-        "x": at.isoformat(),
-        "y": 0,
-        "yanchor": "bottom",
-        "xanchor": "left",
-        "showarrow": False,
-        "font": {"size": 11, "color": color(mark.color)},
-        "bgcolor": color("background"),
-    }

@@ -23,7 +23,7 @@ from taskyard.core.translation import LANGUAGES, catalogue
 
 PATH = "/browser/{name}"
 TEXTS_NAME = "texts.js"
-NAMES = (TEXTS_NAME, "page.js", "forms.js")  # in the order in which they are run
+NAMES = (TEXTS_NAME, "page.js", "forms.js", "charts.js")  # in the order in which they are run
 KEPT = "public, max-age=31536000, immutable"  # their addresses change with their content
 HEAD_END, ROOT = b"</head>", b'id="root"'
 CONDITIONS = (b"if-none-match", b"if-modified-since", b"range", b"accept-encoding")

@@ -14,6 +14,7 @@ import streamlit as st
 from taskyard.core.errors import NotPermitted
 from taskyard.core.views.alert_groups import counted
 from taskyard.dashboard.components.states import SEVERITY_COLORS, word
+from taskyard.dashboard.components.styles import show_style
 from taskyard.dashboard.components.theme import color
 from taskyard.dashboard.data.open_alerts import open_alerts
 from taskyard.dashboard.data.viewer import Presence, presence
@@ -40,7 +41,7 @@ def show_alert_counts() -> None:
             except NotPermitted:
                 return
             if found is not None:
-                st.html(style(counted(found.open), ALERTS.name))
+                show_style(style(counted(found.open), ALERTS.name))
 
     counts()
 
@@ -49,12 +50,12 @@ def style(counts: Mapping[str, int], page: str) -> str:
     """Returns the style that shows counts by severity behind the link to a page; without any it shows nothing."""
     link = f'[data-testid="stSidebarNavLink"]:is([href$="/{page}"], [href*="/{page}?"])::after'
     if not counts:
-        return f"<style>{link} {{ content: none; }}</style>"
+        return f"{link} {{ content: none; }}"
     picture = f'url("data:image/svg+xml,{quote(_picture(counts))}")'
     told = enumerated([f"{_shown(count)} {word(severity)}" for severity, count in counts.items()])
     # browsers that know no text beside a picture take the first
     content = f'content: {picture}; content: {picture} / "{_in_style(told)}";'
-    return f"<style>{link} {{ {content} margin-left: auto; height: {HEIGHT_PX}px; flex: none; }}</style>"
+    return f"{link} {{ {content} margin-left: auto; height: {HEIGHT_PX}px; flex: none; }}"
 
 
 def _picture(counts: Mapping[str, int]) -> str:

@@ -21,7 +21,7 @@ MAX_MESSAGE_LENGTH = 120
 def show_alerts(alerts: Alerts) -> None:
     """Shows the firing alerts by severity and then by age, those of a rule as one line."""
     groups = grouped(alerts.in_state("firing"))
-    with st.container(gap="xxsmall", key="overview_alerts"):
+    with st.container(gap="xsmall", key="overview_alerts"):
         for group in groups[:MAX_LINES]:
             query = {"rule": group.rule} if len(group.alerts) > 1 else {"alert": group.first.alert.id}
             st.page_link(ALERTS.path, label=line_of(group), query_params=query, width="stretch")

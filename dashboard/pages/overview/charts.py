@@ -1,49 +1,41 @@
-"""Draws the charts of a range, one under the other over the same time, and finds the tasks behind a point."""
+"""Draws the charts of a range, one under the other over the same time; points lead to tasks."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import streamlit as st
-
+from taskyard.core.filters.search_filter import Sort
+from taskyard.core.states import TaskState
 from taskyard.core.views.overview_marks import Mark
 from taskyard.dashboard.components import states
 from taskyard.dashboard.components.charts import Line
-from taskyard.dashboard.components.panels import HeatPanel, MarkedTime, Panel, TimeAxis, TimePanel, show_panels
+from taskyard.dashboard.components.panels import HeatPanel, Leads, MarkedTime, Panel, TimeAxis, TimePanel
 from taskyard.dashboard.components.permitted import is_narrowed
+from taskyard.dashboard.components.show_panels import show_panels
 from taskyard.dashboard.components.states import word
 from taskyard.dashboard.i18n import _
-from taskyard.dashboard.navigation import TASKS
 from taskyard.dashboard.pages.overview import data
-from taskyard.dashboard.pages.overview.behind import tasks_behind
 
 MANY_COLORS = ("blue", "green", "orange", "violet", "red", "yellow", "gray")
 CLASS_COLORS = ("red", "orange", "violet", "yellow", "blue", "gray", "green")
 
 
 def show_charts(charts: data.Charts) -> None:
-    """Shows the charts; a click on a point or a bar leads to the tasks behind it."""
+    """Shows the charts; a click on a point or a bar leads to the tasks behind it.
+
+    The Tasks page finds tasks by the time of their submission. What started or ended in a step was submitted before
+    it, usually not longer before than its latency and run time are.
+    """
     axis = TimeAxis(charts.at, charts.step_seconds, charts.whole_steps, [_marked(mark) for mark in charts.marks])
-    place = show_panels(axis, panels_of(charts), key="overview", is_clickable=True)
-    query = tasks_behind(charts, place) if place else None
-    if query is not None:
-        st.switch_page(TASKS.path, query_params=dict(query))
+    before = [2 * ((wait or 0) + (run or 0)) for wait, run in zip(charts.wait_p99, charts.run_p99, strict=True)]
+    show_panels(axis, panels_of(charts), key="overview", before=before)
 
 
 def panels_of(charts: data.Charts) -> Sequence[Panel]:
-    """Returns the charts from the most important one on; the order of the first four is that of `behind`."""
+    """Returns the charts from the most important one on."""
     failures = {word(name): values for name, values in charts.failures.items()}
     panels: list[Panel] = [
-        TimePanel(
-            _("Throughput"),
-            [
-                Line(_("enqueued"), "gray", charts.arrived),
-                Line(word("completed"), states.STATE_COLORS["completed"], charts.completed),
-                Line(word("failed"), states.STATE_COLORS["failed"], charts.failed),
-                Line(_("retried"), "orange", charts.retried),
-            ],
-            unit=_("per min"),
-        ),
+        _throughput(charts),
         TimePanel(
             _("Queue latency"),
             [
@@ -52,23 +44,64 @@ def panels_of(charts: data.Charts) -> Sequence[Panel]:
                 Line(_("oldest ready"), "red", charts.oldest),
             ],
             is_seconds=True,
+            leads=[Leads({"sort": Sort.OLDEST})] * 3,
         ),
-        TimePanel(_("Failed attempts by class"), _many(failures, CLASS_COLORS), unit=_("attempts"), is_stacked=True),
+        TimePanel(
+            _("Failed attempts by class"),
+            _many(failures, CLASS_COLORS),
+            unit=_("attempts"),
+            is_stacked=True,
+            leads=[Leads({"error_class": name, "sort": Sort.FINISHED}) for name in charts.failures],
+        ),
         TimePanel(
             _("Run time"),
             [Line("p50", "blue", charts.run_p50), Line("p99", "violet", charts.run_p99)],
             is_seconds=True,
+            leads=[Leads({"sort": Sort.LONGEST})] * 2,
         ),
         HeatPanel(_("Distribution of queue latency"), charts.wait_heat),
         HeatPanel(_("Distribution of run time"), charts.run_heat, "violet"),
     ]
-    if not is_narrowed():
-        load = {name: [None if v is None else 100 * v for v in values] for name, values in charts.load.items()}
-        panels += [
-            TimePanel(_("Ready tasks by queue"), _many(charts.depth), unit=_("tasks"), is_stacked=True),
-            TimePanel(_("Agents' load"), _many(load), unit="%", most=105),
-        ]
-    return panels
+    return panels if is_narrowed() else [*panels, *_capacity(charts)]
+
+
+def _throughput(charts: data.Charts) -> Panel:
+    return TimePanel(
+        _("Throughput"),
+        [
+            Line(_("enqueued"), "gray", charts.arrived),
+            Line(word("completed"), states.STATE_COLORS["completed"], charts.completed),
+            Line(word("failed"), states.STATE_COLORS["failed"], charts.failed),
+            Line(_("retried"), "orange", charts.retried),
+        ],
+        unit=_("per min"),
+        leads=[
+            Leads({}, looks_back=False),
+            Leads({"states": TaskState.COMPLETED, "sort": Sort.FINISHED}),
+            Leads({"states": TaskState.FAILED, "sort": Sort.FINISHED}),
+            Leads({}),
+        ],
+    )
+
+
+def _capacity(charts: data.Charts) -> Sequence[Panel]:
+    load = {name: [None if v is None else 100 * v for v in values] for name, values in charts.load.items()}
+    return (
+        TimePanel(
+            _("Ready tasks by queue"),
+            _many(charts.depth),
+            unit=_("tasks"),
+            is_stacked=True,
+            leads=[Leads({"queues": name, "sort": Sort.OLDEST}) for name in charts.depth],
+        ),
+        TimePanel(
+            _("Agents' load"),
+            _many(load),
+            unit="%",
+            most=105,
+            leads=[Leads({"agent": name, "sort": Sort.LONGEST}) for name in load],
+        ),
+    )
 
 
 def _marked(mark: Mark) -> MarkedTime:

@@ -6,16 +6,17 @@ import streamlit as st
 
 from taskyard.core.telemetry.histogram import Histogram
 from taskyard.dashboard.components.permitted import is_narrowed
+from taskyard.dashboard.components.styles import show_style
 from taskyard.dashboard.components.times import duration
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.pages.overview import data
 
 # Streamlit's own figures are 100 px high with their borders and gaps.
-STYLE = """<style>
+STYLE = """
 .st-key-figures { padding: 6px 14px !important; gap: 4px 28px !important; overflow-x: auto; }
 .st-key-figures [data-testid="stMetricValue"] { font-size: 1.25rem; line-height: 1.3; padding: 0; }
 .st-key-figures [data-testid="stMetricLabel"] { min-height: 0; white-space: nowrap; }
-</style>"""
+"""
 
 
 def show_figures(now: data.OverviewNow) -> None:
@@ -36,7 +37,7 @@ def show_figures(now: data.OverviewNow) -> None:
         agents = now.live.agents if now.live else []
         running, slots = sum(a.running for a in agents), sum(a.max_concurrency for a in agents)
         figures.append((_("Slots in use"), f"{running:,} / {slots:,}", _("Running tasks out of all slots")))
-    st.html(STYLE)
+    show_style(STYLE)
     with st.container(horizontal=True, border=True, key="figures", horizontal_alignment="distribute"):
         for label, value, help_ in figures:
             st.metric(label, value, help=help_, width="content")

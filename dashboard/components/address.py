@@ -123,7 +123,8 @@ def _kept(name: str, default: Any, *, parse: Parse, shown: Callable[[Any], str |
     value, problem = values.read(parse, given, default)
     if problem is not None:
         st.session_state.setdefault(NOTES_KEY, {})[name] = problem
-    if key not in st.session_state or st.session_state.get(seen_key) != given:
+    # a widget of the same name on the page before this one was another one, whose state is gone
+    if has_arrived() or key not in st.session_state or st.session_state.get(seen_key) != given:
         st.session_state[key] = value
     st.session_state[seen_key] = given
 

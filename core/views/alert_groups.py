@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -46,6 +46,32 @@ class AlertGroup:
     def firing(self) -> Sequence[ShownAlert]:
         """Returns those that nobody acknowledged."""
         return [shown for shown in self.alerts if shown.alert.state == "firing"]
+
+
+@dataclass(frozen=True, slots=True)
+class AlertLine:
+    """A group in one line: its first alert, how many fire, and since when the oldest does."""
+
+    first: ShownAlert
+    count: int
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class AlertSummary:
+    """What fires: the counts by severity, and the first groups of `rules` in all. It is small, however many fire."""
+
+    counts: Mapping[str, int]
+    lines: Sequence[AlertLine]
+    rules: int
+
+
+def summary_of(alerts: Iterable[ShownAlert], most: int) -> AlertSummary:
+    """Returns what fires, with at most so many groups."""
+    firing = [shown for shown in alerts if shown.alert.state == "firing"]
+    groups = grouped(firing)
+    lines = [AlertLine(group.first, len(group.alerts), group.since) for group in groups[:most]]
+    return AlertSummary(counted(firing), lines, len(groups))
 
 
 def grouped(alerts: Iterable[ShownAlert]) -> list[AlertGroup]:

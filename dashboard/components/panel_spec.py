@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from urllib.parse import urlencode
 
-from taskyard.core.telemetry.heat import Heat
+from taskyard.core.telemetry.heat import ROWS_PER_DECADE, Heat
 from taskyard.dashboard.components.charts import Spec, plain
 from taskyard.dashboard.components.panels import HeatPanel, MarkedTime, Panel, TimeAxis, TimePanel
 from taskyard.dashboard.components.theme import color
@@ -64,8 +65,9 @@ def panels_spec(axis: TimeAxis, panels: Sequence[Panel], key: str) -> Spec:
         data += _traces(panel, number, axis, times, f"y{suffix}", f"legend{suffix}")
     for mark in axis.marks:
         layout["shapes"].append(_mark_line(mark))
+    first_bottom = (total - heights[0]) / total if heights else 0
     for mark in axis.marks[-MAX_MARK_TEXTS:]:
-        layout["annotations"].append(_mark_sign(mark))
+        layout["annotations"].append(_mark_sign(mark, first_bottom))
     return {"data": data, "layout": layout}
 
 
@@ -139,29 +141,26 @@ def _part(trace: Spec, first: int, end: int) -> Spec:
 def _heat_trace(panel: HeatPanel, times: list[str], yaxis: str) -> Spec:
     counts = panel.heat.counts
     sums = [sum(column) for column in zip(*counts, strict=True)]
-    shares = [[count / sums[step] if count else None for step, count in enumerate(row)] for row in counts]
-    edges = [duration(edge) for edge in panel.heat.edges()]
-    texts = [
-        [
-            _("{from} to {to}: {count}").format(**{"from": edges[n], "to": edges[n + 1]}, count=f"{count:,}")
-            for count in row
-        ]
-        for n, row in enumerate(counts)
-    ]
+    # texts for each cell would be most of what a refresh sends and takes
+    shares = [[round(count / sums[step], 3) if count else None for step, count in enumerate(row)] for row in counts]
     background = color("background")
     return {
         "type": "heatmap",
         "x": times,
-        "y": [math.log10(edge) for edge in panel.heat.edges()],
+        "y": _rows(panel.heat),
         "z": shares,
         "zmin": 0,
         "zmax": 1,
-        "text": texts,
-        "hovertemplate": f"{HOVER_TIME} %{{text}}<extra></extra>",
+        "hovertemplate": f"{HOVER_TIME} %{{y}}: %{{z:.1%}}<extra></extra>",
         "yaxis": yaxis,
         "showscale": False,
         "colorscale": [[0, background], [0.05, _mixed(background, color(panel.color), 0.25)], [1, color(panel.color)]],
     }
+
+
+def _rows(heat: Heat) -> list[str]:
+    edges = [duration(edge) for edge in heat.edges()]
+    return [f"{shorter} – {longer}" for shorter, longer in pairwise(edges)]
 
 
 def _mixed(one: str, other: str, share: float) -> str:
@@ -171,12 +170,13 @@ def _mixed(one: str, other: str, share: float) -> str:
 
 
 def _row_axis(heat: Heat) -> Spec:
-    edges = heat.edges()
-    ticks = _labelled(edges[0], edges[-1])
+    rows, edges = _rows(heat), heat.edges()
+    decades = [row for row in range(len(rows)) if (heat.first + row) % ROWS_PER_DECADE == 0]
+    shown = decades[:: max(1, math.ceil(len(decades) / 4))]
     return {
-        "range": [math.log10(edges[0]), math.log10(edges[-1])],
-        "tickvals": [math.log10(tick) for tick in ticks],
-        "ticktext": [duration(tick, is_short=True) for tick in ticks],
+        "type": "category",
+        "tickvals": [rows[row] for row in shown],
+        "ticktext": [duration(edges[row], is_short=True) for row in shown],
         "showgrid": False,
     }
 
@@ -252,7 +252,7 @@ def _mark_line(mark: MarkedTime) -> Spec:
     }
 
 
-def _mark_sign(mark: MarkedTime) -> Spec:
+def _mark_sign(mark: MarkedTime, y: float) -> Spec:
     [at] = local_times([mark.at])
     return {
         "text": plain(mark.sign),
@@ -261,7 +261,7 @@ def _mark_sign(mark: MarkedTime) -> Spec:
         "xref": "x",
         "yref": "paper",
         "x": at.isoformat(),
-        "y": 0,
+        "y": y,
         "yanchor": "bottom",
         "xanchor": "left",
         "showarrow": False,

@@ -12,11 +12,10 @@ from urllib.parse import quote
 import streamlit as st
 
 from taskyard.core.errors import NotPermitted
-from taskyard.core.views.alert_groups import counted
 from taskyard.dashboard.components.states import SEVERITY_COLORS, word
 from taskyard.dashboard.components.styles import show_style
 from taskyard.dashboard.components.theme import color
-from taskyard.dashboard.data.open_alerts import open_alerts
+from taskyard.dashboard.data.open_alerts import alert_summary
 from taskyard.dashboard.data.viewer import Presence, presence
 from taskyard.dashboard.i18n import enumerated
 from taskyard.dashboard.navigation import ALERTS
@@ -37,11 +36,11 @@ def show_alert_counts() -> None:
             return  # the page itself says so
         with timed("alert_counts"):
             try:
-                found = open_alerts().value
+                found = alert_summary().value
             except NotPermitted:
                 return
             if found is not None:
-                show_style(style(counted(found.open), ALERTS.name))
+                show_style(style(found.counts, ALERTS.name))
 
     counts()
 

@@ -9,7 +9,7 @@ import pytest
 from taskyard.core.alerts.kinds import KINDS
 from taskyard.core.alerts.subject_page import subject_page
 from taskyard.core.postgres.store.alerts import Alert
-from taskyard.core.views.alert_groups import counted, grouped
+from taskyard.core.views.alert_groups import counted, grouped, summary_of
 from taskyard.core.views.alerts import ShownAlert
 from taskyard.core.views.new_silence import is_everything
 from taskyard.dashboard.navigation import VIEWS_BY_NAME
@@ -36,6 +36,16 @@ def test_the_worst_group_comes_first_and_then_the_oldest() -> None:
 def test_a_group_is_as_bad_as_its_worst() -> None:
     [group] = grouped([alert("one", "info", 60), alert("one", "critical", 1, "acknowledged"), alert("one", "info", 5)])
     assert (group.severity, group.first.alert.id, len(group.firing)) == ("critical", "one 1", 2)
+
+
+def test_a_summary_is_small_however_many_fire() -> None:
+    many = [alert("lost", "info", 10 + n) for n in range(3000)]
+    others = [alert(f"rule {n}", "warning", n) for n in range(6)]
+    found = summary_of([*many, *others, alert("known", "critical", 1, "acknowledged")], 5)
+    assert (found.counts, found.rules, len(found.lines)) == ({"warning": 6, "info": 3000}, 7, 5)
+    assert found.lines[0].first.alert.rule == "rule 5"
+    [line] = summary_of(many, 5).lines
+    assert (line.count, line.since) == (3000, NOW - timedelta(minutes=3009))
 
 
 def test_only_what_nobody_acknowledged_is_counted_by_severity() -> None:

@@ -8,7 +8,7 @@ from taskyard.dashboard.components.empty import show_first_steps
 from taskyard.dashboard.components.permitted import is_narrowed, show_left_out
 from taskyard.dashboard.components.ranges import pick_range
 from taskyard.dashboard.components.states import word
-from taskyard.dashboard.data.open_alerts import open_alerts
+from taskyard.dashboard.data.open_alerts import alert_summary
 from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.pages.overview import data
 from taskyard.dashboard.pages.overview.alerts import show_alerts
@@ -84,7 +84,7 @@ with st.container(horizontal=True, vertical_alignment="center", horizontal_align
     frame.header(_("Overview"))
     range_seconds = pick_range()
 frame.live("overview_now", data.now, show_now, height_px=90)
-frame.live("overview_alerts", open_alerts, show_alerts, shows_update_time=False, height_px=1)
+frame.live("overview_alerts", alert_summary, show_alerts, shows_update_time=False, height_px=1)
 frame.live(
     "overview_charts",
     lambda: data.charts(range_seconds),

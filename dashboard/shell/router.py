@@ -10,6 +10,7 @@ from taskyard.dashboard.i18n import _, settle_language
 from taskyard.dashboard.navigation import OVERVIEW, SECTIONS, VIEWS_BY_NAME
 from taskyard.dashboard.shell import barring, session_end
 from taskyard.dashboard.shell.barring import show_barred_page
+from taskyard.dashboard.shell.browser import mark_page
 from taskyard.dashboard.shell.sidebar import show_sidebar
 
 ICON = str(FILES / "dashboard" / "icon.svg")
@@ -18,6 +19,7 @@ st.set_page_config(page_title="Taskyard", page_icon=ICON, layout="wide")
 settle_language()
 st.logo(ICON, size="medium")
 who = viewer()
+mark_page(who)
 pages = {_(name): [view.page(who) for view in views] for name, views in SECTIONS.items()}
 page = st.navigation(pages, expanded=True)
 show_sidebar()

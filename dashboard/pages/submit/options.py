@@ -13,13 +13,14 @@ from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import N_
 from taskyard.core.payload.encode import MAX_TEXT_LENGTH
 from taskyard.core.states import Priority
-from taskyard.core.submission.validate import MAX_ATTEMPTS, MAX_TAGS, MAX_TITLE_LENGTH
-from taskyard.core.task_types.registry import MAX_TIMEOUT_SECONDS, TaskType
+from taskyard.core.submission.form_values import number_text, parse_number
+from taskyard.core.submission.validate import MAX_TAGS, MAX_TITLE_LENGTH
+from taskyard.core.task_types.registry import TaskType
 from taskyard.core.views.seeing import sees_queue
 from taskyard.dashboard.components.states import word
 from taskyard.dashboard.components.times import duration, viewer_zone
 from taskyard.dashboard.data.viewer import viewer
-from taskyard.dashboard.forms.field_widgets import Problems, show_problem
+from taskyard.dashboard.forms.field_widgets import Problems, number_field, show_problem
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.pages.submit import start_time
 from taskyard.dashboard.pages.submit.data import Copied, Names
@@ -39,8 +40,8 @@ class Defaults:
     title: str = ""
     queue: str = "default"
     priority: str = Priority.MEDIUM.label
-    timeout_seconds: float | None = None
-    max_attempts: int | None = None
+    timeout_seconds: str = ""
+    max_attempts: str = ""
     requires: tuple[str, ...] = ()
     idempotency_key: str = ""
     after: str = ""
@@ -70,8 +71,8 @@ def fill(task: Copied) -> None:
         "title": task.title or "",
         "queue": task.queue,
         "priority": task.priority,
-        "timeout_seconds": task.timeout_seconds,
-        "max_attempts": task.max_attempts,
+        "timeout_seconds": "" if task.timeout_seconds is None else number_text(task.timeout_seconds),
+        "max_attempts": "" if task.max_attempts is None else str(task.max_attempts),
         "requires": list(task.requires),
     }
     for name, value in values.items():
@@ -81,11 +82,14 @@ def fill(task: Copied) -> None:
 def options() -> tuple[dict[str, Any], list[SubmissionError]]:
     """Returns `submit`'s options as chosen, without those equal to the type's defaults, and their problems."""
     state = {name: st.session_state[_key(name)] for name in Defaults.__dataclass_fields__}
-    chosen: dict[str, Any] = {name: state[name] for name in (*BASIC, "timeout_seconds", "max_attempts") if state[name]}
-    for name in ("timeout_seconds", "max_attempts"):
-        if state[name] is not None:
-            chosen[name] = state[name]
+    chosen: dict[str, Any] = {name: state[name] for name in BASIC if state[name]}
     problems: list[SubmissionError] = []
+    for name in ("timeout_seconds", "max_attempts"):
+        try:
+            if typed := str(state[name] or "").strip():
+                chosen[name] = parse_number(name, typed, is_whole=name == "max_attempts")
+        except SubmissionError as error:
+            problems.append(error)
     try:
         chosen |= start_time.options()
     except SubmissionError as error:
@@ -151,29 +155,18 @@ def _show_advanced(known: TaskType, names: Names, problems: Problems) -> None:
     start_time.show(problems)
     with st.grid(2, min_column_width=CELL_WIDTH_PX):
         with _field("timeout_seconds", problems):
-            st.number_input(
+            number_field(
                 _("Timeout (seconds)"),
-                value=None,
-                min_value=0.0,
-                max_value=MAX_TIMEOUT_SECONDS,
-                step=1.0,
-                format="%g",
-                key=_key("timeout_seconds"),
-                placeholder=f"{known.timeout_seconds:g}",
+                _key("timeout_seconds"),
+                default=known.timeout_seconds,
                 help=_("Timeout of one attempt. Empty: the type's default"),
-                persist_state="session",
             )
         with _field("max_attempts", problems):
-            st.number_input(
+            number_field(
                 _("Maximum attempts"),
-                value=None,
-                min_value=1,
-                max_value=MAX_ATTEMPTS,
-                step=1,
-                key=_key("max_attempts"),
-                placeholder=f"{known.retry.max_attempts}",
+                _key("max_attempts"),
+                default=known.retry.max_attempts,
                 help=_("Maximum number of attempts. Empty: the type's default"),
-                persist_state="session",
             )
     _show_relations(known, names, problems)
 

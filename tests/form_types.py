@@ -23,6 +23,7 @@ class Every(BaseModel):
     )
     colors: list[Literal["red", "green", "blue"]] = Field(default_factory=list)
     numbers: list[int] = Field(default_factory=list)
+    api_token: str = ""
     table: dict[str, Any] = Field(default_factory=dict)
 
 

@@ -24,7 +24,8 @@
 
   function address(chart, point, tasks) {
     const { at, step, before } = chart._fullLayout.meta;
-    const place = point.customdata, { query, looks_back: looksBack } = point.data.meta;
+    const { query, looks_back: looksBack, first } = point.data.meta;
+    const place = first + point.pointNumber;
     const parameters = new URLSearchParams(query);
     parameters.set("since", shown(at[place] - (looksBack ? before[place] ?? 0 : 0)));
     parameters.set("until", shown(at[place] + step));

@@ -7,7 +7,7 @@
 
   const style = document.createElement("style");
   style.textContent = `
-    [data-testid=stElementContainer]:has(> * [data-taskyard-page]) { display: none; }
+    [data-testid=stElementContainer]:has(> * :is([data-taskyard-page], [data-taskyard-draft])) { display: none; }
     #taskyard-notices { position: fixed; z-index: 1000100; top: 0.5rem; left: 50%; transform: translateX(-50%);
       display: flex; flex-direction: column; gap: 0.5rem; max-width: min(44rem, 92vw); pointer-events: none;
       font: 14px/1.4 "Source Sans", sans-serif; }

@@ -8,16 +8,15 @@ from itertools import pairwise
 from urllib.parse import urlencode
 
 from taskyard.core.telemetry.heat import ROWS_PER_DECADE, Heat
-from taskyard.dashboard.components.charts import Spec, plain
+from taskyard.dashboard.components.charts import TIME_TICKS, Spec, number_or_none, plain
 from taskyard.dashboard.components.panels import HeatPanel, MarkedTime, Panel, TimeAxis, TimePanel
 from taskyard.dashboard.components.theme import color
-from taskyard.dashboard.components.times import duration, local_times
+from taskyard.dashboard.components.times import axis_zone, duration, local_times
 from taskyard.dashboard.i18n import _
 
 TITLE_PX, AXIS_PX = 30, 34
 LABELLED_SECONDS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1, 10, 60, 600, 3600, 36_000, 86_400, 864_000, 8_640_000)
 FEW_POINTS = 40  # points are marked, because some may stand alone
-HOVER_TIME = "%{x|%Y-%m-%d %H:%M}"
 PALE = 0.45  # opacity of a bar whose step is not over
 MAX_MARK_TEXTS = 12
 
@@ -64,10 +63,10 @@ def panels_spec(axis: TimeAxis, panels: Sequence[Panel], key: str) -> Spec:
         layout[f"legend{suffix}"] = _legend((top + TITLE_PX) / total)
         data += _traces(panel, number, axis, times, f"y{suffix}", f"legend{suffix}")
     for mark in axis.marks:
-        layout["shapes"].append(_mark_line(mark))
+        layout["shapes"].append(_mark_line(axis, mark))
     first_bottom = (total - heights[0]) / total if heights else 0
     for mark in axis.marks[-MAX_MARK_TEXTS:]:
-        layout["annotations"].append(_mark_sign(mark, first_bottom))
+        layout["annotations"].append(_mark_sign(axis, mark, first_bottom))
     return {"data": data, "layout": layout}
 
 
@@ -77,6 +76,8 @@ def _time_axis(axis: TimeAxis, panels: Sequence[Panel]) -> Spec:
         "anchor": f"y{last}",
         "gridcolor": color("border"),
         "tickfont": {"size": 11},
+        "tickformatstops": TIME_TICKS,
+        "hoverformat": "%Y-%m-%d %H:%M",
         "showspikes": True,
         "spikemode": "across",
         "spikesnap": "cursor",
@@ -85,9 +86,15 @@ def _time_axis(axis: TimeAxis, panels: Sequence[Panel]) -> Spec:
         "spikecolor": color("gray"),
     }
     if axis.at:
-        ends = local_times([axis.at[0], axis.at[-1] + axis.step_seconds])
-        shown["range"] = [time.isoformat() for time in ends]
+        shown["range"] = [_on(axis, axis.at[0]), _on(axis, axis.at[-1] + axis.step_seconds)]
+    if zone := axis_zone(axis.at):
+        shown["title"] = {"text": plain(zone), "font": {"size": 12}}
     return shown
+
+
+def _on(axis: TimeAxis, at: float) -> str:
+    """Returns a time as it is on the axis: with the distance from UTC that the axis' end has."""
+    return local_times([at, axis.at[-1] + axis.step_seconds])[0].isoformat()
 
 
 def _traces(panel: TimePanel, number: int, axis: TimeAxis, times: list[str], yaxis: str, legend: str) -> list[Spec]:
@@ -102,14 +109,12 @@ def _traces(panel: TimePanel, number: int, axis: TimeAxis, times: list[str], yax
             "legend": legend,
             "legendgroup": f"{number} {place}",
             "yaxis": yaxis,
-            "customdata": list(range(len(values))),
-            "hovertemplate": f"%{{y:,.4~g}} {plain(panel.unit)}",
+            "customdata": [duration(value) if panel.is_seconds else number_or_none(value) for value in values],
+            "hovertemplate": "%{customdata}" if panel.is_seconds else f"%{{customdata}} {plain(panel.unit)}",
         }
         leads = panel.leads[place] if place < len(panel.leads) else None
         if leads is not None:
-            trace["meta"] = {"query": urlencode(leads.query), "looks_back": leads.looks_back}
-        if panel.is_seconds:
-            trace |= {"text": [duration(value) for value in values], "hovertemplate": "%{text}"}
+            trace["meta"] = {"query": urlencode(leads.query), "looks_back": leads.looks_back, "first": 0}
         if panel.is_stacked:
             opacity = [1.0 if step < whole else PALE for step in range(len(values))]
             step_ms = axis.step_seconds * 1000
@@ -134,8 +139,9 @@ def _traces(panel: TimePanel, number: int, axis: TimeAxis, times: list[str], yax
 
 
 def _part(trace: Spec, first: int, end: int) -> Spec:
-    """Returns the values of some steps of a trace."""
-    return {name: trace[name][first:end] for name in ("x", "y", "customdata", "text") if name in trace}
+    """Returns what a trace has of some steps."""
+    part: Spec = {name: trace[name][first:end] for name in ("x", "y", "customdata")}
+    return part | ({"meta": {**trace["meta"], "first": first}} if "meta" in trace else {})
 
 
 def _heat_trace(panel: HeatPanel, times: list[str], yaxis: str) -> Spec:
@@ -151,7 +157,7 @@ def _heat_trace(panel: HeatPanel, times: list[str], yaxis: str) -> Spec:
         "z": shares,
         "zmin": 0,
         "zmax": 1,
-        "hovertemplate": f"{HOVER_TIME} %{{y}}: %{{z:.1%}}<extra></extra>",
+        "hovertemplate": "%{y}: %{z:.1%}<extra></extra>",
         "yaxis": yaxis,
         "showscale": False,
         "colorscale": [[0, background], [0.05, _mixed(background, color(panel.color), 0.25)], [1, color(panel.color)]],
@@ -237,8 +243,8 @@ def _legend(y: float) -> Spec:
     }
 
 
-def _mark_line(mark: MarkedTime) -> Spec:
-    [at] = local_times([mark.at])
+def _mark_line(axis: TimeAxis, mark: MarkedTime) -> Spec:
+    at = _on(axis, mark.at)
     style = {"color": color(mark.color), "width": 1, "dash": "dash"}
     return {
         "type": "line",
@@ -246,21 +252,21 @@ def _mark_line(mark: MarkedTime) -> Spec:
         "yref": "paper",
         "y0": 0,
         "y1": 1,
-        "x0": at.isoformat(),
-        "x1": at.isoformat(),
+        "x0": at,
+        "x1": at,
         "line": style,
     }
 
 
-def _mark_sign(mark: MarkedTime, y: float) -> Spec:
-    [at] = local_times([mark.at])
+def _mark_sign(axis: TimeAxis, mark: MarkedTime, y: float) -> Spec:
+    at = _on(axis, mark.at)
     return {
         "text": plain(mark.sign),
         "hovertext": plain(mark.text),
         "captureevents": True,
         "xref": "x",
         "yref": "paper",
-        "x": at.isoformat(),
+        "x": at,
         "y": y,
         "yanchor": "bottom",
         "xanchor": "left",

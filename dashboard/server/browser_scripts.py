@@ -23,13 +23,27 @@ from taskyard.core.translation import LANGUAGES, catalogue
 
 PATH = "/browser/{name}"
 TEXTS_NAME = "texts.js"
-NAMES = (TEXTS_NAME, "page.js", "forms.js", "charts.js")  # in the order in which they are run
+NAMES = (
+    TEXTS_NAME,
+    "page.js",
+    "forms.js",
+    "freshness.js",
+    "draft.js",
+    "charts.js",
+)  # in the order in which they are run
 KEPT = "public, max-age=31536000, immutable"  # their addresses change with their content
 HEAD_END, ROOT = b"</head>", b'id="root"'
 CONDITIONS = (b"if-none-match", b"if-modified-since", b"range", b"accept-encoding")
 VALIDATORS = (b"etag", b"last-modified", b"accept-ranges", b"content-length")
 TEXTS: Mapping[str, str] = {
     "unpicked": N_("“{value}” is not picked yet: press Enter in the field, or pick an entry of the list."),
+    "seconds": N_("{n} s"),
+    "minutes": N_("{n} min"),
+    "hours": N_("{n} h"),
+    "ago": N_("{span} ago"),
+    "lost": N_("Connection lost, trying again. What you see is the last that was received."),
+    "closed": N_("The connection is closed. Reload this page."),
+    "stale": N_("No answer from the dashboard: what you see is {span} old."),
     "unsent": N_("This time is incomplete or outside its limits: nothing was submitted."),
 }
 

@@ -152,7 +152,7 @@ def test_what_is_shown_is_submitted_or_nothing_is(
     assert form.field("Word").input_value() == task.input["word"]
     assert task.input == {
         "word": "abcde", "text": "two\nlines", "count": 7, "ratio": 2.5, "is_on": True, "size": "l",
-        "shape": "a square of some size", "colors": ["green"], "numbers": [1, 2], "table": {"a": 1},
+        "shape": "a square of some size", "colors": ["green"], "numbers": [1, 2], "api_token": "", "table": {"a": 1},
     }  # fmt: skip
     assert (task.queue, task.requires, task.timeout_seconds, task.max_attempts) == ("nightly", ("gpu",), 12.5, 2)
     assert task.run_at is not None

@@ -32,7 +32,10 @@ UNSAFE = (
     "st.components",
 )
 # The modules that show markup of our own, and what they may use for it.
-MARKS_UP, OWN_MARKUP = {"dashboard/components/styles.py", "dashboard/shell/browser.py"}, ("st.html",)
+MARKS_UP, OWN_MARKUP = (
+    {"dashboard/components/styles.py", "dashboard/shell/browser.py", "dashboard/pages/submit/draft.py"},
+    ("st.html",),
+)
 # Readings that tell of no task, or only those who see all queues and types, or what they are asked for by name.
 SAME_FOR_ALL = {
     "failures._details",

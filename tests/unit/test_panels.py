@@ -65,7 +65,7 @@ def test_the_step_that_is_not_over_is_dashed_or_pale() -> None:
     whole, part = [trace for trace in traces(spec, "y") if trace["name"] == "in"]
     assert (whole["y"], whole["line"].get("dash")) == ([1, 2, 3], None)
     assert (part["y"], part["line"]["dash"], part["showlegend"]) == ([3, 1], "dot", False)
-    assert part["customdata"] == [2, 3]  # the steps, wherever the trace begins
+    assert (whole["meta"]["first"], part["meta"]["first"]) == (0, 2)  # the steps, wherever the trace begins
     [bars] = traces(spec, "y2")
     assert bars["marker"]["opacity"][:3] == [1, 1, 1]
     assert bars["marker"]["opacity"][3] < 1
@@ -99,8 +99,8 @@ def test_what_is_empty_is_small_and_says_so() -> None:
 
 def test_a_line_leads_to_its_tasks() -> None:
     [bars] = traces(panels_spec(AXIS, [BARS], "key"), "y")
-    assert bars["meta"] == {"query": "error_class=timeout&sort=x", "looks_back": True}
-    assert "meta" not in traces(panels_spec(AXIS, [RATES], "key"), "y")[0]
+    assert bars["meta"] == {"query": "error_class=timeout&sort=x", "looks_back": True, "first": 0}
+    assert "meta" not in traces(panels_spec(AXIS, [WAITS], "key"), "y")[0]
 
 
 def test_a_heat_map_counts_durations_by_step_and_size() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from taskyard.core.humanize import number
 from taskyard.core.telemetry.histogram import Histogram
 from taskyard.dashboard.components.permitted import is_narrowed
 from taskyard.dashboard.components.styles import show_style
@@ -26,8 +27,8 @@ def show_figures(now: data.OverviewNow) -> None:
     attempts = recent.completed + recent.failed + recent.retried
     share = (recent.failed + recent.retried) / attempts if attempts else None
     figures: list[tuple[str, str, str]] = [
-        (_("Finished/min"), f"{ended[-2]:,}", _("Tasks that completed, failed or were cancelled")),
-        (_("Enqueued/min"), f"{submitted[-2]:,}", _("Accepted tasks")),
+        (_("Finished/min"), number(ended[-2]), _("Tasks that completed, failed or were cancelled")),
+        (_("Enqueued/min"), number(submitted[-2]), _("Accepted tasks")),
         (_("Failed attempts"), "–" if share is None else f"{share:.1%}", _("Share in the last 5 minutes")),
         (_("Queue latency p50 / p99"), _pair(recent.wait), _("From ready to started, last 5 minutes")),
         (_("Run time p50 / p99"), _pair(recent.run), _("Run time of attempts, last 5 minutes")),
@@ -36,7 +37,7 @@ def show_figures(now: data.OverviewNow) -> None:
     if not is_narrowed():  # how many slots the tasks of others use is not theirs to see
         agents = now.live.agents if now.live else []
         running, slots = sum(a.running for a in agents), sum(a.max_concurrency for a in agents)
-        figures.append((_("Slots in use"), f"{running:,} / {slots:,}", _("Running tasks out of all slots")))
+        figures.append((_("Slots in use"), f"{number(running)} / {number(slots)}", _("Running tasks out of all slots")))
     show_style(STYLE)
     with st.container(horizontal=True, border=True, key="figures", horizontal_alignment="distribute"):
         for label, value, help_ in figures:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,6 +31,7 @@ CELL_WIDTH_PX = 210
 BASIC = ("title", "queue", "priority")
 ADVANCED = ("timeout_seconds", "max_attempts", "delay_seconds", "run_at", "requires", "idempotency_key", "after")
 FIELDS = (*BASIC, *ADVANCED)
+TEXTS = ("title", "timeout_seconds", "max_attempts", "idempotency_key", "after")
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +78,36 @@ def fill(task: Copied) -> None:
     }
     for name, value in values.items():
         st.session_state[_key(name)] = value
+
+
+def draft() -> dict[str, Any]:
+    """Returns what the widgets hold, for `restore`, with `texts` by the widgets' keys."""
+    texts = {_key(name): str(st.session_state[_key(name)] or "") for name in TEXTS}
+    chosen = {name: st.session_state[_key(name)] for name in ("queue", "priority", "requires")}
+    return {"texts": {**texts, **start_time.texts()}, **chosen, **start_time.draft()}
+
+
+def restore(chosen: Mapping[str, Any], texts: Mapping[str, str]) -> None:
+    """Sets what `draft` returned, as far as it is fit; raises KeyError or ValueError for something else."""
+    clear()
+    for name in TEXTS:
+        st.session_state[_key(name)] = texts.get(_key(name), "")
+    if isinstance(chosen["queue"], str):
+        st.session_state[_key("queue")] = chosen["queue"]
+    if chosen["priority"] in PRIORITIES:
+        st.session_state[_key("priority")] = chosen["priority"]
+    st.session_state[_key("requires")] = [str(tag) for tag in chosen["requires"]][:MAX_TAGS]
+    start_time.restore(chosen, texts)
+
+
+def is_untouched() -> bool:
+    """Returns True if nothing was changed; a queue that took the place of the preset is no change."""
+    preset = Defaults()
+    names = [name for name in Defaults.__dataclass_fields__ if name != "queue" or sees_queue(viewer(), preset.queue)]
+    held = {name: st.session_state[_key(name)] for name in names}
+    held["requires"] = tuple(held["requires"])
+    is_same = all(value == getattr(preset, name) for name, value in held.items())
+    return is_same and start_time.is_untouched()
 
 
 def options() -> tuple[dict[str, Any], list[SubmissionError]]:

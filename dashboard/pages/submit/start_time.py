@@ -48,6 +48,32 @@ def fill(due: datetime | None) -> None:
         st.session_state[_key("run_at")] = due.astimezone(viewer_zone()).replace(tzinfo=None, second=0, microsecond=0)
 
 
+def texts() -> dict[str, str]:
+    """Returns the text of the delay by its widget's key."""
+    return {_key("delay"): str(st.session_state[_key("delay")] or "")}
+
+
+def draft() -> dict[str, Any]:
+    """Returns what the other widgets hold, for `restore`."""
+    at = st.session_state[_key("run_at")]
+    return {name: st.session_state[_key(name)] for name in ("when", "unit")} | {"run_at": at and at.isoformat()}
+
+
+def restore(chosen: Mapping[str, Any], texts: Mapping[str, str]) -> None:
+    """Sets what `draft` returned, as far as it is fit; raises KeyError or ValueError for something else."""
+    for name, known in (("when", WHEN), ("unit", UNITS)):
+        if chosen[name] in known:
+            st.session_state[_key(name)] = chosen[name]
+    st.session_state[_key("delay")] = texts.get(_key("delay"), DEFAULTS["delay"])
+    if chosen["run_at"]:
+        st.session_state[_key("run_at")] = datetime.fromisoformat(str(chosen["run_at"]))
+
+
+def is_untouched() -> bool:
+    """Returns True if nothing was changed."""
+    return all(st.session_state[_key(name)] == value for name, value in DEFAULTS.items())
+
+
 def options() -> dict[str, Any]:
     """Returns `delay_seconds`, `run_at` or neither, as chosen; raises SubmissionError."""
     when = st.session_state[_key("when")]

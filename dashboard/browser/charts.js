@@ -24,11 +24,11 @@
 
   function address(chart, point, tasks) {
     const { at, step, before } = chart._fullLayout.meta;
-    const { query, looks_back: looksBack, first } = point.data.meta;
+    const { query, names, looks_back: looksBack, first } = point.data.meta;
     const place = first + point.pointNumber;
     const parameters = new URLSearchParams(query);
-    parameters.set("since", shown(at[place] - (looksBack ? before[place] ?? 0 : 0)));
-    parameters.set("until", shown(at[place] + step));
+    parameters.set(names[0], shown(at[place] - (looksBack ? before[place] ?? 0 : 0)));
+    parameters.set(names[1], shown(at[place] + step));
     const url = new URL(tasks.href);
     url.search = parameters;
     return url;

@@ -114,7 +114,12 @@ def _traces(panel: TimePanel, number: int, axis: TimeAxis, times: list[str], yax
         }
         leads = panel.leads[place] if place < len(panel.leads) else None
         if leads is not None:
-            trace["meta"] = {"query": urlencode(leads.query), "looks_back": leads.looks_back, "first": 0}
+            trace["meta"] = {
+                "query": urlencode(leads.query),
+                "names": list(leads.names),
+                "looks_back": leads.looks_back,
+                "first": 0,
+            }
         if panel.is_stacked:
             opacity = [1.0 if step < whole else PALE for step in range(len(values))]
             step_ms = axis.step_seconds * 1000

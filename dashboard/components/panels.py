@@ -15,12 +15,14 @@ PLOT_PX, HEAT_PX, EMPTY_PX = 104, 130, 6
 
 @dataclass(frozen=True, slots=True)
 class Leads:
-    """The tasks behind a line's points: parameters of the Tasks page, besides the time of their submission.
+    """The tasks behind a line's points: parameters of the Tasks page, besides the `names` of those with the step's
+    beginning and end.
 
-    With `looks_back` they may have been submitted before the step.
+    With `looks_back` the time begins before the step, for tasks that were submitted before what is shown of them.
     """
 
     query: Mapping[str, str]
+    names: tuple[str, str] = ("since", "until")
     looks_back: bool = True
 
 

@@ -7,8 +7,11 @@ from typing import Any
 import plotly.graph_objects as go
 import pytest
 
+from taskyard.core.filters.search_filter import PARAMS, TaskFilter
+from taskyard.core.postgres.store.history import Point
 from taskyard.core.telemetry.heat import Heat, heat_of
 from taskyard.core.telemetry.histogram import Histogram
+from taskyard.core.views.overview import Charts
 from taskyard.core.views.overview_marks import Mark, marks_of
 from taskyard.dashboard.components.charts import Line
 from taskyard.dashboard.components.panel_spec import AXIS_PX, TITLE_PX, panels_spec
@@ -22,11 +25,15 @@ from taskyard.dashboard.components.panels import (
     TimeAxis,
     TimePanel,
 )
+from taskyard.dashboard.pages.overview.charts import panels_of
 
 AT = [1_750_000_000.0 + 60 * n for n in range(4)]
 AXIS = TimeAxis(AT, 60, 3, [MarkedTime(AT[1], "▲ <9>", "deployed")])
 RATES = TimePanel(
-    "Through<put>", [Line("in", "gray", [1, 2, 3, 1]), Line("out", "green", [0, 2, 3, 1])], unit="per min"
+    "Through<put>",
+    [Line("in", "gray", [1, 2, 3, 1]), Line("out", "green", [0, 2, 3, 1])],
+    unit="per min",
+    leads=[Leads({})],
 )
 WAITS = TimePanel(
     "Waits", [Line("p50", "blue", [0.01, None, 0.0, 4.0]), Line("oldest", "red", [0, 0, 3000, 2])], is_seconds=True
@@ -99,7 +106,9 @@ def test_what_is_empty_is_small_and_says_so() -> None:
 
 def test_a_line_leads_to_its_tasks() -> None:
     [bars] = traces(panels_spec(AXIS, [BARS], "key"), "y")
-    assert bars["meta"] == {"query": "error_class=timeout&sort=x", "looks_back": True, "first": 0}
+    assert bars["meta"] == {
+        "query": "error_class=timeout&sort=x", "names": ["since", "until"], "looks_back": True, "first": 0,
+    }  # fmt: skip
     assert "meta" not in traces(panels_spec(AXIS, [WAITS], "key"), "y")[0]
 
 
@@ -132,3 +141,21 @@ def test_a_new_term_or_release_is_a_mark_and_the_first_leader_is_none() -> None:
     assert marks_of([(0.0, "1.0", 7, 7), (600.0, "1.0", 9, 9)]) == [Mark(600.0, 9, "1.0", is_deploy=False)]
     assert marks_of([(0.0, "1.0", 3, 5)]) == [Mark(0.0, 5, "1.0", is_deploy=False)]
     assert marks_of([]) == []
+
+
+def test_every_point_of_the_overview_leads_to_a_search_that_the_tasks_page_knows() -> None:
+    steps = [1.0] * len(AT)
+    charts = Charts(
+        at=AT, step_seconds=60, arrived=steps, completed=steps, failed=steps, retried=steps, wait_p50=steps,
+        wait_p99=steps, run_p50=steps, run_p99=steps, oldest=steps, failures={"timeout": steps},
+        load={"builder": steps},
+        depth={"default": steps}, total=Point(0.0), wait_heat=Heat(0, ()), run_heat=Heat(0, ()),
+        whole_steps=3, marks=(),
+    )  # fmt: skip
+    panels = [panel for panel in panels_of(charts, is_whole=True) if isinstance(panel, TimePanel)]
+    assert len(panels) == 6
+    for panel in panels:
+        assert len(panel.leads) == len(panel.lines), panel.title
+        for leads in panel.leads:
+            assert {*leads.query, *leads.names} <= {*PARAMS, "sort"}
+            TaskFilter.from_params({name: value for name, value in leads.query.items() if name != "sort"})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from taskyard.core.filters.search_filter import Sort
+from taskyard.core.filters.search_filter import PARAMS, Sort
 from taskyard.core.states import TaskState
 from taskyard.core.views.overview_marks import Mark
 from taskyard.dashboard.components import states
@@ -18,21 +18,21 @@ from taskyard.dashboard.pages.overview import data
 
 MANY_COLORS = ("blue", "green", "orange", "violet", "red", "yellow", "gray")
 CLASS_COLORS = ("red", "orange", "violet", "yellow", "blue", "gray", "green")
+ENDED = ("ended_since", "ended_until")  # parameters of the Tasks page
 
 
 def show_charts(charts: data.Charts) -> None:
     """Shows the charts; a click on a point or a bar leads to the tasks behind it.
 
-    The Tasks page finds tasks by the time of their submission. What started or ended in a step was submitted before
-    it, usually not longer before than its latency and run time are.
+    What started in a step was submitted before it, usually not longer before than its latency and run time are.
     """
     axis = TimeAxis(charts.at, charts.step_seconds, charts.whole_steps, [_marked(mark) for mark in charts.marks])
     before = [2 * ((wait or 0) + (run or 0)) for wait, run in zip(charts.wait_p99, charts.run_p99, strict=True)]
-    show_panels(axis, panels_of(charts), key="overview", before=before)
+    show_panels(axis, panels_of(charts, is_whole=not is_narrowed()), key="overview", before=before)
 
 
-def panels_of(charts: data.Charts) -> Sequence[Panel]:
-    """Returns the charts from the most important one on."""
+def panels_of(charts: data.Charts, *, is_whole: bool) -> Sequence[Panel]:
+    """Returns the charts from the most important one on; only with `is_whole` those of all queues and agents."""
     failures = {word(name): values for name, values in charts.failures.items()}
     panels: list[Panel] = [
         _throughput(charts),
@@ -51,18 +51,18 @@ def panels_of(charts: data.Charts) -> Sequence[Panel]:
             _many(failures, CLASS_COLORS),
             unit=_("attempts"),
             is_stacked=True,
-            leads=[Leads({"error_class": name, "sort": Sort.FINISHED}) for name in charts.failures],
+            leads=[_ended({"error_class": name, "sort": Sort.FINISHED}) for name in charts.failures],
         ),
         TimePanel(
             _("Run time"),
             [Line("p50", "blue", charts.run_p50), Line("p99", "violet", charts.run_p99)],
             is_seconds=True,
-            leads=[Leads({"sort": Sort.LONGEST})] * 2,
+            leads=[_ended({"sort": Sort.LONGEST})] * 2,
         ),
         HeatPanel(_("Distribution of queue latency"), charts.wait_heat),
         HeatPanel(_("Distribution of run time"), charts.run_heat, "violet"),
     ]
-    return panels if is_narrowed() else [*panels, *_capacity(charts)]
+    return [*panels, *_capacity(charts)] if is_whole else panels
 
 
 def _throughput(charts: data.Charts) -> Panel:
@@ -77,8 +77,8 @@ def _throughput(charts: data.Charts) -> Panel:
         unit=_("per min"),
         leads=[
             Leads({}, looks_back=False),
-            Leads({"states": TaskState.COMPLETED, "sort": Sort.FINISHED}),
-            Leads({"states": TaskState.FAILED, "sort": Sort.FINISHED}),
+            _ended({"states": TaskState.COMPLETED, "sort": Sort.FINISHED}),
+            _ended({"states": TaskState.FAILED, "sort": Sort.FINISHED}),
             Leads({}),
         ],
     )
@@ -102,6 +102,11 @@ def _capacity(charts: data.Charts) -> Sequence[Panel]:
             leads=[Leads({"agent": name, "sort": Sort.LONGEST}) for name in load],
         ),
     )
+
+
+def _ended(query: Mapping[str, str]) -> Leads:
+    """Returns the tasks that ended in a step: by the time of their end where the search knows that."""
+    return Leads(query, ENDED, looks_back=False) if set(ENDED) <= set(PARAMS) else Leads(query)
 
 
 def _marked(mark: Mark) -> MarkedTime:

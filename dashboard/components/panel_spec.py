@@ -14,7 +14,7 @@ from taskyard.dashboard.components.theme import color
 from taskyard.dashboard.components.times import axis_zone, duration, local_times
 from taskyard.dashboard.i18n import _
 
-TITLE_PX, AXIS_PX = 30, 34
+TITLE_PX, NAME_PX, AXIS_PX = 42, 22, 34  # a panel's head: its name, and its legend below that
 LABELLED_SECONDS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1, 10, 60, 600, 3600, 36_000, 86_400, 864_000, 8_640_000)
 FEW_POINTS = 40  # points are marked, because some may stand alone
 PALE = 0.45  # opacity of a bar whose step is not over
@@ -50,7 +50,7 @@ def panels_spec(axis: TimeAxis, panels: Sequence[Panel], key: str) -> Spec:
         suffix = "" if number == 0 else str(number + 1)
         place = {"domain": [below / total, top / total], "anchor": "x"}
         grid = {"gridcolor": color("border"), "zeroline": False, "tickfont": {"size": 11}, "fixedrange": True}
-        layout["annotations"].append(_title(panel, (top + TITLE_PX / 2) / total))
+        layout["annotations"].append(_title(panel, (top + TITLE_PX - NAME_PX / 2) / total))
         if panel.is_empty:
             layout[f"yaxis{suffix}"] = {**place, "visible": False, "range": [0, 1], "fixedrange": True}
             data.append({"type": "scatter", "x": times[:1], "y": [None], "yaxis": f"y{suffix}", "showlegend": False})
@@ -60,7 +60,7 @@ def panels_spec(axis: TimeAxis, panels: Sequence[Panel], key: str) -> Spec:
             data.append(_heat_trace(panel, times, f"y{suffix}"))
             continue
         layout[f"yaxis{suffix}"] = {**grid, **place, **_value_axis(panel)}
-        layout[f"legend{suffix}"] = _legend((top + TITLE_PX) / total)
+        layout[f"legend{suffix}"] = _legend((top + TITLE_PX - NAME_PX) / total)
         data += _traces(panel, number, axis, times, f"y{suffix}", f"legend{suffix}")
     for mark in axis.marks:
         layout["shapes"].append(_mark_line(axis, mark))
@@ -237,8 +237,8 @@ def _title(panel: Panel, y: float) -> Spec:
 def _legend(y: float) -> Spec:
     return {
         "orientation": "h",
-        "x": 1,
-        "xanchor": "right",
+        "x": 0,
+        "xanchor": "left",
         "y": y,
         "yanchor": "top",  # where it takes several lines, on a phone, they go down
         "font": {"size": 11},

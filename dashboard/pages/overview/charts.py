@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from taskyard.core.errors import ErrorClass
 from taskyard.core.filters.search_filter import PARAMS, Sort
 from taskyard.core.states import TaskState
 from taskyard.core.views.overview_marks import Mark
@@ -33,7 +34,6 @@ def show_charts(charts: data.Charts) -> None:
 
 def panels_of(charts: data.Charts, *, is_whole: bool) -> Sequence[Panel]:
     """Returns the charts from the most important one on; only with `is_whole` those of all queues and agents."""
-    failures = {word(name): values for name, values in charts.failures.items()}
     panels: list[Panel] = [
         _throughput(charts),
         TimePanel(
@@ -48,7 +48,7 @@ def panels_of(charts: data.Charts, *, is_whole: bool) -> Sequence[Panel]:
         ),
         TimePanel(
             _("Failed attempts by class"),
-            _many(failures, CLASS_COLORS),
+            [Line(word(name), _color_of(name), values) for name, values in charts.failures.items()],
             unit=_("attempts"),
             is_stacked=True,
             leads=[_ended({"error_class": name, "sort": Sort.FINISHED}) for name in charts.failures],
@@ -116,5 +116,12 @@ def _marked(mark: Mark) -> MarkedTime:
     return MarkedTime(mark.at, "◆", _("New leader, term {term}").format(term=mark.term), "gray")
 
 
-def _many(series: Mapping[str, Sequence[float | None]], colors: Sequence[str] = MANY_COLORS) -> list[Line]:
-    return [Line(name, colors[n % len(colors)], values) for n, (name, values) in enumerate(series.items())]
+def _color_of(error_class: str) -> str:
+    """Returns the colour of an error class, which is the same whatever other classes there are."""
+    classes = list(ErrorClass)
+    place = classes.index(ErrorClass(error_class)) if error_class in classes else len(classes)
+    return CLASS_COLORS[place % len(CLASS_COLORS)]
+
+
+def _many(series: Mapping[str, Sequence[float | None]]) -> list[Line]:
+    return [Line(name, MANY_COLORS[n % len(MANY_COLORS)], values) for n, (name, values) in enumerate(series.items())]

@@ -132,7 +132,7 @@ ALERTS = View(
     N_("Firing and past alerts, silences and rules"),
     "7",
     shortcuts=(("Shift+N", N_("New silence")),),
-    parameters=("show", "rule"),
+    parameters=("show", "rule", "alert"),
 )
 WEBHOOKS = View(
     "webhooks",

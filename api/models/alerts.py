@@ -41,7 +41,26 @@ class NewSilence(Reason):
 
     rule: str = Field(description="The name of a rule, or a pattern that matches one", examples=["backlog-*"])
     subject: str = Field("*", description="A pattern of subjects; * is all", examples=["default"])
-    seconds: float = Field(3600.0, description="For how long: more than 0, at most a year", examples=[3600])
+    seconds: float | None = Field(
+        None, description="For how long: more than 0, at most a year; null is an hour", examples=[3600]
+    )
+    confirm: str = Field(
+        "",
+        description="The word everything, without which no silence of every subject of every rule is made; such a one"
+        " needs its `seconds`, too",
+    )
+
+
+class GivenGroup(Reason):
+    """The firing alerts of one rule."""
+
+    rule: str = Field(description="The name of the rule, or its title", examples=["agent lost"])
+
+
+class Acknowledged(BaseModel):
+    """What became of a group of alerts."""
+
+    acknowledged: int = Field(description="How many were firing, and are acknowledged now")
 
 
 class AlertInfo(BaseModel):
@@ -76,7 +95,7 @@ class AlertInfo(BaseModel):
 
 
 class Alerts(BaseModel):
-    """Alerts, the unresolved ones worst first, resolved ones newest first."""
+    """Alerts, the unresolved ones by severity and then the oldest first, resolved ones newest first."""
 
     is_judged: bool = Field(description="Whether a worker evaluates the rules now")
     alerts: list[AlertInfo]

@@ -11,7 +11,7 @@ from fastapi.responses import PlainTextResponse
 from taskyard.api.authentication import ActorDep, needs
 from taskyard.api.document import answering
 from taskyard.api.language import in_language_of
-from taskyard.api.models.alerts import AlertInfo, Alerts, NewSilence, RulesInfo, SilenceInfo
+from taskyard.api.models.alerts import Acknowledged, AlertInfo, Alerts, GivenGroup, NewSilence, RulesInfo, SilenceInfo
 from taskyard.api.models.common import Changed, Reason
 from taskyard.api.reading import ServicesDep, in_thread, read
 from taskyard.api.seeing import missing
@@ -26,7 +26,9 @@ from taskyard.core.postgres.database import Transaction
 from taskyard.core.postgres.store import alerts as store
 from taskyard.core.submission import authorized_alerts
 from taskyard.core.views import alerts as view
+from taskyard.core.views.alert_groups import firing_ids
 from taskyard.core.views.alerts import ShownAlert
+from taskyard.core.views.new_silence import checked_silence
 from taskyard.core.views.seeing import sees_alert
 
 MARKDOWN = "text/markdown; charset=utf-8"
@@ -46,7 +48,7 @@ async def find(
     rule: Annotated[str | None, Query(description="Only of the rule of this name")] = None,
     limit: Annotated[int, Query(ge=1, le=MAX_ALERTS)] = 100,
 ) -> Alerts:
-    """Returns unresolved alerts, worst first; or the newest of the resolved ones, or of all."""
+    """Returns unresolved alerts, by severity, then the oldest first; or the newest resolved ones, or of all."""
     say = in_language_of(request)
     now = await read(services, view.alerts_now, services.settings)
     found = list(now.open)
@@ -105,6 +107,12 @@ async def get_runbook(
     return PlainTextResponse(text, media_type=MARKDOWN)
 
 
+@router.post("/ack", summary="Acknowledge a rule's alerts", dependencies=[needs(Permission.ALERT_HANDLE)])
+async def acknowledge_group(given: GivenGroup, services: ServicesDep, actor: ActorDep) -> Acknowledged:
+    """Marks every firing alert of a rule that you see as being handled; each still resolves by itself."""
+    return Acknowledged(acknowledged=await read(services, _acknowledge_group, services.settings, actor, given))
+
+
 @router.get("/{id}", summary="Get an alert", dependencies=[needs(Permission.TASK_READ)])
 async def get(alert_id: AlertId, services: ServicesDep, actor: ActorDep, request: Request) -> AlertInfo:
     """Returns an alert, resolved or not."""
@@ -133,9 +141,14 @@ def _find(tx: Transaction, settings: Settings, actor: Actor, alert_id: str) -> S
     return shown
 
 
+def _acknowledge_group(tx: Transaction, settings: Settings, actor: Actor, given: GivenGroup) -> int:
+    ids = firing_ids(tx, settings, actor, given.rule)
+    return len(authorized_alerts.acknowledge_many(tx, actor, ids, given.reason))
+
+
 def _silence(tx: Transaction, settings: Settings, actor: Actor, given: NewSilence) -> store.Silence:
-    pattern, subject = view.checked_silence(tx, settings, given.rule, given.subject, given.seconds)
-    return authorized_alerts.silence(tx, actor, pattern, subject, given.seconds, given.reason)
+    new = checked_silence(tx, settings, given.rule, given.subject, given.seconds, given.confirm)
+    return authorized_alerts.silence(tx, actor, new.rule, new.subject, new.seconds, given.reason)
 
 
 def _runbook(settings: Settings, name: str) -> str | None:

@@ -158,7 +158,7 @@ OPERATIONS: tuple[Operation, ...] = (
         ("mail redrive", "mail purge"),
         is_whole=True,
     ),
-    Operation("Acknowledge alerts", _HANDLE, ("alerts_acknowledge",), ("ack",), ("alerts",)),
+    Operation("Acknowledge alerts", _HANDLE, ("alerts_acknowledge", "alerts_acknowledge_group"), ("ack",), ("alerts",)),
     Operation(
         "Silence alerts",
         _HANDLE,

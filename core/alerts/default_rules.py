@@ -28,6 +28,7 @@ kind = "log"
 # kind = "webhook"
 # url = "https://ops.example.com/hooks/taskyard"
 # secret_env = "OPS_WEBHOOK_KEY"
+# group_seconds = 10
 
 # [channels.mail]
 # kind = "email"

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from taskyard.core.alerts.reading import Readings
 from taskyard.core.alerts.signals import Signals
-from taskyard.core.humanize import duration
+from taskyard.core.humanize import duration, number
 from taskyard.core.i18n import N_, TranslatableText, msg
 from taskyard.core.message_templates import MessageTemplate
 from taskyard.core.patterns import can_match_label, can_match_type
@@ -61,8 +61,8 @@ class Unit(Enum):
         if self is Unit.SHARE:
             return f"{100 * value:.3g}%"
         if self is Unit.PER_MINUTE:
-            return msg("{n} per minute", n=f"{value:,.4g}")
-        return f"{value:.3g}" if self is Unit.DEVIATIONS else f"{value:,.4g}"
+            return msg("{n} per minute", n=number(value))
+        return number(value)
 
 
 class Limits(Protocol):

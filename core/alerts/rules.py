@@ -23,6 +23,8 @@ from taskyard.core.payload.culprits import refused
 from taskyard.core.webhooks.key import webhook_key
 
 SHIPPED = "the shipped rules"
+GROUP_SECONDS = 10.0  # alerts of one rule that fire or resolve within that are one notification
+MAX_GROUP_SECONDS = 3600
 CLEAR_SHARE = 0.8  # of the threshold, if a rule names no `clear`
 Severity = Literal["info", "warning", "critical"]
 
@@ -91,9 +93,10 @@ class Rule(_Strict):
 
 
 class LogChannel(_Strict):
-    """Writes alerts to the worker's log."""
+    """Writes alerts to the worker's log, each by itself unless configured otherwise."""
 
     kind: Literal["log"]
+    group_seconds: Number = Field(0.0, ge=0, le=MAX_GROUP_SECONDS)
 
 
 class WebhookChannel(_Strict):
@@ -105,6 +108,7 @@ class WebhookChannel(_Strict):
     allow_private_addresses: YesOrNo = False
     timeout_seconds: Number = Field(5.0, gt=0, le=60)
     attempts: Whole = Field(5, ge=1, le=20)
+    group_seconds: Number = Field(GROUP_SECONDS, ge=0, le=MAX_GROUP_SECONDS)
 
     @field_validator("url")
     @classmethod
@@ -133,6 +137,7 @@ class EmailChannel(_Strict):
     password_env: str | None = None
     timeout_seconds: Number = Field(10.0, gt=0, le=60)
     attempts: Whole = Field(5, ge=1, le=20)
+    group_seconds: Number = Field(GROUP_SECONDS, ge=0, le=MAX_GROUP_SECONDS)
 
     @model_validator(mode="after")
     def _both_or_none(self) -> Self:

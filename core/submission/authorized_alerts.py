@@ -5,6 +5,7 @@ Everything raises NotPermitted in addition to the store's errors.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from taskyard.core.access.identity import EVERY, Actor
@@ -18,6 +19,12 @@ def acknowledge(tx: Transaction, actor: Actor, alert_id: str, reason: str) -> bo
     """See core.postgres.store.alerts."""
     actor.require(Permission.ALERT_HANDLE)
     return alerts.acknowledge(tx, alert_id, actor.name, reason)
+
+
+def acknowledge_many(tx: Transaction, actor: Actor, alert_ids: Sequence[str], reason: str) -> list[str]:
+    """See core.postgres.store.alerts."""
+    actor.require(Permission.ALERT_HANDLE)
+    return alerts.acknowledge_many(tx, alert_ids, actor.name, reason)
 
 
 def silence(tx: Transaction, actor: Actor, rule: str, subject: str, seconds: float, reason: str) -> Silence:

@@ -7,6 +7,8 @@ restores the same value from it.
 from __future__ import annotations
 
 import json
+import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -20,9 +22,11 @@ from taskyard.core.payload.json_literals import read_json
 from taskyard.core.submission.input_schema import UNSET, FieldKind, FormField
 
 EXTRA = "*"  # the path of values that the model has no field for
-MAX_BROWSER_INTEGER = (1 << 53) - 1
+MAX_DIGITS = 400  # of a number; no float has more before its point
 LIMIT_BYTES = 64 << 20  # the largest that any installation accepts: its own limit is checked at the end
 LEFT_OUT: Final = UNSET
+_WHOLE = re.compile(r"[+-]?[0-9]+")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 @dataclass(slots=True)
@@ -50,7 +54,7 @@ def fill(fields: Sequence[FormField], value: Mapping[str, Any]) -> FormState:
 
 
 def collect(fields: Sequence[FormField], form: FormState) -> tuple[dict[str, Any], list[SubmissionError]]:
-    """Returns the form's value, and problems of JSON texts in it; fields with problems are left out."""
+    """Returns the form's value, and problems of JSON texts and numbers in it; fields with problems are left out."""
     problems: list[SubmissionError] = []
     value: dict[str, Any] = {}
     for one in fields:
@@ -84,6 +88,29 @@ def presence(path: str) -> str:
 def parse_json(name: str, text: str) -> Any:
     """Returns the value of a JSON text that can be stored; raises SubmissionError."""
     return read_json(name, text, LIMIT_BYTES)
+
+
+def parse_number(name: str, text: str, *, is_whole: bool = False) -> float:
+    """Returns the number of a text that a viewer typed, an `int` if `is_whole`; raises SubmissionError.
+
+    Fields for numbers are texts, because a browser's own send nothing for what they show but do not take: -5 below
+    a minimum, 1e, or more digits than they can hold.
+    """
+    typed = text.strip()
+    if is_whole:
+        if len(typed) <= MAX_DIGITS and _WHOLE.fullmatch(typed):
+            return int(typed)
+        raise refused(name, text, msg("a whole number"))
+    number = float(typed) if len(typed) <= MAX_DIGITS and _NUMBER.fullmatch(typed) else math.nan
+    if not math.isfinite(number):
+        raise refused(name, text, msg("a number, with a point before decimals"))
+    return number
+
+
+def number_text(number: float) -> str:
+    """Returns a number as `parse_number` reads it, without digits that say nothing."""
+    short = f"{number:g}"
+    return short if float(short) == number and len(short) <= len(str(number)) else str(number)
 
 
 def written(value: Any) -> str:
@@ -134,7 +161,7 @@ def _state(one: FormField, value: Any) -> Any:
 def _blank_state(one: FormField) -> Any:
     if one.kind is FieldKind.CHOICES:
         return []
-    return "" if one.kind in (FieldKind.TEXT, FieldKind.LONG_TEXT, FieldKind.LINES, FieldKind.JSON) else None
+    return None if one.kind in (FieldKind.CHOICE, FieldKind.BOOLEAN) else ""
 
 
 def _shown(one: FormField, value: Any) -> Any:
@@ -169,17 +196,12 @@ def _text(one: FormField, value: Any) -> str:
     return value
 
 
-def _number(one: FormField, value: Any) -> float:
+def _number(one: FormField, value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _Unfit
-    number = value if one.kind is FieldKind.INTEGER else float(value)
-    if one.kind is FieldKind.INTEGER and (isinstance(number, float) or abs(number) > MAX_BROWSER_INTEGER):
+    if one.kind is FieldKind.INTEGER and isinstance(value, float):
         raise _Unfit
-    least = one.minimum if one.minimum is not None else number
-    most = one.maximum if one.maximum is not None else number
-    if not least <= number <= most:
-        raise _Unfit
-    return number
+    return str(value) if isinstance(value, int) else number_text(value)
 
 
 def _is_selection(value: Any, choices: Sequence[Any]) -> bool:
@@ -214,8 +236,9 @@ def _parsed_or_noted(path: str, text: str, problems: list[SubmissionError]) -> A
 
 
 def _value(one: FormField, state: Any) -> Any:
-    """Returns the value of a widget's state; raises SubmissionError for invalid JSON."""
-    is_spaced = one.kind in (FieldKind.JSON, FieldKind.LINES)  # where white space is ignored
+    """Returns the value of a widget's state; raises SubmissionError for invalid JSON, and for what is no number."""
+    # where white space is ignored
+    is_spaced = one.kind in (FieldKind.JSON, FieldKind.LINES, FieldKind.INTEGER, FieldKind.NUMBER)
     if state is None or (isinstance(state, str) and (state.strip() if is_spaced else state) == ""):
         return _blank(one)
     if one.kind is FieldKind.JSON:
@@ -224,8 +247,8 @@ def _value(one: FormField, state: Any) -> Any:
         return [_item(one.item, line) for line in state.split("\n") if line.strip()]
     if one.kind is FieldKind.CHOICES:
         return list(state) if state or not one.is_nullable else _blank(one)
-    if one.kind is FieldKind.INTEGER:
-        return int(state)
+    if one.kind in (FieldKind.INTEGER, FieldKind.NUMBER):
+        return parse_number(f"input.{one.path}", str(state), is_whole=one.kind is FieldKind.INTEGER)
     return state
 
 
@@ -254,4 +277,4 @@ def _is_same(one: FormField, made: Any, value: Any) -> bool:
         return value is None and one.default is None
     if one.kind is FieldKind.NUMBER and not isinstance(value, bool):
         return bool(made == value)
-    return orjson.dumps(made) == orjson.dumps(value)
+    return json.dumps(made) == json.dumps(value)  # orjson takes no integer above 64 bits

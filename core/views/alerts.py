@@ -1,4 +1,4 @@
-"""Reads alerts with their silences, and the rules as a worker reads them; checks a new silence."""
+"""Reads alerts with their silences, and the rules as a worker reads them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,10 @@ from taskyard.core.alerts.rules import (
     EmailChannel,
     RuleFile,
     WebhookChannel,
-    checked_rule_pattern,
     load_rules,
 )
 from taskyard.core.config import Settings
 from taskyard.core.errors import ConfigurationError
-from taskyard.core.i18n import msg
-from taskyard.core.payload.culprits import refused
-from taskyard.core.payload.typed_text import checked
 from taskyard.core.postgres.database import Transaction
 from taskyard.core.postgres.store import alerts, tasks
 from taskyard.core.postgres.store.alerts import Alert, Silence
@@ -45,7 +41,7 @@ class ShownAlert:
 
 @dataclass(frozen=True, slots=True)
 class Alerts:
-    """Unresolved alerts, worst first, silences, and whether a worker evaluates the rules now."""
+    """Unresolved alerts, by severity and then age, silences, and whether a worker evaluates the rules now."""
 
     open: Sequence[ShownAlert]
     silences: Sequence[Silence]
@@ -123,7 +119,7 @@ def alerts_now(tx: Transaction, settings: Settings) -> Alerts:
     silences = alerts.silences(tx)
     kinds = kinds_of(settings)
     shown = [ShownAlert(a, kinds.get(a.rule), _silence_of(a, silences)) for a in found]
-    shown.sort(key=lambda s: (SEVERITIES.index(s.alert.severity), -s.alert.fired_at.timestamp()))
+    shown.sort(key=lambda s: SEVERITIES.index(s.alert.severity))  # they come the oldest first
     return Alerts(shown, silences, tasks.is_led(tx))
 
 
@@ -180,17 +176,6 @@ def alert_rules(settings: Settings) -> Rules:
 def kind_of(settings: Settings, name: str) -> str | None:
     """Returns the kind of alert that is meant by a rule's or a kind's name; None if there is none."""
     return name if name in KINDS else kinds_of(settings).get(name)
-
-
-def checked_silence(tx: Transaction, settings: Settings, rule: str, subject: str, seconds: float) -> tuple[str, str]:
-    """Returns the patterns of rule and subject of a new silence; raises SubmissionError."""
-    if not 0 < seconds <= MAX_SILENCE_SECONDS:
-        raise refused(
-            "seconds", seconds, msg("more than 0 and at most {most:.0f}, which is a year", most=MAX_SILENCE_SECONDS)
-        )
-    rule, subject = checked("rule", rule, MAX_PATTERN_LENGTH), checked("subject", subject, MAX_PATTERN_LENGTH)
-    fired = {alert.rule for alert in alerts.open_alerts(tx)}
-    return checked_rule_pattern(rule, settings.alerts_file, fired), subject
 
 
 def _load(settings: Settings) -> RuleFile:

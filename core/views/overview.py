@@ -9,10 +9,13 @@ from taskyard.core.postgres.database import Transaction
 from taskyard.core.postgres.store import history, tasks
 from taskyard.core.postgres.store.history import Filter, Point
 from taskyard.core.postgres.store.rollups import MINUTE
+from taskyard.core.telemetry.heat import Heat, heat_of
 from taskyard.core.telemetry.live_snapshot import LaneDepth, LiveSnapshot
 from taskyard.core.telemetry.queue_figures import Counted
+from taskyard.core.views.overview_marks import Mark, overview_marks
 
 SPARK_MINUTES = 15
+COUNTING_SECONDS = 5.0  # until a minute that is over is counted to its end
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,10 @@ class Charts:
     load: Mapping[str, Sequence[float | None]]  # by agent
     depth: Mapping[str, Sequence[float | None]]  # tasks that wait, by queue
     total: Point
+    wait_heat: Heat
+    run_heat: Heat
+    whole_steps: int  # of `at`; those after them are not over, or not counted to their end
+    marks: Sequence[Mark]
 
 
 def overview_now(
@@ -127,6 +134,10 @@ def overview_charts(
         load=load,
         depth=depth,
         total=history.total([points[t] for t in sorted(points)]),
+        wait_heat=heat_of([_point(points, t).wait for t in at]),
+        run_heat=heat_of([_point(points, t).run for t in at]),
+        whole_steps=sum(t + step + COUNTING_SECONDS <= until for t in at),
+        marks=() if filters is not None else overview_marks(tx, first, until, step),
     )
 
 

@@ -20,11 +20,24 @@ from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.times import viewer_zone
 from taskyard.dashboard.components.translate import translate
 
-__all__ = ["FLAG", "SEPARATOR", "choice", "choices", "flag", "here", "is_refused", "moment", "read_for", "text_field"]
+__all__ = [
+    "FLAG",
+    "SEPARATOR",
+    "choice",
+    "choices",
+    "flag",
+    "has_arrived",
+    "here",
+    "is_refused",
+    "moment",
+    "read_for",
+    "text_field",
+]
 
 NOTES_KEY = "address_notes"  # what is wrong with the address: by this run of the page, by name
 KNOWN_KEY = "address_known"  # the names of the page's parameters
 DROPPED_KEY = "address_dropped"  # the page, and what was removed from its address
+ARRIVED_KEY = "address_arrived"  # the viewer has just come to this page from another
 MAX_NOTE_LENGTH = 400  # characters
 
 
@@ -37,6 +50,7 @@ def read_for(page: str, known: Sequence[str]) -> Iterator[None]:
     st.session_state[NOTES_KEY], st.session_state[KNOWN_KEY] = {}, tuple(known)
     dropped = _drop_unusable(known)
     last_page, last = st.session_state.get(DROPPED_KEY, ("", {}))
+    st.session_state[ARRIVED_KEY] = last_page != page
     if dropped or last_page != page:
         st.session_state[DROPPED_KEY] = page, dropped
     else:
@@ -64,6 +78,11 @@ def _drop_unusable(known: Sequence[str]) -> dict[str, SubmissionError]:
 def is_refused(name: str) -> bool:
     """Returns True if a widget of this run could not read its value in the address, and has its default."""
     return name in st.session_state.get(NOTES_KEY, {})
+
+
+def has_arrived() -> bool:
+    """Returns True in the first run of a page after another page."""
+    return bool(st.session_state.get(ARRIVED_KEY))
 
 
 def here(**changes: str | None) -> dict[str, str]:
@@ -109,7 +128,8 @@ def _kept(name: str, default: Any, *, parse: Parse, shown: Callable[[Any], str |
     value, problem = values.read(parse, given, default)
     if problem is not None:
         st.session_state.setdefault(NOTES_KEY, {})[name] = problem
-    if key not in st.session_state or st.session_state.get(seen_key) != given:
+    # a widget of the same name on the page before this one was another one, whose state is gone
+    if has_arrived() or key not in st.session_state or st.session_state.get(seen_key) != given:
         st.session_state[key] = value
     st.session_state[seen_key] = given
 

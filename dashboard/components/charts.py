@@ -14,8 +14,9 @@ import plotly.graph_objects as go
 import streamlit as st
 from streamlit import runtime
 
+from taskyard.core.humanize import UNKNOWN, duration_ticks, number
 from taskyard.dashboard.components.theme import color
-from taskyard.dashboard.components.times import duration, local_times
+from taskyard.dashboard.components.times import axis_zone, duration, local_times, span
 from taskyard.dashboard.i18n import _, enumerated
 from taskyard.dashboard.timing import wait
 
@@ -24,6 +25,15 @@ CONFIG = {"displaylogo": False, "displayModeBar": False, "scrollZoom": False}
 FEW_POINTS = 40  # points are marked, because some may stand alone
 # The time a browser needs to show what precedes the first chart; measured, see `make bench ARGS=dashboard`.
 FIRST_CHART_DELAY_SECONDS = 0.6
+
+# Times on an axis in figures: plotly's own have the names of months in English.
+TIME_TICKS = [
+    {"dtickrange": [None, 1_000], "value": "%H:%M:%S.%L"},
+    {"dtickrange": [1_000, 60_000], "value": "%H:%M:%S\n%m-%d"},
+    {"dtickrange": [60_000, 86_400_000], "value": "%H:%M\n%m-%d"},
+    {"dtickrange": [86_400_000, "M12"], "value": "%m-%d\n%Y"},
+    {"dtickrange": ["M12", None], "value": "%Y"},
+]
 
 Spec = dict[str, Any]
 
@@ -90,16 +100,40 @@ def time_spec(
             "mode": "lines+markers" if known <= FEW_POINTS and not is_stacked else "lines",
             "marker": {"size": 4},
             "line": {"color": color(line.color), "width": 0.5 if is_stacked else 2},
-            "hovertemplate": "%{customdata}" if is_seconds else f"%{{y:,.4~g}} {plain(unit)}",
+            "customdata": [duration(value) if is_seconds else number_or_none(value) for value in line.values],
+            "hovertemplate": "%{customdata}" if is_seconds else f"%{{customdata}} {plain(unit)}",
         }
         if is_stacked:
             trace["stackgroup"] = "all"
-        if is_seconds:
-            trace["customdata"] = [duration(value) for value in line.values]
         data.append(trace)
-    xaxis = {"range": [times[0], times[-1]]} if len(times) > 1 else {}
-    yaxis = {"rangemode": "tozero", "ticksuffix": f" {_('s')}" if is_seconds else "", **_named(unit)}
+    xaxis: Spec = {"hoverformat": "%Y-%m-%d %H:%M:%S", "tickformatstops": TIME_TICKS}
+    if len(times) > 1:
+        xaxis["range"] = [times[0], times[-1]]
+    if zone := axis_zone(at):
+        xaxis["title"] = {"text": plain(zone), "font": {"size": 12}}
+    yaxis = {
+        "rangemode": "tozero",
+        "tickformat": ",~r",
+        **_named(unit),
+        **(_duration_axis(lines) if is_seconds else {}),
+    }
     return {"data": data, "layout": {"xaxis": xaxis, "yaxis": yaxis, "hovermode": "x unified"}}
+
+
+def number_or_none(value: float | None) -> str:
+    """Returns a number as it is shown everywhere; UNKNOWN for None."""
+    return UNKNOWN if value is None else number(value)
+
+
+def _duration_axis(lines: Sequence[Line]) -> Spec:
+    """Returns an axis whose ticks are round durations, each in the unit that fits."""
+    ticks = duration_ticks(max((value or 0.0 for line in lines for value in line.values), default=0.0))
+    return {
+        "tickmode": "array",
+        "tickvals": ticks,
+        "ticktext": [span(tick) if tick else "0" for tick in ticks],
+        "range": [0, ticks[-1]],
+    }
 
 
 def bar_spec(labels: Sequence[str], lines: Sequence[Line], *, unit: str = "") -> Spec:
@@ -113,7 +147,8 @@ def bar_spec(labels: Sequence[str], lines: Sequence[Line], *, unit: str = "") ->
             "x": list(line.values),
             "name": plain(line.name),
             "marker": {"color": color(line.color)},
-            "hovertemplate": f"%{{x:,}} {plain(unit)}",
+            "customdata": [number_or_none(value) for value in line.values],
+            "hovertemplate": f"%{{customdata}} {plain(unit)}",
         }
         for line in lines
     ]
@@ -129,7 +164,7 @@ def _named(unit: str) -> Spec:
     return {"title": {"text": plain(unit), "font": {"size": 12}}} if unit else {}
 
 
-def _let_the_page_appear() -> None:
+def let_the_page_appear() -> None:
     """Waits before a viewer's first chart: while plotly loads, the browser shows nothing for a second."""
     if not st.session_state.get("charts_loaded") and runtime.exists():
         wait(FIRST_CHART_DELAY_SECONDS)
@@ -137,7 +172,7 @@ def _let_the_page_appear() -> None:
 
 
 def _draw_spec(title: str, spec: Spec, *, alt: str, key: str, height_px: int) -> None:
-    _let_the_page_appear()
+    let_the_page_appear()
     layout = spec["layout"]
     grid = {"gridcolor": color("border"), "zerolinecolor": color("border")}
     layout.setdefault("hovermode", "x unified" if spec["data"] and spec["data"][0]["type"] == "scatter" else "closest")
@@ -171,7 +206,7 @@ def plain(text: str) -> str:
 
 def in_words(title: str, lines: Sequence[Line], is_seconds: bool = False, unit: str = "") -> str:
     """Describes a chart: the latest and the largest value of each series."""
-    shown: Callable[[float], str] = duration if is_seconds else (lambda value: f"{value:,.4g} {unit}".strip())
+    shown: Callable[[float], str] = duration if is_seconds else (lambda value: f"{number(value)} {unit}".strip())
     parts = []
     for line in lines:
         known = [value for value in line.values if value is not None]

@@ -7,10 +7,11 @@ from collections.abc import Mapping
 import streamlit as st
 
 from taskyard.core.i18n import N_
-from taskyard.dashboard.components.address import choice
+from taskyard.dashboard.components.address import choice, has_arrived
 from taskyard.dashboard.i18n import _
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
+KEPT_KEY = "range_kept"  # the range that the viewer picked, for all pages
 # By their names in the address, which are the same in every language.
 RANGES_SECONDS: Mapping[str, int] = {
     "15m": 15 * MINUTE,
@@ -35,7 +36,13 @@ LABELS = {
 
 
 def pick_range(key: str = "range", default: str = "1h") -> int:
-    """Lets the viewer pick a range up to now, kept in the page's address; returns seconds."""
+    """Lets the viewer pick a range up to now, kept in the page's address; returns seconds.
+
+    The range that was picked last is that of the next page, too, unless its address names another.
+    """
+    kept = st.session_state.get(KEPT_KEY)
+    if kept is not None and has_arrived() and key not in st.query_params:
+        st.query_params[key] = kept
     chosen = st.segmented_control(
         _("Time range"),
         list(RANGES_SECONDS),
@@ -44,4 +51,6 @@ def pick_range(key: str = "range", default: str = "1h") -> int:
         label_visibility="collapsed",
         **choice(key, list(RANGES_SECONDS), default),
     )
+    if kept is not None or chosen != default:
+        st.session_state[KEPT_KEY] = chosen or default
     return RANGES_SECONDS[chosen or default]

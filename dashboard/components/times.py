@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, tzinfo
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -10,15 +11,24 @@ import streamlit as st
 
 from taskyard.core import humanize
 from taskyard.dashboard.components.translate import translate
+from taskyard.dashboard.data import base
 from taskyard.dashboard.i18n import _
 
+UTC_KEY = "shows_utc"  # the viewer's switch
+CLOCKS_NEAR = timedelta(days=8)  # of what tables show, most is not older
 
-def viewer_zone() -> tzinfo:
+
+def browser_zone() -> tzinfo:
     """Returns the browser's time zone, UTC if it names no known one."""
     try:
         return ZoneInfo(st.context.timezone or "UTC")
     except (ZoneInfoNotFoundError, ValueError):
         return UTC
+
+
+def viewer_zone() -> tzinfo:
+    """Returns the zone in which times are shown: the browser's, or UTC if the viewer has switched to that."""
+    return UTC if st.session_state.get(UTC_KEY) else browser_zone()
 
 
 def shown_time(moment: datetime) -> str:
@@ -32,14 +42,48 @@ def time_of(epoch_seconds: float) -> datetime:
 
 
 def local_times(epoch_seconds: list[float]) -> list[datetime]:
-    """Returns naive local times for a chart's axis, because plotly knows no zones."""
-    zone = viewer_zone()
+    """Returns naive local times for a chart's axis, because plotly knows no zones.
+
+    All have the distance from UTC that the last one has, so that the hour in which clocks go back is not drawn twice
+    in one place; `axis_zone` names it then.
+    """
+    zone = timezone(_offset(epoch_seconds[-1], viewer_zone())) if epoch_seconds else UTC
     return [datetime.fromtimestamp(at, zone).replace(tzinfo=None) for at in epoch_seconds]
 
 
-def time_column(label: str) -> Any:
-    """Returns a column of times in the viewer's zone."""
-    return st.column_config.DatetimeColumn(label, format=_("MMM DD, HH:mm:ss"), timezone=str(viewer_zone()))
+def axis_zone(epoch_seconds: Sequence[float]) -> str:
+    """Returns the name of the zone of a chart's axis if clocks change within it, otherwise nothing."""
+    zone = viewer_zone()
+    if not epoch_seconds or _offset(epoch_seconds[0], zone) == _offset(epoch_seconds[-1], zone):
+        return ""
+    return str(timezone(_offset(epoch_seconds[-1], zone)))
+
+
+def time_column(label: str, *, is_exact: bool = False, has_year: bool = False, **options: Any) -> Any:
+    """Returns a column of times in the viewer's zone; `is_exact` for events that are less than a second apart.
+
+    Times have their distance from UTC as long as a change of clocks is near, which makes two hours of one name.
+    """
+    shape = _("MMM DD YYYY, HH:mm") if has_year else _("MMM DD, HH:mm:ss.SSS") if is_exact else _("MMM DD, HH:mm:ss")
+    zone = viewer_zone()
+    return st.column_config.DatetimeColumn(
+        label, format=f"{shape} Z" if _clocks_change(base.now(), zone) else shape, timezone=str(zone), **options
+    )
+
+
+def _offset(at: float, zone: tzinfo) -> timedelta:
+    return datetime.fromtimestamp(at, zone).utcoffset() or timedelta()
+
+
+def _clocks_change(now: datetime, zone: tzinfo) -> bool:
+    """Returns True if clocks change within CLOCKS_NEAR of now."""
+    moments = (now - CLOCKS_NEAR, now, now + CLOCKS_NEAR)
+    return len({at.astimezone(zone).utcoffset() for at in moments}) > 1
+
+
+def duration_column(label: str, **options: Any) -> Any:
+    """Returns a column of texts by `duration`."""
+    return st.column_config.TextColumn(label, alignment="right", **options)
 
 
 def duration(seconds: float | None, *, is_short: bool = False) -> str:
@@ -49,6 +93,11 @@ def duration(seconds: float | None, *, is_short: bool = False) -> str:
     if seconds is None:
         return humanize.UNKNOWN
     return translate(humanize.rounded_duration(seconds) if is_short else humanize.duration(seconds, is_figure=True))
+
+
+def duration_or_none(seconds: float | None) -> str | None:
+    """Returns `duration` for a cell of a table, which stays empty for None."""
+    return None if seconds is None else duration(seconds)
 
 
 def span(seconds: float) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import streamlit as st
 
 from taskyard.core.errors import MISSING, SubmissionError, shortened
-from taskyard.core.submission.form_values import MAX_BROWSER_INTEGER, is_toggle
+from taskyard.core.submission.form_values import is_toggle, number_text
 from taskyard.core.submission.input_schema import FieldKind, FormField
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.translate import translate
@@ -36,7 +36,7 @@ def show_widget(field: FormField, key: str) -> None:
     elif field.kind is FieldKind.LINES:
         st.text_area(**common, height=JSON_HEIGHT_PX, placeholder=_("One per line"))
     elif field.kind in (FieldKind.INTEGER, FieldKind.NUMBER):
-        _show_number(field, common)
+        _show_number(field, key)
     elif field.kind is FieldKind.CHOICES:
         st.multiselect(**common, options=field.choices)
     elif is_toggle(field):
@@ -84,23 +84,21 @@ def help_of(field: FormField) -> str:
     return "  \n".join(part for part in (_(field.description), _(", ").join(limits), f"`{field.path}`") if part)
 
 
-def _show_number(field: FormField, common: Mapping[str, Any]) -> None:
-    is_whole = field.kind is FieldKind.INTEGER
-    number = int if is_whole else float
-    low, high = field.minimum, field.maximum
-    if is_whole:
-        low = None if low is None else max(low, -MAX_BROWSER_INTEGER)
-        high = None if high is None else min(high, MAX_BROWSER_INTEGER)
-    has_default = isinstance(field.default, int | float)
-    st.number_input(
-        **common,
-        value=None,
-        min_value=None if low is None else number(low),
-        max_value=None if high is None else number(high),
-        step=1 if is_whole else 0.1 if high is not None and high <= 1 else 1.0,
-        format="%d" if is_whole else "%g",
-        placeholder=f"{field.default:g}" if has_default else None,
+def number_field(label: str, key: str, *, default: float | None = None, **options: Any) -> str:
+    """Shows a field for a number, which is a text until `form_values.parse_number` reads it; returns the text.
+
+    A browser's own field for numbers would show a text that it does not send, and the form would act on an older one.
+    """
+    placeholder = None if default is None else number_text(default)
+    typed = st.text_input(
+        label, key=key, placeholder=placeholder, autocomplete="off", persist_state="session", **options
     )
+    return str(typed or "")
+
+
+def _show_number(field: FormField, key: str) -> None:
+    default = field.default if isinstance(field.default, int | float) else None
+    number_field(label_of(field), key, default=default, help=help_of(field))
 
 
 def is_side_by_side(field: FormField) -> bool:

@@ -5,6 +5,7 @@ Inputs are kept in the session under the form's prefix, also while the form is n
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -101,6 +102,43 @@ class ModelForm:
             self._show_json(EXTRA, _("Other fields, as JSON"), None, problems.get(EXTRA, ()))
         if not self._fields:
             st.caption(_("This task type needs no input."))
+
+    @property
+    def is_untouched(self) -> bool:
+        """Returns True if the form holds what an empty one does."""
+        if self.is_expert:
+            return self._only_json and str(st.session_state.get(self._key("#json"))) == written({})
+        empty = fill(self._fields, {}).states
+        form = self._form()
+        return not form.raw and all(form.states.get(path) == held for path, held in empty.items())
+
+    def draft(self, secret: re.Pattern[str]) -> tuple[Any, dict[str, str]]:
+        """Returns the form's value and, by the widgets' keys, its texts, for `restore`.
+
+        Nothing is returned of fields whose names match `secret`, nor a text as JSON that has such a name in it.
+        """
+        if self.is_expert:
+            text = str(st.session_state.get(self._key("#json")) or "")
+            return None, {} if secret.search(text) else {self._key("#json"): text}
+        form = self._form()
+        names = {path: path.rpartition(".")[2] for path in self.paths if path not in form.raw}
+        texts = {
+            self._key(path): form.states[path]
+            for path, name in names.items()
+            if isinstance(form.states.get(path), str) and not secret.search(name)
+        }
+        return without_names(self._collect(form), secret), texts
+
+    def restore(self, value: Any, texts: Mapping[str, str], *, is_expert: bool) -> None:
+        """Sets what `draft` returned; texts of fields that the form no longer has are left out."""
+        state = st.session_state
+        self.fill(value if isinstance(value, Mapping) else {})
+        known = {self._key(path) for path in (*self.paths, "#json")}
+        for key, text in texts.items():
+            if key in known and isinstance(state.get(key), str):
+                state[key] = text
+        if is_expert:
+            state[self._key("#expert")] = True
 
     # ours
 
@@ -205,6 +243,15 @@ class ModelForm:
                 show_problem(problem)
             if is_given:
                 self._show_fields(field.fields, problems)
+
+
+def without_names(value: Any, names: re.Pattern[str]) -> Any:
+    """Returns a JSON value without the entries of objects whose names match."""
+    if isinstance(value, Mapping):
+        return {key: without_names(inner, names) for key, inner in value.items() if not names.search(key)}
+    if isinstance(value, list):
+        return [without_names(inner, names) for inner in value]
+    return value
 
 
 def _starts(key: object, start: str) -> bool:

@@ -22,7 +22,7 @@ from taskyard.core.errors import TaskyardError
 from taskyard.core.translation import LANGUAGES
 from taskyard.dashboard import timing
 from taskyard.dashboard.i18n import _, cookie_name
-from taskyard.dashboard.server import entrance, exports
+from taskyard.dashboard.server import browser_scripts, entrance, exports
 from taskyard.dashboard.server.admission import Admission
 from taskyard.dashboard.server.gate import Gate, base_path, dashboard_border
 from taskyard.dashboard.server.late_refreshes import refuse_late_refreshes
@@ -76,6 +76,7 @@ def routes() -> Sequence[Route]:
     base = base_path()
     probes = [Route("/healthz", health), Route("/metrics", metrics)]
     ours = [Route("/overview", overview), Route("/language", save_language), *exports.routes(), *probes]
+    ours.append(Route(browser_scripts.PATH, browser_scripts.script))
     below = [Route(f"{base}{route.path}", route.endpoint) for route in ours]
     return [entrance.route(base), *SignIn(base).routes(), *below, *(probes if base else ())]
 
@@ -83,7 +84,10 @@ def routes() -> Sequence[Route]:
 def middleware() -> Sequence[Middleware]:
     """Returns the middleware of every response."""
     current = settings()
-    return [Middleware(Gate, border=dashboard_border(current), admission=Admission(current, base_path()))]
+    return [
+        Middleware(Gate, border=dashboard_border(current), admission=Admission(current, base_path())),
+        Middleware(browser_scripts.BrowserScripts, base=base_path()),
+    ]
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from taskyard.dashboard.data.base import Reading, now
 from taskyard.dashboard.data.readings import sight_of
 from taskyard.dashboard.data.viewer import Presence, presence, viewer
 from taskyard.dashboard.i18n import _
+from taskyard.dashboard.shell.browser import mark_age
 from taskyard.dashboard.timing import timed
 
 REFRESH_SECONDS = 2.0
@@ -74,7 +75,7 @@ def live(
             if shows_update_time:
                 show_problems(reading.problems, None if reading.problems == () else last)
                 if last is not None:
-                    show_update_time(last)
+                    show_update_time(name, last, every_seconds)
             if last is not None and last.value is not None:
                 show(last.value)
             elif not shows_update_time:
@@ -83,10 +84,14 @@ def live(
     section()
 
 
-def show_update_time(reading: Reading[Value]) -> None:
-    """Shows the time of a reading."""
+def show_update_time(name: str, reading: Reading[Value], every_seconds: float | None) -> None:
+    """Shows the time of a section's reading, and its age, which the browser keeps up."""
     paused = "" if is_live() else _(", paused")
-    st.caption(_("Updated {time}").format(time=shown_time(reading.at)) + paused)
+    with st.container(horizontal=True, gap="xsmall", vertical_alignment="center"):
+        st.caption(_("Updated {time}").format(time=shown_time(reading.at)) + paused, width="content")
+        if every_seconds is not None:
+            age = (now() - reading.at).total_seconds()
+            mark_age(name, reading.at.timestamp(), age, every_seconds, is_paused=not is_live())
 
 
 def show_problems(problems: Sequence[str], last: Reading[Value] | None) -> None:

@@ -9,7 +9,9 @@ from taskyard.dashboard.data.viewer import viewer
 from taskyard.dashboard.i18n import LANGUAGE_KEY, _, settle_language
 from taskyard.dashboard.navigation import OVERVIEW, SECTIONS, VIEWS_BY_NAME
 from taskyard.dashboard.shell import barring, session_end
+from taskyard.dashboard.shell.alert_counts import show_alert_counts
 from taskyard.dashboard.shell.barring import show_barred_page
+from taskyard.dashboard.shell.browser import mark_page
 from taskyard.dashboard.shell.sidebar import show_sidebar
 
 ICON = str(FILES / "dashboard" / "icon.svg")
@@ -18,11 +20,14 @@ st.set_page_config(page_title="Taskyard", page_icon=ICON, layout="wide")
 settle_language()
 st.logo(ICON, size="medium")
 who = viewer()
+mark_page(who)
 pages = {_(name): [view.page(who) for view in views] for name, views in SECTIONS.items()}
 page = st.navigation(pages, expanded=True)
 show_sidebar()
 if session_end.may_show_page():
     barring.watch(who)
+    with st.sidebar:
+        show_alert_counts()
     view = VIEWS_BY_NAME.get(page.url_path, OVERVIEW)  # the first page has no address of its own
     if lack := view.lack_of(who):
         show_barred_page(view, lack)

@@ -10,6 +10,7 @@ from taskyard.dashboard.data.viewer import viewer
 from taskyard.dashboard.i18n import LANGUAGE_KEY, _, choose_language, labelled, saved_language
 from taskyard.dashboard.navigation import VIEWS_BY_NAME
 from taskyard.dashboard.shell.frame import LIVE_KEY, REFRESH_SECONDS
+from taskyard.dashboard.shell.zone import show_zone_switch
 
 HELP_KEYS = "Shift+H"
 BUTTON_WIDTH_PX = 160
@@ -26,6 +27,7 @@ def show_sidebar() -> None:
             persist_state="session",
             help=_("Pages refresh every {seconds:g} s").format(seconds=REFRESH_SECONDS),
         )
+        show_zone_switch()
         st.selectbox(
             _("Language"),
             list(LANGUAGES),

@@ -35,10 +35,10 @@ UPDATE alerts SET state = 'resolved', resolved_at = to_timestamp(%(at)s)
 WHERE id = %(id)s::uuid AND resolved_at IS NULL RETURNING id
 
 -- name: acknowledge
--- firing → acknowledged, by an operator.
+-- firing → acknowledged, by an operator; one or many.
 WITH changed AS (
     UPDATE alerts SET state = 'acknowledged', acknowledged_at = now(), acknowledged_by = %(actor)s
-    WHERE id = %(id)s::uuid AND state = 'firing' RETURNING id, rule, subject
+    WHERE id = ANY(%(ids)s::uuid[]) AND state = 'firing' RETURNING id, rule, subject
 ), audit AS (
     INSERT INTO task_events (event, actor, detail)
     SELECT 'alert_acknowledged', %(actor)s,

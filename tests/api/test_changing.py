@@ -125,6 +125,33 @@ def test_a_silence_begins_and_ends(client: TestClient, database: Database) -> No
         assert found["errors"][0]["field"] == field
 
 
+def test_everything_is_silenced_only_by_a_word_and_with_an_end(client: TestClient) -> None:
+    given = {"rule": "*", "reason": "moving"}
+    for more, field in (
+        ({"seconds": 60}, "confirm"),
+        ({"seconds": 60, "confirm": "yes"}, "confirm"),
+        ({"confirm": "everything"}, "seconds"),
+    ):
+        found = problem_of(client.post(f"{V1}/alerts/silences", json={**given, **more}), 422)
+        assert found["errors"][0]["field"] == field
+    made = client.post(f"{V1}/alerts/silences", json={**given, "seconds": 60, "confirm": "everything"})
+    assert made.status_code == 201
+    assert client.delete(f"{V1}/alerts/silences/{made.json()['id']}").json() == {"is_changed": True}
+
+
+def test_the_alerts_of_a_rule_are_acknowledged_at_once(client: TestClient, database: Database) -> None:
+    for subject in ("a", "b", "c"):
+        fired(database, "agent lost", subject)
+    other = fired(database)
+
+    for name, count in (("Agent lost", 3), ("agent lost", 0)):
+        answer = client.post(f"{V1}/alerts/ack", json={"rule": name, "reason": "mine"})
+        assert answer.json() == {"acknowledged": count}
+    firing = client.get(f"{V1}/alerts", params={"show": "firing"}).json()["alerts"]
+    assert [one["id"] for one in firing] == [other]
+    assert problem_of(client.post(f"{V1}/alerts/ack", json={"rule": "no such"}), 422)["errors"][0]["field"] == "rule"
+
+
 def test_rules_and_runbooks_are_given(client: TestClient) -> None:
     rules = client.get(f"{V1}/alerts/rules").json()
     assert rules["is_shipped"]

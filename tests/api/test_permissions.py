@@ -17,7 +17,7 @@ V1 = "/api/v1"
 READ, SUBMIT, OPERATE = Permission.TASK_READ, Permission.TASK_SUBMIT, Permission.TASK_OPERATE
 HOLD, CONTROL, HANDLE = Permission.QUEUE_HOLD, Permission.AGENT_CONTROL, Permission.ALERT_HANDLE
 PAYLOAD, EXPORT, MANAGE = Permission.PAYLOAD_READ, Permission.AUDIT_EXPORT, Permission.ACCESS_MANAGE
-SILENCE = {"rule": "*", "seconds": 60}
+SILENCE = {"rule": "queue grows", "seconds": 60}
 HOOK = {"name": "new", "scheme": "github", "type": "diagnostic.noop", "template": {}}
 BULK = {"action": "cancel", "ids": ["0199c0de-0000-7000-8000-000000000001"]}
 
@@ -91,6 +91,7 @@ OPERATIONS: dict[tuple[str, str], tuple[Permission, Any]] = {
     ("GET", "/alerts/silences"): (READ, None),
     ("POST", "/alerts/silences"): (HANDLE, SILENCE),
     ("DELETE", "/alerts/silences/{id}"): (HANDLE, None),
+    ("POST", "/alerts/ack"): (HANDLE, {"rule": "agent lost"}),
     ("GET", "/alerts/rules"): (READ, None),
     ("GET", "/alerts/runbooks/{name}"): (READ, None),
     ("GET", "/alerts/{id}"): (READ, None),

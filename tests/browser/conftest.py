@@ -25,7 +25,7 @@ CHROMIUM_OPTIONS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-TIMEOUT_MS = 60_000  # of a busy machine
+TIMEOUT_MS = int(os.environ.get("TASKYARD_TEST_TIMEOUT_MS", 60_000))  # of a busy machine
 SCREENSHOTS = os.environ.get("TASKYARD_TEST_SCREENSHOTS")  # a folder
 WIDE = {"width": 1400, "height": 1000}
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import urllib.request
@@ -63,6 +64,19 @@ class _Server:
         if kind is None:
             written = self.log.read_text()
             assert "Traceback" not in written, written[written.index("Traceback") - 500 :][:4000]
+
+    def freeze(self) -> None:
+        """Stops the process as a machine that hangs does: its connections stay."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Lets it go on."""
+        self._process.send_signal(signal.SIGCONT)
+
+    def kill(self) -> None:
+        """Kills the process; `with` may start another one at the same address."""
+        self._process.kill()
+        self._process.wait()
 
     def _stop(self) -> None:
         self._process.terminate()

@@ -140,6 +140,36 @@ def test_alerts_and_silences(doors: Doors, store: Engine) -> None:
     assert ends[0][0][0] == 0
 
 
+def test_a_rule_s_alerts_are_acknowledged_and_everything_is_silenced_by_a_word(doors: Doors, store: Engine) -> None:
+    ends = []
+    for door in ("local", "remote"):
+        for number in range(2):
+            one = Alert(
+                str(uuid.uuid4()), "dead letters", f"{door}{number}", "info", "firing", "x", 1, 1, datetime.now(UTC)
+            )
+            with store.database.transaction() as tx:
+                alerts.fire(tx, one)
+        acknowledged = doors.through(door, "ack", "--rule", "Dead letters", "--reason", "mine", "--json")
+        none = doors.through(door, "ack", "--rule", "dead letters", "--reason", "mine")
+        refused = [
+            (answer.exit_code, answer.output.splitlines()[0])
+            for answer in (
+                doors.through(door, "silence", "*", "--minutes", "5"),
+                doors.through(door, "silence", "*", "--confirm", "everything"),
+                doors.through(door, "ack"),
+            )
+        ]
+        silenced = doors.through(door, "silence", "*", "--minutes", "5", "--confirm", "everything", "--json")
+        doors.through(door, "unsilence", json.loads(silenced.stdout)["id"])
+        ends.append((json.loads(acknowledged.stdout), none.stdout, refused, silenced.exit_code))
+    assert ends[0] == ends[1]
+    found, none_left, refused, _code = ends[0]
+    assert found == {"rule": "Dead letters", "acknowledged": 2}
+    assert none_left == "0 alerts acknowledged\n"
+    assert "confirm is required: the word everything" in refused[0][1]
+    assert "seconds is required" in refused[1][1]
+
+
 def test_quarantine(doors: Doors, store: Engine, shared_settings: Settings) -> None:
     broker = Broker(connect_redis(shared_settings.redis_url or ""), shared_settings.namespace, str)
     for _ in range(2):

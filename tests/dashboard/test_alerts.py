@@ -16,6 +16,7 @@ from taskyard.core.errors import SubmissionError
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import alerts
 from taskyard.core.postgres.store.alerts import Alert
+from taskyard.core.views.alert_groups import grouped
 from taskyard.dashboard.pages.alerts import data
 from tests.dashboard.conftest import HOSTILE, OpenPage, refreshed
 from tests.dashboard.dialogs import answered
@@ -113,7 +114,7 @@ def test_messages_are_in_the_viewer_s_language(open_page: OpenPage, database: Da
     others = {"the oldest task has waited for 400 s", "in newer words"}
     waited = "the oldest pending task of queue mail, of type demo.x, has waited for 6 min 40 s"
     assert {waited, "typical duration of type demo.x 0.32 s, normally 1.98 s"} | others <= set(plain_texts(english))
-    assert {"**Queue latency high**", "**Anomaly**"} <= set(rendered(english).split("\n"))
+    assert {"**Queue latency high** ×3", "**Anomaly**"} <= set(rendered(english).split("\n"))
     assert "deviation 27.8 σ (threshold 6)" in rendered(english).replace("\\", "")
     waited = "队列 mail 中最早的待分配任务（类型 demo.x）已等待 6 分钟 40 秒"
     assert {waited, "类型 demo.x 的典型时长为 0.32 秒，正常为 1.98 秒"} | others <= set(plain_texts(chinese))
@@ -199,20 +200,112 @@ def test_an_alert_is_silenced_by_its_own_name(open_page: OpenPage, database: Dat
     assert "Silenced until" in rendered(page)
 
 
-def test_a_silence_needs_a_pattern(open_page: OpenPage, database: Database) -> None:
+def test_a_new_silence_has_nothing_filled_in_and_needs_all(open_page: OpenPage, database: Database) -> None:
     page = open_page("alerts")
     page.button(key="new_silence").click().run()
-    ask = asks(page, "new", None)
-    ask()
-    page.text_input(key="silence_*_*_rule").set_value(" ")
-    page.text_input(key="ask_reason_silence_*_*").set_value("maintenance")
-    page.button(key="ask_send_silence_*_*").click().run()
+    ask, name = asks(page, "new", None), "silence__"
+    assert (page.text_input(key=f"{name}_rule").value, page.text_input(key=f"{name}_subject").value) == ("", "")
+    assert page.selectbox(key=f"{name}_seconds").value is None
 
+    ask()
+    page.selectbox(key=f"{name}_seconds").set_value(3600)
+    page.text_input(key=f"ask_reason_{name}").set_value("maintenance")
+    page.button(key=f"ask_send_{name}").click().run()
     [error] = page.error
     assert "rule is required" in error.value
+
+    ask()
+    page.text_input(key=f"{name}_rule").set_value("queue *")
+    page.text_input(key=f"{name}_subject").set_value("*")
+    page.selectbox(key=f"{name}_seconds").set_value(None)
+    page.button(key=f"ask_send_{name}").click().run()
+    [error] = page.error
+    assert "until is required" in error.value
     with database.transaction() as tx:
         assert alerts.silences(tx) == []
-    assert page.text_input(key="ask_reason_silence_*_*").value == "maintenance"
+    assert page.text_input(key=f"ask_reason_{name}").value == "maintenance"
+
+
+def test_everything_is_silenced_only_by_the_word(open_page: OpenPage, database: Database) -> None:
+    page = open_page("alerts")
+    ask, name = asks(page, "new", None), "silence__"
+
+    def sent(word: str | None) -> AppTest:
+        ask()
+        page.run()
+        ask()
+        page.text_input(key=f"{name}_rule").set_value("*")
+        page.text_input(key=f"{name}_subject").set_value("**")
+        page.selectbox(key=f"{name}_seconds").set_value(3600)
+        page.text_input(key=f"ask_reason_{name}").set_value("maintenance")
+        if word is not None:
+            page.text_input(key=f"{name}_confirm").set_value(word)
+        return page.button(key=f"ask_send_{name}").click().run()
+
+    assert "confirm is required" in sent(None).error[0].value
+    assert "This silences every alert of every rule." in [warning.value for warning in page.warning]
+    assert "expected the word everything" in sent("all").error[0].value
+    with database.transaction() as tx:
+        assert alerts.silences(tx) == []
+    assert not sent("everything").error
+    with database.transaction() as tx:
+        [silence] = alerts.silences(tx)
+    assert (silence.rule, silence.subject, silence.until - silence.since) == ("*", "**", timedelta(hours=1))
+
+
+def test_many_alerts_of_a_rule_are_one_card_that_is_acknowledged_at_once(
+    open_page: OpenPage, database: Database
+) -> None:
+    lost = [fired(database, "agent lost", f"builder-{n:02}", message=f"{n} is lost") for n in range(40)]
+    fired(database, "server down", "redis", severity="critical", message="no answer", value=1.0)
+    page = open_page("alerts")
+
+    assert "**Agent lost** ×40" in rendered(page)
+    assert "builder-00, builder-01, builder-02, builder-03, builder-04 and 35 more" in plain_texts(page)
+    assert "no answer" in plain_texts(page)
+    [group] = [one for one in grouped(data.open_alerts().value.open) if one.rule == "agent lost"]  # type: ignore[union-attr]
+    fired(database, "agent lost", "later")
+    page.button(key="ack_all_agent lost").click().run()
+    answered(page, "ack_all_agent lost", asks(page, "acknowledge_group", group), "on it")
+
+    assert not page.exception
+    assert [toast.value for toast in page.toast] == ["40 alerts acknowledged"]
+    assert {stored(database, alert).state for alert in lost} == {"acknowledged"}
+    assert len(audited(database, "alert_acknowledged")) == 40
+    assert "2 firing" in rendered(page)  # the critical one, and the one that fired after the dialog opened
+
+
+def test_an_alert_has_an_address_and_a_link_to_its_subject(open_page: OpenPage, database: Database) -> None:
+    alert = fired(database)
+    page = open_page("alerts", query={"alert": alert.id})
+
+    assert not page.exception
+    assert alert.message in plain_texts(page)
+    assert "# Queue latency high\n" in rendered(page)
+    [link] = [one.proto for one in page.get("page_link") if one.proto.label == "View queue"]
+    assert (link.page, link.query_string) == ("queues", "queue=default")
+    page.button(key="alerts_back").click().run()
+    assert "alert" not in page.query_params
+    assert "1 firing" in rendered(page)
+
+    gone = open_page("alerts", query={"alert": str(uuid.uuid4())})
+    assert "There is no such alert any more." in texts(gone)
+
+
+def test_the_sidebar_counts_what_fires_on_every_page(open_page: OpenPage, database: Database) -> None:
+    for n in range(3):
+        fired(database, "agent lost", f"builder-{n}")
+    fired(database, "server down", "redis", severity="critical")
+    acknowledged = fired(database, "unlike itself", "demo", severity="info")
+    with database.transaction() as tx:
+        alerts.acknowledge(tx, acknowledged.id, "ann", "mine")
+
+    for view in ("overview", "tasks", "audit"):
+        styles = [
+            element.proto.body for element in open_page(view).get("html") if "stSidebarNavLink" in element.proto.body
+        ]
+        assert len(styles) == 1, view
+        assert '"1 critical; 3 warning"' in styles[0], view
 
 
 def test_a_silence_is_of_a_rule_that_there_is(open_page: OpenPage, database: Database) -> None:

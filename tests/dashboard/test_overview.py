@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import ast
+import uuid
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from sqlalchemy.engine import make_url
+from streamlit.util import calc_hash
 
 from taskyard.core.config import Settings
 from taskyard.core.embedded.servers import Endpoints
 from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import alerts
+from taskyard.core.postgres.store.alerts import Alert
 from taskyard.core.redis.cache import RedisCache
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.telemetry.live_snapshot import write_live
@@ -28,7 +33,7 @@ def test_the_live_state_and_the_last_minutes_are_shown(
     open_page: OpenPage, loaded: dict[str, str], cache: RedisCache, database: Database
 ) -> None:
     RollUp(database).run(lambda: True)
-    write_live(cache, snapshot(running=2, slots=3, urgent=4, alerts=["queue <b>grows</b>"]))
+    write_live(cache, snapshot(running=2, slots=3, urgent=4))
 
     page = open_page("overview")
 
@@ -36,10 +41,55 @@ def test_the_live_state_and_the_last_minutes_are_shown(
     assert not page.warning
     shown = figures(page)
     assert shown["Slots in use"] == "2 / 3"
-    assert shown["Alerts firing"] == "1"
     assert shown["Failed attempts"] == "50.0%"
-    assert any("queue <b>grows</b>" in text.value for text in page.get("text"))
     assert any("4 tasks pending" in text.value for text in page.markdown)
+
+
+def test_alerts_come_by_severity_and_then_age_and_those_of_a_rule_as_one(
+    open_page: OpenPage, database: Database
+) -> None:
+    now = datetime.now(UTC)
+
+    def fire(rule: str, subject: str, severity: str, minutes: int) -> Alert:
+        fired_at = now - timedelta(minutes=minutes)
+        one = Alert(str(uuid.uuid4()), rule, subject, severity, "firing", f"<b>{subject}</b>", 1.0, 1.0, fired_at)
+        with database.transaction() as tx:
+            assert alerts.fire(tx, one)
+        return one
+
+    for number in range(6):
+        fire("unlike itself", f"type {number}", "info", 300 + number)
+    fire("agent lost", "young", "warning", 1)
+    fire("queue grows", "old", "warning", 9)
+    critical = fire("server down", "redis", "critical", 2)
+
+    page = open_page("overview")
+
+    assert not page.exception
+    lines = [link.proto for link in page.get("page_link") if link.proto.page == "alerts"]
+    assert [line.label.split("**")[1] for line in lines] == ["Server down", "Queue grows", "Agent lost", "Anomaly ×6"]
+    assert lines[0].label.startswith(":red-badge[critical] ")
+    assert "<b>" not in "".join(line.label for line in lines)
+    assert lines[0].query_string == f"alert={critical.id}"
+    assert lines[3].query_string == "rule=unlike+itself"
+
+
+def test_the_range_holds_on_the_next_page(open_page: OpenPage, loaded: dict[str, str]) -> None:
+    page = open_page("overview")
+    page.segmented_control(key="address_range").set_value("6h").run()
+    assert page.query_params["range"] == "6h"
+
+    page.query_params.clear()
+    page._page_hash = calc_hash("failures")
+    page.run()
+    assert page.title[0].value == "Failures"
+    assert page.query_params["range"] == "6h"
+    assert page.segmented_control(key="address_range").value == "6h"
+
+    page.query_params["range"] = "24h"  # a link's own range is not overruled
+    page._page_hash = calc_hash("overview")
+    page.run()
+    assert page.segmented_control(key="address_range").value == "24h"
 
 
 def test_an_empty_installation_says_how_to_begin(open_page: OpenPage, submitter: Submitter, cache: RedisCache) -> None:
@@ -72,7 +122,12 @@ def test_every_range_has_its_charts(open_page: OpenPage, loaded: dict[str, str],
     page = open_page("overview", query={"range": range_})
 
     assert not page.exception
-    assert len(page.get("plotly_chart")) == 8
+    [chart] = [one.proto for one in page.get("plotly_chart") if one.proto.id.endswith("-overview")]
+    for title in (
+        "Throughput", "Queue latency", "Failed attempts by class", "Run time", "Distribution of queue latency",
+        "Distribution of run time", "Ready tasks by queue", "Agents' load",
+    ):  # fmt: skip
+        assert f"{title}. " in chart.alt
 
 
 def test_without_any_server_it_says_how_to_start_one(open_page: OpenPage) -> None:

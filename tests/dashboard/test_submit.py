@@ -96,18 +96,18 @@ def test_what_is_typed_is_submitted_with_every_option(
     parent = submitter.submit("diagnostic.noop")
     name = "diagnostic.sleep"
     page = open_page("submit", query={"type": name}, placement_by_queue='{"nightly": "priority"}')
-    page.number_input(key=field("seconds", name)).set_value(2.5)
+    page.text_input(key=field("seconds", name)).set_value("2.5")
     page.segmented_control(key=field("mode", name)).set_value("c")
     page.text_input(key="submit_option_title").set_value("A nap")
     page.segmented_control(key="submit_option_priority").set_value("high")
     page.selectbox(key="submit_option_queue").select("nightly")
-    page.number_input(key="submit_option_timeout_seconds").set_value(12.0)
-    page.number_input(key="submit_option_max_attempts").set_value(1)
+    page.text_input(key="submit_option_timeout_seconds").set_value("12")
+    page.text_input(key="submit_option_max_attempts").set_value("1")
     page.multiselect(key="submit_option_requires").set_value(["gpu"])
     page.text_input(key="submit_option_idempotency_key").set_value("nap-1")
     page.text_area(key="submit_option_after").set_value(f" {parent} \n")
     page.segmented_control(key="submit_start_when").set_value("in").run()
-    page.number_input(key="submit_start_delay").set_value(3.0)
+    page.text_input(key="submit_start_delay").set_value("3")
     page.segmented_control(key="submit_start_unit").set_value("h").run()
     assert "in 3 h, timeout 12 s, attempts, tags, after others, own key" in page.expander(key="submit_more").label
 
@@ -145,6 +145,9 @@ def test_a_problem_is_told_at_its_field_and_goes_when_it_is_solved(open_page: Op
         ("submit_option_after", "00000000-0000-7000-8000-000000000000", "existing task"),
         ("submit_option_requires", ["No!"], "lower\\-case letters"),
         ("submit_option_idempotency_key", "a\x00b", "NUL"),
+        ("submit_option_timeout_seconds", "-5", "\\-5"),
+        ("submit_option_timeout_seconds", "1e", "a number, with a point before decimals"),
+        ("submit_option_max_attempts", "1.5", "a whole number"),
     ],
 )
 def test_what_the_core_refuses_is_told_at_the_option(
@@ -207,7 +210,7 @@ def test_a_key_that_is_taken_by_other_content_is_told_at_the_key(
 def test_expert_mode_holds_the_same_value_both_ways(open_page: OpenPage, database: Database) -> None:
     name = "diagnostic.sleep"
     page = open_page("submit", query={"type": name})
-    page.number_input(key=field("seconds", name)).set_value(7.0)
+    page.text_input(key=field("seconds", name)).set_value("7")
     page.toggle(key=field("#expert", name)).set_value(True).run()
     editor = page.text_area(key=field("#json", name))
     assert '"seconds": 7.0' in editor.value

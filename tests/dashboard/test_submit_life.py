@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import re
 from datetime import UTC, datetime
+from html import unescape
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
+from streamlit.testing.v1 import AppTest
 
 from taskyard.core.embedded.servers import Endpoints
 from taskyard.core.errors import SubmissionError
@@ -164,3 +168,61 @@ def test_a_task_is_submitted_for_a_time(open_page: OpenPage, database: Database)
     page.query_params["copy"] = task.id
     page.run()
     assert page.session_state["submit_start_run_at"] == due
+
+
+def draft_of(page: AppTest) -> dict[str, Any]:
+    """What the browser is told to keep."""
+    [text] = re.findall(r'data-taskyard-draft="([^"]*)"', "".join(str(one.proto.body) for one in page.get("html")))
+    return dict(json.loads(unescape(text)))
+
+
+def hand_in(page: AppTest, draft: str) -> AppTest:
+    return page.text_area(key="submit_draft").set_value(draft).run()
+
+
+def test_what_the_browser_kept_fills_an_empty_form_only(open_page: OpenPage, database: Database) -> None:
+    name = "diagnostic.sleep"
+    page = open_page("submit", query={"type": name})
+    assert draft_of(page)["state"] == "empty"
+    page.text_input(key=f"submit_input_{name}.seconds").set_value("1e")
+    page.text_input(key="submit_option_title").set_value("A nap")
+    page.session_state["submit_option_queue"] = "nightly"
+    page.run()
+    kept = draft_of(page)
+    assert kept["state"] == "typed"
+    kept["at"] = 1_800_000_000_000
+
+    other = hand_in(open_page("submit"), json.dumps(kept))
+    assert other.selectbox(key="submit_type").value == name
+    assert other.text_input(key=f"submit_input_{name}.seconds").value == "1e"
+    assert other.text_input(key="submit_option_title").value == "A nap"
+    assert other.selectbox(key="submit_option_queue").value == "nightly"
+    assert any("Restored from this browser" in caption.value for caption in other.caption)
+
+    hand_in(other, json.dumps({**kept, "texts": {"submit_option_title": "Another"}}))
+    assert other.text_input(key="submit_option_title").value == "A nap"  # something is in the form
+    other.button(key="submit_clear").click().run()
+    assert draft_of(other)["state"] == "done"
+
+    page.text_input(key=f"submit_input_{name}.seconds").set_value("1").run()
+    page.button(key="submit_one").click().run()
+    assert draft_of(page)["state"] == "done"
+
+
+@pytest.mark.parametrize(
+    "draft", ["", "{", "[]", "{}", '{"type": "no.such"}', '{"type": "diagnostic.noop", "texts": [], "at": "x"}']
+)
+def test_a_draft_that_makes_no_sense_is_left_alone(open_page: OpenPage, database: Database, draft: str) -> None:
+    page = hand_in(open_page("submit"), draft)
+    assert not page.exception
+    assert not [caption for caption in page.caption if "Restored" in caption.value]
+
+
+def test_a_draft_has_no_secrets(open_page: OpenPage, database: Database) -> None:
+    name = "code.run"
+    page = open_page("submit", query={"type": name})
+    page.session_state[f"submit_input_{name}.#json"] = '{"script": "x", "env": {"KEY": "hunter2"}}'
+    page.session_state[f"submit_input_{name}.#expert"] = True
+    page.run()
+    assert draft_of(page)["state"] == "typed"
+    assert "hunter2" not in json.dumps(draft_of(page))

@@ -73,6 +73,7 @@ class Watch:
         """A monitor with one of the shipped rules, scaled down."""
         given = {**DEFAULTS[rule], "for_seconds": 0, **changes}
         lines = ["[channels.hook]", 'kind = "webhook"', f'url = "{self.hook.url}"', f'secret_env = "{SECRET_ENV}"']
+        lines += ["group_seconds = 0"]
         lines += ["allow_private_addresses = true", "[[rules]]"]
         lines += [f"{name} = {orjson.dumps(value).decode()}" for name, value in given.items()]
         file = self.folder / "alerts.toml"

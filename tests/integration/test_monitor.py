@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import msgspec
 import pytest
 
+import taskyard
 from taskyard.core.clock import Clock
 from taskyard.core.config import Settings
 from taskyard.core.errors import PermanentError
@@ -17,6 +18,7 @@ from taskyard.core.postgres.store.rollups import HOUR
 from taskyard.core.redis.cache import RedisCache
 from taskyard.core.task_types.registry import RetryPolicy
 from taskyard.core.telemetry.live_snapshot import TTL_SECONDS, LiveSnapshot, read_live
+from taskyard.core.views.overview_marks import Mark, overview_marks
 from taskyard.worker.attempts.context import TaskContext
 from taskyard.worker.monitor import observer as observing
 from taskyard.worker.monitor.monitor import Monitor
@@ -143,6 +145,20 @@ def test_a_server_that_went_away_within_a_minute_is_stored(engine: Engine, monit
     with engine.database.transaction() as tx:
         found = tx.rows("SELECT source, least, most, total FROM metric_samples WHERE metric = 'up'", {})
     assert sorted(found) == [("postgresql", 0.0, 1.0, 2.0), ("redis", 0.0, 1.0, 2.0)]
+
+
+def test_a_change_of_the_leader_is_sampled_and_marked(engine: Engine, monitor: Monitor) -> None:
+    live_when(engine, monitor, lambda live: live.servers)
+    live = monitor.observer.live
+    assert live is not None
+    minute = Clock().now().timestamp() // 60 * 60 - 600
+    for number, term in enumerate((7, 7, 8)):
+        leader = msgspec.structs.replace(live.dispatcher, epoch=term)
+        monitor._sampler.sample(msgspec.structs.replace(live, dispatcher=leader), minute + 60 * number)
+    monitor._sampler.flush(math.inf)
+    with engine.database.transaction() as tx:
+        marks = overview_marks(tx, minute, minute + 600, 60)
+    assert marks == [Mark(minute + 120, 8, taskyard.__version__, is_deploy=False)]
 
 
 def test_samples_reach_the_database(engine: Engine, monitor: Monitor) -> None:

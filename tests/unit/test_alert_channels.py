@@ -24,7 +24,8 @@ from taskyard.core.alerts.rules import EmailChannel, LogChannel, RuleFile, Webho
 from taskyard.core.webhooks.key import webhook_key
 from taskyard.worker.alerts import delivery
 from taskyard.worker.alerts.delivery import Deliveries
-from taskyard.worker.alerts.mail import Mail
+from taskyard.worker.alerts.grouping import grouped
+from taskyard.worker.alerts.mail import Mail, _message
 from taskyard.worker.alerts.notification import DeliveryFailed, Notification
 from taskyard.worker.alerts.webhook import Webhook
 from tests.servers import wait_until
@@ -285,7 +286,7 @@ def test_mail_without_the_tls_that_is_asked_for(mail_server: type[MailServer]) -
 def test_retries_until_it_works(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivery, "FIRST_RETRY_SECONDS", 0.01)
     hook.answers = lambda number: (500 if number < 2 else 204, {})
-    deliveries = Deliveries({"hook": config(hook.url)})
+    deliveries = Deliveries({"hook": config(hook.url, group_seconds=0)})
     deliveries.send(None, NOTE)
     wait_until(lambda: len(hook.requests) == 3)
     deliveries.close(2)
@@ -295,7 +296,7 @@ def test_retries_until_it_works(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_broken_channel_holds_up_no_other(hook: Hook) -> None:
     slow = threading.Event()
     hook.answers = lambda number: (204, {"X-Waited": str(slow.wait(10))})
-    deliveries = Deliveries({"slow": config(hook.url), "lines": LogChannel(kind="log")})
+    deliveries = Deliveries({"slow": config(hook.url, group_seconds=0), "lines": LogChannel(kind="log")})
     with structlog.testing.capture_logs() as lines:
         began = time.monotonic()
         for number in range(20):
@@ -318,10 +319,51 @@ def test_only_the_named_channels(hook: Hook) -> None:
 def test_given_up_is_said(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delivery, "FIRST_RETRY_SECONDS", 0.01)
     hook.answers = lambda number: (500, {})
-    deliveries = Deliveries({"hook": config(hook.url, attempts=2)})
+    deliveries = Deliveries({"hook": config(hook.url, attempts=2, group_seconds=0)})
     with structlog.testing.capture_logs() as lines:
         deliveries.send(None, NOTE)
         wait_until(lambda: [line for line in lines if line["event"] == "alert.undelivered"])
     deliveries.close(2)
     assert [(line["event"], line["attempt"]) for line in lines] == [("alert.delayed", 1), ("alert.undelivered", 2)]
     assert SECRET not in str(lines)
+
+
+def test_many_of_a_rule_within_the_window_are_one_with_a_count(hook: Hook) -> None:
+    deliveries = Deliveries({"hook": config(hook.url, group_seconds=60), "lines": LogChannel(kind="log")})
+    other = replace(NOTE, id="other", rule="disk nearly full", subject="here /")
+    with structlog.testing.capture_logs() as lines:
+        for number in range(40):
+            deliveries.send(None, replace(NOTE, id=f"{number}", subject=f"q{number}", rule_url="https://yard/alerts"))
+            deliveries.send(None, replace(other, id=f"{number}")) if number == 7 else None
+        deliveries.send(None, replace(NOTE, event="resolved", id="0", subject="q0"))
+        deliveries.close(5)  # what is collected is sent, without the rest of the window
+    lost, full, over = hook.events(SECRET)
+    assert (lost["count"], lost["event"], lost["rule"], lost["id"]) == (40, "firing", "queue grows", "0")
+    assert lost["message"] == "40 alerts: q0, q1, q2, q3, q4 and 35 more"
+    assert [one["id"] for one in lost["alerts"]] == [f"{number}" for number in range(40)]
+    assert {one["message"] for one in lost["alerts"]} == {"it grew"}
+    assert lost["url"] == "https://yard/alerts"
+    assert (full["count"], [one["subject"] for one in full["alerts"]]) == (1, ["here /"])
+    assert (over["count"], over["event"], over["subject"]) == (1, "resolved", "q0")
+    assert len([line for line in lines if line["event"] == "alert.firing"]) == 41  # the log has each by itself
+
+
+def test_the_window_ends_by_itself_and_a_channel_sets_it(hook: Hook) -> None:
+    deliveries = Deliveries({"hook": config(hook.url, group_seconds=0.2), "each": config(hook.url, group_seconds=0)})
+    for number in range(3):
+        deliveries.send(None, replace(NOTE, id=f"{number}"))
+    wait_until(lambda: len(hook.requests) == 4)
+    deliveries.close(2)
+    assert sorted(event["count"] for event in hook.events(SECRET)) == [1, 1, 1, 3]
+
+
+def test_a_group_is_told_in_a_mail_line_by_line() -> None:
+    many = [replace(NOTE, id=f"{number}", subject=f"q{number}") for number in range(120)]
+    [group] = grouped(many)
+    message = _message(mail_config(25), group)
+    assert message["Subject"] == "Taskyard [firing] warning: Queue grows ×120 (q0, q1, q2, q3, q4 and 115 more)"
+    body = message.get_content().splitlines()
+    assert "- q99: it grew" in body
+    assert "- q100: it grew" not in body
+    assert "- and 20 more" in body
+    assert len(group.as_json()["alerts"]) == 100

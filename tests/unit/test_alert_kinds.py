@@ -483,7 +483,7 @@ def test_how_values_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     assert compared("anomaly", 27.77, 6.0) == "deviation 27.8 σ (threshold 6)"
     assert compared("oldest_waiting", 400.0, 300.0) == "6 min 40 s (threshold 5 min)"
     assert compared("disk", 0.9567, 0.9) == "95.7% (threshold 90%)"
-    assert compared("retry_storm", 61.25, 60.0) == "61.25 per minute (threshold 60 per minute)"
+    assert compared("retry_storm", 61.25, 60.0) == "61.2 per minute (threshold 60 per minute)"
     assert compared("leader_missing", 1.0, 1.0) == ""
     assert compared(None, 1234.5, 1000.0) == "1,234 (threshold 1,000)"
     assert (compared(None, None, 3.0), compared(None, 3.0, None)) == ("", "3")

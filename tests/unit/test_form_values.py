@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, RootModel
 
 from taskyard.core.errors import SubmissionError
 from taskyard.core.payload.encode import decode_input, encode_input, input_problems
-from taskyard.core.submission.form_values import EXTRA, collect, fill, presence
+from taskyard.core.submission.form_values import EXTRA, collect, fill, number_text, parse_number, presence
 from taskyard.core.submission.input_schema import UNSET, FieldKind, FormField, form_fields, label_of
 from taskyard.core.task_types.registry import TaskType
 from tests.shipped import SHIPPED_TYPES
@@ -280,6 +280,37 @@ def test_bad_json_is_told_with_its_field() -> None:
     assert all(isinstance(problem, SubmissionError) for problem in problems)
     assert "JSON" in str(problems[0])
     assert "cell" not in value
+
+
+@pytest.mark.parametrize("text", ["-", "1e", "1,5", "1.5", "0x10", "1_000", "nan", "١", "9" * 500])
+def test_what_is_no_whole_number_is_refused_as_it_was_typed(text: str) -> None:
+    fields = form_fields(Wide) or ()
+    form = fill(fields, {"path": "x"})
+    form.states["count"] = text
+    value, [problem] = collect(fields, form)
+    assert (problem.field, problem.value) == ("input.count", text)
+    assert "count" not in value
+
+
+@given(st.floats(allow_nan=False, allow_infinity=False))
+def test_a_number_is_read_as_the_text_that_shows_it(number: float) -> None:
+    assert parse_number("x", number_text(number)) == number
+
+
+@pytest.mark.parametrize("text", ["1e", "1e500", "inf", "1,5", ".", "--5", "1 000"])
+def test_what_is_no_number_is_refused(text: str) -> None:
+    with pytest.raises(SubmissionError, match="a number, with a point"):
+        parse_number("x", text)
+
+
+def test_a_number_outside_its_limits_is_the_models_to_refuse() -> None:
+    fields = form_fields(Wide) or ()
+    form = fill(fields, {"path": "x"})
+    form.states |= {"count": " -5 ", "huge": str(1 << 62)}
+    value, problems = collect(fields, form)
+    assert problems == []
+    assert (value["count"], value["huge"]) == (-5, 1 << 62)
+    assert [problem.field for problem in input_problems(Wide, value)] == ["input.count"]
 
 
 def test_lines_are_items_and_what_is_no_number_is_refused_with_its_place() -> None:

@@ -1,10 +1,16 @@
-"""Durations as people read them."""
+"""Durations and times as people read them, also where clocks change."""
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from zoneinfo import ZoneInfo
+
 import pytest
 
-from taskyard.dashboard.components.times import age, duration
+from taskyard.dashboard.components import times
+from taskyard.dashboard.components.times import age, axis_zone, duration, local_times, shown_time, time_column
+from taskyard.dashboard.data import base
 
 
 @pytest.mark.parametrize(
@@ -28,3 +34,29 @@ def test_durations(seconds: float | None, text: str, short: str) -> None:
 
 def test_ages_are_in_whole_seconds() -> None:
     assert [age(seconds) for seconds in (0.2, 59.9, 61)] == ["0 s", "59 s", "1 min 1 s"]
+
+
+BERLIN = ZoneInfo("Europe/Berlin")
+BACK = datetime(2026, 10, 25, 1, tzinfo=UTC).timestamp()  # when clocks go from 3 back to 2 o'clock
+FORTH = datetime(2026, 3, 29, 1, tzinfo=UTC).timestamp()
+
+
+@pytest.mark.parametrize("change", [BACK, FORTH])
+def test_hours_of_a_change_of_clocks_are_apart_on_an_axis(monkeypatch: pytest.MonkeyPatch, change: float) -> None:
+    monkeypatch.setattr(times, "viewer_zone", lambda: BERLIN)
+    at = [change + 1800 * half for half in range(-6, 7)]
+    shown = local_times(at)
+    assert {later - earlier for earlier, later in pairwise(shown)} == {timedelta(minutes=30)}
+    assert axis_zone(at) == ("UTC+01:00" if change == BACK else "UTC+02:00")
+    assert shown[-1] == datetime.fromtimestamp(at[-1], BERLIN).replace(tzinfo=None)
+    assert axis_zone(at[7:]) == ""
+
+
+def test_hours_of_a_change_of_clocks_are_apart_in_texts_and_tables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(times, "viewer_zone", lambda: BERLIN)
+    first, second = (shown_time(datetime.fromtimestamp(BACK + seconds, UTC)) for seconds in (-1800, 1800))
+    assert (first, second) == ("2026-10-25 02:30:00 CEST", "2026-10-25 02:30:00 CET")
+    for now, is_near in ((BACK + 86_400, True), (BACK + 60 * 86_400, False)):
+        monkeypatch.setattr(base, "now", lambda now=now: datetime.fromtimestamp(now, UTC))
+        shape = time_column("At")["type_config"]["format"]
+        assert shape.endswith(" Z") == is_near

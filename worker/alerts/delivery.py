@@ -12,6 +12,7 @@ import structlog
 
 from taskyard.core.alerts.rules import ChannelConfig, EmailChannel, WebhookChannel
 from taskyard.core.threads import OnEscape, start_thread
+from taskyard.worker.alerts.grouping import grouped
 from taskyard.worker.alerts.mail import Mail
 from taskyard.worker.alerts.notification import DeliveryFailed, Notification
 from taskyard.worker.alerts.webhook import Webhook
@@ -49,7 +50,10 @@ class Deliveries:
     """All channels of a rule file."""
 
     def __init__(self, configs: Mapping[str, ChannelConfig]) -> None:
-        self._lines = {name: _Line(name, _channel(config), _attempts(config)) for name, config in configs.items()}
+        self._lines = {
+            name: _Line(name, _channel(config), _attempts(config), config.group_seconds)
+            for name, config in configs.items()
+        }
 
     def send(self, names: Iterable[str] | None, notification: Notification) -> None:
         """Queues a notification for these channels (None: all) and returns at once."""
@@ -66,10 +70,11 @@ class Deliveries:
 
 
 class _Line:
-    """One channel's queue and thread."""
+    """One channel's queue and thread, which puts what comes within `group_seconds` together."""
 
-    def __init__(self, name: str, channel: Channel, attempts: int) -> None:
+    def __init__(self, name: str, channel: Channel, attempts: int, group_seconds: float) -> None:
         self._name = name
+        self._group_seconds = group_seconds
         self._channel = channel
         self._attempts = attempts
         self._waiting: queue.Queue[Notification | None] = queue.Queue(MAX_QUEUE)
@@ -100,11 +105,33 @@ class _Line:
             log.warning("alert.undelivered", channel=self._name, reason="the worker stops", count=self._waiting.qsize())
 
     def _run(self) -> None:
-        while (notification := self._waiting.get()) is not None:
+        is_over = False
+        while not is_over and (first := self._waiting.get()) is not None:
+            found, is_over = self._collect(first)
+            for notification in grouped(found):
+                try:
+                    self._deliver(notification)
+                except Exception:  # a defect of the channel must not end its thread
+                    log.exception("alert.undelivered", channel=self._name, alert=notification.title)
+
+    def _collect(self, first: Notification) -> tuple[list[Notification], bool]:
+        """Returns what comes within the channel's window after the first, and whether the channel is to end.
+
+        What waits because the channel was slow or away is taken at once, too.
+        """
+        found = [first]
+        if self._group_seconds == 0:
+            return found, False
+        deadline = time.monotonic() + self._group_seconds
+        while len(found) < MAX_QUEUE:
             try:
-                self._deliver(notification)
-            except Exception:  # a defect of the channel must not end its thread
-                log.exception("alert.undelivered", channel=self._name, alert=notification.title)
+                one = self._waiting.get(timeout=max(0.0, deadline - time.monotonic()))
+            except queue.Empty:
+                break
+            if one is None:
+                return found, True
+            found.append(one)
+        return found, False
 
     def _deliver(self, notification: Notification) -> None:
         seconds = FIRST_RETRY_SECONDS

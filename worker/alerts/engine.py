@@ -19,6 +19,7 @@ from taskyard.core.alerts.reading import Reading
 from taskyard.core.alerts.rules import Rule, RuleFile
 from taskyard.core.alerts.runbook import runbook_command
 from taskyard.core.alerts.signals import Signals
+from taskyard.core.alerts.subject_page import alert_url, rule_url, subject_url
 from taskyard.core.errors import Unavailable
 from taskyard.core.message_templates import identity
 from taskyard.core.postgres.database import Database
@@ -36,7 +37,11 @@ log = structlog.get_logger(__name__)
 class AlertEngine:
     """Holds the alerts of one worker."""
 
-    def __init__(self, rules: RuleFile, database: Database, deliveries: Deliveries, installation: str) -> None:
+    def __init__(
+        self, rules: RuleFile, database: Database, deliveries: Deliveries, installation: str, pages: str = ""
+    ) -> None:
+        """Takes the address of the dashboard's `pages` for links; without it there are none."""
+        self._pages = pages
         self._rules = {rule.name: rule for rule in rules.rules}
         self._database = database
         self._deliveries = deliveries
@@ -192,6 +197,7 @@ class AlertEngine:
 
     def _notification(self, alert: Alert, event: str, resolved_at: datetime | None) -> Notification:
         rule = self._rules.get(alert.rule)
+        kind = rule.kind if rule else None
         return Notification(
             event=event,  # type: ignore[arg-type]
             id=alert.id,
@@ -204,7 +210,10 @@ class AlertEngine:
             fired_at=alert.fired_at.astimezone(UTC).isoformat(),
             resolved_at=resolved_at.isoformat() if resolved_at else None,
             installation=self._installation,
-            runbook=runbook_command(rule.kind if rule else None),
+            runbook=runbook_command(kind),
+            url=alert_url(self._pages, alert.id),
+            subject_url=subject_url(self._pages, kind, alert.subject),
+            rule_url=rule_url(self._pages, alert.rule),
         )
 
     def _is_silenced(self, key: Key, now: datetime) -> bool:

@@ -59,7 +59,13 @@ def _message(config: EmailChannel, notification: Notification) -> EmailMessage:
     message["To"] = ", ".join(config.recipients)
     message["Date"] = formatdate()
     message["Message-ID"] = make_msgid(domain=config.sender.rpartition("@")[2])
-    lines = [notification.message, "", *(f"{name}: {value}" for name, value in notification.as_json().items())]
+    told = notification.as_json()
+    lines = [notification.message, ""]
+    if notification.count > 1:
+        lines += [f"- {one.subject}: {one.message}" for one in notification.alerts]
+        hidden = notification.count - len(notification.alerts)
+        lines += [*([f"- and {hidden} more"] if hidden else []), ""]
+    lines += [f"{name}: {value}" for name, value in told.items() if name != "alerts"]
     message.set_content("\n".join(lines))
     return message
 

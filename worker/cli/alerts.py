@@ -19,7 +19,6 @@ from taskyard.worker.cli.text import instant
 
 SEVERITY_STYLES = {"critical": "red", "warning": "yellow", "info": "cyan"}
 Reason = Annotated[str, typer.Option(help="Why; kept in the audit log.")]
-AlertId = Annotated[str, typer.Argument(metavar="ALERT", help="The alert's id.")]
 
 
 def alerts(
@@ -54,11 +53,28 @@ def alerts(
         )
 
 
-def ack(alert: AlertId, reason: Reason = "", as_json: AsJson = False) -> None:
-    """Acknowledges a firing alert: you look after it. It still resolves by itself."""
+def ack(
+    alert: Annotated[str | None, typer.Argument(metavar="ALERT", help="The alert's id.")] = None,
+    rule: Annotated[
+        str | None, typer.Option(metavar="RULE", help="Every firing alert of this rule, by its name or title.")
+    ] = None,
+    reason: Reason = "",
+    as_json: AsJson = False,
+) -> None:
+    """Acknowledges a firing alert, or all of a rule: you look after it. It still resolves by itself."""
+    if (alert is None) == (rule is None):
+        raise typer.BadParameter("give an alert's id, or a rule by --rule", param_hint="ALERT")
     with opened_site() as site:
-        alert_id, state, is_changed = site.acknowledge(alert, reason)
-    if as_json:
+        if rule is not None:
+            count = site.acknowledge_rule(rule, reason)
+        elif alert is not None:
+            alert_id, state, is_changed = site.acknowledge(alert, reason)
+    if rule is not None:
+        if as_json:
+            print_json({"rule": rule, "acknowledged": count})
+        else:
+            print_line(f"{count} {'alert' if count == 1 else 'alerts'} acknowledged")
+    elif as_json:
         print_json({"alert": alert_id, "changed": is_changed})
     else:
         print_line(f"alert {alert_id} " + ("acknowledged" if is_changed else f"is {state} already"))
@@ -69,8 +85,13 @@ def silence(
         str, typer.Argument(metavar="RULE", help="The rule's name or title, as in `rules`; * matches anything.")
     ],
     subject: Annotated[str, typer.Option(help="Only this subject; * matches anything.")] = "*",
-    minutes: Annotated[float, typer.Option(min=1, max=60 * 24 * 365, help="For how long.")] = 60,
+    minutes: Annotated[
+        float | None, typer.Option(min=1, max=60 * 24 * 365, help="For how long; an hour if not given.")
+    ] = None,
     reason: Annotated[str, typer.Option(help="Why; shown with the silence, and kept in the audit log.")] = "",
+    confirm: Annotated[
+        str, typer.Option(metavar="everything", help="This word, to silence every rule; needs --minutes, too.")
+    ] = "",
     as_json: AsJson = False,
 ) -> None:
     """Stops notifications of a rule's alerts for a while; the alerts are still recorded.
@@ -78,7 +99,8 @@ def silence(
     Alerts still firing when the silence ends are sent then.
     """
     with opened_site() as site:
-        made = site.silence(rule, subject, minutes * 60, reason)
+        seconds = None if minutes is None else minutes * 60
+        made = site.silence(rule, subject, seconds, reason, confirm=confirm)
     if as_json:
         print_json(made.record)
     else:

@@ -13,7 +13,6 @@ import msgspec
 from taskyard.core.access.identity import local_actor
 from taskyard.core.alerts.messages import message_of
 from taskyard.core.alerts.rule_titles import rule_title
-from taskyard.core.alerts.rules import checked_rule_pattern
 from taskyard.core.config import load_settings
 from taskyard.core.errors import ItemNotFound, Unavailable
 from taskyard.core.models import AgentRecord
@@ -35,6 +34,8 @@ from taskyard.core.submission.validate import check_label
 from taskyard.core.task_types.registry import registry
 from taskyard.core.task_types.schemas import input_schema, output_schema
 from taskyard.core.telemetry.live_snapshot import read_live
+from taskyard.core.views.alert_groups import firing_ids
+from taskyard.core.views.new_silence import checked_silence
 from taskyard.worker.cli.connections import opened_broker, opened_database, opened_servers
 from taskyard.worker.cli.site_port import (
     AgentResults,
@@ -124,11 +125,18 @@ class LocalSite:
             found = alerts_store.find_alert(tx, alert_id)
             return found.id, found.state, authorized_alerts.acknowledge(tx, local_actor(), alert_id, reason)
 
-    def silence(self, rule: str, subject: str, seconds: float, reason: str) -> ShownSilence:
+    def acknowledge_rule(self, rule: str, reason: str) -> int:
         with self._both()[0].transaction() as tx:
-            fired = {alert.rule for alert in alerts_store.open_alerts(tx)}  # by rules of another file, too
-            pattern = checked_rule_pattern(rule, load_settings().alerts_file, fired)
-            return _shown(authorized_alerts.silence(tx, local_actor(), pattern, subject, seconds, reason))
+            ids = firing_ids(tx, load_settings(), local_actor(), rule)
+            return len(authorized_alerts.acknowledge_many(tx, local_actor(), ids, reason))
+
+    def silence(
+        self, rule: str, subject: str, seconds: float | None, reason: str, *, confirm: str = ""
+    ) -> ShownSilence:
+        with self._both()[0].transaction() as tx:
+            new = checked_silence(tx, load_settings(), rule, subject, seconds, confirm)
+            made = authorized_alerts.silence(tx, local_actor(), new.rule, new.subject, new.seconds, reason)
+            return _shown(made)
 
     def end_silence(self, silence_id: str) -> bool:
         with self._both()[0].transaction() as tx:

@@ -127,8 +127,18 @@ class RemoteSite:
             raise SubmissionError("alert", alert_id, "the id of an alert") from None
         return found["id"], found["state"], bool(changed["is_changed"])
 
-    def silence(self, rule: str, subject: str, seconds: float, reason: str) -> ShownSilence:
-        given = {"rule": rule, "subject": subject, "seconds": seconds, "reason": reason}
+    def acknowledge_rule(self, rule: str, reason: str) -> int:
+        given = {"rule": rule, "reason": reason}
+        return int(self._client.request("POST", "/alerts/ack", json=given)["acknowledged"])
+
+    def silence(
+        self, rule: str, subject: str, seconds: float | None, reason: str, *, confirm: str = ""
+    ) -> ShownSilence:
+        given: dict[str, Any] = {"rule": rule, "subject": subject, "reason": reason}
+        if seconds is not None:
+            given["seconds"] = seconds
+        if confirm:  # older APIs do not know it
+            given["confirm"] = confirm
         return _silence(self._client.request("POST", "/alerts/silences", json=given))
 
     def end_silence(self, silence_id: str) -> bool:

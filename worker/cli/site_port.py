@@ -116,8 +116,13 @@ class SitePort(Protocol):
     def acknowledge(self, alert_id: str, reason: str) -> tuple[str, str, bool]:
         """Returns an alert's id, its state before, and whether it was acknowledged now; raises SubmissionError."""
 
-    def silence(self, rule: str, subject: str, seconds: float, reason: str) -> ShownSilence:
-        """Silences alerts; raises SubmissionError."""
+    def acknowledge_rule(self, rule: str, reason: str) -> int:
+        """Acknowledges every firing alert of a rule; returns how many. Raises SubmissionError."""
+
+    def silence(
+        self, rule: str, subject: str, seconds: float | None, reason: str, *, confirm: str = ""
+    ) -> ShownSilence:
+        """Silences alerts, for an hour if `seconds` is None; raises SubmissionError, see core.views.new_silence."""
 
     def end_silence(self, silence_id: str) -> bool:
         """Ends a silence; returns False if it was not in force. Raises SubmissionError."""

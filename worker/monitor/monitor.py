@@ -35,6 +35,7 @@ from taskyard.worker.monitor.observed import Observed
 from taskyard.worker.monitor.observer import Observer
 from taskyard.worker.monitor.rollup import RollUp
 from taskyard.worker.monitor.sampler import Sampler
+from taskyard.worker.web_servers.dashboard import page_url
 
 if TYPE_CHECKING:
     from taskyard.worker.monitor.health import WorkerHealth
@@ -80,7 +81,10 @@ class Monitor:
         self._steady = steady or SteadyTime(clock)
         self._name = settings.namespace
         self._deliveries = Deliveries(rules.channels)
-        self._engine = AlertEngine(rules, database, self._deliveries, settings.namespace)
+        # without a name for others an address of the dashboard means something on this host only
+        hosts, port, path = settings.dashboard_hosts, settings.dashboard_port, settings.dashboard_path
+        pages = page_url(settings, port, path) if hosts else ""
+        self._engine = AlertEngine(rules, database, self._deliveries, settings.namespace, pages)
         self._alerts_days = settings.retention_alerts_days
         self._is_stopping = threading.Event()
         self._anomalies: Sequence[Anomaly] | None = None

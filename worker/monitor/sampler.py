@@ -9,11 +9,13 @@ from pathlib import Path
 
 import psutil
 
+import taskyard
 from taskyard.core.alerts.signals import HostUsage
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import rollups
 from taskyard.core.postgres.store.rollups import MINUTE, Sample
 from taskyard.core.telemetry.live_snapshot import LiveSnapshot
+from taskyard.core.views.overview_marks import METRIC, SOURCE
 
 KEPT_SAMPLES = 20_000  # while PostgreSQL is away
 COUNTERS = frozenset({"commits", "rollbacks", "deadlocks", "temp_bytes", "commands", "evicted_keys"})
@@ -92,6 +94,7 @@ class Sampler:
     def _sample_live(self, live: LiveSnapshot, now: float) -> None:
         led = (_minute(now), "service", "leader", "led_minutes")  # once a minute: reports count these
         self._samples.setdefault(led, Sample(*led, 1, 1.0, 1.0, 1.0))
+        self._note(now, SOURCE, taskyard.__version__, METRIC, live.dispatcher.epoch)
         for agent in live.agents:
             name = f"agent {agent.name}"
             self._note(now, "process", name, "cpu_percent", agent.cpu_percent)

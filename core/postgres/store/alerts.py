@@ -132,8 +132,13 @@ def resolve(tx: Transaction, alert_id: str, at: datetime) -> bool:
 
 def acknowledge(tx: Transaction, alert_id: str, actor: str, reason: str) -> bool:
     """Acknowledges a firing alert, with an audit row; returns False if it was not firing. Raises SubmissionError."""
-    parameters = {"id": _known_id("alert", alert_id), "actor": actor, "reason": reason}
-    return bool(tx.rows(queries("alerts")["acknowledge"], parameters))
+    return bool(acknowledge_many(tx, [alert_id], actor, reason))
+
+
+def acknowledge_many(tx: Transaction, alert_ids: Sequence[str], actor: str, reason: str) -> list[str]:
+    """Acknowledges those of the alerts that fire, with an audit row each; returns their ids. Raises SubmissionError."""
+    parameters = {"ids": [_known_id("alert", one) for one in alert_ids], "actor": actor, "reason": reason}
+    return [str(row[0]) for row in tx.rows(queries("alerts")["acknowledge"], parameters)]
 
 
 def silence(tx: Transaction, rule: str, subject: str, seconds: float, actor: str, reason: str) -> Silence:

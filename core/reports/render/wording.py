@@ -53,7 +53,7 @@ class Wording:
         if kind is ValueKind.SECONDS:
             return self.duration(value)
         if kind is ValueKind.NUMBER:
-            return number(value)
+            return humanize.number(value)
         if kind is ValueKind.SHARE:
             return humanize.strict_percent(value)
         if kind is ValueKind.CHANGE:
@@ -82,10 +82,3 @@ def one_line(text: str, limit: int) -> str:
     text = " ".join(text.split())
     text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
     return text if len(text) <= limit else f"{text[:limit]}…"
-
-
-def number(value: float) -> str:
-    """Returns a count or a rate: whole from 100 on, else with up to two decimals."""
-    if isinstance(value, int) or float(value).is_integer() or abs(value) >= 100:
-        return f"{value:,.0f}"
-    return f"{value:,.2f}" if abs(value) < 10 else f"{value:,.1f}"

@@ -11,14 +11,16 @@ import streamlit as st
 from taskyard.core.access.identity import EVERY
 from taskyard.core.access.permissions import Role
 from taskyard.core.access.principals import MAX_NOTE_LENGTH, Kind
-from taskyard.core.access.tokens import DEFAULT_DAYS, MAX_DAYS
+from taskyard.core.access.tokens import DEFAULT_DAYS
 from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import N_, msg
+from taskyard.core.submission.form_values import number_text, parse_number
 from taskyard.dashboard.components.dialogs import ask
 from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.tables import show_table, table_height
 from taskyard.dashboard.components.times import shown_time, time_column
+from taskyard.dashboard.forms.field_widgets import number_field
 from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.pages.access import data
 from taskyard.dashboard.pages.access.data import Principal
@@ -214,25 +216,17 @@ def _ask_password(one: Principal) -> None:
 
 
 def _ask_token(one: Principal) -> None:
-    def fields() -> tuple[float, str]:
+    def fields() -> tuple[str, str]:
         _show_who(one)
         st.markdown(_("The token lets a script in with this role. It is shown once; only its hash is kept."))
-        days = st.number_input(
-            _("Valid for days"),
-            min_value=1.0,
-            max_value=MAX_DAYS,
-            value=DEFAULT_DAYS,
-            step=1.0,
-            format="%.0f",
-            key="access_days",
-        )
+        days = number_field(_("Valid for days"), "access_days", value=number_text(DEFAULT_DAYS))
         note = st.text_input(
             _("What it is for"), max_chars=MAX_NOTE_LENGTH, key="access_note", placeholder=_("optional")
         )
         return days, note or ""
 
-    def act(answer: tuple[float, str], _reason: str) -> str:
-        text, made = data.make_token(one.name, *answer)
+    def act(answer: tuple[str, str], _reason: str) -> str:
+        text, made = data.make_token(one.name, parse_number("days", answer[0]), answer[1])
         st.session_state[MADE_KEY] = (one.name, text, made)
         return _("The token is made.")
 

@@ -96,7 +96,7 @@ def _show_running(agent: Agent, at: float) -> None:
             columns={
                 "Type": st.column_config.TextColumn(_("Type"), pinned=True),
                 "For": _("For"),
-                "Started": time_column(_("Started")),
+                "Started": time_column(_("Started"), is_exact=True),
                 "Attempt": _("Attempt"),
                 "Task": st.column_config.LinkColumn(_("Task"), display_text=_("Open")),
             },

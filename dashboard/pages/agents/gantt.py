@@ -13,7 +13,7 @@ from taskyard.core.i18n import N_
 from taskyard.core.states import TaskState
 from taskyard.core.telemetry.timeline import RUNNING, Span
 from taskyard.core.views.timeline import Timeline
-from taskyard.dashboard.components.charts import draw, plain
+from taskyard.dashboard.components.charts import TIME_TICKS, draw, plain
 from taskyard.dashboard.components.states import STATE_COLORS, badge_column, word
 from taskyard.dashboard.components.tables import show_table
 from taskyard.dashboard.components.theme import color
@@ -47,7 +47,7 @@ def show_gantt(timeline: Timeline, agents: Sequence[str], *, key: str) -> None:
         "barmode": "overlay",
         "bargap": 0.25,
         "showlegend": True,
-        "xaxis": {"range": axis, "type": "date"},
+        "xaxis": {"range": axis, "type": "date", "tickformatstops": TIME_TICKS},
         "yaxis": {
             "type": "category",
             "categoryorder": "array",
@@ -148,7 +148,7 @@ def _show_as_table(spans: Sequence[Span], key: str) -> None:
                 "Type": st.column_config.TextColumn(_("Type"), pinned=True),
                 "Agent": _("Agent"),
                 "Outcome": badge_column(_("Outcome"), colors),
-                "Started": time_column(_("Started")),
+                "Started": time_column(_("Started"), is_exact=True),
                 "Took": _("Took"),
                 "Attempt": _("Attempt"),
                 "Task": st.column_config.LinkColumn(_("Task"), display_text=_("Open")),

@@ -14,7 +14,7 @@ from taskyard.dashboard.components import states
 from taskyard.dashboard.components.hold_controls import act_column
 from taskyard.dashboard.components.states import badge_column, word
 from taskyard.dashboard.components.tables import show_table, table_height
-from taskyard.dashboard.components.times import duration, time_column
+from taskyard.dashboard.components.times import duration, duration_column, duration_or_none, time_column
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.pages.agents.cards import heartbeat
 from taskyard.dashboard.pages.agents.data import Agent, Record
@@ -102,7 +102,7 @@ def show_reliability(records: Mapping[str, Mapping[str, Record]], *, key: str) -
                 "Success": None if record.success_rate is None else 100 * record.success_rate,
                 "Attempts": record.completed + record.failed,
                 "Failed": record.failed,
-                "Mean": record.mean_seconds,
+                "Mean": duration_or_none(record.mean_seconds),
             }
             for agent, by_type in sorted(records.items())
             for type_, record in sorted(by_type.items())
@@ -117,7 +117,7 @@ def show_reliability(records: Mapping[str, Mapping[str, Record]], *, key: str) -
             "Success": st.column_config.ProgressColumn(_("Success"), min_value=0, max_value=100, format="%.1f%%"),
             "Attempts": st.column_config.NumberColumn(_("Attempts"), format="localized"),
             "Failed": st.column_config.NumberColumn(_("Failed"), format="localized"),
-            "Mean": st.column_config.NumberColumn(_("Mean run"), format=_("%.3f s")),
+            "Mean": duration_column(_("Mean run")),
         },
         key=key,
         height=table_height(len(frame)),

@@ -1,4 +1,4 @@
-"""Draws alerts and silences, a card each."""
+"""Draws an alert and silences, a card each."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import streamlit as st
 
 from taskyard.core.access.identity import EVERY
 from taskyard.core.access.permissions import Permission
+from taskyard.core.alerts.subject_page import subject_page
+from taskyard.core.i18n import N_
 from taskyard.core.postgres.store.alerts import Silence
 from taskyard.dashboard.components import states
 from taskyard.dashboard.components.alert_values import alert_message, compared, rule_word
@@ -16,36 +18,52 @@ from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.permitted import button, lacking
 from taskyard.dashboard.components.times import duration, shown_time
 from taskyard.dashboard.data import base
+from taskyard.dashboard.data.viewer import viewer
 from taskyard.dashboard.i18n import _, ngettext
+from taskyard.dashboard.navigation import VIEWS_BY_NAME
 from taskyard.dashboard.pages.alerts.data import ShownAlert
 
 MAX_CARDS = 50
+SUBJECT_LABELS = {
+    "queues": N_("View queue"),
+    "tasks": N_("View tasks"),
+    "failures": N_("View failures"),
+    "agents": N_("View agent"),
+    "system": N_("View system"),
+    "webhooks": N_("View webhooks"),
+}
 
 
-def show_alerts(alerts: Sequence[ShownAlert], ask: Callable[[str, ShownAlert], None]) -> None:
-    """Shows a card for each alert, with buttons that call `ask` with what to do: acknowledge, silence or runbook."""
-    for shown in alerts[:MAX_CARDS]:
-        barred = lacking(Permission.ALERT_HANDLE)
-        no_silence = lacking(Permission.ALERT_HANDLE, queue=EVERY, type_=EVERY)
-        with st.container(border=True, gap="xsmall", key=f"alert_{shown.alert.id}"):
-            _show_alert(shown)
-            with st.container(horizontal=True):
-                if shown.alert.state == "firing" and st.button(
-                    _("Acknowledge"), icon=":material/visibility:", key=f"ack_{shown.alert.id}", **button(barred)
-                ):
-                    ask("acknowledge", shown)
-                if st.button(
-                    _("Silence"),
-                    icon=":material/notifications_off:",
-                    key=f"silence_{shown.alert.id}",
-                    **button(no_silence),
-                ):
-                    ask("silence", shown)
-                if shown.kind and st.button(_("Runbook"), icon=":material/menu_book:", key=f"runbook_{shown.alert.id}"):
-                    ask("runbook", shown)
-    hidden = len(alerts) - MAX_CARDS
-    if hidden > 0:
-        st.caption(ngettext("{count} more is not shown.", "{count} more are not shown.", hidden).format(count=hidden))
+def show_card(shown: ShownAlert, ask: Callable[[str, ShownAlert], None]) -> None:
+    """Shows one alert, with buttons that call `ask` with what to do: acknowledge, silence, runbook or open."""
+    barred = lacking(Permission.ALERT_HANDLE)
+    no_silence = lacking(Permission.ALERT_HANDLE, queue=EVERY, type_=EVERY)
+    name = shown.alert.id
+    with st.container(border=True, gap="xsmall", key=f"alert_{name}"):
+        _show_alert(shown)
+        with st.container(horizontal=True):
+            if shown.alert.state == "firing" and st.button(
+                _("Acknowledge"), icon=":material/visibility:", key=f"ack_{name}", **button(barred)
+            ):
+                ask("acknowledge", shown)
+            if shown.alert.resolved_at is None and st.button(
+                _("Silence"), icon=":material/notifications_off:", key=f"silence_{name}", **button(no_silence)
+            ):
+                ask("silence", shown)
+            if shown.kind and st.button(_("Runbook"), icon=":material/menu_book:", key=f"runbook_{name}"):
+                ask("runbook", shown)
+            show_subject_link(shown)
+
+
+def show_subject_link(shown: ShownAlert) -> None:
+    """Shows a link to the page about the alert's subject, if there is one that the viewer may open."""
+    place = subject_page(shown.kind, shown.alert.subject)
+    if place is None or VIEWS_BY_NAME[place[0]].lack_of(viewer()) is not None:
+        return
+    view = VIEWS_BY_NAME[place[0]]
+    st.page_link(
+        view.path, label=_(SUBJECT_LABELS[view.name]), icon=f":material/{view.icon}:", query_params=dict(place[1])
+    )
 
 
 def _show_alert(shown: ShownAlert) -> None:
@@ -55,10 +73,11 @@ def _show_alert(shown: ShownAlert) -> None:
         st.markdown(f"**{escaped(rule_word(alert.rule))}**", width="content")
         st.text(alert.subject, width="content")
     st.text(alert_message(alert))
+    lasted = _seconds_since(alert.fired_at)
+    if alert.resolved_at is not None:
+        lasted = (alert.resolved_at - alert.fired_at).total_seconds()
     facts = [
-        _("for {duration}, since {time}").format(
-            duration=duration(_seconds_since(alert.fired_at)), time=escaped(shown_time(alert.fired_at))
-        ),
+        _("for {duration}, since {time}").format(duration=duration(lasted), time=escaped(shown_time(alert.fired_at))),
         escaped(compared(shown.kind, alert.value, alert.threshold)),
     ]
     st.caption(" · ".join(fact for fact in facts if fact))

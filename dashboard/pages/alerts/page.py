@@ -1,9 +1,7 @@
 """Draws firing and past alerts, silences and rules."""
 
-import glob
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -12,18 +10,18 @@ from taskyard.core.access.identity import EVERY
 from taskyard.core.access.permissions import Permission
 from taskyard.core.alerts.runbook import runbook
 from taskyard.core.i18n import N_
-from taskyard.core.postgres.store.alerts import Silence
+from taskyard.core.views.alert_groups import grouped
 from taskyard.dashboard.components import address, states
 from taskyard.dashboard.components.alert_values import alert_message, compared, rule_word
-from taskyard.dashboard.components.dialogs import ask, show_page, tell
+from taskyard.dashboard.components.dialogs import tell
 from taskyard.dashboard.components.empty import show_nothing
-from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.permitted import button, lacking
 from taskyard.dashboard.components.states import word
 from taskyard.dashboard.components.tables import show_table, table_height
-from taskyard.dashboard.components.times import duration, shown_time, time_column
-from taskyard.dashboard.i18n import _, is_english, labelled, ngettext
-from taskyard.dashboard.pages.alerts import cards, data
+from taskyard.dashboard.components.times import duration, time_column
+from taskyard.dashboard.i18n import _, ngettext
+from taskyard.dashboard.pages.alerts import cards, data, groups, questions
+from taskyard.dashboard.pages.alerts.cards import show_card
 from taskyard.dashboard.pages.alerts.rules import show_rules
 from taskyard.dashboard.shell import frame
 
@@ -34,27 +32,17 @@ SECTIONS = {
     "silences": N_("Silences"),
     "rules": N_("Rules"),
 }
-DURATIONS_SECONDS = (1800, 3600, 4 * 3600, 86_400, 3 * 86_400, 7 * 86_400, 30 * 86_400)
-# What a button in a live section requests: the dialog belongs to the whole page, which outlives a refresh.
-REQUESTED_KEY = "alerts_asked"
 
 
-def show_firing(alerts: data.Alerts) -> None:
-    """Shows the firing alerts."""
+def show_open(alerts: data.Alerts, state: str, rule: str) -> None:
+    """Shows the alerts that are firing or acknowledged, of one rule or grouped by all."""
     show_summary(alerts)
-    firing = alerts.in_state("firing")
-    if not firing:
+    found = [shown for shown in alerts.in_state(state) if groups.is_of(rule, shown)]
+    if not found and state == "firing":
         show_nothing(_("No alerts firing."), "check_circle")
-    cards.show_alerts(firing, ask_later)
-
-
-def show_acknowledged(alerts: data.Alerts) -> None:
-    """Shows the acknowledged alerts, which still resolve by themselves."""
-    show_summary(alerts)
-    acknowledged = alerts.in_state("acknowledged")
-    if not acknowledged:
+    elif not found:
         show_nothing(_("No acknowledged alerts. Acknowledged alerts stay here until they resolve."), "visibility")
-    cards.show_alerts(acknowledged, ask_later)
+    groups.show_groups(grouped(found), questions.ask_later)
 
 
 def show_silences(alerts: data.Alerts) -> None:
@@ -62,7 +50,7 @@ def show_silences(alerts: data.Alerts) -> None:
     show_summary(alerts)
     if not alerts.silences:
         show_nothing(_("No silences: every alert is sent to its rule's channels."), "notifications_active")
-    cards.show_silences(alerts.silences, partial(ask_later, "end"))
+    cards.show_silences(alerts.silences, partial(questions.ask_later, "end"))
 
 
 def show_summary(alerts: data.Alerts) -> None:
@@ -123,118 +111,85 @@ def show_history(history: Sequence[data.ShownAlert]) -> None:
         st.caption(_("Showing the newest {count}.").format(count=len(history)))
 
 
-def ask_later(what: str, about: Any = None) -> None:
-    """Makes the whole page open a dialog; for a card's button."""
-    st.session_state[REQUESTED_KEY] = (what, about)
-    st.rerun()
-
-
-def open_dialog() -> None:
-    """Opens the dialog that a button requested, if one did."""
-    what, about = st.session_state.pop(REQUESTED_KEY, (None, None))
-    if what == "acknowledge":
-        ask_to_acknowledge(about)
-    elif what == "silence":
-        ask_to_silence(glob.escape(about.alert.rule), glob.escape(about.alert.subject))
-    elif what == "new":
-        ask_to_silence("*", "*")
-    elif what == "end":
-        ask_to_end(about)
-    elif what == "runbook":
-        note = "" if is_english() else _("Runbooks are in English only.")
-        show_page(_("Runbook"), runbook(about.kind, about.alert.subject) or "", note)
-
-
-def ask_to_acknowledge(shown: data.ShownAlert) -> None:
-    def fields() -> None:
-        st.text(labelled(rule_word(shown.alert.rule), shown.alert.subject))
-        st.caption(_("Shows other operators that you are handling it. It resolves by itself when its condition ends."))
-
-    def act(_answer: None, reason: str) -> str:
-        is_changed = data.acknowledge(shown.alert.id, reason)
-        return _("Acknowledged") if is_changed else _("No change: the alert was no longer firing")
-
-    ask(f"ack_{shown.alert.id}", _("Acknowledge an alert"), fields, act, label=_("Acknowledge"))
-
-
-def ask_to_silence(rule: str, subject: str) -> None:
-    name = f"silence_{rule}_{subject}"
-
-    def fields() -> tuple[str, str, int]:
-        st.caption(
-            _(
-                "Matching alerts send no notifications. They are still recorded, "
-                "and those still firing when the silence ends are sent then."
-            )
-        )
-        chosen_rule = st.text_input(
-            _("Rule"), rule, max_chars=data.MAX_PATTERN_LENGTH, key=f"{name}_rule", help=_("`*` matches anything.")
-        )
-        chosen_subject = st.text_input(
-            _("Subject"),
-            subject,
-            max_chars=data.MAX_PATTERN_LENGTH,
-            key=f"{name}_subject",
-            help=_("`*` matches anything, `?` one character."),
-        )
-        seconds = st.selectbox(_("For"), DURATIONS_SECONDS, index=1, format_func=duration, key=f"{name}_seconds")
-        return chosen_rule or "", chosen_subject or "", seconds or DURATIONS_SECONDS[1]
-
-    def act(answer: tuple[str, str, int], reason: str) -> str:
-        made = data.silence(*answer, reason)
-        return _("Silenced until {time}").format(time=escaped(shown_time(made.until)))
-
-    ask(name, _("Silence alerts"), fields, act, label=_("Silence"))
-
-
-def ask_to_end(silence: Silence) -> None:
-    def fields() -> None:
-        st.text(labelled(silence.rule, silence.subject))
-        st.caption(_("Matching alerts that still fire are sent at once."))
-
-    def act(_answer: None, _reason: str) -> str:
-        is_changed = data.end_silence(silence.id)
-        return _("Silence ended") if is_changed else _("The silence had already ended")
-
-    ask(f"end_{silence.id}", _("End a silence"), fields, act, label=_("End silence"), has_reason=False)
-
-
-frame.header(_("Alerts"), _("Conditions that need attention"))
-tell()
-with st.container(horizontal=True, vertical_alignment="center"):
-    section = st.segmented_control(
-        _("Which alerts"),
-        list(SECTIONS),
-        required=True,
-        format_func=lambda name: _(SECTIONS[name]),
-        label_visibility="collapsed",
-        **address.choice("show", list(SECTIONS), "firing"),
+def show_one(alert_id: str) -> None:
+    """Shows one alert, firing or not, with its runbook."""
+    st.button(
+        _("All alerts"),
+        icon=":material/arrow_back:",
+        type="tertiary",
+        key="alerts_back",
+        on_click=questions.close_alert,
     )
-    barred = lacking(Permission.ALERT_HANDLE, queue=EVERY, type_=EVERY)
-    if st.button(
-        _("New silence"),
-        icon=":material/notifications_off:",
-        key="new_silence",
-        shortcut="Shift+N",
-        **button(barred),
-    ):
-        ask_later("new")
-open_dialog()
-if section == "history":
-    found = data.rules().value
+
+    def show(found: Sequence[data.ShownAlert]) -> None:
+        if not found:
+            show_nothing(_("There is no such alert any more."), "search_off")
+            return
+        [shown] = found
+        show_card(shown, questions.ask_later)
+        text = runbook(shown.kind, shown.alert.subject) if shown.kind else None
+        if text:
+            with st.container(border=True):
+                st.markdown(text)
+
+    frame.live("alert", partial(data.one, alert_id), show, about=alert_id, height_px=300)
+
+
+def show_all() -> None:
+    """Shows the alerts of the chosen section, or what it has instead of alerts."""
+    with st.container(horizontal=True, vertical_alignment="center"):
+        section = st.segmented_control(
+            _("Which alerts"),
+            list(SECTIONS),
+            required=True,
+            format_func=lambda name: _(SECTIONS[name]),
+            label_visibility="collapsed",
+            **address.choice("show", list(SECTIONS), "firing"),
+        )
+        barred = lacking(Permission.ALERT_HANDLE, queue=EVERY, type_=EVERY)
+        if st.button(
+            _("New silence"),
+            icon=":material/notifications_off:",
+            key="new_silence",
+            shortcut="Shift+N",
+            **button(barred),
+        ):
+            questions.ask_later("new")
+    questions.open_dialog()
+    if section == "rules":
+        frame.live("alerts_rules", data.rules, show_rules, every_seconds=10.0, height_px=400)
+    elif section == "silences":
+        frame.live("alerts", data.open_alerts, show_silences, height_px=300)
+    else:
+        rule = pick_rule() or ""
+        if section == "history":
+            frame.live("alerts_history", partial(data.history, rule or None), show_history, every_seconds=5.0)
+        else:
+            state = section or "firing"
+            frame.live("alerts", data.open_alerts, lambda alerts: show_open(alerts, state, rule), height_px=300)
+
+
+def pick_rule() -> str | None:
+    """Lets the viewer pick one rule, kept in the address: of the file's, and of those whose alerts are open."""
+    found, alerts = data.rules().value, data.open_alerts().value
     names = [rule.name for rule in found.rules] if found else []
-    chosen_rule = st.selectbox(
+    names = list(dict.fromkeys([*names, *(shown.alert.rule for shown in (alerts.open if alerts else ()))]))
+    return st.selectbox(
         _("Rule"),
         names,
         index=None,
         placeholder=_("All rules"),
         width=320,
         format_func=rule_word,
+        label_visibility="collapsed",
         **address.choice("rule", names),
     )
-    frame.live("alerts_history", partial(data.history, chosen_rule), show_history, every_seconds=5.0)
-elif section == "rules":
-    frame.live("alerts_rules", data.rules, show_rules, every_seconds=10.0, height_px=400)
+
+
+frame.header(_("Alerts"), _("Conditions that need attention"))
+tell()
+if st.query_params.get(questions.ALERT):
+    questions.open_dialog()
+    show_one(st.query_params[questions.ALERT])
 else:
-    show = {"firing": show_firing, "acknowledged": show_acknowledged, "silences": show_silences}
-    frame.live("alerts", data.now, show[section or "firing"], height_px=300)
+    show_all()

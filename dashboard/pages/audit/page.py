@@ -150,7 +150,7 @@ def show_events(events: tuple[AuditEntry, ...]) -> None:
         pd.DataFrame(rows),
         alt=_("Events, newest first"),
         columns={
-            "time": time_column(_("Time")),
+            "time": time_column(_("Time"), is_exact=True),
             "actor": st.column_config.TextColumn(_("By"), width=150),
             "event": st.column_config.TextColumn(_("Event"), width=130),
             "about": st.column_config.TextColumn(_("About"), width=170),

@@ -8,7 +8,6 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
-from taskyard.core.i18n import N_
 from taskyard.core.reports import Report, Wording
 from taskyard.core.reports.render import charts as core_charts
 from taskyard.core.reports.render.page import Card, Drawing, Page, page
@@ -19,7 +18,7 @@ from taskyard.dashboard.components.charts import Line, bar_spec, draw, in_words,
 from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.tables import show_table, table_height
-from taskyard.dashboard.components.times import viewer_zone
+from taskyard.dashboard.components.times import duration_column, duration_or_none, time_column
 from taskyard.dashboard.i18n import _, labelled
 
 CARD_WIDTH_PX = 160
@@ -37,7 +36,6 @@ COLORS = {
     core_charts.GRAY: "gray",
 }
 NARROW_COLUMNS = 4  # of a table that has room beside a chart
-SECONDS_FORMAT = N_("%,.3f s")
 
 
 def show_report(report: Report, words: Wording, revision: str) -> None:
@@ -127,6 +125,8 @@ def _show_table(table: Table, *, has_title: bool = True) -> None:
     for column in table.columns:
         if column.kind is ValueKind.MOMENT:
             frame[column.name] = pd.to_datetime(frame[column.name], utc=True)
+        elif column.kind is ValueKind.SECONDS:
+            frame[column.name] = [duration_or_none(seconds) for seconds in frame[column.name]]
         elif column.kind is not ValueKind.TEXT:
             frame[column.name] = pd.to_numeric(frame[column.name])
     show_table(
@@ -141,11 +141,9 @@ def _configured(column: Column, *, is_first: bool) -> Any:
     if column.kind is ValueKind.TEXT:
         return st.column_config.TextColumn(column.title, pinned=is_first)
     if column.kind is ValueKind.MOMENT:
-        return st.column_config.DatetimeColumn(
-            column.title, format=_("MMM DD YYYY, HH:mm"), timezone=str(viewer_zone()), pinned=is_first
-        )
+        return time_column(column.title, has_year=True, pinned=is_first)
     if column.kind is ValueKind.SECONDS:
-        return st.column_config.NumberColumn(column.title, format=_(SECONDS_FORMAT))
+        return duration_column(column.title)
     if column.kind in (ValueKind.SHARE, ValueKind.CHANGE, ValueKind.POINTS):
         return st.column_config.NumberColumn(column.title, format="percent")
     return st.column_config.NumberColumn(column.title, format="localized")

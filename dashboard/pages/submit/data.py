@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-
-import orjson
 
 from taskyard.core.access.identity import Actor
 from taskyard.core.access.permissions import Permission
@@ -108,8 +107,8 @@ def form_key(fill: str, type: str, given: Mapping[str, Any], options: Mapping[st
     `fill` is new for each filling of the form, so that the same content can be submitted again on purpose.
     """
     content = [fill, type, given, {name: str(value) for name, value in options.items()}]
-    text = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
-    return f"form-{hashlib.blake2b(text, digest_size=12).hexdigest()}"
+    text = json.dumps(content, sort_keys=True)  # orjson takes no integer above 64 bits, which is for core to refuse
+    return f"form-{hashlib.blake2b(text.encode(), digest_size=12).hexdigest()}"
 
 
 def submit(type: str, given: Mapping[str, Any], options: Mapping[str, Any], key: str) -> str:

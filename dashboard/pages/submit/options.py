@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,13 +13,14 @@ from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import N_
 from taskyard.core.payload.encode import MAX_TEXT_LENGTH
 from taskyard.core.states import Priority
-from taskyard.core.submission.validate import MAX_ATTEMPTS, MAX_TAGS, MAX_TITLE_LENGTH
-from taskyard.core.task_types.registry import MAX_TIMEOUT_SECONDS, TaskType
+from taskyard.core.submission.form_values import number_text, parse_number
+from taskyard.core.submission.validate import MAX_TAGS, MAX_TITLE_LENGTH
+from taskyard.core.task_types.registry import TaskType
 from taskyard.core.views.seeing import sees_queue
 from taskyard.dashboard.components.states import word
 from taskyard.dashboard.components.times import duration, viewer_zone
 from taskyard.dashboard.data.viewer import viewer
-from taskyard.dashboard.forms.field_widgets import Problems, show_problem
+from taskyard.dashboard.forms.field_widgets import Problems, number_field, show_problem
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.pages.submit import start_time
 from taskyard.dashboard.pages.submit.data import Copied, Names
@@ -30,6 +31,7 @@ CELL_WIDTH_PX = 210
 BASIC = ("title", "queue", "priority")
 ADVANCED = ("timeout_seconds", "max_attempts", "delay_seconds", "run_at", "requires", "idempotency_key", "after")
 FIELDS = (*BASIC, *ADVANCED)
+TEXTS = ("title", "timeout_seconds", "max_attempts", "idempotency_key", "after")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,8 @@ class Defaults:
     title: str = ""
     queue: str = "default"
     priority: str = Priority.MEDIUM.label
-    timeout_seconds: float | None = None
-    max_attempts: int | None = None
+    timeout_seconds: str = ""
+    max_attempts: str = ""
     requires: tuple[str, ...] = ()
     idempotency_key: str = ""
     after: str = ""
@@ -70,22 +72,55 @@ def fill(task: Copied) -> None:
         "title": task.title or "",
         "queue": task.queue,
         "priority": task.priority,
-        "timeout_seconds": task.timeout_seconds,
-        "max_attempts": task.max_attempts,
+        "timeout_seconds": "" if task.timeout_seconds is None else number_text(task.timeout_seconds),
+        "max_attempts": "" if task.max_attempts is None else str(task.max_attempts),
         "requires": list(task.requires),
     }
     for name, value in values.items():
         st.session_state[_key(name)] = value
 
 
+def draft() -> dict[str, Any]:
+    """Returns what the widgets hold, for `restore`, with `texts` by the widgets' keys."""
+    texts = {_key(name): str(st.session_state[_key(name)] or "") for name in TEXTS}
+    chosen = {name: st.session_state[_key(name)] for name in ("queue", "priority", "requires")}
+    return {"texts": {**texts, **start_time.texts()}, **chosen, **start_time.draft()}
+
+
+def restore(chosen: Mapping[str, Any], texts: Mapping[str, str]) -> None:
+    """Sets what `draft` returned, as far as it is fit; raises KeyError or ValueError for something else."""
+    clear()
+    for name in TEXTS:
+        st.session_state[_key(name)] = texts.get(_key(name), "")
+    if isinstance(chosen["queue"], str):
+        st.session_state[_key("queue")] = chosen["queue"]
+    if chosen["priority"] in PRIORITIES:
+        st.session_state[_key("priority")] = chosen["priority"]
+    st.session_state[_key("requires")] = [str(tag) for tag in chosen["requires"]][:MAX_TAGS]
+    start_time.restore(chosen, texts)
+
+
+def is_untouched() -> bool:
+    """Returns True if nothing was changed; a queue that took the place of the preset is no change."""
+    preset = Defaults()
+    names = [name for name in Defaults.__dataclass_fields__ if name != "queue" or sees_queue(viewer(), preset.queue)]
+    held = {name: st.session_state[_key(name)] for name in names}
+    held["requires"] = tuple(held["requires"])
+    is_same = all(value == getattr(preset, name) for name, value in held.items())
+    return is_same and start_time.is_untouched()
+
+
 def options() -> tuple[dict[str, Any], list[SubmissionError]]:
     """Returns `submit`'s options as chosen, without those equal to the type's defaults, and their problems."""
     state = {name: st.session_state[_key(name)] for name in Defaults.__dataclass_fields__}
-    chosen: dict[str, Any] = {name: state[name] for name in (*BASIC, "timeout_seconds", "max_attempts") if state[name]}
-    for name in ("timeout_seconds", "max_attempts"):
-        if state[name] is not None:
-            chosen[name] = state[name]
+    chosen: dict[str, Any] = {name: state[name] for name in BASIC if state[name]}
     problems: list[SubmissionError] = []
+    for name in ("timeout_seconds", "max_attempts"):
+        try:
+            if typed := str(state[name] or "").strip():
+                chosen[name] = parse_number(name, typed, is_whole=name == "max_attempts")
+        except SubmissionError as error:
+            problems.append(error)
     try:
         chosen |= start_time.options()
     except SubmissionError as error:
@@ -151,29 +186,18 @@ def _show_advanced(known: TaskType, names: Names, problems: Problems) -> None:
     start_time.show(problems)
     with st.grid(2, min_column_width=CELL_WIDTH_PX):
         with _field("timeout_seconds", problems):
-            st.number_input(
+            number_field(
                 _("Timeout (seconds)"),
-                value=None,
-                min_value=0.0,
-                max_value=MAX_TIMEOUT_SECONDS,
-                step=1.0,
-                format="%g",
-                key=_key("timeout_seconds"),
-                placeholder=f"{known.timeout_seconds:g}",
+                _key("timeout_seconds"),
+                default=known.timeout_seconds,
                 help=_("Timeout of one attempt. Empty: the type's default"),
-                persist_state="session",
             )
         with _field("max_attempts", problems):
-            st.number_input(
+            number_field(
                 _("Maximum attempts"),
-                value=None,
-                min_value=1,
-                max_value=MAX_ATTEMPTS,
-                step=1,
-                key=_key("max_attempts"),
-                placeholder=f"{known.retry.max_attempts}",
+                _key("max_attempts"),
+                default=known.retry.max_attempts,
                 help=_("Maximum number of attempts. Empty: the type's default"),
-                persist_state="session",
             )
     _show_relations(known, names, problems)
 

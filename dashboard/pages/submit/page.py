@@ -21,15 +21,16 @@ from taskyard.dashboard.forms.field_widgets import translated_problem
 from taskyard.dashboard.forms.model_form import ModelForm
 from taskyard.dashboard.i18n import _, labelled, ngettext
 from taskyard.dashboard.navigation import TASK
-from taskyard.dashboard.pages.submit import data, follow
+from taskyard.dashboard.pages.submit import data, draft, follow
 from taskyard.dashboard.pages.submit import options as task_options
+from taskyard.dashboard.pages.submit.draft import TYPE
 from taskyard.dashboard.pages.submit.task_types import pick_type, show_facts
 from taskyard.dashboard.pages.submit.upload import show_upload
 from taskyard.dashboard.shell import frame
 
 ONE, MANY = "one", "many"
 MODES = {ONE: N_("One task"), MANY: N_("Many from a file")}
-TYPE, MODE, FILL, PRESSED = "submit_type", "submit_mode", "submit_fill", "submit_pressed"
+MODE, FILL, PRESSED, CLEARED = "submit_mode", "submit_fill", "submit_pressed", "submit_cleared"
 # What is reported about the current form content.
 TRIED, FAILED, AWAY, BARRED, DONE, NOTE, SOURCE = NOTES = tuple(
     f"submit_{name}" for name in ("tried", "failed", "away", "barred", "done", "note", "source")
@@ -70,7 +71,7 @@ def copy(types: Registry, task_id: str) -> None:
 def start_over() -> None:
     """Starts a new submission and clears earlier messages."""
     st.session_state[FILL] = uuid.uuid4().hex
-    for name in NOTES:
+    for name in (*NOTES, draft.RESTORED):
         st.session_state.pop(name, None)
 
 
@@ -94,9 +95,12 @@ def show_arrival() -> None:
 def show_form(types: Registry) -> None:
     """Shows the form of one task. Its inputs rerun nothing else on the page."""
     known = pick_type(types, TYPE)
+    draft.show_field(types, form_of)
     if known is None:
+        draft.show_draft(None, None, st.session_state[FILL])
         return
     show_facts(known)
+    draft.show_restored()
     if known.is_guarded:
         show_needed()
     form = form_of(known)
@@ -113,6 +117,9 @@ def show_form(types: Registry) -> None:
         text = ngettext("{count} field needs correction.", "{count} fields need correction.", count)
         st.error(text.format(count=count), icon=":material/error:")
     key = data.form_key(st.session_state[FILL], known.name, given or {}, options)
+    fill, done = st.session_state[FILL], st.session_state.get(DONE)
+    is_done = done is not None and done[1] == key
+    draft.show_draft(known, form, fill, is_done=is_done, is_cleared=st.session_state.get(CLEARED) == fill)
     show_buttons(known, form, "" if problems else key)
 
 
@@ -244,6 +251,7 @@ def clear(form: ModelForm) -> None:
     start_over()
     form.fill({})
     task_options.clear()
+    st.session_state[CLEARED] = st.session_state[FILL]
 
 
 frame.header(_("Submit"), _("Submit tasks and follow their progress"))

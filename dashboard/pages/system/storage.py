@@ -14,7 +14,7 @@ from taskyard.core.postgres.store.system import Index, Relation
 from taskyard.core.redis.usage import RedisMemory
 from taskyard.core.views.storage import Kept, Storage
 from taskyard.dashboard.components.tables import show_table
-from taskyard.dashboard.components.times import viewer_zone
+from taskyard.dashboard.components.times import time_column
 from taskyard.dashboard.i18n import _, ngettext
 
 FIGURE_WIDTH_PX = 170
@@ -90,9 +90,7 @@ def _show_relations(relations: Sequence[Relation], key: str, label: str) -> None
                 _("Dead rows"), format="localized", help=_("Dead rows that the next vacuum removes")
             ),
             "indexes": st.column_config.NumberColumn(_("Indexes"), format=SIZE_FORMAT),
-            "vacuumed": st.column_config.DatetimeColumn(
-                _("Last vacuum"), format=_("MMM DD, HH:mm"), timezone=str(viewer_zone())
-            ),
+            "vacuumed": time_column(_("Last vacuum")),
         },
         key=key,
     )
@@ -163,9 +161,7 @@ def _show_kept(kept: Sequence[Kept]) -> None:
         columns={
             "name": st.column_config.TextColumn(_("What"), pinned=True),
             "days": st.column_config.TextColumn(_("Kept for")),
-            "oldest": st.column_config.DatetimeColumn(
-                _("Oldest entry"), format=_("MMM DD YYYY, HH:mm"), timezone=str(viewer_zone())
-            ),
+            "oldest": time_column(_("Oldest entry"), has_year=True),
             "setting": st.column_config.TextColumn(_("Setting")),
         },
         key="retention",

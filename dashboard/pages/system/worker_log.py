@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import pandas as pd
 import streamlit as st
@@ -13,7 +12,7 @@ from taskyard.core.redis.log_tail import LEVELS, LINES_KEPT, LogLine
 from taskyard.dashboard.components.address import choice, text_field
 from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.tables import show_table
-from taskyard.dashboard.components.times import time_of, viewer_zone
+from taskyard.dashboard.components.times import time_column, time_of
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.pages.system.worker_log_data import LINES_SHOWN
 
@@ -69,7 +68,7 @@ def show_lines(lines: Sequence[LogLine], level: str, text: str) -> None:
         pd.DataFrame(rows),
         alt=_("Recent log lines, newest first"),
         columns={
-            "at": _time_column(),
+            "at": time_column(_("Time"), is_exact=True, width=150),
             "level": st.column_config.MultiselectColumn(
                 _("Level"),
                 options=[_(LEVEL_WORDS[name]) for name in LEVELS],
@@ -92,10 +91,4 @@ def show_lines(lines: Sequence[LogLine], level: str, text: str) -> None:
         _(
             "About the last {count} lines of all workers and agents are kept for a day. Open a cell to see all of it."
         ).format(count=f"{LINES_KEPT:,}")
-    )
-
-
-def _time_column() -> Any:
-    return st.column_config.DatetimeColumn(
-        _("Time"), format=_("MMM DD, HH:mm:ss.SSS"), timezone=str(viewer_zone()), width=150
     )

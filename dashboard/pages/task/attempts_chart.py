@@ -12,11 +12,18 @@ import streamlit as st
 from taskyard.core.humanize import byte_size
 from taskyard.core.i18n import N_
 from taskyard.core.views.attempts import RUNNING, WAITING, Attempt
-from taskyard.dashboard.components.charts import draw, plain
+from taskyard.dashboard.components.charts import TIME_TICKS, draw, plain
 from taskyard.dashboard.components.states import word
 from taskyard.dashboard.components.tables import show_table
 from taskyard.dashboard.components.theme import color
-from taskyard.dashboard.components.times import duration, shown_time, time_column, viewer_zone
+from taskyard.dashboard.components.times import (
+    duration,
+    duration_column,
+    duration_or_none,
+    shown_time,
+    time_column,
+    viewer_zone,
+)
 from taskyard.dashboard.i18n import _, enumerated
 
 ATTEMPTS_SHOWN = 30
@@ -74,7 +81,7 @@ def show_timeline(attempts: Sequence[Attempt], now: datetime) -> None:
         hovertemplate="%{y}: %{customdata}",
     )
     figure.update_layout(barmode="overlay", bargap=0.35)
-    figure.update_xaxes(type="date")
+    figure.update_xaxes(type="date", tickformatstops=TIME_TICKS)
     rows = max(MIN_ROWS, len(shown))
     figure.update_yaxes(type="category", categoryarray=[row_of(one) for one in shown], range=[rows - 0.5, -0.5])
     draw(
@@ -110,17 +117,16 @@ def show_attempts(attempts: Sequence[Attempt], now: datetime) -> None:
     """Shows the attempts as a table, latest first."""
     if not attempts:
         return
-    seconds = st.column_config.NumberColumn(format=_("%.3f s"), width=115)
     show_table(
         frame_of(attempts[::-1], now),
         alt=_("The task's attempts, latest first"),
         key="attempts",
         columns={
             _("Attempt"): st.column_config.NumberColumn(format="%d", width=70, pinned=True),
-            _("Started"): time_column(_("Started")),
-            _("Queue latency"): seconds,
-            _("Run time"): seconds,
-            _("CPU"): seconds,
+            _("Started"): time_column(_("Started"), is_exact=True),
+            _("Queue latency"): duration_column(_("Queue latency"), width=115),
+            _("Run time"): duration_column(_("Run time"), width=115),
+            _("CPU"): duration_column(_("CPU"), width=115),
             _("Peak memory"): st.column_config.TextColumn(width=110, alignment="right"),
             _("Message"): st.column_config.TextColumn(width="large"),
         },
@@ -136,16 +142,15 @@ def frame_of(attempts: Sequence[Attempt], now: datetime) -> pd.DataFrame:
             _("Class"): word(attempt.error_class),
             _("Agent"): attempt.agent,
             _("Started"): attempt.started_at,
-            _("Queue latency"): attempt.wait_seconds(now),
-            _("Run time"): attempt.run_seconds(now),
-            _("CPU"): attempt.cpu_seconds,
+            _("Queue latency"): duration_or_none(attempt.wait_seconds(now)),
+            _("Run time"): duration_or_none(attempt.run_seconds(now)),
+            _("CPU"): duration_or_none(attempt.cpu_seconds),
             _("Peak memory"): None if attempt.peak_memory_bytes is None else byte_size(attempt.peak_memory_bytes),
             _("Message"): attempt.message,
         }
         for attempt in attempts
     ]
-    numbers = (_("Queue latency"), _("Run time"), _("CPU"))
-    frame = pd.DataFrame(rows).astype(dict.fromkeys(numbers, "float64"))
+    frame = pd.DataFrame(rows)
     return frame.assign(**{_("Started"): pd.to_datetime(frame[_("Started")], utc=True)})
 
 

@@ -68,7 +68,7 @@ def show_logs(task_id: str) -> None:
         alt=_("Log of the task's attempts, newest last"),
         key="logs",
         columns={
-            _("Time"): time_column(_("Time")),
+            _("Time"): time_column(_("Time"), is_exact=True),
             _("Level"): st.column_config.MultiselectColumn(
                 _("Level"), options=list(LEVEL_COLORS), color=list(LEVEL_COLORS.values()), width=85
             ),
@@ -119,7 +119,7 @@ def show_events(events: Sequence[AuditEvent]) -> None:
         alt=_("The task's events, latest first"),
         key="events",
         columns={
-            _("Time"): time_column(_("Time")),
+            _("Time"): time_column(_("Time"), is_exact=True),
             _("State"): badge_column(_("State"), STATE_COLORS),
             _("Attempt"): st.column_config.NumberColumn(format="%d", width=70),
             _("Details"): st.column_config.TextColumn(width="large"),

@@ -16,7 +16,7 @@ from taskyard.dashboard.components.markdown_escape import one_line
 from taskyard.dashboard.components.states import PRIORITY_COLORS, STATE_COLORS, badge_column, word
 from taskyard.dashboard.components.tables import show_table
 from taskyard.dashboard.components.task_facts import shortened_id
-from taskyard.dashboard.components.times import time_column
+from taskyard.dashboard.components.times import duration_column, duration_or_none, time_column
 from taskyard.dashboard.i18n import _
 
 CLICK_KEY = "clicked_task"
@@ -53,7 +53,7 @@ def show_tasks(tasks: Sequence[Task], now: datetime, key: str) -> None:
     """Shows a table of tasks whose rows can be selected."""
     st.session_state[SHOWN_KEY] = {key: tuple(task.id for task in tasks)}
     ids = {shortened_id(task.id): task.id for task in tasks}
-    seconds = st.column_config.NumberColumn(_("Run time"), format=_("%.2f s"), width=95, help=_("Of the last attempt"))
+    seconds = duration_column(_("Run time"), width=95, help=_("Of the last attempt"))
     show_table(
         frame_of(tasks, now),
         alt=_("Tasks"),
@@ -106,14 +106,14 @@ def frame_of(tasks: Sequence[Task], now: datetime) -> pd.DataFrame:
             _("Attempts"): _("{used} of {most}").format(used=task.attempt - task.refunded, most=task.max_attempts),
             _("Agent"): name_of(task.assigned_agent_id),
             _("Submitted at"): task.created_at,
-            _("Run time"): run_seconds(task, now),
+            _("Run time"): duration_or_none(run_seconds(task, now)),
             _("Progress"): task.progress if task.finished_at is None else None,
             _("Error"): word(str((task.error or {}).get("class") or "")),
             _("Submitted by"): one_line(task.created_by),
         }
         for task in tasks
     ]
-    return pd.DataFrame(rows).astype({_("Run time"): "float64", _("Progress"): "float64"})
+    return pd.DataFrame(rows).astype({_("Progress"): "float64"})
 
 
 def run_seconds(task: Task, now: datetime) -> float | None:

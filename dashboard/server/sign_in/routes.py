@@ -95,6 +95,7 @@ class SignIn:
         link, label = f"{self._base}{SIGN_IN}", _(N_("Sign in"))
         answer = drawn(request, Page(_(N_("You are signed out")), link=link, link_label=label))
         cookies.forget_session(answer, request, self._base)
+        answer.headers["clear-site-data"] = '"storage"'  # drafts of what was typed
         return answer
 
     async def _named_by_proxy(self, request: Request) -> Response:

@@ -1,0 +1,87 @@
+// Keeps what is typed into the Submit page in this browser, over a restart of the server and hours offline.
+//
+// The server says what the form holds, and which of it may be kept: [data-taskyard-draft]. What is typed and has not
+// reached it is added here. A form that is still empty in a new session gets the draft through a hidden field.
+(() => {
+  "use strict";
+
+  const LOOK_MS = 500;
+  const MARK = "[data-taskyard-draft]", FIELD = ".st-key-submit_draft textarea";
+  const SIGN_OUT = ".st-key-sign_out, .st-key-sign_out_everywhere";
+  const KEPT_MS = 14 * 86400 * 1000;
+  const PREFIX = "taskyard-draft:";
+  let pending = {}; // texts that the server does not know yet, by the key of their field
+  let last = "", offered = "", filled = ""; // filled: the session in which the form was seen with something in it
+
+  const style = document.createElement("style");
+  style.textContent = ".st-key-submit_draft { position: absolute; left: -100vw; height: 1px; overflow: hidden; }";
+  addEventListener("DOMContentLoaded", () => document.head.append(style));
+
+  const name = () => PREFIX + window.taskyard.user();
+  function stored() {
+    const found = JSON.parse(localStorage.getItem(name()) ?? "null");
+    return found && Date.now() - found.at < KEPT_MS ? found : null;
+  }
+  function forget() {
+    pending = {};
+    localStorage.removeItem(name());
+  }
+  function keep(draft) {
+    for (const [key, text] of Object.entries(pending)) if (draft.texts[key] === text) delete pending[key];
+    const { state, ...content } = draft;
+    const texts = { ...content.texts, ...pending };
+    try {
+      localStorage.setItem(name(), JSON.stringify({ ...content, texts, at: Date.now() }));
+    } catch {
+      localStorage.removeItem(name()); // too large for this browser: an old draft would be another text
+    }
+  }
+
+  function offer(draft) {
+    const field = document.querySelector(FIELD);
+    if (!field || field.disabled || offered === draft.fill) return;
+    const found = stored();
+    offered = draft.fill; // once in a session
+    pending = {}; // the copy has them
+    if (!found) return;
+    const write = Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, "value").set;
+    write.call(field, JSON.stringify(found));
+    field.dispatchEvent(new Event("input", { bubbles: true }));
+    field.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", ctrlKey: true, bubbles: true }));
+    field.focus({ preventScroll: true });
+    field.blur();
+  }
+
+  function look() {
+    const mark = document.querySelector(MARK);
+    if (!mark || !window.taskyard.user()) return;
+    const text = mark.dataset.taskyardDraft;
+    const draft = JSON.parse(text);
+    const isNew = text !== last;
+    last = text;
+    if (draft.state === "empty") {
+      if (filled !== draft.fill) offer(draft);
+      else if (isNew && Object.keys(pending).length === 0) forget(); // emptied by hand
+      return;
+    }
+    if (draft.state !== "empty") filled = draft.fill;
+    if (draft.state === "done") forget();
+    else if (isNew) keep(draft);
+  }
+
+  document.addEventListener("input", (event) => {
+    const mark = document.querySelector(MARK);
+    const key = [...(event.target.closest?.("[class*=st-key-submit_]")?.classList ?? [])]
+      .find((one) => one.startsWith("st-key-submit_"));
+    if (!mark || !key || !event.isTrusted || event.target.getAttribute("role") === "combobox") return;
+    const draft = JSON.parse(mark.dataset.taskyardDraft);
+    const found = Object.keys(draft.texts).find((one) => `st-key-${one.replace(/[^a-zA-Z0-9_-]/g, "-")}` === key);
+    if (!found) return;
+    pending[found] = event.target.value;
+    if (draft.state !== "done") keep(draft);
+  }, true);
+  document.addEventListener("click", (event) => {
+    if (event.target.closest?.(SIGN_OUT)) forget();
+  }, true);
+  setInterval(look, LOOK_MS);
+})();

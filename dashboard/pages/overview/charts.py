@@ -1,0 +1,127 @@
+"""Draws the charts of a range, one under the other over the same time; points lead to tasks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from taskyard.core.errors import ErrorClass
+from taskyard.core.filters.search_filter import PARAMS, Sort
+from taskyard.core.states import TaskState
+from taskyard.core.views.overview_marks import Mark
+from taskyard.dashboard.components import states
+from taskyard.dashboard.components.charts import Line
+from taskyard.dashboard.components.panels import HeatPanel, Leads, MarkedTime, Panel, TimeAxis, TimePanel
+from taskyard.dashboard.components.permitted import is_narrowed
+from taskyard.dashboard.components.show_panels import show_panels
+from taskyard.dashboard.components.states import word
+from taskyard.dashboard.i18n import _
+from taskyard.dashboard.pages.overview import data
+
+MANY_COLORS = ("blue", "green", "orange", "violet", "red", "yellow", "gray")
+CLASS_COLORS = ("red", "orange", "violet", "yellow", "blue", "gray", "green")
+ENDED = ("ended_since", "ended_until")  # parameters of the Tasks page
+
+
+def show_charts(charts: data.Charts) -> None:
+    """Shows the charts; a click on a point or a bar leads to the tasks behind it.
+
+    What started in a step was submitted before it, usually not longer before than its latency and run time are.
+    """
+    axis = TimeAxis(charts.at, charts.step_seconds, charts.whole_steps, [_marked(mark) for mark in charts.marks])
+    before = [2 * ((wait or 0) + (run or 0)) for wait, run in zip(charts.wait_p99, charts.run_p99, strict=True)]
+    show_panels(axis, panels_of(charts, is_whole=not is_narrowed()), key="overview", before=before)
+
+
+def panels_of(charts: data.Charts, *, is_whole: bool) -> Sequence[Panel]:
+    """Returns the charts from the most important one on; only with `is_whole` those of all queues and agents."""
+    panels: list[Panel] = [
+        _throughput(charts),
+        TimePanel(
+            _("Queue latency"),
+            [
+                Line("p50", "blue", charts.wait_p50),
+                Line("p99", "violet", charts.wait_p99),
+                Line(_("oldest ready"), "red", charts.oldest),
+            ],
+            is_seconds=True,
+            leads=[Leads({"sort": Sort.OLDEST})] * 3,
+        ),
+        TimePanel(
+            _("Failed attempts by class"),
+            [Line(word(name), _color_of(name), values) for name, values in charts.failures.items()],
+            unit=_("attempts"),
+            is_stacked=True,
+            leads=[_ended({"error_class": name, "sort": Sort.FINISHED}) for name in charts.failures],
+        ),
+        TimePanel(
+            _("Run time"),
+            [Line("p50", "blue", charts.run_p50), Line("p99", "violet", charts.run_p99)],
+            is_seconds=True,
+            leads=[_ended({"sort": Sort.LONGEST})] * 2,
+        ),
+        HeatPanel(_("Distribution of queue latency"), charts.wait_heat),
+        HeatPanel(_("Distribution of run time"), charts.run_heat, "violet"),
+    ]
+    return [*panels, *_capacity(charts)] if is_whole else panels
+
+
+def _throughput(charts: data.Charts) -> Panel:
+    return TimePanel(
+        _("Throughput"),
+        [
+            Line(_("enqueued"), "gray", charts.arrived),
+            Line(word("completed"), states.STATE_COLORS["completed"], charts.completed),
+            Line(word("failed"), states.STATE_COLORS["failed"], charts.failed),
+            Line(_("retried"), "orange", charts.retried),
+        ],
+        unit=_("per min"),
+        leads=[
+            Leads({}, looks_back=False),
+            _ended({"states": TaskState.COMPLETED, "sort": Sort.FINISHED}),
+            _ended({"states": TaskState.FAILED, "sort": Sort.FINISHED}),
+            Leads({}),
+        ],
+    )
+
+
+def _capacity(charts: data.Charts) -> Sequence[Panel]:
+    load = {name: [None if v is None else 100 * v for v in values] for name, values in charts.load.items()}
+    return (
+        TimePanel(
+            _("Ready tasks by queue"),
+            _many(charts.depth),
+            unit=_("tasks"),
+            is_stacked=True,
+            leads=[Leads({"queues": name, "sort": Sort.OLDEST}) for name in charts.depth],
+        ),
+        TimePanel(
+            _("Agents' load"),
+            _many(load),
+            unit="%",
+            most=105,
+            leads=[Leads({"agent": name, "sort": Sort.LONGEST}) for name in load],
+        ),
+    )
+
+
+def _ended(query: Mapping[str, str]) -> Leads:
+    """Returns the tasks that ended in a step: by the time of their end where the search knows that."""
+    return Leads(query, ENDED, looks_back=False) if set(ENDED) <= set(PARAMS) else Leads(query)
+
+
+def _marked(mark: Mark) -> MarkedTime:
+    if mark.is_deploy:
+        text = _("Taskyard {release} deployed, term {term}").format(release=mark.release, term=mark.term)
+        return MarkedTime(mark.at, f"▲ {mark.release}", text, "violet")
+    return MarkedTime(mark.at, "◆", _("New leader, term {term}").format(term=mark.term), "gray")
+
+
+def _color_of(error_class: str) -> str:
+    """Returns the colour of an error class, which is the same whatever other classes there are."""
+    classes = list(ErrorClass)
+    place = classes.index(ErrorClass(error_class)) if error_class in classes else len(classes)
+    return CLASS_COLORS[place % len(CLASS_COLORS)]
+
+
+def _many(series: Mapping[str, Sequence[float | None]]) -> list[Line]:
+    return [Line(name, MANY_COLORS[n % len(MANY_COLORS)], values) for n, (name, values) in enumerate(series.items())]

@@ -14,7 +14,7 @@
   let last = "", offered = "", filled = ""; // filled: the session in which the form was seen with something in it
 
   const style = document.createElement("style");
-  style.textContent = ".st-key-submit_draft { position: absolute; left: -100vw; height: 1px; overflow: hidden; }";
+  style.textContent = ".st-key-submit_draft { position: absolute !important; left: -200vw; height: 1px; overflow: hidden; }";
   addEventListener("DOMContentLoaded", () => document.head.append(style));
 
   const name = () => PREFIX + window.taskyard.user();
@@ -48,11 +48,15 @@
     write.call(field, JSON.stringify(found));
     field.dispatchEvent(new Event("input", { bubbles: true }));
     field.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", ctrlKey: true, bubbles: true }));
-    field.focus({ preventScroll: true });
-    field.blur();
+    field.dispatchEvent(new FocusEvent("focusout", { bubbles: true }));
   }
 
   function look() {
+    const field = document.querySelector(FIELD);
+    if (field && field.tabIndex !== -1) {
+      field.tabIndex = -1;
+      field.setAttribute("aria-hidden", "true");
+    }
     const mark = document.querySelector(MARK);
     if (!mark || !window.taskyard.user()) return;
     const text = mark.dataset.taskyardDraft;

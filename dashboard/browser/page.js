@@ -2,12 +2,13 @@
 (() => {
   "use strict";
 
-  const NOTICE_MS = 8000;
+  const NOTICE_MS = 8000, LOOK_MS = 500;
   let timer = 0;
 
   const style = document.createElement("style");
   style.textContent = `
     [data-testid=stElementContainer]:has(> * :is([data-taskyard-page], [data-taskyard-draft])) { display: none; }
+    :root[data-taskyard-theme=dark] [data-selected=true] p { color: #60a5fa; } /* contrast of 4.5 */
     #taskyard-notices { position: fixed; z-index: 1000100; top: 0.5rem; left: 50%; transform: translateX(-50%);
       display: flex; flex-direction: column; gap: 0.5rem; max-width: min(44rem, 92vw); pointer-events: none;
       font: 14px/1.4 "Source Sans", sans-serif; }
@@ -30,6 +31,14 @@
     document.head.append(style);
     document.body.append(box);
   });
+
+  // The server learns of another theme only when it draws the page the next time.
+  function lookAtTheme() {
+    const app = document.querySelector("[data-testid=stApp]");
+    const [red, green, blue] = (app && getComputedStyle(app).backgroundColor.match(/[0-9.]+/g)) ?? [255, 255, 255];
+    document.documentElement.dataset.taskyardTheme = 2 * red + 5 * green + Number(blue) < 1024 ? "dark" : "light";
+  }
+  setInterval(lookAtTheme, LOOK_MS);
 
   const page = () => document.querySelector("[data-taskyard-page]")?.dataset ?? {};
   let known = {}; // of the page, also while the server draws it anew

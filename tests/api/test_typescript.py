@@ -2,42 +2,24 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.node_packages import install, run
 from tests.reference.http import openapi
 
 PACKAGES = ("openapi-typescript@7.13.0", "typescript@5.9.3")
 SAMPLE = Path(__file__).parent / "sample.ts"
 STRICT = ("--strict", "--exactOptionalPropertyTypes", "--noUncheckedIndexedAccess", "--noEmit")
 TARGET = ("--target", "es2022", "--module", "esnext", "--moduleResolution", "bundler")
-SECONDS = 180
-
-
-def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(words, cwd=folder, capture_output=True, text=True, timeout=SECONDS)
-
-
-def lacking(why: str) -> None:
-    """Skips the test; fails it in CI, which has everything."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(why)
-    pytest.skip(why)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A folder with the generator and the compiler."""
-    if shutil.which("npm") is None or shutil.which("npx") is None:
-        lacking("there is no node: npx makes TypeScript of the API's document")
-    (tmp_path / "package.json").write_text('{"private": true, "type": "module"}')
-    installed = run(tmp_path, "npm", "install", "--no-audit", "--no-fund", "--silent", "--prefer-offline", *PACKAGES)
-    if installed.returncode != 0:
-        lacking(f"npm can't install {' and '.join(PACKAGES)}: {installed.stderr.strip()[-500:]}")
+    install(tmp_path, *PACKAGES)
     return tmp_path
 
 

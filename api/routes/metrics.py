@@ -27,9 +27,7 @@ router = APIRouter(prefix="/metrics", tags=["metrics"])
 own = APIRouter(tags=["health"])
 
 
-@router.get(
-    "/summary", summary="Get a summary", dependencies=[needs(Permission.TASK_READ)], responses=refusing(404)
-)
+@router.get("/summary", summary="Get a summary", dependencies=[needs(Permission.TASK_READ)], responses=refusing(404))
 async def summary(
     services: ServicesDep,
     actor: ActorDep,

@@ -71,11 +71,10 @@ def test_a_killed_leader_loses_no_message(two_workers: dict[int, subprocess.Pope
         wait_until(lambda: first.poll() is not None, TAKEOVER_SECONDS)
         ended += yard.end(count=ENDS)  # while nobody leads
         second = wait_until(lambda: (now := leader()) is not first and now, TAKEOVER_SECONDS)
-        wait_until(lambda: 2 * ENDS - LINES_OF_ONE <= states(yard).count("delivered"), TAKEOVER_SECONDS)
+        wait_until(lambda: states(yard).count("delivered") >= 2 * ENDS - LINES_OF_ONE, TAKEOVER_SECONDS)
         with database.transaction() as tx:
-            under_way = {
-                id_ for (id_,) in tx.rows("SELECT id::text FROM webhook_deliveries WHERE state = 'pending'", {})
-            }
+            rows = tx.rows("SELECT id::text FROM webhook_deliveries WHERE state = 'pending'", {})
+        under_way = {id_ for (id_,) in rows}
         yard.hours_pass((LEASE_SECONDS + 1) / 3600)  # after which what the dead one had begun is sent again
         wait_until(lambda: set(states(yard)) == {"delivered"}, TAKEOVER_SECONDS)
         with database.transaction() as tx:

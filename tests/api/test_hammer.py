@@ -18,7 +18,7 @@ from tests.api.hammer.scene import ENVIRONMENT, Scene, hammer_of
 from tests.api.hammer.senders import Sender
 from tests.client.apis import running_api
 
-EXAMPLES = 3  # for each operation and kind of data
+EXAMPLES = 2  # for each operation and kind of data
 SEED = 20
 
 
@@ -38,7 +38,7 @@ def test_answers_are_as_documented(settings: Settings, tmp_path: Path) -> None:
     ):
         found = hammer.run(EXAMPLES, SEED)
     assert found.wrong == {}
-    assert found.cases > 500
+    assert found.cases > 400
     assert {status for _name, status in found.statuses} >= {200, 201, 202, 204, 403, 404, 409, 422}
     for sender in scene.senders:
         assert found.of(sender.name), sender.name

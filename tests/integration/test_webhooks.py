@@ -11,6 +11,8 @@ import sys
 import threading
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -263,6 +265,7 @@ def test_given_up_after_a_day(yard: Yard, hook: Hook) -> None:
     yard.send_all()
     assert yard.one_delivery().state == "pending"
     assert yard.webhook("ci").failing_since is not None
+    assert yard.webhook("ci").last_delivered_at is None
     yard.hours_pass(24)
     yard.send_all()
     assert yard.one_delivery().state == "failed"
@@ -378,6 +381,55 @@ def test_a_slow_receiver_delays_no_other(yard: Yard, hook: Hook) -> None:
         wait_until(lambda: yard.courier.start_lines() >= 0 and len(slow.requests) == 20, 10)
         wait_until(lambda: all(one.state == "delivered" for one in yard.deliveries()))
     assert len(set(ids_of(hook))) == 20
+
+
+def test_when_a_message_arrived_last(yard: Yard, hook: Hook) -> None:
+    yard.create("ci", hook.url)
+    yard.create("other", hook.url, outcomes=["failed"])
+    yard.end()
+    yard.feed()
+    yard.send_all()
+    first = yard.webhook("ci").last_delivered_at
+    assert first is not None
+    assert first == yard.one_delivery().tried_at
+    assert yard.webhook("other").last_delivered_at is None
+    yard.run("UPDATE webhooks SET last_delivered_at = last_delivered_at - interval '2 seconds'")
+    hook.answers = lambda number: (500, {})
+    yard.end()
+    yard.feed()
+    yard.send_all()
+    assert yard.webhook("ci").last_delivered_at == first - timedelta(seconds=2)
+    hook.answers = lambda number: (204, {})
+    yard.hours_pass(1)
+    yard.send_all()
+    assert (yard.webhook("ci").last_delivered_at or first) > first
+
+
+def test_a_webhook_is_removed_while_a_message_arrives(yard: Yard, hook: Hook) -> None:
+    """Both take the delivery before the webhook; in the other order one of them would be ended as a deadlock."""
+    yard.create("ci", hook.url)
+    yard.end()
+    yard.feed()
+    delivery = yard.one_delivery()
+    with ThreadPoolExecutor(1) as other:
+        with yard.database.transaction() as tx:
+            tx.rows("SELECT 1 FROM webhook_deliveries WHERE id = %(id)s FOR NO KEY UPDATE", {"id": delivery.id})
+            removing = other.submit(removed, yard)
+            wait_until(lambda: is_waiting(yard))
+            tx.rows("UPDATE webhooks SET last_delivered_at = now()", {})
+        assert removing.result(10)
+    assert yard.deliveries() == []
+
+
+def removed(yard: Yard) -> bool:
+    with yard.database.transaction() as tx:
+        return authorized_webhooks.delete(tx, ME, "ci")
+
+
+def is_waiting(yard: Yard) -> bool:
+    with yard.database.transaction() as tx:
+        [[count]] = tx.rows("SELECT count(*) FROM pg_locks WHERE NOT granted", {})
+    return bool(count)
 
 
 def test_sent_again_on_request(yard: Yard, hook: Hook) -> None:

@@ -80,7 +80,8 @@ class Known:
 
     def learn(self, path: str, response: httpx.Response, text: bytes) -> None:
         """Keeps where the next page of an answer begins."""
-        if response.status_code == 200 and b'"next"' in text:
+        is_json = response.headers.get("content-type") == JSON
+        if response.status_code == 200 and is_json and b'"next"' in text:
             found = json.loads(text)
             if isinstance(found, dict) and isinstance(found.get("next"), str):
                 self.cursors.setdefault(path, []).append(found["next"])

@@ -146,10 +146,10 @@ class Scene:
 
     def _webhooks(self, tx: Transaction) -> dict[str, list[str]]:
         out, back = self._names("out"), self._names("back")
-        deliveries: list[str] = []
         for name in out:
             webhooks.create(tx, name, WebhookFields("https://hooks.example.com/"), "test")
-            deliveries.append(webhook_deliveries.ping(tx, webhooks.get(tx, name).id, name, {"type": "ping"}, "test"))
+        told = webhooks.get(tx, out[0]).id
+        deliveries = [webhook_deliveries.ping(tx, told, out[0], {"type": "ping"}, "test") for _ in range(EACH)]
         tx.rows("UPDATE webhook_deliveries SET state = 'delivered' WHERE random() < 0.5", {})
         fields = hook_fields(
             scheme="github", type="diagnostic.echo", queue="default", priority="medium",
@@ -159,7 +159,8 @@ class Scene:
             hooks.create(tx, name, fields, "test", may_run_code=False, secret=SECRET)
         return {
             f"{V1}/webhooks:name": out,
-            f"{V1}/webhooks/{{name}}/deliveries:id": deliveries,
+            f"{V1}/webhooks/{{name}}/deliveries/{{id}}:name": out[:1],
+            f"{V1}/webhooks/{{name}}/deliveries/{{id}}:id": deliveries,
             f"{V1}/hooks:name": back,
             "/hooks:name": back,
         }

@@ -32,18 +32,19 @@ def main() -> int:
         settings = load_settings(
             database_url=servers.database_url, redis_url=servers.redis_url, namespace="hammer", data_dir=Path(folder)
         )
-        scene, log = Scene(settings), Path(folder) / "api.log"
+        log = Path(folder) / "api.log"
         with (
+            closing(Scene(settings)) as scene,
             running_api(settings, environment=ENVIRONMENT, log=log) as api,
-            closing(hammer_of(scene, api.url, log)) as h,
+            closing(hammer_of(scene, api.url, log)) as hammer,
         ):
-            while h.findings.cases < cases:
-                h.run(EXAMPLES, number)
+            found = hammer.findings
+            while found.cases < cases:
+                hammer.run(EXAMPLES, number)
+                print(f"seed {number}: {found.cases:,} cases in {time.monotonic() - began:.0f} s", flush=True)
                 number += 1
-                print(f"{h.findings.cases:,} cases, {time.monotonic() - began:.0f} s", flush=True)
-                _print_findings(h.findings)
-        scene.close()
-    return 1 if h.findings.wrong else 0
+                _print_findings(found)
+    return 1 if found.wrong else 0
 
 
 def _print_findings(found: Findings) -> None:

@@ -4,10 +4,25 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from taskyard.core.i18n import msg
+from taskyard.core.redis.entry_ids import is_entry_id
 
 MAX_IDS = 1_000
-EntryId = Annotated[str, Field(pattern=r"^[0-9]{1,20}-[0-9]{1,20}$", examples=["1764240000000-0"])]
+
+
+def _check_entry_id(text: str) -> str:
+    if not is_entry_id(text):
+        raise ValueError(msg("two numbers of at most 64 bits"))
+    return text
+
+
+EntryId = Annotated[
+    str,
+    Field(pattern=r"^[0-9]{1,20}-[0-9]{1,20}$", examples=["1764240000000-0"]),
+    AfterValidator(_check_entry_id),
+]
 AgentText = Annotated[str, Field(min_length=1, max_length=200, examples=["builder"])]
 
 

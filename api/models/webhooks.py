@@ -66,6 +66,7 @@ class WebhookInfo(BaseModel):
     disabled_by: str | None = Field(description="worker: nobody answered, for the reason that follows")
     disabled_because: str | None
     failing_since: datetime | None = Field(description="Since when nothing arrived that was tried")
+    last_delivered_at: datetime | None = Field(description="When a message arrived last; null if none ever did")
     created_at: datetime
     created_by: str
     pending: int = Field(description="Messages that have not arrived yet")

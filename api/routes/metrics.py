@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from taskyard.api.authentication import ActorDep, needs
-from taskyard.api.document import answering
+from taskyard.api.document import answering, refusing
 from taskyard.api.models.common import RANGE_TEXT, range_seconds
 from taskyard.api.models.metrics import Latency, Series, Summary, Totals
 from taskyard.api.reading import ServicesDep, in_thread
@@ -27,7 +27,7 @@ router = APIRouter(prefix="/metrics", tags=["metrics"])
 own = APIRouter(tags=["health"])
 
 
-@router.get("/summary", summary="Get a summary", dependencies=[needs(Permission.TASK_READ)])
+@router.get("/summary", summary="Get a summary", dependencies=[needs(Permission.TASK_READ)], responses=refusing(404))
 async def summary(
     services: ServicesDep,
     actor: ActorDep,

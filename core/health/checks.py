@@ -13,10 +13,12 @@ from taskyard.core.config import Settings
 from taskyard.core.errors import Unavailable
 from taskyard.core.health.check import Check, fine, problem, warning
 from taskyard.core.health.probes import (
+    AgentUserFacts,
     DatabaseFacts,
     ProbeFailed,
     ProbeFailure,
     RedisFacts,
+    agent_user_facts,
     database_facts,
     redis_facts,
     without_password,
@@ -28,6 +30,7 @@ from taskyard.core.postgres.pooler import Pooling
 OLDEST_POSTGRES = 120000
 POSTGRES_WITH_SESSION_TIMEOUT = 140000
 OLDEST_REDIS = (5, 0)
+MAX_NAMES = 5  # that a check shows
 
 DATABASE_ADVICE = {
     ProbeFailure.UNREACHABLE: msg("start PostgreSQL, or correct host and port in TASKYARD_DATABASE_URL"),
@@ -81,6 +84,41 @@ def redis_checks(url: str, namespace: str) -> Iterator[Check]:
         return
     yield fine("Redis", msg("reachable"))
     yield from judge_redis(facts)
+
+
+def agent_user_checks(database_url: str, redis_url: str, namespace: str) -> Iterator[Check]:
+    """Checks that Redis has the users of agents with credentials of their own; none if no agent has any.
+
+    Both servers were checked before: what keeps them from answering is told there.
+    """
+    try:
+        facts = agent_user_facts(database_url, redis_url, namespace)
+    except Unavailable:
+        return
+    if facts is not None:
+        yield judge_agent_users(facts)
+
+
+def judge_agent_users(facts: AgentUserFacts) -> Check:
+    """Judges the users of agents in Redis."""
+    name, count = msg("Redis users of agents"), len(facts.agents)
+    advice = msg(
+        "allow the Redis user of every worker the command ACL: until then such agents are not let in, and credentials "
+        "that you revoke stay valid"
+    )
+    if facts.refusal:
+        found = msg(
+            "agents with credentials of their own: {count}; the user {user} can't see them: {reason}",
+            count=count,
+            user=facts.user,
+            reason=facts.refusal,
+        )
+        return warning(name, found, advice)
+    if facts.different:
+        shown = ", ".join(facts.different[:MAX_NAMES])
+        found = msg("not as PostgreSQL has them: {names}", names=shown)
+        return warning(name, found, msg("wait some seconds for the leader; if it stays so, {advice}", advice=advice))
+    return fine(name, msg("agents with credentials of their own: {count}", count=count))
 
 
 def judge_database(facts: DatabaseFacts) -> Iterator[Check]:

@@ -20,10 +20,13 @@ import sqlalchemy as sa
 from taskyard.core.errors import ConfigurationError, Unavailable
 from taskyard.core.i18n import msg
 from taskyard.core.postgres.connections import connect_driver, pooling_of, set_up
+from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.pooler import Pooling
+from taskyard.core.postgres.store import recovery
+from taskyard.core.redis.agent_users import AgentUsers
 from taskyard.core.redis.connection import Client, connect_redis
 from taskyard.core.redis.keys import Keys
-from taskyard.core.redis.url import passwords
+from taskyard.core.redis.url import passwords, user_of
 
 
 class ProbeFailure(StrEnum):
@@ -45,6 +48,19 @@ LABELS = {
     ProbeFailure.NO_DATABASE: msg("database missing"),
     ProbeFailure.OTHER: msg("no connection"),
 }
+
+
+@dataclass(frozen=True, slots=True)
+class AgentUserFacts:
+    """Agents with credentials of their own, as `user` sees them in Redis.
+
+    `different` are those whose users are not as PostgreSQL has them; `refusal` is why Redis does not tell.
+    """
+
+    user: str
+    agents: tuple[str, ...]
+    different: tuple[str, ...]
+    refusal: str
 
 
 class ProbeFailed(Unavailable):
@@ -116,6 +132,30 @@ def redis_facts(url: str, namespace: str) -> RedisFacts:
         info: dict[str, Any] = client.info()
         refused = _refused_commands(client, f"{Keys(namespace).prefix}doctor:{uuid.uuid4().hex}")
     return RedisFacts(str(info["redis_version"]), str(info.get("maxmemory_policy", "unknown")), refused)
+
+
+def agent_user_facts(database_url: str, redis_url: str, namespace: str) -> AgentUserFacts | None:
+    """Compares the agents' own credentials in PostgreSQL with the users in Redis; raises ProbeFailed, Unavailable.
+
+    None if there are neither, or if the URL is itself that of an agent.
+    """
+    user = user_of(redis_url)
+    database = Database(database_url, pool_size=1)
+    try:
+        with database.transaction() as tx:
+            wanted = {one.name: set(one.password_hashes) for one in recovery.agent_users(tx)}
+    finally:
+        database.close()
+    if user.startswith(Keys(namespace).prefix):
+        return None
+    with _redis(redis_url) as client:
+        try:
+            known = AgentUsers(client, Keys(namespace), ()).known()
+        except redis.ResponseError as error:
+            facts = AgentUserFacts(user or "default", tuple(wanted), (), _one_line(error, redis_url))
+            return facts if wanted else None
+    different = sorted(name for name in {*wanted, *known} if wanted.get(name) != known.get(name))
+    return AgentUserFacts(user or "default", tuple(wanted), tuple(different), "") if wanted or known else None
 
 
 def redis_answers(url: str) -> bool:

@@ -57,7 +57,7 @@ class AgentUsers:
 
         Users whose passwords changed are cut off, so that a revoked one is of no use.
         """
-        known = self._known()
+        known = self.known()
         if not wanted and not known:
             return
         for text in (*self._scripts, BURY):
@@ -73,7 +73,7 @@ class AgentUsers:
                 self._command("CLIENT", "KILL", "USER", self._keys.agent_user(name))
         self._save()
 
-    def _known(self) -> dict[str, frozenset[str]]:
+    def known(self) -> dict[str, frozenset[str]]:
         """Returns the hashes of the passwords of each user that is there, by agent's name."""
         found = {}
         for user in self._command("ACL", "USERS"):

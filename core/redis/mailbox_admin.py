@@ -5,7 +5,6 @@ Times and ages are by the Redis server's clock, which also made the ids.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -17,6 +16,7 @@ from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
 from taskyard.core.redis.agent_names import agent_name
 from taskyard.core.redis.connection import Client, reaching_redis
+from taskyard.core.redis.entry_ids import is_entry_id
 from taskyard.core.redis.keys import Keys
 from taskyard.core.redis.mailbox import (
     FULL,
@@ -34,7 +34,6 @@ from taskyard.core.redis.mailbox import (
 PAGE_BOXES = 500
 PAGE_LETTERS = 50  # at most 13 MB at once
 SHOWN_BODY_BYTES = 4_096  # of a message in a list
-_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 
 # KEYS mailboxes, then stream and dead letters of each; ARGV group, then the agents.
 # Leaves out, and removes, mailboxes that have neither.
@@ -280,6 +279,6 @@ def _id_before(entry_id: bytes) -> str:
 
 
 def _checked(entry_id: str) -> str:
-    if not _ID.fullmatch(entry_id) or any(int(part) >= 1 << 64 for part in entry_id.split("-")):
+    if not is_entry_id(entry_id):
         raise refused("id", entry_id, msg("the id of a dead letter, such as 1690000000000-0"))
     return entry_id

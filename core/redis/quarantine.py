@@ -5,7 +5,6 @@ An item is kept until an operator drops it, or until ITEMS_LIMIT newer ones came
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any, Self
@@ -13,13 +12,13 @@ from typing import Any, Self
 from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
 from taskyard.core.redis.connection import Client, reaching_redis
+from taskyard.core.redis.entry_ids import is_entry_id
 from taskyard.core.redis.keys import Keys
 from taskyard.core.redis.raw_commands import Script
 
 MAX_ITEMS = 1_000
 MAX_TEXT_BYTES = 16 << 10  # of the text that is kept; the whole may have up to 16 MiB
 MAX_REASON_LENGTH = 500  # characters
-_ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}")
 _NUMBERS = ("attempt", "size_bytes")
 
 
@@ -138,6 +137,6 @@ def _bytes(value: str | bytes) -> bytes:
 
 
 def _checked(item_id: str) -> str:
-    if not _ID.fullmatch(item_id) or any(int(part) >= 1 << 64 for part in item_id.split("-")):
+    if not is_entry_id(item_id):
         raise refused("id", item_id, msg("the id of an item, such as 1690000000000-0"))
     return item_id

@@ -12,7 +12,7 @@ from taskyard.core.config import Settings
 from taskyard.core.embedded.servers import resolve
 from taskyard.core.errors import Unavailable
 from taskyard.core.health.check import Check
-from taskyard.core.health.checks import code_execution_check, database_checks, redis_checks
+from taskyard.core.health.checks import agent_user_checks, code_execution_check, database_checks, redis_checks
 from taskyard.core.postgres.database import Database, Transaction
 from taskyard.core.postgres.store import history, live_counts, system, tasks
 from taskyard.core.redis.broker import Broker
@@ -91,11 +91,10 @@ def server_versions(database: Database, broker: Broker) -> dict[str, str]:
 def server_checks(settings: Settings) -> list[Check]:
     """Returns the doctor's checks of the servers, and of who could run code here; each opens a connection."""
     endpoints = resolve(settings)
-    return [
-        *database_checks(endpoints.database_url),
-        *redis_checks(endpoints.redis_url, settings.namespace),
-        code_execution_check(settings),
-    ]
+    found = [*database_checks(endpoints.database_url), *redis_checks(endpoints.redis_url, settings.namespace)]
+    if all(check.ok for check in found):
+        found += agent_user_checks(endpoints.database_url, endpoints.redis_url, settings.namespace)
+    return [*found, code_execution_check(settings)]
 
 
 def leadership_now(tx: Transaction, snapshot: LiveSnapshot | None) -> Leadership:

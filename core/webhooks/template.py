@@ -16,6 +16,7 @@ import orjson
 
 from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
+from taskyard.core.payload.encode import encode_json
 
 ROOTS = ("body", "headers", "event", "id")
 MAX_PLACEHOLDERS = 200
@@ -57,8 +58,7 @@ def check_template(template: object) -> dict[str, Any]:
             raise refused(place, text, msg("a placeholder such as {example}", example=_EXAMPLE))
     if found > MAX_PLACEHOLDERS:
         raise refused("template", template, msg("at most {limit} placeholders", limit=MAX_PLACEHOLDERS))
-    if len(orjson.dumps(template)) > MAX_TEMPLATE_BYTES:
-        raise refused("template", template, msg("at most {limit} bytes", limit=MAX_TEMPLATE_BYTES))
+    encode_json("template", template, MAX_TEMPLATE_BYTES)  # what PostgreSQL can't hold is refused, as in inputs
     return template
 
 

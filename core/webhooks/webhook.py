@@ -52,6 +52,7 @@ class Webhook:
     disabled_by: str | None
     disabled_because: str | None
     failing_since: datetime | None
+    last_delivered_at: datetime | None
     created_at: datetime
     created_by: str
     pending: int

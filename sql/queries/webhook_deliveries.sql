@@ -42,13 +42,15 @@ FROM claimed c JOIN webhooks w ON w.id = c.webhook_id
 LEFT JOIN tasks t ON t.id = c.task_id AND c.event = 'task.completed' AND w.has_output
 
 -- name: note_delivered
--- Notes that a message arrived, unless a newer try has begun.
+-- Notes that a message arrived, unless a newer try has begun; of the webhook at most once a second, as many arrive.
 WITH done AS (
     UPDATE webhook_deliveries SET state = 'delivered', status = %(status)s, answer = %(answer)s, tried_at = now()
     WHERE id = %(id)s AND attempts = %(attempt)s AND state = 'pending'
     RETURNING webhook_id
 ), well AS (
-    UPDATE webhooks w SET failing_since = NULL FROM done WHERE w.id = done.webhook_id AND w.failing_since IS NOT NULL
+    UPDATE webhooks w SET failing_since = NULL, last_delivered_at = now() FROM done
+    WHERE w.id = done.webhook_id AND (w.failing_since IS NOT NULL OR w.last_delivered_at IS NULL
+        OR w.last_delivered_at < now() - interval '1 second')
 )
 SELECT 1 FROM done
 

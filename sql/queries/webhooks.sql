@@ -60,7 +60,7 @@ SELECT id FROM made
 -- All webhooks by name, or one.
 SELECT w.id::text, w.name, w.url, w.queues, w.types, w.outcomes, w.has_output,
     CASE WHEN w.former_until > now() THEN w.former_until END, w.disabled_at, w.disabled_by, w.disabled_because,
-    w.failing_since, w.created_at, w.created_by,
+    w.failing_since, w.last_delivered_at, w.created_at, w.created_by,
     (SELECT count(*) FROM webhook_deliveries d WHERE d.webhook_id = w.id AND d.state = 'pending')
 FROM webhooks w WHERE %(name)s::text IS NULL OR w.name = %(name)s
 ORDER BY w.name
@@ -80,6 +80,10 @@ WITH changed AS (
     FROM changed
 )
 SELECT id FROM changed
+
+-- name: delete_deliveries
+-- Removes a webhook's deliveries. Whoever notes what became of one locks it first, and then the webhook.
+DELETE FROM webhook_deliveries d USING webhooks w WHERE w.name = %(name)s AND d.webhook_id = w.id
 
 -- name: delete_webhook
 -- Removes a webhook with its deliveries; no row if there is none.

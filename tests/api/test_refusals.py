@@ -121,3 +121,27 @@ def test_webhooks_refuse_addresses_that_no_delivery_reaches(sent_by: Sender, hos
 def test_webhooks_take_public_addresses(sent_by: Sender, host: str) -> None:
     made = sent_by("admin").post(f"{V1}/webhooks", json={"name": "ci", "url": f"https://{host}/x"})
     assert made.status_code == 201, made.text
+
+
+LARGE = "18446744073709551616-0"  # one more than 64 bits hold
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "field"),
+    [
+        ("/agent/boots/b1/orders/delete", {"entries": ["1-0", LARGE]}, "entries.1"),
+        ("/agent/messages/ack", {"ids": [LARGE]}, "ids.0"),
+        ("/agent/messages/receive", {"held": [LARGE]}, "held.0"),
+        ("/agent/messages/give-back", {"messages": {LARGE: 1}}, f"messages.{LARGE}.[key]"),
+    ],
+)
+def test_an_id_that_redis_would_not_take(path: str, body: Any, field: str, sent_by: Sender) -> None:
+    found = problem_of(sent_by("viewer", kind="agent").post(f"{V1}{path}", json=body), 422)
+    [error] = found["errors"]
+    assert error["field"] == field
+    assert "two numbers of at most 64 bits" in error["expected"]
+
+
+def test_an_order_after_an_id_that_redis_would_not_take(sent_by: Sender) -> None:
+    answer = sent_by("viewer", kind="agent").get(f"{V1}/agent/boots/b1/orders", params={"after": LARGE})
+    assert problem_of(answer, 422)["errors"][0]["field"] == "query.after"

@@ -10,8 +10,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
@@ -39,6 +39,8 @@ class ApiProcess:
     port: int
     certificate: Certificate | None = None  # with which it speaks TLS
     process: subprocess.Popen[bytes] | None = None
+    environment: dict[str, str] = field(default_factory=dict)  # of its process, besides where its servers are
+    log: Path | None = None  # a file to whose end it prints
 
     @property
     def url(self) -> str:
@@ -51,9 +53,14 @@ class ApiProcess:
         words = ["-m", "uvicorn", "taskyard.api.app:create", "--factory", "--port", str(self.port)]
         if self.certificate is not None:
             words += ["--ssl-keyfile", str(self.certificate.key), "--ssl-certfile", str(self.certificate.file)]
-        self.process = subprocess.Popen(
-            [sys.executable, *words, "--log-level", "warning"], cwd=REPOSITORY, env={**os.environ, **own}
-        )
+        with ExitStack() as stack:
+            log = None if self.log is None else stack.enter_context(self.log.open("ab"))
+            self.process = subprocess.Popen(
+                [sys.executable, *words, "--log-level", "warning"],
+                cwd=REPOSITORY,
+                env={**os.environ, **own, **self.environment},
+                stderr=log,
+            )
         wait_until(self._answers, START_SECONDS, "the API answers")
 
     def kill(self) -> None:
@@ -74,9 +81,15 @@ class ApiProcess:
 
 
 @contextmanager
-def running_api(settings: Settings, certificate: Certificate | None = None) -> Iterator[ApiProcess]:
+def running_api(
+    settings: Settings,
+    certificate: Certificate | None = None,
+    *,
+    environment: dict[str, str] | None = None,
+    log: Path | None = None,
+) -> Iterator[ApiProcess]:
     """An API process of an installation, killed at the end."""
-    api = ApiProcess(settings, free_port(), certificate)
+    api = ApiProcess(settings, free_port(), certificate, environment=environment or {}, log=log)
     api.start()
     try:
         yield api

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+import httpx
 import pytest
 
-from taskyard.client import Client, FollowedEvent
+from taskyard.client import AsyncClient, Client, FollowedEvent
 from taskyard.core.config import Settings
 from taskyard.core.errors import Unavailable
 from tests.client.apis import Link, running_api
@@ -161,3 +164,47 @@ def test_a_stream_ends_if_the_api_stays_away(shared_settings: Settings, token: s
         api.kill()
         with pytest.raises(Unavailable):
             list(events)
+
+
+def test_followers_miss_nothing_over_a_killed_api(shared_settings: Settings, client: Client, token: str) -> None:
+    queue, each = own_queue(), 10
+    only: dict[str, Any] = {"queue": [queue], "event": ["submitted"]}
+    seen: dict[str, list[str]] = {"plain": [], "asynchronous": []}
+
+    def follow(url: str) -> None:
+        with Client(url, token, retry_seconds=60) as following:
+            for event in following.events(**only):
+                seen["plain"].append(str(event.task_id))
+                if len(seen["plain"]) == 3 * each:
+                    return
+
+    async def follow_too(url: str) -> None:
+        async with AsyncClient(url, token, retry_seconds=60) as following:
+            async for event in following.events(**only):
+                seen["asynchronous"].append(str(event.task_id))
+                if len(seen["asynchronous"]) == 3 * each:
+                    return
+
+    def submit(count: int) -> list[str]:
+        return [client.submit("diagnostic.noop", queue=queue, **LATER).id for _ in range(count)]
+
+    with running_api(shared_settings) as api, ThreadPoolExecutor(2) as pool:
+        following = [pool.submit(follow, api.url), pool.submit(lambda: asyncio.run(follow_too(api.url)))]
+        wait_until(lambda: follower_count(api.url, token) == 2)
+        ids = submit(each)
+        wait_until(lambda: all(found == ids for found in seen.values()), 20)
+        api.kill()
+        ids += submit(each)  # by another API of the same installation: the followers' own is away
+        api.start()
+        ids += submit(each)
+        for one in following:
+            one.result(60)
+
+    assert seen == {"plain": ids, "asynchronous": ids}
+
+
+def follower_count(url: str, token: str) -> int:
+    """How many requests an API is answering besides this one."""
+    figures = httpx.get(f"{url}/metrics", headers={"authorization": f"Bearer {token}"}, trust_env=False).text
+    [line] = [line for line in figures.splitlines() if line.startswith("taskyard_api_requests_active ")]
+    return round(float(line.split()[1])) - 1

@@ -148,6 +148,18 @@ def test_a_webhook_is_disabled_enabled_rotated_and_removed(
         assert webhooks.webhooks(tx) == []
 
 
+def test_a_card_says_when_a_message_arrived_last(open_page: OpenPage, database: Database, settings: Settings) -> None:
+    add_webhook(database, settings)
+    with database.transaction() as tx:
+        authorized_webhooks.ping(tx, local_actor(), "ci")
+        claimed = webhook_deliveries.claim(tx, webhooks.get(tx, "ci").id, 60)
+        assert claimed is not None
+        assert webhook_deliveries.note_delivered(tx, claimed, 204, "")
+    shown = rendered(open_page("webhooks"))
+    assert "Last delivered" in shown
+    assert "Nothing has been delivered yet" not in shown
+
+
 def test_deliveries_are_listed_and_a_test_is_sent(open_page: OpenPage, database: Database, settings: Settings) -> None:
     add_webhook(database, settings)
     page = open_page("webhooks")
@@ -162,6 +174,8 @@ def test_deliveries_are_listed_and_a_test_is_sent(open_page: OpenPage, database:
     base.forget()
     shown = rendered(open_page("webhooks"))
     assert "Failing since" in shown
+    assert "Nothing has been delivered yet" in shown
+    assert "Last delivered" not in shown
     assert "arrived since" not in shown
     page = open_page("webhooks", query={"show": "deliveries", "webhook": "ci", "state": "pending"})
     assert not page.exception

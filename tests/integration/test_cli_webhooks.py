@@ -36,6 +36,8 @@ def test_the_life_of_a_webhook(cli: Cli) -> None:
     assert added.stdout.startswith("whsec_")
     [found] = json.loads(cli("webhooks", "list", "--json").stdout)
     assert (found["queues"], found["outcomes"], found["pending"]) == (["nightly-*"], ["failed"], 0)
+    assert found["last_delivered_at"] is None
+    assert "last delivered" in cli("webhooks", "list").stdout
     assert "secret" not in found
     assert cli("webhooks", "change", "ci", "--output").stdout == "ci is changed\n"
     assert cli("webhooks", "change", "ci", "--output").stdout == "ci is changed already\n"

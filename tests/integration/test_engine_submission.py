@@ -47,6 +47,18 @@ def test_idempotency_key_used_twice_gives_the_first_task(engine: Engine) -> None
     assert engine.events(first) == ["submitted"]
 
 
+@pytest.mark.parametrize("options", [{}, {"idempotency_key": "k"}], ids=["copied", "inserted"])
+def test_a_queue_and_a_tag_may_be_called_null(engine: Engine, options: dict[str, str]) -> None:
+    submissions = [
+        {"type": "demo.echo", "queue": queue, "requires": [queue, "x"], **dict.fromkeys(options, queue)}
+        for queue in ("null", "null-2", "a")
+    ]
+    ids = engine.submitter.submit_many(submissions)
+    ids.append(engine.submit("demo.echo", {}, queue="null", requires=["null"]))
+    found = [(task.queue, list(task.requires)) for task in map(engine.task, ids)]
+    assert found == [(name, [name, "x"]) for name in ("null", "null-2", "a")] + [("null", ["null"])]
+
+
 def test_idempotency_key_from_eight_threads_makes_one_task(engine: Engine) -> None:
     others = [open_submitter(engine.settings, engine.registry, engine.settings.database_url, engine.settings.redis_url)]
     submitters = [engine.submitter, *others]  # the second one has a group and connections of its own

@@ -11,13 +11,15 @@ import sys
 import threading
 import uuid
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from typing import Any
 
 import orjson
 import pytest
 from standardwebhooks import Webhook as Verifier
 
-from taskyard.core.access.identity import Actor, local_actor
+from taskyard.core.access.identity import Actor
 from taskyard.core.access.permissions import ROLES, Permission, Role
 from taskyard.core.clock import Clock
 from taskyard.core.config import Settings, load_settings
@@ -26,21 +28,14 @@ from taskyard.core.postgres.connections import connect_driver
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import webhook_deliveries, webhooks
 from taskyard.core.submission import authorized_webhooks
-from taskyard.core.webhooks.webhook import Delivery, Webhook
 from taskyard.worker.maintenance.steady_time import SteadyTime
 from taskyard.worker.outbound import post
-from taskyard.worker.webhooks.courier import Courier
 from taskyard.worker.webhooks.duties import WebhookDuties
 from taskyard.worker.webhooks.feeder import Feeder
 from tests.engine import Engine
 from tests.servers import REPOSITORY, wait_until
+from tests.webhook_yard import END, ME, Yard, ids_of
 from tests.webhooks import Hook, webhook_server
-
-ME = local_actor()
-END = """
-    INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, queue, type, detail)
-    VALUES (%s, %s, 'in_progress', %s, 1, 'dispatcher', %s, %s, '{"class": "crashed", "message": "the secret"}')
-"""
 
 
 @pytest.fixture
@@ -54,67 +49,6 @@ def database(settings: Settings) -> Iterator[Database]:
     database = Database(settings.database_url or "", pool_size=20)
     yield database
     database.close()
-
-
-class Yard:
-    """A database with webhooks, and what tells them."""
-
-    def __init__(self, settings: Settings, database: Database) -> None:
-        self.settings, self.database = settings, database
-        self.feeder, self.courier = Feeder(database), Courier(settings, database)
-        self.secrets: dict[str, str] = {}
-
-    def create(self, name: str, url: str, **fields: Any) -> str:
-        with self.database.transaction() as tx:
-            secret = authorized_webhooks.create(tx, ME, self.settings, name, url, **fields)
-        self.secrets[name] = secret
-        return secret
-
-    def end(
-        self, outcome: str = "completed", queue: str = "default", type_: str = "demo.echo", count: int = 1
-    ) -> list[str]:
-        """Writes what the engine writes when tasks end."""
-        ids = [str(uuid.uuid4()) for _ in range(count)]
-        with self.database.transaction() as tx:
-            for id_ in ids:
-                tx.cursor.execute(END, (id_, outcome, outcome, queue, type_))
-        return ids
-
-    def feed(self) -> int:
-        return self.feeder.feed(lambda: True)
-
-    def send_all(self, courier: Courier | None = None) -> None:
-        """Sends everything that is due, one after another."""
-        for one in self.webhooks():
-            while (courier or self.courier).send_next(one.id):
-                pass
-
-    def webhooks(self) -> list[Webhook]:
-        with self.database.transaction() as tx:
-            return webhooks.webhooks(tx)
-
-    def webhook(self, name: str) -> Webhook:
-        return next(one for one in self.webhooks() if one.name == name)
-
-    def deliveries(self, name: str | None = None) -> list[Delivery]:
-        with self.database.transaction() as tx:
-            return webhook_deliveries.deliveries(tx, name, limit=200)
-
-    def one_delivery(self) -> Delivery:
-        [found] = self.deliveries()
-        return found
-
-    def run(self, statement: str) -> None:
-        with self.database.transaction() as tx:
-            tx.rows(statement, {})
-
-    def hours_pass(self, hours: float) -> None:
-        """Moves everything that is noted into the past."""
-        self.run(
-            f"UPDATE webhook_deliveries SET due_at = due_at - interval '{hours} hours',"
-            f" give_up_at = give_up_at - interval '{hours} hours'"
-        )
-        self.run(f"UPDATE webhooks SET failing_since = failing_since - interval '{hours} hours'")
 
 
 @pytest.fixture
@@ -136,10 +70,6 @@ def verified(hook: Hook, secret: str) -> list[dict[str, Any]]:
         Verifier(secret).verify(body, {name.lower(): value for name, value in headers.items()})
         for headers, body in hook.requests
     ]
-
-
-def ids_of(hook: Hook) -> list[str]:
-    return [{name.lower(): value for name, value in headers.items()}["webhook-id"] for headers, _ in hook.requests]
 
 
 # what is told
@@ -335,6 +265,7 @@ def test_given_up_after_a_day(yard: Yard, hook: Hook) -> None:
     yard.send_all()
     assert yard.one_delivery().state == "pending"
     assert yard.webhook("ci").failing_since is not None
+    assert yard.webhook("ci").last_delivered_at is None
     yard.hours_pass(24)
     yard.send_all()
     assert yard.one_delivery().state == "failed"
@@ -450,6 +381,55 @@ def test_a_slow_receiver_delays_no_other(yard: Yard, hook: Hook) -> None:
         wait_until(lambda: yard.courier.start_lines() >= 0 and len(slow.requests) == 20, 10)
         wait_until(lambda: all(one.state == "delivered" for one in yard.deliveries()))
     assert len(set(ids_of(hook))) == 20
+
+
+def test_when_a_message_arrived_last(yard: Yard, hook: Hook) -> None:
+    yard.create("ci", hook.url)
+    yard.create("other", hook.url, outcomes=["failed"])
+    yard.end()
+    yard.feed()
+    yard.send_all()
+    first = yard.webhook("ci").last_delivered_at
+    assert first is not None
+    assert first == yard.one_delivery().tried_at
+    assert yard.webhook("other").last_delivered_at is None
+    yard.run("UPDATE webhooks SET last_delivered_at = last_delivered_at - interval '2 seconds'")
+    hook.answers = lambda number: (500, {})
+    yard.end()
+    yard.feed()
+    yard.send_all()
+    assert yard.webhook("ci").last_delivered_at == first - timedelta(seconds=2)
+    hook.answers = lambda number: (204, {})
+    yard.hours_pass(1)
+    yard.send_all()
+    assert (yard.webhook("ci").last_delivered_at or first) > first
+
+
+def test_a_webhook_is_removed_while_a_message_arrives(yard: Yard, hook: Hook) -> None:
+    """Both take the delivery before the webhook; in the other order one of them would be ended as a deadlock."""
+    yard.create("ci", hook.url)
+    yard.end()
+    yard.feed()
+    delivery = yard.one_delivery()
+    with ThreadPoolExecutor(1) as other:
+        with yard.database.transaction() as tx:
+            tx.rows("SELECT 1 FROM webhook_deliveries WHERE id = %(id)s FOR NO KEY UPDATE", {"id": delivery.id})
+            removing = other.submit(removed, yard)
+            wait_until(lambda: is_waiting(yard))
+            tx.rows("UPDATE webhooks SET last_delivered_at = now()", {})
+        assert removing.result(10)
+    assert yard.deliveries() == []
+
+
+def removed(yard: Yard) -> bool:
+    with yard.database.transaction() as tx:
+        return authorized_webhooks.delete(tx, ME, "ci")
+
+
+def is_waiting(yard: Yard) -> bool:
+    with yard.database.transaction() as tx:
+        [[count]] = tx.rows("SELECT count(*) FROM pg_locks WHERE NOT granted", {})
+    return bool(count)
 
 
 def test_sent_again_on_request(yard: Yard, hook: Hook) -> None:

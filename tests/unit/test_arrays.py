@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskyard.core.postgres.arrays import plain, quoted
+from taskyard.core.postgres.arrays import names, plain, quoted
 
 
 def parsed(literal: str) -> list[str | None]:
@@ -33,9 +33,15 @@ def test_no_digit_of_a_float_is_lost(numbers: list[float | None]) -> None:
 
 def test_the_text_null_is_no_null() -> None:
     assert quoted(["NULL", None, ""]) == '{"NULL",NULL,""}'
+    assert names(["NULL", "a", "null-2"]) == '{"NULL","a","null-2"}'
 
 
-@pytest.mark.parametrize("literal", [plain, quoted])
+@given(st.lists(st.from_regex(r"[A-Za-z0-9._:-]{1,8}", fullmatch=True) | st.sampled_from(["null", "NULL", "Null"])))
+def test_names_read_back(given_names: list[str]) -> None:
+    assert parsed(names(given_names)) == given_names
+
+
+@pytest.mark.parametrize("literal", [plain, names, quoted])
 def test_nothing_is_an_empty_array(literal: Callable[[list[str]], str]) -> None:
     assert literal([]) == "{}"
     assert literal(iter([])) == "{}"  # type: ignore[arg-type]

@@ -59,7 +59,8 @@ def list_webhooks(as_json: AsJson = False) -> None:
         print_line("no webhooks: `webhooks add` makes one")
         return
     columns = [Column("name", fixed=True), Column("url"), Column("queues"), Column("types"), Column("outcomes")]
-    columns += [Column("pending", justify="right"), Column("failing since", fixed=True), Column("disabled")]
+    columns += [Column("pending", justify="right"), Column("last delivered", fixed=True)]
+    columns += [Column("failing since", fixed=True), Column("disabled")]
     rows = [
         [
             one["name"],
@@ -68,6 +69,7 @@ def list_webhooks(as_json: AsJson = False) -> None:
             " ".join(one["types"]),
             " ".join(one["outcomes"]),
             str(one["pending"]),
+            written(one["last_delivered_at"]),
             written(one["failing_since"]),
             visible(f"{one['disabled_by']}: {one['disabled_because']}") if one["disabled_at"] else "",
         ]

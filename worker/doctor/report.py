@@ -13,7 +13,13 @@ from taskyard.core.config import Settings, load_settings
 from taskyard.core.embedded.servers import Endpoints, resolve, running_urls
 from taskyard.core.errors import ConfigurationError
 from taskyard.core.health.check import Check, fine, problem, warning
-from taskyard.core.health.checks import code_execution_check, database_checks, redis_checks, sign_in_check
+from taskyard.core.health.checks import (
+    agent_user_checks,
+    code_execution_check,
+    database_checks,
+    redis_checks,
+    sign_in_check,
+)
 from taskyard.core.task_types.registry import registry
 from taskyard.worker.doctor.room import room_checks
 
@@ -45,10 +51,13 @@ def server_checks(settings: Settings, endpoints: Endpoints | None = None) -> lis
     running_database, running_redis = (None, None) if endpoints else running_urls(settings.data_dir)
     database_url = endpoints.database_url if endpoints else settings.database_url or running_database
     redis_url = endpoints.redis_url if endpoints else settings.redis_url or running_redis
-    return [
+    found = [
         *(database_checks(database_url) if database_url else [_not_running("PostgreSQL")]),
         *(redis_checks(redis_url, settings.namespace) if redis_url else [_not_running("Redis")]),
     ]
+    if database_url and redis_url and all(check.ok for check in found):
+        found += agent_user_checks(database_url, redis_url, settings.namespace)
+    return found
 
 
 def local_checks(settings: Settings) -> list[Check]:

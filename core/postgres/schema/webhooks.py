@@ -40,6 +40,7 @@ webhooks = Table(
     Column("disabled_by", Text),
     Column("disabled_because", Text),
     Column("failing_since", instant),  # since when nothing arrived that was tried
+    Column("last_delivered_at", instant),  # when a message arrived last, to the second
     Column("created_at", instant, nullable=False, server_default=sql("now()")),
     Column("created_by", Text, nullable=False),
     CheckConstraint("(former_secret IS NULL) = (former_until IS NULL)", name="webhooks_former_has_end"),

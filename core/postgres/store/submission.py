@@ -9,7 +9,7 @@ from taskyard.core.errors import IdempotencyConflict, SubmissionError
 from taskyard.core.i18n import msg
 from taskyard.core.models import Lane, Submission, Waiting
 from taskyard.core.payload.same_call import Stored
-from taskyard.core.postgres.arrays import plain, quoted
+from taskyard.core.postgres.arrays import names, plain, quoted
 from taskyard.core.postgres.database import DriverTransaction, Transaction, queries
 from taskyard.core.postgres.store import holds as holds_store
 from taskyard.core.postgres.store.pending_limits import over_limit
@@ -97,7 +97,7 @@ def copy(tx: DriverTransaction, submissions: Sequence[Submission]) -> Inserted:
         by = _escaped(s.created_by)
         body = s.input_json.replace("\\", "\\\\")
         tasks.append(
-            f"{s.id}\t{s.queue}\t{s.type}\t{title}\tpending\t{s.priority}\t{body}\t{{{','.join(s.requires)}}}\t"
+            f"{s.id}\t{s.queue}\t{s.type}\t{title}\tpending\t{s.priority}\t{body}\t{names(s.requires)}\t"
             f"{s.max_attempts}\t{s.timeout_seconds}\t{now}\t{creator}\t{by}\t{now}\n"
         )
         events.append(f"{s.id}\t{now}\tsubmitted\tpending\t0\t{by}\t{creator}\t{s.queue}\t{s.type}\n")
@@ -146,8 +146,8 @@ def _unfinished(submission: Submission, states: dict[str, str]) -> list[str]:
 def _columns(submissions: Sequence[Submission], unfinished: dict[str, list[str]]) -> dict[str, str]:
     return {
         "ids": plain(s.id for s in submissions),
-        "queues": plain(s.queue for s in submissions),
-        "types": plain(s.type for s in submissions),
+        "queues": names(s.queue for s in submissions),
+        "types": names(s.type for s in submissions),
         "titles": quoted(s.title for s in submissions),
         "priorities": plain(s.priority for s in submissions),
         "inputs": quoted(s.input_json for s in submissions),

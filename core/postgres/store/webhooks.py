@@ -97,6 +97,7 @@ def change(tx: Transaction, name: str, fields: WebhookFields, actor: str) -> boo
 def delete(tx: Transaction, name: str, actor: str) -> bool:
     """Removes a webhook with its deliveries; returns False if there is none. Raises SubmissionError."""
     parameters = {"name": check_hook_name(name), "actor": actor}
+    tx.rows(queries("webhooks")["delete_deliveries"], parameters)
     return bool(tx.rows(queries("webhooks")["delete_webhook"], parameters))
 
 

@@ -59,6 +59,11 @@ def _show_webhook(one: Webhook) -> None:
         _("with outputs") if one.has_output else "",
     ]
     st.caption(" · ".join(fact for fact in facts if fact))
+    if one.last_delivered_at is None:
+        st.caption(f":material/schedule: {_('Nothing has been delivered yet')}")
+    else:
+        text = _("Last delivered {time}").format(time=escaped(shown_time(one.last_delivered_at)))
+        st.caption(f":material/done: {text}")
     if one.disabled_at is not None:
         text = _("Disabled by {actor} at {time}: {reason}").format(
             actor=escaped(one.disabled_by or ""),

@@ -1,20 +1,25 @@
-"""Runs `python -m tests.api.hammer [CASES] [SEED]` on servers of its own, and prints what it found."""
+"""Runs `python -m tests.api.hammer [CASES] [SEED]` on servers of its own, and prints what it found.
+
+After each round it prints how many of each status each sender got; the exit code is 1 if any answer was wrong.
+"""
 
 from __future__ import annotations
 
 import sys
 import tempfile
 import time
+from contextlib import closing
 from pathlib import Path
 
 from taskyard.core.config import load_settings
 from taskyard.core.embedded.servers import EmbeddedServers
 from taskyard.core.postgres.migrations import migrate
-from tests.api.hammer.scene import hammer_of
+from tests.api.hammer.cases import Findings
+from tests.api.hammer.scene import ENVIRONMENT, Scene, hammer_of
 from tests.client.apis import running_api
 
 CASES, SEED = 50_000, 1
-EXAMPLES = 12  # for each operation and kind of data, in one round
+EXAMPLES = 25  # for each operation and kind of data, in one round
 
 
 def main() -> int:
@@ -27,17 +32,27 @@ def main() -> int:
         settings = load_settings(
             database_url=servers.database_url, redis_url=servers.redis_url, namespace="hammer", data_dir=Path(folder)
         )
-        with running_api(settings) as api:
-            hammer = hammer_of(settings, api.url)
-            while hammer.findings.cases < cases:
+        log = Path(folder) / "api.log"
+        with (
+            closing(Scene(settings)) as scene,
+            running_api(settings, environment=ENVIRONMENT, log=log) as api,
+            closing(hammer_of(scene, api.url, log)) as hammer,
+        ):
+            found = hammer.findings
+            while found.cases < cases:
                 hammer.run(EXAMPLES, number)
+                print(f"seed {number}: {found.cases:,} cases in {time.monotonic() - began:.0f} s", flush=True)
                 number += 1
-                print(f"{hammer.findings.cases:,} cases, {len(hammer.findings.wrong)} findings", flush=True)
-    found = hammer.findings
+                _print_findings(found)
+    return 1 if found.wrong else 0
+
+
+def _print_findings(found: Findings) -> None:
     for kind, example in sorted(found.wrong.items()):
         print(f"{kind}\n    {example}")
-    print(f"{found.cases:,} cases in {time.monotonic() - began:.0f} s: {dict(sorted(found.statuses.items()))}")
-    return 1 if found.wrong else 0
+    for sender in sorted({name for name, _status in found.statuses}):
+        print(f"    {sender}: {found.of(sender)}")
+    print(f"    never accepted: {sorted(found.never_accepted)}", flush=True)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from taskyard.core.errors import ConfigurationError
 from taskyard.worker.devtools.bench.agents_http import measure_agents_http
 from taskyard.worker.devtools.bench.anomalies import measure_anomalies
 from taskyard.worker.devtools.bench.dashboard import measure_dashboard
+from taskyard.worker.devtools.bench.deliveries import measure_deliveries
 from taskyard.worker.devtools.bench.drains import measure_drain, measure_drain_own, measure_drain_process
 from taskyard.worker.devtools.bench.environment import Environment
 from taskyard.worker.devtools.bench.history import measure_history
@@ -38,6 +39,7 @@ MEASURES: dict[str, Callable[[Environment], list[Result]]] = {
     "dashboard": measure_dashboard,
     "http": measure_http,
     "agents_http": measure_agents_http,
+    "deliveries": measure_deliveries,
 }
 
 

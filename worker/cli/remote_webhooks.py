@@ -14,7 +14,7 @@ from taskyard.worker.cli.remote_records import path_of, record_of
 
 _WEBHOOK = (
     "name", "url", "queues", "types", "outcomes", "has_output", "former_until", "disabled_at", "disabled_by",
-    "disabled_because", "failing_since", "created_at", "created_by", "pending",
+    "disabled_because", "failing_since", "last_delivered_at", "created_at", "created_by", "pending",
 )  # fmt: skip
 _DELIVERY = (
     "id", "webhook", "event", "task_id", "state", "attempts", "created_at", "due_at", "tried_at", "status", "answer",
@@ -24,7 +24,8 @@ _HOOK = (
     "used_at", "refused_at", "created_at", "created_by",
 )  # fmt: skip
 _TIMES = (
-    "former_until", "disabled_at", "failing_since", "created_at", "due_at", "tried_at", "used_at", "refused_at",
+    "former_until", "disabled_at", "last_delivered_at", "failing_since", "created_at", "due_at", "tried_at", "used_at",
+    "refused_at",
 )  # fmt: skip
 
 

@@ -16,41 +16,15 @@ from taskyard.core.errors import ErrorClass, SubmissionError
 from taskyard.core.filters.search_filter import PARAMS, Sort, TaskFilter
 from taskyard.core.i18n import N_
 from taskyard.dashboard.components.address import SEPARATOR, choice, choices, moment, text_field
-from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.filter_words import AGES, LABELS, in_words
 from taskyard.dashboard.components.permitted import button, lacking
 from taskyard.dashboard.components.states import PRIORITIES, STATES, word
 from taskyard.dashboard.components.translate import translate
-from taskyard.dashboard.i18n import _, labelled
+from taskyard.dashboard.i18n import _
 from taskyard.dashboard.pages.tasks.data import Facets
 
 AFTER, SORT = "after", "sort"
 FIELD_WIDTH_PX = 150
-MAX_VALUE_LENGTH = 40  # characters of a value on a chip
-AGES: Mapping[str, str] = {
-    "15m": N_("Last 15 min"),
-    "1h": N_("Last hour"),
-    "6h": N_("Last 6 h"),
-    "24h": N_("Last 24 h"),
-    "7d": N_("Last 7 days"),
-    "30d": N_("Last 30 days"),
-}
-LABELS: Mapping[str, str] = {
-    "states": N_("State"),
-    "types": N_("Type"),
-    "queues": N_("Queue"),
-    "priorities": N_("Priority"),
-    "agent": N_("Agent"),
-    "error_class": N_("Error class"),
-    "fingerprint": N_("Failure"),
-    "tag": N_("Tag"),
-    "created_by": N_("Submitted by"),
-    "since": N_("Submitted since"),
-    "until": N_("Submitted before"),
-    "text": N_("Search"),
-    "input_path": N_("Input path"),
-    "output_path": N_("Output path"),
-    "workflow_id": N_("Workflow"),
-}
 SORTS: Mapping[str, str] = {
     Sort.NEWEST: N_("Newest first"),
     Sort.OLDEST: N_("Oldest first"),
@@ -95,6 +69,7 @@ def show_bar(facets: Facets) -> None:
             _(LABELS["since"]),
             ages,
             index=None,
+            required=True,  # Esc would clear it: its chip does
             placeholder=_("Any time"),
             accept_new_options=True,
             format_func=lambda age: _(AGES[age]) if age in AGES else age,
@@ -144,8 +119,7 @@ def show_chips() -> None:
     """Shows a chip for each set field that is behind a button; a click removes it."""
     for name in BEHIND:
         if name in st.query_params:
-            value = word(st.query_params[name]) if name == "error_class" else st.query_params[name]
-            text = labelled(_(LABELS[name]), escaped(value, MAX_VALUE_LENGTH))
+            text = in_words(name, st.query_params[name])
             st.button(text, icon=":material/close:", key=f"drop_{name}", on_click=drop, args=([name],))
 
 
@@ -185,6 +159,7 @@ def _pick(name: str, known: Sequence[str], *, is_open: bool = True, format_func:
         _(LABELS[name]),
         options,
         index=None,
+        required=True,  # Esc would clear it: its chip does
         placeholder=_("Any"),
         accept_new_options=is_open,
         format_func=format_func,

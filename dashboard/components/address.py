@@ -20,7 +20,19 @@ from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.times import viewer_zone
 from taskyard.dashboard.components.translate import translate
 
-__all__ = ["FLAG", "SEPARATOR", "choice", "choices", "flag", "here", "is_refused", "moment", "read_for", "text_field"]
+__all__ = [
+    "FLAG",
+    "SEPARATOR",
+    "change",
+    "choice",
+    "choices",
+    "flag",
+    "here",
+    "is_refused",
+    "moment",
+    "read_for",
+    "text_field",
+]
 
 NOTES_KEY = "address_notes"  # what is wrong with the address: by this run of the page, by name
 DROPPED_KEY = "address_dropped"  # the page, and what was removed from its address
@@ -65,6 +77,13 @@ def is_refused(name: str) -> bool:
 def here(**changes: str | None) -> dict[str, str]:
     """Returns the page's address parameters with some changed, or left out if None, for a link to the same page."""
     return {name: value for name, value in {**st.query_params.to_dict(), **changes}.items() if value is not None}
+
+
+def change(**changes: str | None) -> None:
+    """Changes some of the page's address parameters, or removes them if None, as one step of the browser's history."""
+    new = here(**changes)
+    if new != st.query_params.to_dict():
+        st.query_params.from_dict(new)
 
 
 def text_field(name: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
 FREE = ("/healthz", "/metrics", SIGN_IN, f"{SIGN_IN}/start", f"{SIGN_IN}/callback", SIGN_OUT, entrance.PATH)
 AT_ROOT = ("/healthz", "/metrics")  # for probes, whatever the pages' path is
 # What a page loads; everything else that a browser opens by itself is a page.
-PARTS = ("/_stcore/", "/media/", "/export/", "/component/", "/static/", "/language")
+PARTS = ("/_stcore/", "/media/", "/export/", "/component/", "/static/", "/console/", "/language")
 CLIENT = "/static/"  # files that are the same in every installation
 NO_TRACE = {"cache-control": "no-store"}
 Scope = MutableMapping[str, Any]

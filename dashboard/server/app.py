@@ -22,7 +22,7 @@ from taskyard.core.errors import TaskyardError
 from taskyard.core.translation import LANGUAGES
 from taskyard.dashboard import timing
 from taskyard.dashboard.i18n import _, cookie_name
-from taskyard.dashboard.server import entrance, exports
+from taskyard.dashboard.server import entrance, exports, scripts
 from taskyard.dashboard.server.admission import Admission
 from taskyard.dashboard.server.gate import Gate, base_path, dashboard_border
 from taskyard.dashboard.server.late_refreshes import refuse_late_refreshes
@@ -75,7 +75,13 @@ def routes() -> Sequence[Route]:
     """Returns all routes other than pages, below the pages' path; probes find theirs at the root, too."""
     base = base_path()
     probes = [Route("/healthz", health), Route("/metrics", metrics)]
-    ours = [Route("/overview", overview), Route("/language", save_language), *exports.routes(), *probes]
+    ours = [
+        Route("/overview", overview),
+        Route("/language", save_language),
+        *exports.routes(),
+        *scripts.routes(),
+        *probes,
+    ]
     below = [Route(f"{base}{route.path}", route.endpoint) for route in ours]
     return [entrance.route(base), *SignIn(base).routes(), *below, *(probes if base else ())]
 

@@ -10,12 +10,14 @@ from taskyard.dashboard.i18n import _, settle_language
 from taskyard.dashboard.navigation import OVERVIEW, SECTIONS, VIEWS_BY_NAME
 from taskyard.dashboard.shell import barring, session_end
 from taskyard.dashboard.shell.barring import show_barred_page
+from taskyard.dashboard.shell.scripts import load_scripts
 from taskyard.dashboard.shell.sidebar import show_sidebar
 
 ICON = str(FILES / "dashboard" / "icon.svg")
 
 st.set_page_config(page_title="Taskyard", page_icon=ICON, layout="wide")
 settle_language()
+load_scripts()
 st.logo(ICON, size="medium")
 who = viewer()
 pages = {_(name): [view.page(who) for view in views] for name, views in SECTIONS.items()}

@@ -15,7 +15,6 @@ from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import saved_filters as saved_filters_store
 from taskyard.core.submission.submit import Submitter
 from taskyard.dashboard.components.task_facts import shortened_id
-from taskyard.dashboard.navigation import TASK
 from taskyard.dashboard.pages.tasks import data, saved_filters
 from taskyard.dashboard.pages.tasks.table import CLICK_KEY, open_clicked
 from tests.dashboard.conftest import HOSTILE, OpenPage, refreshed
@@ -206,14 +205,33 @@ def test_a_search_that_ran_out_of_time_goes_on(
     assert set(found(page)) == short(loaded, "stuck")
 
 
+def test_a_task_opens_in_a_panel_and_the_list_stays(open_page: OpenPage, loaded: dict[str, str]) -> None:
+    query = {"states": "failed,cancelled", "sort": "oldest"}
+    page = open_page("tasks", query={**query, "task": loaded["failed"]})
+    assert not page.exception
+    assert set(found(page)) == short(loaded, "failed", "cancelled")
+    assert page.container(key="task_panel")
+    assert "no such file" in texts(page)
+    assert page.button(key="retry")
+
+    page.button(key="close_task").click().run()
+    assert not page.exception
+    assert "no such file" not in texts(page)
+    assert {name: asked(page, name) for name in page.query_params} == query
+
+    assert "is not a valid task ID" in rendered(open_page("tasks", query={"task": "<b>"}))
+    nobody = "0199c0de-0000-7000-8000-000000000000"
+    assert "There is no task with the id" in rendered(open_page("tasks", query={"task": nobody}))
+
+
 def test_a_click_opens_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
-    went: list[tuple[object, object]] = []
-    monkeypatch.setattr("streamlit.switch_page", lambda path, query_params: went.append((path, query_params)))
+    opened: list[str] = []
+    monkeypatch.setattr("taskyard.dashboard.pages.tasks.table.open_task", opened.append)
     monkeypatch.setattr("streamlit.session_state", {CLICK_KEY: {"row": 7, "label": "b"}})
 
     open_clicked({"a": "id of a", "b": "id of b"})
 
-    assert went == [(TASK.path, {"id": "id of b"})]
+    assert opened == ["id of b"]
 
 
 def test_hostile_texts_change_nothing(open_page: OpenPage, loaded: dict[str, str], submitter: Submitter) -> None:

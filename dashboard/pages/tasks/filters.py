@@ -15,7 +15,7 @@ from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import ErrorClass, SubmissionError
 from taskyard.core.filters.search_filter import PARAMS, Sort, TaskFilter
 from taskyard.core.i18n import N_
-from taskyard.dashboard.components.address import SEPARATOR, choice, choices, moment, text_field
+from taskyard.dashboard.components.address import SEPARATOR, change, choice, choices, moment, text_field
 from taskyard.dashboard.components.filter_words import AGES, LABELS, in_words
 from taskyard.dashboard.components.permitted import button, lacking
 from taskyard.dashboard.components.states import PRIORITIES, STATES, word
@@ -132,16 +132,12 @@ def show_clear() -> None:
 
 def drop(names: Sequence[str]) -> None:
     """Removes fields from the address, and goes to the first page."""
-    for name in (*names, AFTER):
-        if name in st.query_params:
-            del st.query_params[name]
+    change(**dict.fromkeys((*names, AFTER)))
 
 
 def put(only: TaskFilter) -> None:
     """Replaces the filter in the address."""
-    drop(PARAMS)
-    for name, value in only.as_params().items():
-        st.query_params[name] = value
+    change(**{**dict.fromkeys((*PARAMS, AFTER)), **only.as_params()})
 
 
 def _pick_some(name: str, known: Sequence[str], format_func: Callable[[str], str] = str) -> None:
@@ -177,8 +173,8 @@ def _first_page(arguments: dict[str, Any]) -> dict[str, Any]:
     """Returns a widget's arguments so that a change of it leads to the first page."""
     write: Callable[[], None] = arguments["on_change"]
 
-    def change() -> None:
+    def changed() -> None:
         write()
         drop(())
 
-    return {**arguments, "on_change": change}
+    return {**arguments, "on_change": changed}

@@ -8,6 +8,7 @@ from taskyard.core.access.permissions import Permission
 from taskyard.core.filters.search_filter import PARAMS, TaskFilter
 from taskyard.core.i18n import N_
 from taskyard.core.submission.bulk import Action
+from taskyard.dashboard.components.address import change
 from taskyard.dashboard.components.bulk_dialog import ask_many, read_runs, show_runs
 from taskyard.dashboard.components.dialogs import tell
 from taskyard.dashboard.components.empty import show_first_steps
@@ -18,6 +19,7 @@ from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.data.base import Reading
 from taskyard.dashboard.data.bulk_runs import Target
 from taskyard.dashboard.i18n import _, ngettext
+from taskyard.dashboard.pages.task.panel import draw_if_opened, show_panel
 from taskyard.dashboard.pages.tasks import data, filters, saved_filters
 from taskyard.dashboard.pages.tasks.table import selected_ids, show_tasks, shown_ids, table_key, unselect
 from taskyard.dashboard.shell import frame
@@ -48,6 +50,7 @@ def show_page(page: data.Page, key: str, only: TaskFilter, after: str) -> None:
     if page.problem:
         show_refused(translate(page.problem))
         return
+    draw_if_opened()
     st.session_state[PAGE_KEY] = page
     if page.tasks:
         show_actions(key, only)
@@ -123,9 +126,7 @@ def show_pager(page: data.Page, after: str) -> None:
             if (is_there or after or page.next) and st.button(
                 label, icon=f":material/{icon}:", key=f"page_{icon}", disabled=not is_there
             ):
-                filters.drop(())
-                if place:
-                    st.query_params[filters.AFTER] = place
+                change(**{filters.AFTER: place or None})
                 st.rerun()
 
 
@@ -171,6 +172,7 @@ frame.header(_("Tasks"))
 tell()
 frame.live("bulk_runs", read_runs, show_runs, every_seconds=1.0, shows_update_time=False, height_px=1)
 show_search()
+show_panel()
 saved_filters.open_requested()
 if REQUESTED_KEY in st.session_state:
     action, target = st.session_state.pop(REQUESTED_KEY)

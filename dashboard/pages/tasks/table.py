@@ -11,13 +11,13 @@ import streamlit as st
 
 from taskyard.core.models import Task
 from taskyard.core.views.attempts import name_of
-from taskyard.dashboard import navigation
 from taskyard.dashboard.components.markdown_escape import one_line
 from taskyard.dashboard.components.states import PRIORITY_COLORS, STATE_COLORS, badge_column, word
 from taskyard.dashboard.components.tables import show_table
 from taskyard.dashboard.components.task_facts import shortened_id
 from taskyard.dashboard.components.times import time_column
 from taskyard.dashboard.i18n import _
+from taskyard.dashboard.pages.task.panel import open_task
 
 CLICK_KEY = "clicked_task"
 SHOWN_KEY = "shown_tasks"
@@ -90,7 +90,7 @@ def open_clicked(ids: Mapping[str, str]) -> None:
     """Opens the task whose button was clicked: by its label, since rows may have moved since they were drawn."""
     task_id = ids.get(st.session_state[CLICK_KEY]["label"])
     if task_id is not None:
-        st.switch_page(navigation.TASK.path, query_params={"id": task_id})
+        open_task(task_id)
 
 
 def frame_of(tasks: Sequence[Task], now: datetime) -> pd.DataFrame:

@@ -66,7 +66,23 @@ class View:
 
 
 OVERVIEW = View("overview", N_("Overview"), "monitoring", N_("Current state and recent history"), "1")
-TASKS = View("tasks", N_("Tasks"), "list", N_("Search tasks, and act on a selection or on all matches"), "2")
+TASKS = View(
+    "tasks",
+    N_("Tasks"),
+    "list",
+    N_("Search tasks, and act on a selection or on all matches"),
+    "2",
+    shortcuts=(
+        ("/", N_("Search")),
+        ("j", N_("Next task")),
+        ("k", N_("Previous task")),
+        ("Enter", N_("Open the task")),
+        ("Esc", N_("Close the task")),
+        ("x", N_("Select the task")),
+        ("r", N_("Retry what is selected")),
+        ("c", N_("Cancel what is selected")),
+    ),
+)
 TASK = View("task", N_("Task"), "description", N_("One task and its whole history"), is_hidden=True)
 SUBMIT = View(
     "submit",

@@ -256,4 +256,6 @@ def _first(batches: Iterator[list[str]], at_most: int | None) -> Iterator[list[s
 def _fixed(only: TaskFilter, as_of: datetime) -> TaskFilter:
     """Returns the filter with its ages as times, without anything submitted after `as_of`."""
     since, until = only.span(as_of)
-    return replace(only, since=since, until=min(until or as_of, as_of))
+    ended_since, ended_until = only.ended_span(as_of)
+    until = min(until or as_of, as_of)
+    return replace(only, since=since, until=until, ended_since=ended_since, ended_until=ended_until)

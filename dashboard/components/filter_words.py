@@ -33,6 +33,8 @@ LABELS: Mapping[str, str] = {
     "created_by": N_("Submitted by"),
     "since": N_("Submitted since"),
     "until": N_("Submitted before"),
+    "ended_since": N_("Ended since"),
+    "ended_until": N_("Ended before"),
     "text": N_("Search"),
     "input_path": N_("Input path"),
     "output_path": N_("Output path"),

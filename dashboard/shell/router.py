@@ -13,9 +13,10 @@ from taskyard.dashboard.shell.barring import show_barred_page
 from taskyard.dashboard.shell.scripts import load_scripts
 from taskyard.dashboard.shell.sidebar import show_sidebar
 
+SIDEBAR_WIDTH_PX = 200
 ICON = str(FILES / "dashboard" / "icon.svg")
 
-st.set_page_config(page_title="Taskyard", page_icon=ICON, layout="wide")
+st.set_page_config(page_title="Taskyard", page_icon=ICON, layout="wide", initial_sidebar_state=SIDEBAR_WIDTH_PX)
 settle_language()
 load_scripts()
 st.logo(ICON, size="medium")

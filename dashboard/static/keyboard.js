@@ -1,4 +1,4 @@
-// Guards what people chose.
+// Guards what people chose, and lets them work on a list of tasks by keys.
 
 const BOXES = '[data-testid="stSelectbox"], [data-testid="stMultiSelect"]';
 
@@ -17,7 +17,118 @@ function guard(event) {
   }
 }
 
+const WAIT_MS = 3000;
+const one = (selector) => document.querySelector(selector);
+const canvas = () => one('[class*="st-key-tasks_"] [data-testid="stDataFrame"] canvas');
+const click = (key) => {
+  const button = one(`.st-key-${key} button`);
+  button?.click();
+  return Boolean(button);
+};
+
+// The table is drawn on a canvas, and has keys of its own.
+function send(key, more = {}) {
+  const grid = canvas();
+  if (!grid) {
+    return false;
+  }
+  grid.focus();
+  const code = { " ": "Space" }[key] ?? key;
+  const keyCode = { " ": 32, Enter: 13, ArrowRight: 39, ArrowUp: 38, ArrowDown: 40 }[key];
+  for (const kind of ["keydown", "keyup"]) {
+    grid.dispatchEvent(new KeyboardEvent(kind, { key, code, keyCode, bubbles: true, cancelable: true, ...more }));
+  }
+  return true;
+}
+
+function open() {
+  if (document.activeElement !== canvas()) {
+    return false;
+  }
+  const isMac = navigator.platform.startsWith("Mac");
+  send("ArrowRight", { ctrlKey: !isMac, metaKey: isMac }); // to the last column, whose buttons open tasks
+  setTimeout(() => send("Enter"), 50);
+  return true;
+}
+
+// Never acts on all that match: without a selection it selects the row, and waits until that has arrived.
+function act(key) {
+  if (one(".st-key-task_panel")) {
+    return click(key);
+  }
+  if (one(".st-key-unselect")) {
+    return click(`bulk_${key}`);
+  }
+  if (document.activeElement !== canvas() || !send(" ", { shiftKey: true })) {
+    return true;
+  }
+  const begun = Date.now();
+  const look = setInterval(() => {
+    if (one(".st-key-unselect")) {
+      clearInterval(look);
+      click(`bulk_${key}`);
+    } else if (Date.now() - begun > WAIT_MS) {
+      clearInterval(look);
+    }
+  }, 50);
+  return true;
+}
+
+function search() {
+  const input = one(".st-key-address_text input");
+  input?.focus();
+  input?.select();
+  return Boolean(input);
+}
+
+const KEYS = {
+  "/": search,
+  "?": () => click("keys"),
+  j: () => send("ArrowDown"),
+  k: () => send("ArrowUp"),
+  x: () => send(" ", { shiftKey: true }),
+  r: () => canvas() && act("retry"),
+  c: () => canvas() && act("cancel"),
+  Enter: open,
+  Escape: () => click("close_task"),
+};
+
+// Opens the box that leads anywhere, with the cursor in it.
+function jump() {
+  if (!one(".st-key-jump_text")) {
+    click("help");
+  }
+  const begun = Date.now();
+  const look = setInterval(() => {
+    const input = one(".st-key-jump_text input");
+    input?.focus();
+    if (input || Date.now() - begun > WAIT_MS) {
+      clearInterval(look);
+    }
+  }, 50);
+}
+
+function press(event) {
+  if (event.isTrusted && (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+    jump();
+    return;
+  }
+  if (!event.isTrusted || event.ctrlKey || event.altKey || event.metaKey || one('[role="dialog"]')) {
+    return;
+  }
+  if (event.target.closest?.("input, textarea, [contenteditable], [role=combobox], [role=listbox]")) {
+    return;
+  }
+  if (Object.hasOwn(KEYS, event.key) && KEYS[event.key]()) {
+    event.preventDefault();
+    event.stopImmediatePropagation();
+  }
+}
+
 if (!window.taskyardKeyboard) {
   window.taskyardKeyboard = true;
   window.addEventListener("keydown", guard, true);
+  window.addEventListener("keydown", press, true);
 }

@@ -41,14 +41,25 @@ function send(key, more = {}) {
   return true;
 }
 
+// The cursor is a cell of the table that is kept inside the canvas for screen readers: its name has column and row.
+const CELL = /^glide-cell-(\d+)-(\d+)$/;
+let row = null;
+const isInGrid = () => Boolean(canvas()?.contains(document.activeElement));
+
+function remember(event) {
+  const found = CELL.exec(event.target.dataset?.testid ?? "");
+  row = found ? found[2] : row;
+}
+
 function open() {
-  if (document.activeElement !== canvas()) {
+  if (!isInGrid() || row === null) {
     return false;
   }
-  const isMac = navigator.platform.startsWith("Mac");
-  send("ArrowRight", { ctrlKey: !isMac, metaKey: isMac }); // to the last column, whose buttons open tasks
-  setTimeout(() => send("Enter"), 50);
-  return true;
+  // the last column has the buttons that open tasks
+  const cells = [...canvas().querySelectorAll(`[data-testid^="glide-cell-"][data-testid$="-${row}"]`)];
+  cells.sort((a, b) => CELL.exec(a.dataset.testid)?.[1] - CELL.exec(b.dataset.testid)?.[1]);
+  cells.at(-1)?.click();
+  return cells.length > 0;
 }
 
 // Never acts on all that match: without a selection it selects the row, and waits until that has arrived.
@@ -59,7 +70,7 @@ function act(key) {
   if (one(".st-key-unselect")) {
     return click(`bulk_${key}`);
   }
-  if (document.activeElement !== canvas() || !send(" ", { shiftKey: true })) {
+  if (!isInGrid() || !send(" ", { shiftKey: true })) {
     return true;
   }
   const begun = Date.now();
@@ -131,4 +142,5 @@ if (!window.taskyardKeyboard) {
   window.taskyardKeyboard = true;
   window.addEventListener("keydown", guard, true);
   window.addEventListener("keydown", press, true);
+  window.addEventListener("focusin", remember, true);
 }

@@ -23,7 +23,7 @@ from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.pages.tasks.columns import COLUMNS, COLUMNS_PARAMETER
 from taskyard.dashboard.pages.tasks.data import Facets
-from taskyard.dashboard.pages.tasks.state_tabs import TABS
+from taskyard.dashboard.pages.tasks.state_tabs import tab_of
 
 AFTER, SORT = "after", "sort"
 FIELD_WIDTH_PX = 150
@@ -143,7 +143,7 @@ def show_chips() -> None:
 
 def shown_chips() -> Sequence[str]:
     """Returns the set fields that have a chip: all but the text, and states that are a tab's."""
-    is_tab = asked()[0].states in [states for _label, states in TABS.values()]
+    is_tab = bool(tab_of(asked()[0]))
     return [name for name in CHIPS if name in st.query_params and not (name == "states" and is_tab)]
 
 

@@ -53,10 +53,8 @@ def show_progress(page: data.Page, is_going_on: bool) -> None:
     if page.searched_to is None:
         return
     text = _("Searched back to {time}.") if page.tasks else _("No match so far. Searched back to {time}.")
-    text = text.format(time=escaped(shown_time(page.searched_to)))
-    if not is_going_on or page.oldest is None:
-        st.caption(text)
-        return
-    whole = (page.now - page.oldest).total_seconds()
-    done = (page.now - page.searched_to).total_seconds()
-    st.progress(min(1.0, max(0.0, done / whole)) if whole > 0 else 1.0, text=text)
+    st.caption(text.format(time=escaped(shown_time(page.searched_to))))
+    if is_going_on and page.oldest is not None:
+        whole = (page.now - page.oldest).total_seconds()
+        done = (page.now - page.searched_to).total_seconds()
+        st.progress(min(1.0, max(0.0, done / whole)) if whole > 0 else 1.0)

@@ -9,9 +9,9 @@ from taskyard.core.filters.search_filter import PARAMS, TaskFilter
 from taskyard.core.i18n import N_
 from taskyard.core.postgres.store.search import BY_AGE
 from taskyard.core.submission.bulk import Action
+from taskyard.dashboard.components import device
 from taskyard.dashboard.components.address import change
 from taskyard.dashboard.components.bulk_dialog import ask_many, read_runs, show_runs
-from taskyard.dashboard.components.device import is_phone
 from taskyard.dashboard.components.dialogs import tell
 from taskyard.dashboard.components.empty import show_first_steps
 from taskyard.dashboard.components.markdown_escape import escaped
@@ -73,7 +73,7 @@ def show_page(page: data.Page, key: str, only: TaskFilter, after: str) -> None:
     st.session_state[PAGE_KEY] = page
     if page.tasks:
         show_actions(key, only, page, after)
-        if is_phone():
+        if device.is_phone():
             show_cards(page.tasks, page.now)
         else:
             show_tasks(page.tasks, page.now, key)

@@ -17,7 +17,7 @@ from taskyard.dashboard.data.base import Reading
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.pages.tasks import data, filters
 from taskyard.dashboard.pages.tasks.data import Matching, StateCount
-from taskyard.dashboard.pages.tasks.state_tabs import TABS
+from taskyard.dashboard.pages.tasks.state_tabs import TABS, Tab, tab_of
 from taskyard.dashboard.shell import frame
 
 REFRESH_SECONDS = 5.0
@@ -28,10 +28,11 @@ CHANGED_KEY = "tab_changed"
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What the tabs show: the counts by state, and the saved filters with the number that matches each."""
+    """What the tabs show: the counts by state, of recent failures, and of the saved filters' matches."""
 
     states: Mapping[TaskState, StateCount]
     saved: Sequence[tuple[SavedFilter, Matching | None]]
+    recent: Matching | None = None
 
 
 def show_tabs(only: TaskFilter) -> None:
@@ -57,7 +58,9 @@ def _read(only: TaskFilter) -> Reading[Counts]:
             saved.append((one, data.matching(data.params_of(one.filter)).value))
         except NotPermitted:
             continue  # it asks for what this viewer may not read
-    counts = None if reading.problems else Counts(reading.value or {}, saved)
+    tab = TABS["failed_1h"]
+    recent = data.matching(data.params_of(replace(only, states=tab.states, ended_since=tab.ended_since))).value
+    counts = None if reading.problems else Counts(reading.value or {}, saved, recent)
     return Reading(counts, reading.at, reading.problems)
 
 
@@ -65,14 +68,14 @@ def _show(counts: Counts, only: TaskFilter) -> None:
     if st.session_state.pop(CHANGED_KEY, False):
         st.rerun()  # the whole page follows a click in this section
     with st.container(horizontal=True, gap="xsmall", vertical_alignment="center", key="state_tabs"):
-        for name, (label, states) in TABS.items():
-            is_chosen = set(only.states) == set(states)
+        chosen = tab_of(only)
+        for name, tab in TABS.items():
             st.button(
-                f"{_(label)} {_shown(counts.states, states)}".rstrip(),
+                f"{_(tab.label)} {_shown(counts, tab)}".rstrip(),
                 key=f"tab_{name}",
-                type="primary" if is_chosen else "tertiary",
+                type="primary" if name == chosen else "tertiary",
                 on_click=_pick,
-                args=(states,),
+                args=(name,),
             )
         for one, found in counts.saved:
             number = "" if found is None else _number(found.count, found.is_exact)
@@ -86,8 +89,10 @@ def _show(counts: Counts, only: TaskFilter) -> None:
             )
 
 
-def _shown(counts: Mapping[TaskState, StateCount], states: Sequence[TaskState]) -> str:
-    known = [counts[state] for state in (states or TaskState) if state in counts]
+def _shown(counts: Counts, tab: Tab) -> str:
+    if tab.ended_since is not None:
+        return "" if counts.recent is None else _number(counts.recent.count, counts.recent.is_exact)
+    known = [counts.states[state] for state in (tab.states or TaskState) if state in counts.states]
     return _number(sum(one.count for one in known), all(one.is_exact for one in known)) if known else ""
 
 
@@ -95,8 +100,12 @@ def _number(count: int, is_exact: bool) -> str:
     return f"{count:,}" + ("" if is_exact else "+")
 
 
-def _pick(states: Sequence[TaskState]) -> None:
-    filters.change_filter(states=",".join(states) or None)
+def _pick(name: str) -> None:
+    tab, now = TABS[name], filters.asked()[0]
+    # leaving the tab that set it
+    left = {"ended_since": None} if TABS["failed_1h"].is_of(now) else {}
+    since = {"ended_since": tab.ended_since} if tab.ended_since else left
+    filters.change_filter(states=",".join(tab.states) or None, **since)
     st.session_state[CHANGED_KEY] = True
 
 

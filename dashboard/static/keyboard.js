@@ -18,6 +18,7 @@ function guard(event) {
 }
 
 const WAIT_MS = 3000;
+const [HEADER_PX, ROW_PX, BUTTON_PX] = [32, 24, 80]; // of the table, see dashboard/pages/tasks/table.py
 const one = (selector) => document.querySelector(selector);
 const canvas = () => one('[class*="st-key-tasks_"] [data-testid="stDataFrame"] canvas');
 const click = (key) => {
@@ -34,7 +35,7 @@ function send(key, more = {}) {
   }
   grid.focus();
   const code = { " ": "Space" }[key] ?? key;
-  const keyCode = { " ": 32, Enter: 13, ArrowRight: 39, ArrowUp: 38, ArrowDown: 40 }[key];
+  const keyCode = { " ": 32, ArrowUp: 38, ArrowDown: 40 }[key];
   for (const kind of ["keydown", "keyup"]) {
     grid.dispatchEvent(new KeyboardEvent(kind, { key, code, keyCode, bubbles: true, cancelable: true, ...more }));
   }
@@ -55,11 +56,20 @@ function open() {
   if (!isInGrid() || row === null) {
     return false;
   }
-  // the last column has the buttons that open tasks
-  const cells = [...canvas().querySelectorAll(`[data-testid^="glide-cell-"][data-testid$="-${row}"]`)];
-  cells.sort((a, b) => CELL.exec(a.dataset.testid)?.[1] - CELL.exec(b.dataset.testid)?.[1]);
-  cells.at(-1)?.click();
-  return cells.length > 0;
+  // the last column has the buttons that open tasks: nothing but a pointer presses them
+  const grid = canvas();
+  const edge = grid.getBoundingClientRect();
+  const at = { clientX: edge.right - BUTTON_PX, clientY: edge.top + HEADER_PX + ROW_PX * (Number(row) + 0.5) };
+  const more = { ...at, bubbles: true, cancelable: true, pointerId: 1, pointerType: "mouse", isPrimary: true };
+  const point = (kinds, buttons) => {
+    for (const kind of kinds) {
+      const Kind = kind.startsWith("pointer") ? PointerEvent : MouseEvent;
+      grid.dispatchEvent(new Kind(kind, { ...more, buttons }));
+    }
+  };
+  point(["pointermove", "mousemove", "pointerdown", "mousedown"], 1);
+  setTimeout(() => point(["pointerup", "mouseup", "click"], 0), 60);
+  return true;
 }
 
 // Never acts on all that match: without a selection it selects the row, and waits until that has arrived.

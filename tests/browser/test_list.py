@@ -56,7 +56,7 @@ def fill(installation: Installation) -> dict[str, list[str]]:
 
 def seen(page: Page) -> tuple[str, str, int, str]:
     """What somebody sees of where they are: address, title, an open panel, and how many tasks match."""
-    page.wait_for_function("document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'")
+    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
     count = page.locator(".st-key-section_of_tasks").get_by_text(re.compile(r"\d tasks?( match(es)?)?:"))
     return (
         page.url,
@@ -103,11 +103,11 @@ def test_back_and_forward_give_exactly_what_was_there(
     for stop in reversed(stops[:-1]):
         page.go_back()
         expect(page).to_have_url(stop[0])
-        wait_until(lambda stop=stop: seen(page) == stop, 30, f"Back shows {stop}, not {seen(page)}")
+        wait_until(lambda stop=stop: seen(page) == stop, 30, f"Back shows {stop}")
     for stop in stops[1:]:
         page.go_forward()
         expect(page).to_have_url(stop[0])
-        wait_until(lambda stop=stop: seen(page) == stop, 30, f"Forward shows {stop}, not {seen(page)}")
+        wait_until(lambda stop=stop: seen(page) == stop, 30, f"Forward shows {stop}")
 
 
 class Counted:

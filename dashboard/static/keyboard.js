@@ -17,7 +17,7 @@ function guard(event) {
   }
 }
 
-const WAIT_MS = 3000;
+const [WAIT_MS, DRAWN_MS] = [3000, 60];
 const [HEADER_PX, ROW_PX, BUTTON_PX] = [32, 24, 80]; // of the table, see dashboard/pages/tasks/table.py
 const one = (selector) => document.querySelector(selector);
 const canvas = () => one('[class*="st-key-tasks_"] [data-testid="stDataFrame"] canvas');
@@ -52,23 +52,28 @@ function remember(event) {
   row = found ? found[2] : row;
 }
 
+// The last column has the buttons that open tasks: nothing but a pointer presses them.
 function open() {
-  if (!isInGrid() || row === null) {
+  const grid = canvas();
+  if (!isInGrid()) {
     return false;
   }
-  // the last column has the buttons that open tasks: nothing but a pointer presses them
-  const grid = canvas();
-  const edge = grid.getBoundingClientRect();
-  const at = { clientX: edge.right - BUTTON_PX, clientY: edge.top + HEADER_PX + ROW_PX * (Number(row) + 0.5) };
-  const more = { ...at, bubbles: true, cancelable: true, pointerId: 1, pointerType: "mouse", isPrimary: true };
   const point = (kinds, buttons) => {
+    const edge = grid.getBoundingClientRect();
+    const at = { clientX: edge.right - BUTTON_PX, clientY: edge.top + HEADER_PX + ROW_PX * (Number(row) + 0.5) };
+    const more = { ...at, bubbles: true, cancelable: true, pointerId: 1, pointerType: "mouse", isPrimary: true };
     for (const kind of kinds) {
       const Kind = kind.startsWith("pointer") ? PointerEvent : MouseEvent;
       grid.dispatchEvent(new Kind(kind, { ...more, buttons }));
     }
   };
-  point(["pointermove", "mousemove", "pointerdown", "mousedown"], 1);
-  setTimeout(() => point(["pointerup", "mouseup", "click"], 0), 60);
+  // each is listened to once what came before is drawn, and so is the cursor that j and k have just moved
+  const steps = [
+    () => point(["pointermove", "mousemove"], 0),
+    () => point(["pointerdown", "mousedown"], 1),
+    () => point(["pointerup", "mouseup", "click"], 0),
+  ];
+  steps.forEach((step, number) => setTimeout(() => row !== null && step(), DRAWN_MS * (number + 1)));
   return true;
 }
 

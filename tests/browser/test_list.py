@@ -194,6 +194,9 @@ def test_keys_and_phones(browser: Browser, watched: list[Watched], installation:
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     page.locator(".st-key-unselect button").click()
+    expect(page.get_by_text("is selected")).to_be_hidden()
+    expect(rows(page)).to_be_visible()
+    page.wait_for_timeout(500)  # it is drawn anew
     page.keyboard.press("j")
     page.keyboard.press("Enter")
     expect(panel).to_be_visible()

@@ -83,6 +83,7 @@ Index(
     postgresql_where=text("error IS NOT NULL"),
 )
 Index("tasks_with_error", tasks.c.id, postgresql_where=text("error IS NOT NULL"))
+Index("tasks_short_id", text('"right"((id)::text, 12)'))
 Index("tasks_workflow", tasks.c.workflow_id, postgresql_where=text("workflow_id IS NOT NULL"))
 
 # One row for each unfinished task that another one waits for.

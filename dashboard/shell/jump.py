@@ -69,7 +69,7 @@ def places_for(text: str) -> Sequence[Place]:
         for task in found.tasks
     ]
     if tasks:
-        return tasks
+        return tuple(tasks)
     low, who = text.lower(), viewer()
     pages = [
         Place(_(view.title), view, {})
@@ -86,7 +86,7 @@ def places_for(text: str) -> Sequence[Place]:
         for names, label, view, parameter in kinds
         for name in [name for name in names if low in name.lower()][:MAX_SHOWN]
     ]
-    return [*pages, *others]
+    return (*pages, *others)
 
 
 def _show_pages() -> None:

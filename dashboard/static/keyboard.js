@@ -83,7 +83,7 @@ function act(key) {
     return click(key);
   }
   if (one(".st-key-unselect")) {
-    return click(`bulk_${key}`);
+    return click(`bulk_${key}_selected`);
   }
   if (!isInGrid() || !send(" ", { shiftKey: true })) {
     return true;
@@ -92,7 +92,7 @@ function act(key) {
   const look = setInterval(() => {
     if (one(".st-key-unselect")) {
       clearInterval(look);
-      click(`bulk_${key}`);
+      click(`bulk_${key}_selected`);
     } else if (Date.now() - begun > WAIT_MS) {
       clearInterval(look);
     }

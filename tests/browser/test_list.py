@@ -184,10 +184,9 @@ def test_keys_and_phones(browser: Browser, watched: list[Watched], installation:
     expect(rows(page)).to_be_visible()
     page.wait_for_timeout(1_500)  # a busy browser listens to keys a little later
     panel, dialog = page.locator(".st-key-task_panel"), page.get_by_role("dialog")
-    page.keyboard.press("j")
-    page.keyboard.press("j")
-    page.keyboard.press("k")
-    page.keyboard.press("x")
+    for key in "jjkx":
+        page.keyboard.press(key)
+        page.wait_for_timeout(300)  # as fast as people are
     expect(page.get_by_text("1 task is selected:")).to_be_visible()
     page.keyboard.press("r")
     expect(dialog.get_by_text("1 task is selected; 1 can be retried.")).to_be_visible()

@@ -95,9 +95,15 @@ def show_actions(key: str, only: TaskFilter, page: data.Page, after: str) -> Non
         else:
             text = _matching_text(only)
         st.text(text, width="content")
+        # another button than that for all that matches: a click that meets a lost selection does nothing
+        part = "_selected" if selected else ""
         for action, label, icon in ACTIONS:
             if st.button(
-                _(label), icon=f":material/{icon}:", key=f"bulk_{action}", type="tertiary", **button(lack_of_many(only))
+                _(label),
+                icon=f":material/{icon}:",
+                key=f"bulk_{action}{part}",
+                type="tertiary",
+                **button(lack_of_many(only)),
             ):
                 st.session_state[REQUESTED_KEY] = (action, Target(None, tuple(selected)) if selected else Target(only))
                 st.rerun()

@@ -33,7 +33,9 @@ function send(key, more = {}) {
   if (!grid) {
     return false;
   }
-  grid.focus();
+  if (!isInGrid()) {
+    grid.focus(); // again it would move the cursor, which may end a selection
+  }
   const code = { " ": "Space" }[key] ?? key;
   const keyCode = { " ": 32, ArrowUp: 38, ArrowDown: 40 }[key];
   for (const kind of ["keydown", "keyup"]) {

@@ -81,7 +81,17 @@ TASKS = View(
     "list",
     N_("Search tasks, and act on a selection or on all matches"),
     "2",
-    parameters=(*search_filter.PARAMS, "sort", "after"),
+    shortcuts=(
+        ("/", N_("Search")),
+        ("j", N_("Next task")),
+        ("k", N_("Previous task")),
+        ("Enter", N_("Open the task")),
+        ("Esc", N_("Close the task")),
+        ("x", N_("Select the task")),
+        ("r", N_("Retry what is selected")),
+        ("c", N_("Cancel what is selected")),
+    ),
+    parameters=(*search_filter.PARAMS, "sort", "after", "task"),
 )
 TASK = View(
     "task",
@@ -123,7 +133,7 @@ FAILURES = View(
     "error",
     N_("Failures grouped by cause"),
     "6",
-    parameters=("group", "range", "type", "class", "text", "sort", "muted"),
+    parameters=("group", "range", "type", "class", "text", "sort", "muted", "task"),
 )
 ALERTS = View(
     "alerts",

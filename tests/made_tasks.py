@@ -120,6 +120,8 @@ def filters() -> st.SearchStrategy[TaskFilter]:
         "input_path": st.sampled_from(tuple(PATHS)),
         "output_path": st.sampled_from(tuple(PATHS)),
         "workflow_id": st.sampled_from(WORKFLOWS),
+        "ended_since": times,
+        "ended_until": times,
     }
     few = st.lists(st.sampled_from(sorted(fields)), max_size=2, unique=True)
     names = few | st.lists(st.sampled_from(sorted(fields)), max_size=5, unique=True)
@@ -151,6 +153,8 @@ def matches(row: dict[str, Any], only: TaskFilter) -> bool:
         not only.input_path or PATHS[only.input_path](row["input"]),
         not only.output_path or PATHS[only.output_path](row["output"]),
         not only.workflow_id or row["workflow_id"] == only.workflow_id,
+        not only.ended_since or (row["finished_at"] is not None and row["finished_at"] >= only.ended_since),
+        not only.ended_until or (row["finished_at"] is not None and row["finished_at"] < only.ended_until),
     )
     return all(asked)
 

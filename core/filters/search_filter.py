@@ -26,10 +26,11 @@ class TaskFilter:
 
     `agent` is the name of the agent that has a task, or had it last; `tag` is one that it requires; `since`
     (inclusive) and `until` (exclusive) bound its submission, each an aware datetime or an age such as "24h" counted
-    from the time of the search. `text` is part of the title, the type, the id or the error's message, in any case;
-    the full id of a task finds only that task. `input_path` and `output_path` are SQL/JSON paths (`$.rows[*].a >
-    3`, `$.rows[*] ? (@.a > 3)`) whose first result must be something other than false or null; a path that fails on
-    a task does not match it. Raises SubmissionError, which names the field.
+    from the time of the search, and `ended_since` and `ended_until` its end. `text` is part of the title, the type, the
+    id or the error's message, in any case; what is the id of a task, its beginning (8 digits or more), its last 12
+    digits or a whole idempotency key finds only such tasks. `input_path` and `output_path` are SQL/JSON paths
+    (`$.rows[*].a > 3`, `$.rows[*] ? (@.a > 3)`) whose first result must be something other than false or null; a path
+    that fails on a task does not match it. Raises SubmissionError, which names the field.
     """
 
     states: tuple[TaskState, ...] = ()
@@ -47,6 +48,8 @@ class TaskFilter:
     input_path: str | None = None
     output_path: str | None = None
     workflow_id: str | None = None
+    ended_since: datetime | str | None = None
+    ended_until: datetime | str | None = None
 
     def __post_init__(self) -> None:
         for name, check in _CHECKS.items():
@@ -68,6 +71,10 @@ class TaskFilter:
     def span(self, now: datetime) -> tuple[datetime | None, datetime | None]:
         """Returns `since` and `until` as times; None for an unbounded one."""
         return instant(self.since, now), instant(self.until, now)
+
+    def ended_span(self, now: datetime) -> tuple[datetime | None, datetime | None]:
+        """Returns `ended_since` and `ended_until` as times; None for an unbounded one."""
+        return instant(self.ended_since, now), instant(self.ended_until, now)
 
     def as_params(self) -> dict[str, str]:
         """Returns the fields that are set, as flat texts: lists joined by commas, times in ISO 8601."""
@@ -141,6 +148,8 @@ _CHECKS: dict[str, Any] = {
     "input_path": _path,
     "output_path": _path,
     "workflow_id": check_uuid,
+    "ended_since": check_bound,
+    "ended_until": check_bound,
 }
 
 

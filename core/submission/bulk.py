@@ -69,8 +69,10 @@ class Bulk:
         matching: Matching | None = None,
         progress: ProgressCallback | None = None,
         should_stop: Callable[[], bool] = lambda: False,
+        at_most: int | None = None,
     ) -> BulkResult:
-        """Applies the operation to everything that matches, except tasks submitted after the preview `matching`.
+        """Applies the operation to everything that matches, except tasks submitted after the preview `matching`, and
+        with `at_most` only to that many of the oldest.
 
         `progress(done, skipped, total)` and `should_stop()` are called between batches; total is the count from the
         preview. Raises SubmissionError, Busy or Unavailable.
@@ -81,7 +83,8 @@ class Bulk:
                 matching = preview(tx, operation, only)
         fixed = _fixed(narrowed, matching.as_of)
         target = {"filter": fixed.as_json()}
-        return self._run(operation, self._matching(fixed, operation), target, matching.count, progress, should_stop)
+        batches = _first(self._matching(fixed, operation), at_most)
+        return self._run(operation, batches, target, matching.count, progress, should_stop)
 
     def run_listed(
         self,
@@ -90,16 +93,18 @@ class Bulk:
         *,
         progress: ProgressCallback | None = None,
         should_stop: Callable[[], bool] = lambda: False,
+        found_by: TaskFilter | None = None,
     ) -> BulkResult:
         """Applies the operation to these tasks and skips those that don't exist.
 
-        Raises SubmissionError, Busy or Unavailable.
+        The audit log also names the filter that they were `found_by`. Raises SubmissionError, Busy or Unavailable.
         """
         if len(task_ids) > MAX_IDS:
             raise refused("tasks", len(task_ids), msg("at most {limit} ids: use a filter for more", limit=MAX_IDS))
         ids = sorted(set(check_task_ids(task_ids)))
         batches = (ids[start : start + BATCH_SIZE] for start in range(0, len(ids), BATCH_SIZE))
-        return self._run(operation, batches, {"tasks": len(ids)}, len(ids), progress, should_stop)
+        target = {"tasks": len(ids)} if found_by is None else {"tasks": len(ids), "filter": found_by.as_json()}
+        return self._run(operation, batches, target, len(ids), progress, should_stop)
 
     # ours
 
@@ -174,7 +179,20 @@ class Bulk:
             commands.note_bulk(tx, event, actor, {name: value for name, value in detail.items() if value is not None})
 
 
+def _first(batches: Iterator[list[str]], at_most: int | None) -> Iterator[list[str]]:
+    """Yields batches until they have had `at_most` ids."""
+    left = at_most
+    for ids in batches:
+        yield ids if left is None else ids[:left]
+        if left is not None:
+            left -= len(ids)
+            if left <= 0:
+                return
+
+
 def _fixed(only: TaskFilter, as_of: datetime) -> TaskFilter:
     """Returns the filter with its ages as times, without anything submitted after `as_of`."""
     since, until = only.span(as_of)
-    return replace(only, since=since, until=min(until or as_of, as_of))
+    ended_since, ended_until = only.ended_span(as_of)
+    until = min(until or as_of, as_of)
+    return replace(only, since=since, until=until, ended_since=ended_since, ended_until=ended_until)

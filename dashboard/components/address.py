@@ -23,6 +23,7 @@ from taskyard.dashboard.components.translate import translate
 __all__ = [
     "FLAG",
     "SEPARATOR",
+    "change",
     "choice",
     "choices",
     "flag",
@@ -88,6 +89,13 @@ def has_arrived() -> bool:
 def here(**changes: str | None) -> dict[str, str]:
     """Returns the page's address parameters with some changed, or left out if None, for a link to the same page."""
     return {name: value for name, value in {**st.query_params.to_dict(), **changes}.items() if value is not None}
+
+
+def change(**changes: str | None) -> None:
+    """Changes some of the page's address parameters, or removes them if None, as one step of the browser's history."""
+    new = here(**changes)
+    if new != st.query_params.to_dict():
+        st.query_params.from_dict(new)
 
 
 def text_field(name: str) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 
+import pandas as pd
 import streamlit as st
 
 from taskyard.core.access.permissions import Permission
@@ -11,10 +13,13 @@ from taskyard.core.errors import TaskyardError
 from taskyard.core.i18n import N_
 from taskyard.core.payload.typed_text import MAX_REASON_LENGTH
 from taskyard.core.submission.bulk_operation import Action
-from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.filter_words import show_filter
+from taskyard.dashboard.components.markdown_escape import escaped, one_line
 from taskyard.dashboard.components.permitted import button, lacking
-from taskyard.dashboard.components.states import PRIORITIES, word
-from taskyard.dashboard.components.times import duration
+from taskyard.dashboard.components.states import PRIORITIES, STATE_COLORS, badge_column, word
+from taskyard.dashboard.components.tables import show_table
+from taskyard.dashboard.components.task_facts import shortened_id
+from taskyard.dashboard.components.times import duration, shown_time, time_column
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.data import base
 from taskyard.dashboard.data import bulk_runs as data
@@ -23,6 +28,8 @@ from taskyard.dashboard.data.viewer import viewer
 from taskyard.dashboard.i18n import _, labelled, ngettext
 
 MAX_ERROR_LENGTH = 500
+MAX_TITLE_LENGTH = 80
+TYPED_ABOVE = 1_000  # tasks
 TITLES: Mapping[Action, str] = {
     Action.RETRY: N_("Retry tasks?"),
     Action.CANCEL: N_("Cancel tasks?"),
@@ -46,31 +53,97 @@ DONE: Mapping[Action, str] = {
 
 
 def ask_many(action: Action, target: data.Target, then: Callable[[], None] = lambda: None) -> None:
-    """Opens the dialog; a confirmed operation runs in the background, and `then` is called."""
+    """Opens the dialog; a confirmed operation runs in the background, and `then` is called.
 
-    @st.dialog(_(TITLES[action]))
+    What is acted on is what is shown, as it was when the dialog opened, whatever matches by now.
+    """
+    opened: dict[str | None, data.Preview] = {}  # by the new priority
+
+    @st.dialog(_(TITLES[action]), width="medium")
     def dialog() -> None:
         st.caption(_(EFFECTS[action]))
         priority = _pick_priority() if action is Action.PRIORITY else None
         try:
-            with st.spinner(_("Counting…")):
-                seen = data.load_preview(action, target, priority)
+            if priority not in opened:
+                with st.spinner(_("Counting…")):
+                    opened[priority] = data.load_preview(action, target, priority)
         except TaskyardError as error:
             st.error(escaped(translate(error), MAX_ERROR_LENGTH))
             return
+        seen = opened[priority]
+        if target.only is not None:
+            show_filter(target.only)
         st.markdown(f"**{in_words(action, target, seen)}**")
         if not seen.changed:
             return
+        show_examples(seen)
         with st.form("bulk", border=False):
+            typed = _type_number(seen) if is_number_typed(target, seen) else None
             reason = st.text_input(
                 _("Reason"), max_chars=MAX_REASON_LENGTH, key="bulk_reason", help=_("Kept in the audit log.")
             )
             is_sent = st.form_submit_button(_label(action, seen), type="primary", key="bulk_send")
-        if is_sent and _starts(action, target, seen, reason, priority):
+        if is_sent and _is_number(typed, seen) and _starts(action, target, seen, reason, priority):
             then()
             st.rerun()
 
     dialog()
+
+
+def is_number_typed(target: data.Target, seen: data.Preview) -> bool:
+    """Returns True if the number of tasks must be typed: there are many, or nothing limits them."""
+    return seen.changed > TYPED_ABOVE or (target.only is not None and target.only.is_empty)
+
+
+def _type_number(seen: data.Preview) -> str:
+    return st.text_input(_("Type {count} to confirm").format(count=f"{seen.changed:,}"), key="bulk_number")
+
+
+def _is_number(typed: str | None, seen: data.Preview) -> bool:
+    """Returns True if the number was typed, or need not be; shows otherwise that it is another one."""
+    if typed is None or re.sub(r"[\s,.]", "", typed) == str(seen.changed):
+        return True
+    st.error(_("Type the number of tasks, {count}, to confirm").format(count=f"{seen.changed:,}"))
+    return False
+
+
+def show_examples(seen: data.Preview) -> None:
+    """Shows when the tasks were submitted, and some of them."""
+    if seen.oldest is not None and seen.newest is not None:
+        now = base.now()
+        ages = [duration((now - at).total_seconds(), is_short=True) for at in (seen.oldest, seen.newest)]
+        text = _("Submitted between {first} ({first_age} ago) and {last} ({last_age} ago)")
+        st.caption(
+            text.format(
+                first=escaped(shown_time(seen.oldest)),
+                first_age=ages[0],
+                last=escaped(shown_time(seen.newest)),
+                last_age=ages[1],
+            )
+        )
+    elif seen.ids is None:
+        st.caption(_("Too many to list: the oldest of them, up to this number, are changed."))
+    if seen.examples:
+        rows = [
+            {
+                _("Example"): shortened_id(task.id),
+                _("State"): [word(task.state)],
+                _("Title"): one_line(task.title or task.type, MAX_TITLE_LENGTH),
+                _("Queue"): task.queue,
+                _("Submitted at"): task.created_at,
+            }
+            for task in seen.examples
+        ]
+        show_table(
+            pd.DataFrame(rows),
+            alt=_("Examples of the tasks"),
+            key="bulk_examples",
+            row_height=26,
+            columns={
+                _("State"): badge_column(_("State"), STATE_COLORS, width=90),
+                _("Submitted at"): time_column(_("Submitted at")),
+            },
+        )
 
 
 def in_words(action: Action, target: data.Target, seen: data.Preview) -> str:

@@ -17,7 +17,6 @@ from taskyard.core.errors import TaskyardError, Unavailable
 from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
 from taskyard.core.payload.typed_text import checked
-from taskyard.core.postgres.store.search import Matching
 from taskyard.core.submission import bulk_preview
 from taskyard.core.submission.bulk import Bulk, BulkResult
 from taskyard.core.submission.bulk_operation import Action, Operation
@@ -73,7 +72,7 @@ class Runs:
 
         def work() -> None:
             begun.wait()
-            self._work(run.id, target, seen.matching, bulk, stop)
+            self._work(run.id, target, seen, bulk, stop)
 
         def give_up(error: BaseException) -> None:
             kind = type(error).__name__
@@ -123,7 +122,7 @@ class Runs:
 
     # ours
 
-    def _work(self, run_id: str, target: Target, matching: Matching | None, bulk: Bulk, stop: threading.Event) -> None:
+    def _work(self, run_id: str, target: Target, seen: Preview, bulk: Bulk, stop: threading.Event) -> None:
         operation = self._runs[run_id].operation
 
         def progress(done: int, skipped: int, total: int) -> None:
@@ -132,9 +131,18 @@ class Runs:
         try:
             if target.only is None:
                 result = bulk.run_listed(operation, target.ids, progress=progress, should_stop=stop.is_set)
+            elif seen.ids is not None:  # what was shown, whatever matches by now
+                result = bulk.run_listed(
+                    operation, seen.ids, progress=progress, should_stop=stop.is_set, found_by=target.only
+                )
             else:
                 result = bulk.run_matching(
-                    operation, target.only, matching=matching, progress=progress, should_stop=stop.is_set
+                    operation,
+                    target.only,
+                    matching=seen.matching,
+                    progress=progress,
+                    should_stop=stop.is_set,
+                    at_most=seen.changed,
                 )
         except TaskyardError as error:
             self._end(run_id, problem=error.text)
@@ -163,10 +171,13 @@ def runs() -> Runs:
 
 
 def load_preview(action: Action, target: Target, priority: str | None = None) -> Preview:
-    """Previews an operation as the viewer; raises SubmissionError, NotPermitted, Busy or Unavailable."""
+    """Previews an operation as the viewer, and fixes its tasks.
+
+    Raises SubmissionError, NotPermitted, Busy or Unavailable.
+    """
     permitted = acting()
     return bulk_preview.load_preview(
-        connections().database, permitted, action, _seen(permitted.actor, target), priority
+        connections().database, permitted, action, _seen(permitted.actor, target), priority, lists=True
     )
 
 

@@ -30,6 +30,8 @@ NAMES = (
     "freshness.js",
     "draft.js",
     "charts.js",
+    "history.js",
+    "keyboard.js",
 )  # in the order in which they are run
 KEPT = "public, max-age=31536000, immutable"  # their addresses change with their content
 HEAD_END, ROOT = b"</head>", b'id="root"'

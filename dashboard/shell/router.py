@@ -13,11 +13,14 @@ from taskyard.dashboard.shell.alert_counts import show_alert_counts
 from taskyard.dashboard.shell.barring import show_barred_page
 from taskyard.dashboard.shell.browser import mark_page
 from taskyard.dashboard.shell.sidebar import show_sidebar
+from taskyard.dashboard.shell.style import load_style
 
+SIDEBAR_WIDTH_PX = 200
 ICON = str(FILES / "dashboard" / "icon.svg")
 
-st.set_page_config(page_title="Taskyard", page_icon=ICON, layout="wide")
+st.set_page_config(page_title="Taskyard", page_icon=ICON, layout="wide", initial_sidebar_state=SIDEBAR_WIDTH_PX)
 settle_language()
+load_style()
 st.logo(ICON, size="medium")
 who = viewer()
 mark_page(who)

@@ -10,10 +10,9 @@ from taskyard.dashboard.data.viewer import viewer
 from taskyard.dashboard.i18n import LANGUAGE_KEY, _, choose_language, labelled, saved_language
 from taskyard.dashboard.navigation import VIEWS_BY_NAME
 from taskyard.dashboard.shell.frame import LIVE_KEY, REFRESH_SECONDS
+from taskyard.dashboard.shell.jump import JUMP_KEYS, show_jump
 from taskyard.dashboard.shell.zone import show_zone_switch
 
-HELP_KEYS = "Shift+H"
-BUTTON_WIDTH_PX = 160
 KEEPING = {code: f"![](language?to={code})" for code in LANGUAGES}  # an empty picture, whose answer sets the cookie
 
 
@@ -37,35 +36,26 @@ def show_sidebar() -> None:
         )
         if chosen := saved_language():
             st.markdown(KEEPING[chosen])
-        if st.button(_("Jump to"), icon=":material/keyboard:", shortcut=HELP_KEYS, key="help", width="stretch"):
-            _show_help()
+        if st.button(_("Jump to"), icon=":material/keyboard:", shortcut=JUMP_KEYS, key="help", width="stretch"):
+            show_jump()
+        if st.button(_("Keys"), icon=":material/help:", key="keys", type="tertiary", help="?"):
+            _show_keys()
         show_signed_in()
 
 
-def _show_help() -> None:
-    """Opens a dialog that leads to each page by one more key, and lists the pages' own shortcuts."""
+def _show_keys() -> None:
+    """Opens a dialog that lists the keyboard shortcuts."""
 
-    @st.dialog(_("Jump to"), icon=":material/keyboard:")
+    @st.dialog(_("Keyboard shortcuts"), icon=":material/keyboard:")
     def show() -> None:
         who = viewer()
         views = [view for view in VIEWS_BY_NAME.values() if view.lack_of(who) is None]
-        st.caption(_("{keys} opens this; then press a page's key.").format(keys=HELP_KEYS.replace("+", " + ")))
-        with st.grid(2, min_column_width=BUTTON_WIDTH_PX):
-            for view in views:
-                if view.key and st.button(
-                    _(view.title),
-                    icon=f":material/{view.icon}:",
-                    key=f"go_{view.name}",
-                    shortcut=view.key,
-                    width="stretch",
-                ):
-                    st.switch_page(view.path)
-        own = [(keys, view, what) for view in views for keys, what in view.shortcuts]
-        if own:
-            st.table(
-                {keys.replace("+", " + "): labelled(_(view.title), _(what)) for keys, view, what in own},
-                border="horizontal",
-                alt=_("Keyboard shortcuts of pages"),
-            )
+        own = {keys: labelled(_(view.title), _(what)) for view in views for keys, what in view.shortcuts}
+        everywhere = {JUMP_KEYS: _("Jump to a page, task, queue, agent or type"), "?": _("Show these shortcuts")}
+        st.table(
+            {keys.replace("+", " + "): what for keys, what in {**everywhere, **own}.items()},
+            border="horizontal",
+            alt=_("Keyboard shortcuts"),
+        )
 
     show()

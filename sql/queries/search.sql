@@ -6,6 +6,7 @@
 -- A condition: those parts of a filter that an index can answer. Windows are cut out of these tasks.
 (%(low)s::uuid IS NULL OR id >= %(low)s::uuid) AND (%(high)s::uuid IS NULL OR id < %(high)s::uuid)
     AND (%(id)s::uuid IS NULL OR id = %(id)s::uuid)
+    AND (%(ids)s::uuid[] IS NULL OR id = ANY(%(ids)s::uuid[]))
     AND (NOT %(is_open)s OR finished_at IS NULL)
     AND (NOT %(has_error)s OR error IS NOT NULL)
     AND (%(fingerprint)s::text IS NULL OR error->>'fingerprint' = %(fingerprint)s)
@@ -23,6 +24,8 @@
     AND (%(created_by)s::text IS NULL OR created_by = %(created_by)s)
     AND (%(since)s::timestamptz IS NULL OR created_at >= %(since)s::timestamptz)
     AND (%(until)s::timestamptz IS NULL OR created_at < %(until)s::timestamptz)
+    AND (%(ended_since)s::timestamptz IS NULL OR finished_at >= %(ended_since)s::timestamptz)
+    AND (%(ended_until)s::timestamptz IS NULL OR finished_at < %(ended_until)s::timestamptz)
     AND (%(pattern)s::text IS NULL OR title ILIKE %(pattern)s OR type ILIKE %(pattern)s
         OR (%(reads_errors)s AND error->>'message' ILIKE %(pattern)s) OR id::text ILIKE %(pattern)s)
     AND (%(input_path)s::text IS NULL
@@ -64,6 +67,29 @@ SELECT id FROM tasks WHERE <narrowed> AND <fitting> ORDER BY id LIMIT %(limit)s
 -- name: count
 -- How many tasks of a window match, as far as they are counted.
 SELECT count(*) FROM (SELECT FROM tasks WHERE <narrowed> AND <fitting> LIMIT %(limit)s) AS counted
+
+-- name: count_states
+-- How many tasks of a window match, by state, as far as they are counted.
+SELECT state, count(*)
+FROM (SELECT state FROM tasks WHERE <narrowed> AND <fitting> LIMIT %(limit)s) AS counted GROUP BY state
+
+-- name: named
+-- The tasks with an idempotency key, or whose id ends in these 12 digits: each by its index.
+SELECT id FROM tasks WHERE %(key)s::text IS NOT NULL AND idempotency_key = %(key)s::text
+UNION SELECT id FROM tasks WHERE %(short)s::text IS NOT NULL AND right(id::text, 12) = %(short)s::text
+LIMIT %(limit)s
+
+-- name: begun_by
+-- Whether any id is in a range.
+SELECT EXISTS (SELECT FROM tasks WHERE id >= %(low)s::uuid AND id <= %(high)s::uuid)
+
+-- name: in_range
+-- The newest ids of a range.
+SELECT id FROM tasks WHERE id >= %(low)s::uuid AND id < %(high)s::uuid ORDER BY id DESC LIMIT %(limit)s
+
+-- name: oldest
+-- The first task that there is.
+SELECT id FROM tasks ORDER BY id LIMIT 1
 
 -- name: check_path
 -- Fails in PostgreSQL if a path is invalid.

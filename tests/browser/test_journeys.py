@@ -90,7 +90,7 @@ def test_everything_that_matches_a_filter_is_cancelled(
     page = open_page(browser, watched, installation.url, "/tasks?queues=later&states=scheduled")
 
     expect(page.get_by_text("30 tasks match:")).to_be_visible()
-    page.get_by_role("button", name="Cancel").first.click()
+    page.get_by_role("button", name="Cancel", exact=True).first.click()
     expect(page.get_by_role("dialog").get_by_text("30 tasks match; 30 can be cancelled.")).to_be_visible()
     give_reason(page, "no longer wanted", re.compile("^Cancel 30"))
     expect(page.get_by_text("Cancelled 30")).to_be_visible()

@@ -74,12 +74,14 @@ def press_until(page: Page, key: str, there: Locator) -> None:
 def test_keys_lead_from_page_to_page(page: Page) -> None:
     expect(page.get_by_text("Agents' load")).to_be_visible()  # the last of the page: all keys are listened to
     settled(page)
-    press_until(page, "Shift+H", page.get_by_role("dialog").get_by_text("Shift + H opens this"))
-    press_until(page, "6", page.get_by_role("heading", name="Failures"))
+    press_until(page, "Control+k", page.get_by_role("dialog").get_by_role("textbox"))
+    page.get_by_role("dialog").get_by_role("textbox").fill("6")
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Failures")).to_be_visible()
     expect(page.get_by_role("dialog")).to_be_hidden()
     settled(page)
 
-    press_until(page, "Shift+H", page.get_by_role("dialog"))
+    press_until(page, "Control+k", page.get_by_role("dialog"))
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_be_hidden()
     expect(page.get_by_role("heading", name="Failures")).to_be_visible()

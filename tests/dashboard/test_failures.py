@@ -15,6 +15,7 @@ from taskyard.core.postgres.store.failures import FailureGroup
 from taskyard.core.states import TaskState
 from taskyard.core.submission.submit import Submitter
 from taskyard.dashboard.components.ranges import RANGES_SECONDS
+from taskyard.dashboard.components.task_facts import shortened_id
 from taskyard.dashboard.pages.failures import data
 from taskyard.worker.monitor.rollup import RollUp
 from tests.dashboard.conftest import AGENT_ID, HOSTILE, OpenPage, refreshed
@@ -126,7 +127,7 @@ def test_one_group(open_page: OpenPage, counted: dict[str, str]) -> None:
     assert {"no such file", "Traceback: line 1", FINGERPRINT} <= set(plain_texts(page))
     assert len(page.get("plotly_chart")) == 2
     [task] = table(page, "submitted").to_dict("records")
-    assert (task["task"], task["state"], task["title"]) == (f"task?id={counted['failed']}", ["failed"], HOSTILE[:200])
+    assert (task["task"], task["state"], task["title"]) == (shortened_id(counted["failed"]), ["failed"], HOSTILE[:200])
 
     page.button(key="failures_back").click().run()
     assert "group" not in page.query_params

@@ -15,7 +15,6 @@ from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import saved_filters as saved_filters_store
 from taskyard.core.submission.submit import Submitter
 from taskyard.dashboard.components.task_facts import shortened_id
-from taskyard.dashboard.navigation import TASK
 from taskyard.dashboard.pages.tasks import data, saved_filters
 from taskyard.dashboard.pages.tasks.table import CLICK_KEY, open_clicked
 from tests.dashboard.conftest import HOSTILE, OpenPage, refreshed
@@ -55,6 +54,10 @@ def test_the_newest_tasks_are_shown_first(open_page: OpenPage, loaded: dict[str,
     newest_first = sorted(loaded.values(), reverse=True)
     assert found(page) == [shortened_id(task_id) for task_id in newest_first]
     assert f"{EVERYTHING} tasks:" in texts(page)
+    newest = newest_first[0]
+    for text in (newest[-12:], newest[:18]):
+        assert shortened_id(newest) in found(open_page("tasks", query={"text": text}))
+    assert found(open_page("tasks", query={"text": newest[-12:]})) == [shortened_id(newest)]
 
 
 def test_an_empty_installation_says_how_to_begin(open_page: OpenPage, submitter: Submitter) -> None:
@@ -66,9 +69,45 @@ def test_an_empty_installation_says_how_to_begin(open_page: OpenPage, submitter:
 
 def test_the_table_has_these_columns(open_page: OpenPage, loaded: dict[str, str]) -> None:
     assert list(table(open_page("tasks"), "Task").columns) == [
-        "Task", "State", "Type", "Title", "Queue", "Priority", "Attempts", "Agent", "Submitted at", "Run time",
-        "Progress", "Error", "Submitted by",
+        "State", "Title", "Error", "Queue", "Agent", "Attempts", "Submitted at", "Ended", "Run time", "Task",
     ]  # fmt: skip
+    chosen = open_page("tasks", query={"columns": "by,priority,nonsense,state"})
+    assert list(table(chosen, "Task").columns) == ["State", "Priority", "Submitted by", "Task"]
+    rows = table(open_page("tasks", query={"states": "failed"}), "Task").to_dict("records")
+    assert [row["Error"] for row in rows] == ["permanent: no such file"]
+
+
+def test_tabs_count_states_and_saved_filters(open_page: OpenPage, loaded: dict[str, str], database: Database) -> None:
+    with database.transaction() as tx:
+        saved_filters_store.save_filter(tx, "sleepers", TaskFilter(types=("diagnostic.sleep",)), "test")
+    page = open_page("tasks", query={"types": "diagnostic.echo"})
+    labels = {button.key: button.label for button in page.button}
+    assert labels["tab_all"] == "All 5"
+    assert labels["tab_waiting"] == "Waiting 1"
+    assert labels["tab_running"] == "Running 2"
+    assert labels["tab_failed"] == "Failed 1"
+    [pinned] = [key for key in labels if key and key.startswith("pinned_")]
+    assert labels[pinned] == "sleepers 1"
+
+    page.button(key="tab_failed").click().run()
+    assert set(found(page)) == short(loaded, "failed")
+    assert asked(page, "states") == "failed"
+    page.button(key="tab_all").click().run()
+    assert "states" not in page.query_params
+    page.button(key=pinned).click().run()
+    assert set(found(page)) == short(loaded, "stuck")
+
+
+def test_phones_get_cards(open_page: OpenPage, loaded: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("taskyard.dashboard.components.device.is_phone", lambda: True)
+    page = open_page("tasks", query={"states": "failed"})
+    card = page.button(key=f"card_{loaded['failed']}")
+    assert "permanent: no such file" in card.label.replace("\\", "")
+    assert "<script>" not in card.label.replace("\\<", "")
+    card.click().run()
+    assert asked(page, "task") == loaded["failed"]
+    page.button(key="filters_toggle").click().run()
+    assert page.container(key="filter_bar_open")
 
 
 @pytest.mark.parametrize(
@@ -86,6 +125,8 @@ def test_the_table_has_these_columns(open_page: OpenPage, loaded: dict[str, str]
         ({"input_path": '$.value == "completed"'}, ("completed",)),
         ({"output_path": '$.value == "done"'}, ("completed",)),
         ({"since": "1h", "states": "scheduled"}, ("scheduled",)),
+        ({"ended_since": "1h", "states": "failed"}, ("failed",)),
+        ({"ended_until": "1h"}, ()),
         ({"queues": "elsewhere"}, ()),
     ],
 )
@@ -201,19 +242,37 @@ def test_a_search_that_ran_out_of_time_goes_on(
     assert found(page) == []
     assert "No match so far. Searched back to" in rendered(page)
 
-    page.button(key="page_chevron_right").click().run()
-
+    wait_until(lambda: found(refreshed(page)) != [], message="it went on by itself")
     assert set(found(page)) == short(loaded, "stuck")
 
 
+def test_a_task_opens_in_a_panel_and_the_list_stays(open_page: OpenPage, loaded: dict[str, str]) -> None:
+    query = {"states": "failed,cancelled", "sort": "oldest"}
+    page = open_page("tasks", query={**query, "task": loaded["failed"]})
+    assert not page.exception
+    assert set(found(page)) == short(loaded, "failed", "cancelled")
+    assert page.container(key="task_panel")
+    assert "no such file" in texts(page)
+    assert page.button(key="retry")
+
+    page.button(key="close_task").click().run()
+    assert not page.exception
+    assert "no such file" not in texts(page)
+    assert {name: asked(page, name) for name in page.query_params} == query
+
+    assert "is not a valid task ID" in rendered(open_page("tasks", query={"task": "<b>"}))
+    nobody = "0199c0de-0000-7000-8000-000000000000"
+    assert "There is no task with the id" in rendered(open_page("tasks", query={"task": nobody}))
+
+
 def test_a_click_opens_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
-    went: list[tuple[object, object]] = []
-    monkeypatch.setattr("streamlit.switch_page", lambda path, query_params: went.append((path, query_params)))
+    opened: list[str] = []
+    monkeypatch.setattr("taskyard.dashboard.pages.tasks.table.open_task", opened.append)
     monkeypatch.setattr("streamlit.session_state", {CLICK_KEY: {"row": 7, "label": "b"}})
 
     open_clicked({"a": "id of a", "b": "id of b"})
 
-    assert went == [(TASK.path, {"id": "id of b"})]
+    assert opened == ["id of b"]
 
 
 def test_hostile_texts_change_nothing(open_page: OpenPage, loaded: dict[str, str], submitter: Submitter) -> None:
@@ -226,8 +285,8 @@ def test_hostile_texts_change_nothing(open_page: OpenPage, loaded: dict[str, str
     page.button(key="clear").click().run()
 
     titles = list(table(page, "Task")["Title"])
-    assert "'=1+1" in titles
-    assert " ".join(HOSTILE.split()) in titles
+    assert "'=1+1 · diagnostic.noop" in titles
+    assert f"{' '.join(HOSTILE.split())} · diagnostic.echo" in titles
 
 
 def test_a_filter_is_saved_used_replaced_and_deleted(

@@ -15,10 +15,11 @@ from taskyard.core.postgres.store import tasks
 from taskyard.core.submission.bulk import Bulk
 from taskyard.core.submission.bulk_operation import Action, Operation
 from taskyard.core.submission.submit import Submitter
+from taskyard.dashboard.components.bulk_dialog import is_number_typed
 from taskyard.dashboard.data import bulk_runs
 from taskyard.dashboard.data.bulk_runs import Preview, Run, Runs, Target
 from tests.dashboard.conftest import HOSTILE, OpenPage, refreshed
-from tests.dashboard.seen import audited, rendered
+from tests.dashboard.seen import audited, rendered, table
 from tests.servers import wait_until
 
 REQUESTED_KEY = "bulk_asked"
@@ -60,6 +61,57 @@ def test_the_dialog_says_how_many_match_and_how_many_can_be_changed(
     assert not page.exception
     assert "9 tasks match; 2 can be retried." in rendered(page)
     assert page.button(key="bulk_send").label == "Retry 2 tasks"
+
+
+def test_the_dialog_shows_what_it_acts_on_and_does_just_that(
+    open_page: OpenPage, loaded: dict[str, str], submitter: Submitter, database: Database
+) -> None:
+    mine = submitter.submit_many([{"type": "diagnostic.noop", "queue": "q"}] * 7)
+    for task_id in mine:
+        submitter.cancel(task_id, actor="test")
+    page = open_page("tasks", query={"queues": "q", "since": "1h"})
+    page.button(key="bulk_retry").click().run()
+    shown = rendered(page)
+    assert "Queue: q" in shown
+    assert "Submitted since: Last hour" in shown
+    assert "Submitted between" in shown
+    assert len(table(page, "Example")) == 5
+    seen = bulk_runs.load_preview(Action.RETRY, Target(TaskFilter(queues=("q",))))
+    assert seen.ids == tuple(sorted(mine))
+
+    [late] = submitter.submit_many([{"type": "diagnostic.noop", "queue": "q"}])
+    submitter.cancel(late, actor="test")
+    bulk_runs.start(Action.RETRY, Target(TaskFilter(queues=("q",))), seen, "why")
+    [run] = ended()
+    assert (run.done, run.skipped) == (7, 0)
+    assert states(database, [late]) == {"cancelled"}
+    [note] = audited(database, "bulk_finished")
+    assert note.detail is not None
+    assert note.detail["filter"] == {"queues": ["q"]}
+
+
+def test_a_number_is_typed_for_all_tasks_and_for_many(
+    open_page: OpenPage, loaded: dict[str, str], database: Database
+) -> None:
+    page = open_page("tasks")
+    confirm(page, Action.RETRY, Target(TaskFilter()), "why")
+    assert [error.value for error in page.error] == ["Type the number of tasks, 2, to confirm"]
+    assert "No filter: all tasks" in rendered(page)
+    assert states(database, [loaded["failed"]]) == {"failed"}
+
+    page.session_state[REQUESTED_KEY] = (Action.RETRY, Target(TaskFilter()))
+    page.run()
+    page.text_input(key="bulk_number").set_value("2")
+    page.text_input(key="bulk_reason").set_value("why")
+    page.session_state[REQUESTED_KEY] = (Action.RETRY, Target(TaskFilter()))
+    page.button(key="bulk_send").click().run()
+    [run] = ended()
+    assert run.done == 2
+
+    limited = Target(TaskFilter(queues=("q",)))
+    assert not is_number_typed(limited, Preview(1_000, 1_000, True))
+    assert is_number_typed(limited, Preview(1_001, 1_001, True))
+    assert not is_number_typed(Target(None, ("a",)), Preview(1, 1, True))
 
 
 def test_everything_that_matches_is_retried(
@@ -128,7 +180,7 @@ def test_selected_tasks_are_reprioritised(open_page: OpenPage, loaded: dict[str,
 def test_without_a_reason_nothing_is_done(open_page: OpenPage, loaded: dict[str, str], database: Database) -> None:
     page = open_page("tasks")
 
-    confirm(page, Action.RETRY, Target(TaskFilter()), "   ")
+    confirm(page, Action.RETRY, Target(TaskFilter(queues=("default",))), "   ")
 
     assert [error.value for error in page.error] == ["Enter a reason"]
     assert bulk_runs.runs().all() == ()

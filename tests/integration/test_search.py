@@ -19,6 +19,7 @@ from taskyard.core.postgres.store import search, search_query
 from taskyard.core.postgres.store import tasks as tasks_store
 from taskyard.core.postgres.store.cursors import Cursor
 from taskyard.core.postgres.store.search import Found
+from taskyard.core.postgres.store.state_counts import count_states, oldest_at
 from tests import made_tasks
 
 EXAMPLES = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -263,3 +264,36 @@ def test_no_more_than_two_searches_by_path_run_at_once(database: Database, monke
             ):
                 pass
         assert find(database, by_path).tasks == ()
+
+
+def test_ids_and_keys_are_found_by_their_indexes(database: Database) -> None:
+    made = tasks(3_000)
+    fill(database, made)
+    with database.transaction() as tx:
+        one = str(made[7]["id"])
+        tx.rows(
+            "UPDATE tasks SET idempotency_key = 'order-4711', content_hash = 'h' WHERE id = %(id)s::uuid RETURNING id",
+            {"id": one},
+        )
+
+    for text in (one[-12:], one[-12:].upper(), "order-4711"):
+        assert ids(find(database, TaskFilter(text=text))) == [one], text
+        with database.transaction() as tx:
+            assert search.count_matching(tx, TaskFilter(text=text)).count == 1
+            assert search.next_ids(tx, TaskFilter(text=text), after=None, limit=5) == ([one], None)
+    beginning = one[:18]
+    wanted = sorted((str(row["id"]) for row in made if str(row["id"]).startswith(beginning)), reverse=True)
+    assert ids(find(database, TaskFilter(text=beginning), limit=1000)) == wanted
+    assert ids(find(database, TaskFilter(text="order-47"))) == []  # part of a key is none
+
+
+def test_states_are_counted_beside_each_other(database: Database) -> None:
+    later = [{**row, "state": "failed", "error": {"class": "crashed"}, "id": row["id"][:-1] + "f"} for row in tasks(4)]
+    made = [*tasks(7), *later]
+    fill(database, made)
+    with database.transaction() as tx:
+        counted = count_states(tx, TaskFilter(states=("completed",)), budget_seconds=UNLIMITED_SECONDS)
+        assert oldest_at(tx) == min(time_of(str(row["id"])) for row in made)
+    assert all(count.is_exact for count in counted.values())
+    for state, count in counted.items():
+        assert count.count == sum(row["state"] == state for row in made), state

@@ -14,7 +14,6 @@ from taskyard.core.views.alerts import ShownAlert
 from taskyard.core.views.new_silence import is_everything
 from taskyard.dashboard.navigation import VIEWS_BY_NAME
 from taskyard.dashboard.shell.alert_counts import style
-from tests.dashboard.test_addresses import PARAMS
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -68,7 +67,7 @@ def test_every_kind_of_alert_leads_to_a_page_that_reads_its_address(kind: str) -
     assert place is not None
     page, query = place
     assert page in VIEWS_BY_NAME
-    assert set(query) <= set(PARAMS[page])
+    assert set(query) <= set(VIEWS_BY_NAME[page].parameters)
 
 
 def test_the_subject_of_an_anomaly_is_a_type_and_its_measure() -> None:

@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskyard.core import humanize
 from taskyard.core.humanize import strict_percent
 from taskyard.core.reports.render.scales import MAX_TIME_TICKS, floor_of, ticks, time_ticks
-from taskyard.core.reports.render.wording import ValueKind, Wording, number, one_line
+from taskyard.core.reports.render.wording import ValueKind, Wording, one_line
 
 BERLIN = ZoneInfo("Europe/Berlin")
 
@@ -89,6 +90,6 @@ def test_values_in_words(value: object, kind: ValueKind, wanted: str) -> None:
 
 
 def test_numbers_and_lines() -> None:
-    assert [number(value) for value in (0.0, 12.34, 123.4)] == ["0", "12.3", "123"]
+    assert [humanize.number(value) for value in (0.0, 12.34, 123.4)] == ["0", "12.3", "123"]
     assert one_line("a\n b\x1b\u202e", 50) == "a b\\x1b\\u202e"
     assert one_line("x" * 10, 4) == "xxxx…"

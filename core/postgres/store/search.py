@@ -22,6 +22,7 @@ from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Transaction, queries
 from taskyard.core.postgres.store import tasks as tasks_store
 from taskyard.core.postgres.store.cursors import Cursor
+from taskyard.core.postgres.store.search_names import find_named
 from taskyard.core.postgres.store.search_query import Window, assembled, bounded, parameters_of, windows
 from taskyard.core.postgres.store.task_columns import with_columns
 
@@ -99,6 +100,7 @@ def find(
     with bounded(tx, only):
         now = tasks_store.now(tx)
         asked = parameters_of(only, now, sort, reads_errors=reads_errors)
+        find_named(tx, only, asked)
         if sort in BY_AGE:
             return _find_by_age(tx, asked, sort, place, limit, budget_seconds)
         asked["as_of"] = now.timestamp() if place.as_of is None else place.as_of
@@ -121,6 +123,7 @@ def count_matching(
     with bounded(tx, only):
         now = tasks_store.now(tx)
         asked = parameters_of(only, now, Sort.NEWEST, can_start=can_start, reads_errors=reads_errors)
+        find_named(tx, only, asked)
         count, is_exact = 0, False
         for window in windows(tx, asked, goes_down=True, budget_seconds=budget_seconds):
             limit = at_most + 1 - count
@@ -148,6 +151,7 @@ def next_ids(
     """
     with bounded(tx, only, OPERATION_PATIENCE_SECONDS):
         asked = parameters_of(only, tasks_store.now(tx), Sort.OLDEST, can_start=can_start)
+        find_named(tx, only, asked)
         if after is not None:
             asked["low"] = _greatest(asked["low"], _following(after))
         ids: list[str] = []

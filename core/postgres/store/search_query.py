@@ -41,11 +41,13 @@ def parameters_of(
     looked for in errors.
     """
     since, until = only.span(now)
+    ended_since, ended_until = only.ended_span(now)
     states = frozenset(only.states)
     return {
         "low": first_id_at(since - CLOCK_MARGIN) if since else None,
         "high": first_id_at(until + CLOCK_MARGIN) if until else None,
         "id": only.task_id,
+        "ids": None,
         "is_open": (bool(states) and states <= OPEN) or sort is Sort.WAITING,
         "has_error": states == {TaskState.FAILED} or bool(only.error_class or only.fingerprint),
         "fingerprint": only.fingerprint,
@@ -60,6 +62,8 @@ def parameters_of(
         "created_by": only.created_by,
         "since": since,
         "until": until,
+        "ended_since": ended_since,
+        "ended_until": ended_until,
         "pattern": like_pattern(only.text) if only.text and not only.task_id else None,
         "input_path": only.input_path,
         "output_path": only.output_path,

@@ -16,12 +16,14 @@ from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.markdown_escape import one_line
 from taskyard.dashboard.components.states import word
 from taskyard.dashboard.components.tables import show_table, table_height
+from taskyard.dashboard.components.task_facts import shortened_id
 from taskyard.dashboard.components.times import shown_time, time_column
 from taskyard.dashboard.i18n import _, ngettext
-from taskyard.dashboard.navigation import TASK
 from taskyard.dashboard.pages.failures.data import MAX_FAILED, OneGroup, ShownGroup, counts_groups
+from taskyard.dashboard.pages.task.panel import open_task
 
 OPEN_KEY = "failures_open"
+LATEST_KEY = "failures_latest_open"
 CLASS_COLORS: Mapping[str, str] = {
     ErrorClass.TIMEOUT: "orange",
     ErrorClass.CRASHED: "red",
@@ -158,12 +160,9 @@ def show_example(one: OneGroup) -> None:
     traceback = str(error.get("traceback") or "") if is_same else ""
     st.subheader(_("Traceback of an example"))
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.page_link(
-            TASK.path,
-            label=_("Open the task"),
-            icon=":material/arrow_forward:",
-            query_params={"id": group.example_task_id},
-        )
+        if st.button(_("Open the task"), icon=":material/arrow_forward:", key="open_example", type="tertiary"):
+            open_task(group.example_task_id)
+            st.rerun()
     if traceback:
         st.code(traceback, language=None, wrap_lines=True, height=260 if traceback.count("\n") > 12 else "content")
     elif example is None:
@@ -180,9 +179,16 @@ def show_latest(tasks: Sequence[Task]) -> None:
     if not tasks:
         show_nothing(_("No task has this error any more: all were retried or deleted."), "task_alt")
         return
+    ids = {shortened_id(task.id): task.id for task in tasks}
+
+    def clicked() -> None:
+        task_id = ids.get(st.session_state[LATEST_KEY]["label"])
+        if task_id is not None:
+            open_task(task_id)
+
     rows = [
         {
-            "task": f"task?id={task.id}",
+            "task": shortened_id(task.id),
             "state": [word(task.state)],
             "title": one_line(task.title or "", MAX_MESSAGE_LENGTH),
             "submitted": task.created_at,
@@ -197,7 +203,9 @@ def show_latest(tasks: Sequence[Task]) -> None:
         pd.DataFrame(rows),
         alt=_("Latest tasks"),
         columns={
-            "task": st.column_config.LinkColumn(_("Task"), display_text=_("Open"), pinned=True),
+            "task": st.column_config.ButtonColumn(
+                _("Task"), key=LATEST_KEY, on_click=clicked, type="tertiary", pinned=True, alignment="left"
+            ),
             "state": states.badge_column(_("State"), states.STATE_COLORS),
             "title": _("Title"),
             "submitted": time_column(_("Submitted at")),

@@ -21,6 +21,7 @@ from taskyard.dashboard.data.bulk_runs import Target
 from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.navigation import TASKS
 from taskyard.dashboard.pages.failures import data, groups
+from taskyard.dashboard.pages.task.panel import PARAMETER, draw_if_opened, show_panel
 from taskyard.dashboard.shell import frame
 
 SORTS = {"count": N_("Most frequent"), "last": N_("Last seen"), "new": N_("Newest")}
@@ -104,12 +105,12 @@ def show_found(found: data.Failures, choice: data.Choice) -> None:
 
 def open_group(fingerprint: str) -> None:
     """Opens one group on the page."""
-    st.query_params[GROUP] = fingerprint
+    address.change(**{GROUP: fingerprint})
 
 
 def close_group() -> None:
     """Goes back to the list."""
-    del st.query_params[GROUP]
+    address.change(**{GROUP: None, PARAMETER: None})
 
 
 def show_one(fingerprint: str, range_seconds: int) -> None:
@@ -136,6 +137,7 @@ def show_one(fingerprint: str, range_seconds: int) -> None:
 
 def show_group(fingerprint: str, one: data.OneGroup) -> None:
     """Shows all details of a group."""
+    draw_if_opened()
     if one.group is None:
         show_nothing(_("It did not occur in this time range."), "check_circle")
     else:
@@ -217,3 +219,4 @@ if opened is None:
     show_list(chosen_range)
 else:
     show_one(opened, chosen_range)
+show_panel()

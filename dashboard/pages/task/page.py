@@ -2,141 +2,14 @@
 
 import streamlit as st
 
-from taskyard.core.access.permissions import Permission
 from taskyard.core.ids import parsed_id
-from taskyard.core.states import TERMINAL
-from taskyard.core.views.attempts import path_of
-from taskyard.dashboard.components import task_facts
 from taskyard.dashboard.components.dialogs import tell
-from taskyard.dashboard.components.json_tree import show_json
 from taskyard.dashboard.components.markdown_escape import escaped, one_line
-from taskyard.dashboard.components.permitted import lacking, show_barred
-from taskyard.dashboard.components.translate import translate
-from taskyard.dashboard.i18n import _, ngettext
-from taskyard.dashboard.navigation import FAILURES, TASKS
-from taskyard.dashboard.pages.task import actions, data
-from taskyard.dashboard.pages.task.attempts_chart import show_attempts, show_timeline
-from taskyard.dashboard.pages.task.logs import show_events, show_logs
-from taskyard.dashboard.pages.task.relatives import show_failures, show_relatives
-from taskyard.dashboard.pages.task.state_diagram import in_words, show_diagram
+from taskyard.dashboard.i18n import _
+from taskyard.dashboard.navigation import TASKS
+from taskyard.dashboard.pages.task import data
+from taskyard.dashboard.pages.task.view import show_task
 from taskyard.dashboard.shell import frame
-
-RUNNING_SECONDS, ENDED_SECONDS = 1.0, 5.0
-CHART_WIDTH_PX = 420
-
-
-def show_head(details: data.Details | None) -> None:
-    """Shows the essentials: state, progress, what it waits for or failed with, and its actions."""
-    if details is None:
-        st.caption(_("The task has been deleted: it was older than the retention."))
-        return
-    task = details.task
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        task_facts.show_badges(task)
-        st.text(task.type, width="content")
-        st.code(task.id, language=None, width="content")
-    task_facts.show_progress(task)
-    actions.show_actions(task)
-    if details.why is not None:
-        task_facts.show_why(details.why)
-    elif details.why_problem:
-        st.caption(escaped(translate(details.why_problem)))
-    if task.error:
-        show_error(task.error, task.id)
-
-
-def show_error(error: dict[str, object], task_id: str) -> None:
-    """Shows its last error, and how many other tasks failed with it."""
-    mark = str(error.get("fingerprint") or "")
-    with st.container(border=True, gap="small", key="error"):
-        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            st.badge(escaped(str(error.get("class") or _("unknown"))), color="red", icon=":material/error:")
-            st.text(_("Last error"), width="content")
-        st.code(str(error.get("message") or ""), language=None, wrap_lines=True)
-        if hidden := lacking(Permission.PAYLOAD_READ):
-            st.caption(hidden)
-            error = {**error, "traceback": ""}
-        traceback = str(error.get("traceback") or "")
-        if traceback:
-            with st.expander(_("Traceback")):
-                st.code(traceback, language=None, wrap_lines=True, height=320)
-        if mark:
-            show_similar(mark, task_id)
-
-
-def show_similar(mark: str, task_id: str) -> None:
-    """Shows similar failures: their number, a link to all of them, and the newest others."""
-    found = data.similar(mark, task_id).value
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        if found is not None:
-            count = f"{found.count:,}" + ("" if found.is_exact else "+")
-            text = ngettext("{count} task failed with this error", "{count} tasks failed with this error", found.count)
-            st.text(text.format(count=count), width="content")
-        st.page_link(
-            TASKS.path,
-            label=_("View tasks"),
-            icon=":material/list:",
-            query_params={"fingerprint": mark},
-        )
-        st.page_link(
-            FAILURES.path,
-            label=_("Error group"),
-            icon=":material/error:",
-            query_params={"group": mark},
-        )
-    if found is not None and found.newest:
-        with st.expander(_("Other recent failures")):
-            show_failures(found.newest)
-
-
-def show_body(details: data.Details | None) -> None:
-    """Shows its facts and its history."""
-    if details is None:
-        return
-    task = details.task
-    path = path_of(details.events)
-    task_facts.show_facts(task)
-    with st.grid(2, min_column_width=CHART_WIDTH_PX):
-        show_diagram(path, task.state)
-        show_timeline(details.attempts, details.now)
-    st.caption(in_words(path))
-    show_attempts(details.attempts, details.now)
-    show_parts(details)
-
-
-def show_parts(details: data.Details) -> None:
-    """Shows input, output, log and events."""
-    task = details.task
-    names = [_("Input"), _("Output"), _("Logs"), _("Events"), _("Related tasks")]
-    given, result, logs, events, related = st.tabs(names, key="parts")
-    hidden = lacking(Permission.PAYLOAD_READ)
-    payload = None if hidden else data.payload(task.id, task.attempt, task.state.value).value
-    with given:
-        if hidden:
-            show_barred(hidden)
-        elif payload is not None:
-            show_json(payload.input, name="input", file_name=f"{task.id}-input.json")
-    with result:
-        if hidden:
-            show_barred(hidden)
-        elif payload is not None and payload.output is not None:
-            show_json(payload.output, name="output", file_name=f"{task.id}-output.json")
-        else:
-            st.caption(_("No output.") if task.state in TERMINAL else _("No output yet."))
-        if payload is not None and payload.checkpoint is not None:
-            st.markdown(f"**{_('Last checkpoint')}**")
-            show_json(payload.checkpoint, name="checkpoint", file_name=f"{task.id}-checkpoint.json")
-    with logs:
-        if hidden:
-            show_barred(hidden)
-        else:
-            show_logs(task.id)
-    with events:
-        show_events(details.events)
-    with related:
-        found = data.relatives(task.id).value
-        if found is not None:
-            show_relatives(found)
 
 
 def show_door(text: str, problem: str) -> None:
@@ -174,18 +47,7 @@ def show_page() -> None:
     task = reading.value.task if reading.value else None
     frame.header(escaped(task.title or task.type) if task else _("Task"))
     tell()
-    seconds = ENDED_SECONDS if task is not None and task.state in TERMINAL else RUNNING_SECONDS
-    frame.live("task", lambda: data.details(task_id), show_head, about=task_id, every_seconds=seconds)
-    frame.live(
-        "task_body",
-        lambda: data.details(task_id),
-        show_body,
-        about=task_id,
-        every_seconds=2 * seconds,
-        shows_update_time=False,
-        height_px=500,
-    )
-    actions.open_requested()
+    show_task(task_id, reading)
 
 
 show_page()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -16,6 +16,8 @@ from taskyard.core.postgres.store import tasks as tasks_store
 from taskyard.core.postgres.store.cursors import Cursor
 from taskyard.core.postgres.store.saved_filters import MAX_NAME_LENGTH, SavedFilter
 from taskyard.core.postgres.store.search import Facets, Matching
+from taskyard.core.postgres.store.state_counts import StateCount, count_states, oldest_at
+from taskyard.core.states import TaskState
 from taskyard.core.submission import authorized_controls
 from taskyard.core.submission.open_servers import Servers
 from taskyard.core.views.masking import check_search, masked_tasks, reads_payloads
@@ -25,9 +27,9 @@ from taskyard.dashboard.data.base import Reading, connections, forget
 from taskyard.dashboard.data.readings import seen
 from taskyard.dashboard.data.viewer import actor, viewer
 
-__all__ = ["MAX_NAME_LENGTH", "Facets", "Matching", "SavedFilter"]  # what pages show of the store
+__all__ = ["MAX_NAME_LENGTH", "Facets", "Matching", "SavedFilter", "StateCount"]  # what pages show of the store
 
-PAGE_SIZE = 25
+PAGE_SIZE = 27  # what fits a window of 900 px
 # The first page is read repeatedly by every viewer; later ones on request.
 FIRST_BUDGET_SECONDS, LATER_BUDGET_SECONDS = 0.06, 1.0
 COUNT_BUDGET_SECONDS = 0.05
@@ -41,6 +43,8 @@ Params = tuple[tuple[str, str], ...]
 class Page:
     """Some tasks in order, without inputs and outputs, and the positions of the neighbouring pages.
 
+    `oldest` is when the first task that there is was submitted.
+
     `searched_to` is set if the search ran out of time before the page was full. `problem` is the filter's; there
     are no tasks then.
     """
@@ -51,6 +55,7 @@ class Page:
     previous: str = ""
     searched_to: datetime | None = None
     problem: str = ""
+    oldest: datetime | None = None
 
 
 def params_of(only: TaskFilter) -> Params:
@@ -78,8 +83,14 @@ def _page(servers: Servers, sight: Actor, params: Params, sort: str, after: str)
             )
         except SubmissionError as error:
             return Page((), now, problem=error.text)
+        oldest = None if found.searched_to is None else oldest_at(tx)
     return Page(
-        masked_tasks(found.tasks, sight), now, str(found.next or ""), str(found.previous or ""), found.searched_to
+        masked_tasks(found.tasks, sight),
+        now,
+        str(found.next or ""),
+        str(found.previous or ""),
+        found.searched_to,
+        oldest=oldest,
     )
 
 
@@ -121,6 +132,27 @@ def matching(params: Params) -> Reading[Matching | None]:
     """
     _check(params)
     return _matching(params)
+
+
+@seen(ttl_seconds=COUNT_TTL_SECONDS)
+def _by_state(servers: Servers, sight: Actor, params: Params) -> Mapping[TaskState, StateCount] | None:
+    with servers.database.transaction() as tx:
+        try:
+            only = limited(tx, TaskFilter.from_params(dict(params)), sight)
+            if only is None:
+                return None
+            return count_states(tx, only, budget_seconds=COUNT_BUDGET_SECONDS, reads_errors=reads_payloads(sight))
+        except SubmissionError:
+            return None
+
+
+def by_state(params: Params) -> Reading[Mapping[TaskState, StateCount] | None]:
+    """Counts what matches all of a filter but its states, by state, as far as that is quick.
+
+    The value is None if the filter is refused. Raises NotPermitted for a search by what the viewer may not read.
+    """
+    _check(params)
+    return _by_state(params)
 
 
 def _check(params: Params) -> None:

@@ -15,42 +15,20 @@ from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import ErrorClass, SubmissionError
 from taskyard.core.filters.search_filter import PARAMS, Sort, TaskFilter
 from taskyard.core.i18n import N_
-from taskyard.dashboard.components.address import SEPARATOR, choice, choices, moment, text_field
-from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.address import SEPARATOR, change, choice, choices, moment, text_field
+from taskyard.dashboard.components.filter_words import AGES, LABELS, in_words
 from taskyard.dashboard.components.permitted import button, lacking
 from taskyard.dashboard.components.states import PRIORITIES, STATES, word
 from taskyard.dashboard.components.translate import translate
-from taskyard.dashboard.i18n import _, labelled
+from taskyard.dashboard.i18n import _
+from taskyard.dashboard.pages.tasks.columns import COLUMNS, COLUMNS_PARAMETER
 from taskyard.dashboard.pages.tasks.data import Facets
+from taskyard.dashboard.pages.tasks.state_tabs import tab_of
 
 AFTER, SORT = "after", "sort"
 FIELD_WIDTH_PX = 150
-MAX_VALUE_LENGTH = 40  # characters of a value on a chip
-AGES: Mapping[str, str] = {
-    "15m": N_("Last 15 min"),
-    "1h": N_("Last hour"),
-    "6h": N_("Last 6 h"),
-    "24h": N_("Last 24 h"),
-    "7d": N_("Last 7 days"),
-    "30d": N_("Last 30 days"),
-}
-LABELS: Mapping[str, str] = {
-    "states": N_("State"),
-    "types": N_("Type"),
-    "queues": N_("Queue"),
-    "priorities": N_("Priority"),
-    "agent": N_("Agent"),
-    "error_class": N_("Error class"),
-    "fingerprint": N_("Failure"),
-    "tag": N_("Tag"),
-    "created_by": N_("Submitted by"),
-    "since": N_("Submitted since"),
-    "until": N_("Submitted before"),
-    "text": N_("Search"),
-    "input_path": N_("Input path"),
-    "output_path": N_("Output path"),
-    "workflow_id": N_("Workflow"),
-}
+SEARCH_WIDTH_PX = 250
+CHIPS = tuple(name for name in PARAMS if name != "text")
 SORTS: Mapping[str, str] = {
     Sort.NEWEST: N_("Newest first"),
     Sort.OLDEST: N_("Oldest first"),
@@ -59,7 +37,7 @@ SORTS: Mapping[str, str] = {
     Sort.LONGEST: N_("Longest run time first"),
     Sort.FINISHED: N_("Recently ended first"),
 }
-IN_BAR = ("text", "states", "types", "queues", "since")
+IN_BAR = ("text", "types", "queues", "since", "ended_since")
 BEHIND = tuple(name for name in PARAMS if name not in IN_BAR)
 
 
@@ -80,27 +58,34 @@ def asked_sort() -> Sort:
 
 def show_bar(facets: Facets) -> None:
     """Shows the most used fields, in a row."""
-    with st.grid(5, min_column_width=FIELD_WIDTH_PX, gap="small"):
-        st.text_input(
-            _(LABELS["text"]),
-            type="search",
-            placeholder=_("Title, type, error or id"),
-            **_first_page(text_field("text")),
-        )
-        _pick_some("states", STATES, format_func=word)
-        _pick_some("types", facets.types)
-        _pick_some("queues", facets.queues)
-        ages = _with_asked("since", tuple(AGES))
-        st.selectbox(
-            _(LABELS["since"]),
-            ages,
-            index=None,
-            placeholder=_("Any time"),
-            accept_new_options=True,
-            format_func=lambda age: _(AGES[age]) if age in AGES else age,
-            help=_("An age such as 45m, 12h or 3d, or a time such as 2030-01-31T12:00:00+00:00"),
-            **_first_page(choice("since", ages)),
-        )
+    st.text_input(
+        _(LABELS["text"]),
+        type="search",
+        placeholder=_("Search: title, error, id, key"),
+        label_visibility="collapsed",
+        width=SEARCH_WIDTH_PX,
+        **_first_page(text_field("text")),
+    )
+    _pick_some("types", facets.types, in_bar=True)
+    _pick_some("queues", facets.queues, in_bar=True)
+    for name in ("ended_since", "since"):
+        _pick_age(name)
+
+
+def _pick_age(name: str) -> None:
+    ages = _with_asked(name, tuple(AGES))
+    st.selectbox(
+        _(LABELS[name]),
+        ages,
+        index=None,
+        required=True,  # Esc would clear it: its chip does
+        placeholder=_(LABELS[name]),
+        accept_new_options=True,
+        format_func=lambda age: _(AGES[age]) if age in AGES else age,
+        label_visibility="collapsed",
+        width=FIELD_WIDTH_PX,
+        **_first_page(choice(name, ages)),
+    )
 
 
 def show_more(facets: Facets) -> None:
@@ -108,12 +93,14 @@ def show_more(facets: Facets) -> None:
     count = sum(name in st.query_params for name in BEHIND)
     label = _("More filters ({count})").format(count=count) if count else _("More filters")
     with st.popover(label, icon=":material/tune:", key="more_filters"), st.grid(2, min_column_width=FIELD_WIDTH_PX):
+        _pick_some("states", STATES, format_func=word)
         _pick_some("priorities", PRIORITIES, format_func=word)
         _pick("agent", facets.agents)
         _pick("error_class", tuple(ErrorClass), is_open=False, format_func=word)
         _pick("tag", facets.tags)
         _pick("created_by", facets.creators)
-        st.datetime_input(_(LABELS["until"]), **_first_page(moment("until")))
+        for bound in ("until", "ended_until"):
+            st.datetime_input(_(LABELS[bound]), **_first_page(moment(bound)))
         path_help = _("An SQL/JSON path that matches, such as `{example}`")
         barred = lacking(Permission.PAYLOAD_READ)
         for name, example in (("input_path", "$.rows[*].a > 3"), ("output_path", '$.status == "ok"')):
@@ -127,26 +114,37 @@ def show_more(facets: Facets) -> None:
         st.text_input(_(LABELS["workflow_id"]), **_first_page(text_field("workflow_id")))
 
 
-def show_sort() -> None:
-    """Shows the order."""
+def show_view() -> None:
+    """Shows the order and the choice of columns, behind a button."""
     options = list(Sort)
-    st.selectbox(
-        _("Order"),
-        options,
-        format_func=lambda sort: _(SORTS[sort]),
-        label_visibility="collapsed",
-        width=190,
-        **_first_page(choice(SORT, options, Sort.NEWEST)),
-    )
+    with st.popover(_("View"), icon=":material/view_column:", key="view_options"):
+        st.selectbox(
+            _("Order"),
+            options,
+            format_func=lambda sort: _(SORTS[sort]),
+            **_first_page(choice(SORT, options, Sort.NEWEST)),
+        )
+        st.multiselect(
+            _("Columns"),
+            list(COLUMNS),
+            format_func=lambda name: _(COLUMNS[name]),
+            placeholder=_("The usual ones"),
+            **choices(COLUMNS_PARAMETER),
+        )
 
 
 def show_chips() -> None:
-    """Shows a chip for each set field that is behind a button; a click removes it."""
-    for name in BEHIND:
+    """Shows a chip for each set field; a click removes it."""
+    for name in shown_chips():
         if name in st.query_params:
-            value = word(st.query_params[name]) if name == "error_class" else st.query_params[name]
-            text = labelled(_(LABELS[name]), escaped(value, MAX_VALUE_LENGTH))
-            st.button(text, icon=":material/close:", key=f"drop_{name}", on_click=drop, args=([name],))
+            text = in_words(name, st.query_params[name])
+            st.button(text, icon=":material/close:", key=f"drop_{name}", type="tertiary", on_click=drop, args=([name],))
+
+
+def shown_chips() -> Sequence[str]:
+    """Returns the set fields that have a chip: all but the text, and states that are a tab's."""
+    is_tab = bool(tab_of(asked()[0]))
+    return [name for name in CHIPS if name in st.query_params and not (name == "states" and is_tab)]
 
 
 def show_clear() -> None:
@@ -158,23 +156,32 @@ def show_clear() -> None:
 
 def drop(names: Sequence[str]) -> None:
     """Removes fields from the address, and goes to the first page."""
-    for name in (*names, AFTER):
-        if name in st.query_params:
-            del st.query_params[name]
+    change(**dict.fromkeys((*names, AFTER)))
+
+
+def change_filter(**changes: str | None) -> None:
+    """Changes fields of the filter in the address, and goes to the first page."""
+    change(**{**changes, AFTER: None})
 
 
 def put(only: TaskFilter) -> None:
     """Replaces the filter in the address."""
-    drop(PARAMS)
-    for name, value in only.as_params().items():
-        st.query_params[name] = value
+    change(**{**dict.fromkeys((*PARAMS, AFTER)), **only.as_params()})
 
 
-def _pick_some(name: str, known: Sequence[str], format_func: Callable[[str], str] = str) -> None:
+def _pick_some(
+    name: str, known: Sequence[str], format_func: Callable[[str], str] = str, *, in_bar: bool = False
+) -> None:
     """Shows a field with several values: the known ones, and others in the address."""
     options = _with_asked(name, known)
+    shown: dict[str, Any] = {"label_visibility": "collapsed", "width": FIELD_WIDTH_PX} if in_bar else {}
     st.multiselect(
-        _(LABELS[name]), options, format_func=format_func, placeholder=_("Any"), **_first_page(choices(name))
+        _(LABELS[name]),
+        options,
+        format_func=format_func,
+        placeholder=_(LABELS[name]) if in_bar else _("Any"),
+        **shown,
+        **_first_page(choices(name)),
     )
 
 
@@ -185,6 +192,7 @@ def _pick(name: str, known: Sequence[str], *, is_open: bool = True, format_func:
         _(LABELS[name]),
         options,
         index=None,
+        required=True,  # Esc would clear it: its chip does
         placeholder=_("Any"),
         accept_new_options=is_open,
         format_func=format_func,
@@ -202,8 +210,8 @@ def _first_page(arguments: dict[str, Any]) -> dict[str, Any]:
     """Returns a widget's arguments so that a change of it leads to the first page."""
     write: Callable[[], None] = arguments["on_change"]
 
-    def change() -> None:
+    def changed() -> None:
         write()
         drop(())
 
-    return {**arguments, "on_change": change}
+    return {**arguments, "on_change": changed}

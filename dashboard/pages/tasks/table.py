@@ -10,19 +10,16 @@ import pandas as pd
 import streamlit as st
 
 from taskyard.core.models import Task
-from taskyard.core.views.attempts import name_of
-from taskyard.dashboard import navigation
-from taskyard.dashboard.components.markdown_escape import one_line
-from taskyard.dashboard.components.states import PRIORITY_COLORS, STATE_COLORS, badge_column, word
 from taskyard.dashboard.components.tables import show_table
 from taskyard.dashboard.components.task_facts import shortened_id
-from taskyard.dashboard.components.times import duration_column, duration_or_none, time_column
 from taskyard.dashboard.i18n import _
+from taskyard.dashboard.pages.task.panel import open_task
+from taskyard.dashboard.pages.tasks.columns import COLUMNS, USUAL, cell, chosen_columns, column_settings
 
 CLICK_KEY = "clicked_task"
 SHOWN_KEY = "shown_tasks"
 ROUND_KEY = "rounds_of_selection"
-MAX_TITLE_LENGTH = 200
+ROW_HEIGHT_PX = 24
 
 
 def table_key(asked: str) -> str:
@@ -53,36 +50,25 @@ def show_tasks(tasks: Sequence[Task], now: datetime, key: str) -> None:
     """Shows a table of tasks whose rows can be selected."""
     st.session_state[SHOWN_KEY] = {key: tuple(task.id for task in tasks)}
     ids = {shortened_id(task.id): task.id for task in tasks}
-    seconds = duration_column(_("Run time"), width=95, help=_("Of the last attempt"))
+    id_column = st.column_config.ButtonColumn(
+        _("Task"),
+        alignment="left",
+        width=112,
+        type="tertiary",
+        help=_("End of the task id; opens the task"),
+        on_click=open_clicked,
+        args=(ids,),
+        key=CLICK_KEY,
+    )
     show_table(
-        frame_of(tasks, now),
+        frame_of(tasks, now, chosen_columns()),
         alt=_("Tasks"),
         key=key,
         on_select="rerun",
         selection_mode="multi-row",
         height="content",
-        columns={
-            _("Task"): st.column_config.ButtonColumn(
-                _("Task"),
-                alignment="left",
-                pinned=True,
-                width=125,
-                type="tertiary",
-                help=_("End of the task id; opens the task"),
-                on_click=open_clicked,
-                args=(ids,),
-                key=CLICK_KEY,
-            ),
-            _("State"): badge_column(_("State"), STATE_COLORS),
-            _("Title"): st.column_config.TextColumn(_("Title"), width="medium"),
-            _("Priority"): badge_column(_("Priority"), PRIORITY_COLORS, width=75),
-            _("Agent"): st.column_config.TextColumn(_("Agent"), width=90),
-            _("Submitted at"): time_column(_("Submitted at")),
-            _("Run time"): seconds,
-            _("Progress"): st.column_config.ProgressColumn(
-                _("Progress"), format="percent", min_value=0, max_value=1, width=90
-            ),
-        },
+        row_height=ROW_HEIGHT_PX,
+        columns=column_settings(id_column),
     )
 
 
@@ -90,34 +76,12 @@ def open_clicked(ids: Mapping[str, str]) -> None:
     """Opens the task whose button was clicked: by its label, since rows may have moved since they were drawn."""
     task_id = ids.get(st.session_state[CLICK_KEY]["label"])
     if task_id is not None:
-        st.switch_page(navigation.TASK.path, query_params={"id": task_id})
+        open_task(task_id)
 
 
-def frame_of(tasks: Sequence[Task], now: datetime) -> pd.DataFrame:
+def frame_of(tasks: Sequence[Task], now: datetime, names: Sequence[str] = USUAL) -> pd.DataFrame:
     """Returns a frame with one row for each task."""
-    rows = [
-        {
-            _("Task"): shortened_id(task.id),
-            _("State"): [word(task.state)],
-            _("Type"): task.type,
-            _("Title"): one_line(task.title or "", MAX_TITLE_LENGTH),
-            _("Queue"): task.queue,
-            _("Priority"): [word(task.priority.label)],
-            _("Attempts"): _("{used} of {most}").format(used=task.attempt - task.refunded, most=task.max_attempts),
-            _("Agent"): name_of(task.assigned_agent_id),
-            _("Submitted at"): task.created_at,
-            _("Run time"): duration_or_none(run_seconds(task, now)),
-            _("Progress"): task.progress if task.finished_at is None else None,
-            _("Error"): word(str((task.error or {}).get("class") or "")),
-            _("Submitted by"): one_line(task.created_by),
-        }
-        for task in tasks
-    ]
-    return pd.DataFrame(rows).astype({_("Progress"): "float64"})
-
-
-def run_seconds(task: Task, now: datetime) -> float | None:
-    """Returns how long the last attempt ran or has run, in seconds; None if it has not started."""
-    if task.started_at is None:
-        return None
-    return max(0.0, ((task.finished_at or now) - task.started_at).total_seconds())
+    rows = [{_(COLUMNS[name]): cell(name, task, shortened_id(task.id), now) for name in names} for task in tasks]
+    frame = pd.DataFrame(rows, columns=[_(COLUMNS[name]) for name in names])
+    numbers = {_(COLUMNS[name]): "float64" for name in ("run", "progress") if name in names}
+    return frame.astype(numbers)

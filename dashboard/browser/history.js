@@ -1,0 +1,30 @@
+// Makes every step of a person one entry of the browser's history.
+//
+// Streamlit adds an entry for every change of the address: one for the new parameters, still at the old page, one for
+// the new page, and one for each parameter that a page settles by itself. Only the first one after something that a
+// person did is a step; the others replace it. So Back gives exactly what was there before.
+(() => {
+  const KINDS = ["pointerdown", "keydown", "click"];
+
+  if (!window.taskyardHistory) {
+    window.taskyardHistory = true;
+    let isStep = true;
+    for (const kind of KINDS) {
+      window.addEventListener(kind, () => (isStep = true), true);
+    }
+    window.addEventListener("popstate", () => (isStep = false), true);
+    const push = window.history.pushState.bind(window.history);
+    window.history.pushState = (state, unused, url) => {
+      const target = new URL(url ?? "", window.location.href);
+      if (target.href === window.location.href) {
+        return;
+      }
+      if (isStep) {
+        push(state, unused, url);
+      } else {
+        window.history.replaceState(state, unused, url);
+      }
+      isStep = false;
+    };
+  }
+})();

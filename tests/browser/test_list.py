@@ -1,0 +1,227 @@
+"""The list of tasks in Chromium: every way back, an operator's work in few actions, its keys, and how dense it is."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from taskyard.dashboard.components.task_facts import shortened_id
+from tests.browser.conftest import Watched, open_page
+from tests.browser.dashboards import Installation
+from tests.browser.test_journeys import follow
+from tests.servers import wait_until
+
+DENSE = {"width": 1440, "height": 900}
+PHONE = {"width": 390, "height": 844}
+PHONE_AGENT = "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Mobile Safari/537.36"
+HEADER_PX, FIRST_ROW_PX, ROWS = 32, 230, 27
+GROUP = {"x": 20, "y": 54}
+FAILED, OTHERS, DEPLOYED = 3, 32, 40
+
+
+def rows(page: Page) -> Locator:
+    """The table of tasks, which is drawn on a canvas."""
+    return page.locator('[class*="st-key-tasks_"] [data-testid="stDataFrame"]')
+
+
+def button_of_row(page: Page, row: int) -> dict[str, float]:
+    """Where the last column has the button that opens a task."""
+    box = rows(page).bounding_box()
+    assert box is not None
+    return {"x": box["width"] - 80, "y": HEADER_PX + 24 * row + 12}
+
+
+def fill(installation: Installation) -> dict[str, list[str]]:
+    """Failed tasks of a type, many others, one that nobody takes, and those of a deploy that nobody wants."""
+    submitter = installation.submitter()
+    ids = {
+        "failed": [
+            submitter.submit("diagnostic.flaky", {"succeeds_at_attempt": 2}, max_attempts=1, title=f"Flaky {n}")
+            for n in range(FAILED)
+        ],
+        "others": submitter.submit_many({"type": "diagnostic.noop"} for _ in range(OTHERS)),
+        "stuck": [submitter.submit("diagnostic.noop", requires=["gpu"], title="Train", queue="models")],
+        "deploy": submitter.submit_many(
+            {"type": "diagnostic.noop", "delay_seconds": 3600, "queue": "deploy"} for _ in range(DEPLOYED)
+        ),
+    }
+    ended = [*ids["failed"], *ids["others"]]
+    wait_until(
+        lambda: all(installation.state_of(i) in ("failed", "completed") for i in ended), 60, "the tasks have ended"
+    )
+    return ids
+
+
+def seen(page: Page) -> tuple[str, str, int, str]:
+    """What somebody sees of where they are: address, title, an open panel, and how many tasks match."""
+    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+    count = page.locator(".st-key-section_of_tasks").get_by_text(re.compile(r"\d tasks?( match(es)?)?:"))
+    return (
+        page.url,
+        page.locator("h1").first.inner_text(),
+        page.locator(".st-key-task_panel").count(),
+        count.first.inner_text() if "/tasks" in page.url and count.count() else "",
+    )
+
+
+def test_back_and_forward_give_exactly_what_was_there(
+    browser: Browser, watched: list[Watched], installation: Installation
+) -> None:
+    fill(installation)
+    page = open_page(browser, watched, installation.url, "/?range=24h", viewport=DENSE)
+    link: Callable[[str], None] = lambda name: page.get_by_role("link", name=name).first.click()  # noqa: E731
+    tab: Callable[[str], None] = lambda name: page.locator(f".st-key-tab_{name} button").click()  # noqa: E731
+    steps: list[tuple[Callable[[], object], str]] = [
+        (lambda: follow(page, "Failures"), r"/failures$"),
+        (
+            lambda: page.get_by_text("24h", exact=True).first.click(),
+            "range=24h",
+        ),
+        (lambda: page.get_by_test_id("stDataFrame").first.click(position=GROUP), r"range=24h&group=\w+$"),
+        (lambda: link("View failed tasks"), r"/tasks\?.*fingerprint="),
+        (lambda: rows(page).click(position=button_of_row(page, 0)), r"/tasks\?.*fingerprint=.*task="),
+        (lambda: link("Open in full"), r"/task\?id="),
+        (lambda: link("View tasks"), r"/tasks\?fingerprint=\w+$"),
+        (lambda: tab("failed"), r"states=failed"),
+        (lambda: tab("all"), r"/tasks\?fingerprint=\w+$"),
+        (lambda: page.locator(".st-key-drop_fingerprint button").click(), r"/tasks$"),
+        (lambda: page.locator(".st-key-page_chevron_right button").first.click(), r"/tasks\?after="),
+        (lambda: follow(page, "Overview"), r"/$"),
+    ]
+    expect(page.get_by_text("Oldest")).to_be_visible()
+    stops = [seen(page)]
+    first = page.evaluate("history.length")
+    for number, (step, there) in enumerate(steps, 1):
+        step()
+        expect(page).to_have_url(re.compile(there))
+        expect(page.locator("h1").first).to_be_visible()
+        page.wait_for_timeout(700)  # whatever else would add an entry
+        stops.append(seen(page))
+        assert page.evaluate("history.length") == first + number, there
+    for stop in reversed(stops[:-1]):
+        page.go_back()
+        expect(page).to_have_url(stop[0])
+        wait_until(lambda stop=stop: seen(page) == stop, 30, f"Back shows {stop}")
+    for stop in stops[1:]:
+        page.go_forward()
+        expect(page).to_have_url(stop[0])
+        wait_until(lambda stop=stop: seen(page) == stop, 30, f"Forward shows {stop}")
+
+
+class Counted:
+    """A page whose actions are counted: a click, or a text that is typed and sent with Enter."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.actions = 0
+
+    def click(self, where: Locator, **options: object) -> None:
+        self.actions += 1
+        where.click(**options)  # type: ignore[arg-type]
+
+    def type(self, where: Locator, text: str) -> None:
+        self.actions += 1
+        where.fill(text)
+        where.press("Enter")
+
+
+def test_an_operators_work_takes_few_actions(
+    browser: Browser, watched: list[Watched], installation: Installation
+) -> None:
+    ids = fill(installation)
+    page = open_page(browser, watched, installation.url, "/tasks", viewport=DENSE)
+    expect(rows(page)).to_be_visible()
+    page.wait_for_timeout(1_000)
+    box = rows(page).bounding_box()
+    assert box is not None
+    assert box["y"] + HEADER_PX <= FIRST_ROW_PX
+    assert box["height"] >= HEADER_PX + 24 * ROWS
+    assert box["y"] + box["height"] <= DENSE["height"]
+
+    retry = Counted(page)
+    retry.click(page.locator(".st-key-tab_failed_1h button"))
+    expect(page).to_have_url(re.compile("ended_since=1h"))
+    retry.type(page.get_by_role("combobox", name="Type"), "diagnostic.flaky")
+    expect(page).to_have_url(re.compile(r"types=diagnostic\.flaky"))
+    page.keyboard.press("Escape")  # on a closed select it clears nothing
+    page.keyboard.press("Backspace")
+    retry.click(page.locator(".st-key-bulk_retry button"))
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_text("Ended since: Last hour")).to_be_visible()
+    expect(dialog.get_by_text("Type: diagnostic.flaky")).to_be_visible()
+    expect(dialog.get_by_text("State: failed")).to_be_visible()
+    expect(dialog.get_by_text(re.compile(r"^\d+ tasks match; \d+ can be retried\.$"))).to_be_visible()
+    retry.type(dialog.get_by_role("textbox", name="Reason"), "the disk is back")
+    expect(dialog).to_be_hidden()
+    wait_until(lambda: all(installation.state_of(i) == "completed" for i in ids["failed"]), 60, "they were retried")
+    assert retry.actions <= 4
+
+    page.goto(f"{installation.url}/tasks?queues=models&states=pending")
+    expect(rows(page)).to_be_visible()
+    page.wait_for_timeout(1_000)
+    why = Counted(page)
+    why.click(rows(page), position=button_of_row(page, 0))
+    expect(page.locator(".st-key-task_panel").get_by_text("Why is it waiting?")).to_be_visible()
+    assert why.actions == 1
+
+    page.goto(f"{installation.url}/tasks")
+    expect(rows(page)).to_be_visible()
+    cancel = Counted(page)
+    cancel.type(page.get_by_role("combobox", name="Queue"), "deploy")
+    expect(page).to_have_url(re.compile("queues=deploy"))
+    cancel.click(page.locator(".st-key-bulk_cancel button"))
+    cancel.type(dialog.get_by_role("textbox", name="Reason"), "a bad deploy")
+    expect(dialog).to_be_hidden()
+    wait_until(lambda: all(installation.state_of(i) == "cancelled" for i in ids["deploy"]), 60, "they are cancelled")
+    assert cancel.actions <= 4
+
+
+def test_keys_and_phones(browser: Browser, watched: list[Watched], installation: Installation) -> None:
+    ids = fill(installation)
+    page = open_page(browser, watched, installation.url, "/tasks?states=failed&types=diagnostic.flaky", viewport=DENSE)
+    expect(rows(page)).to_be_visible()
+    page.wait_for_timeout(1_500)  # a busy browser listens to keys a little later
+    panel, dialog = page.locator(".st-key-task_panel"), page.get_by_role("dialog")
+    for key in "jjkx":
+        page.keyboard.press(key)
+        page.wait_for_timeout(300)  # as fast as people are
+    expect(page.get_by_text("1 task is selected:")).to_be_visible()
+    page.keyboard.press("r")
+    expect(dialog.get_by_text("1 task is selected; 1 can be retried.")).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    page.locator(".st-key-unselect button").click()
+    expect(page.get_by_text("is selected")).to_be_hidden()
+    expect(rows(page)).to_be_visible()
+    page.wait_for_timeout(500)  # it is drawn anew
+    page.keyboard.press("j")
+    page.keyboard.press("Enter")
+    expect(panel).to_be_visible()
+    page.keyboard.press("Escape")
+    expect(panel).to_be_hidden()
+    page.keyboard.press("/")
+    expect(page.locator(".st-key-address_text input")).to_be_focused()
+    page.locator("h1").click()
+    page.keyboard.press("?")
+    expect(dialog.get_by_text("Retry what is selected")).to_be_visible()
+    page.keyboard.press("Escape")
+    page.keyboard.press("Control+k")
+    box = dialog.get_by_role("textbox")
+    expect(box).to_be_focused()
+    box.fill(shortened_id(ids["stuck"][0]))
+    box.press("Enter")
+    expect(page).to_have_url(re.compile(f"/task\\?id={ids['stuck'][0]}"))
+
+    options = {"viewport": PHONE, "user_agent": PHONE_AGENT, "is_mobile": True, "has_touch": True}
+    phone = open_page(browser, watched, installation.url, "/tasks?states=failed", **options)
+    card = phone.locator(".st-key-task_cards button").first
+    expect(card).to_be_visible()
+    search = phone.locator(".st-key-address_text")
+    expect(search).to_be_hidden()
+    phone.locator(".st-key-filters_toggle button").click()
+    expect(search).to_be_visible()
+    assert phone.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    card.click()
+    expect(phone.locator(".st-key-task_panel")).to_be_visible()

@@ -95,9 +95,9 @@ def test_why_a_task_waits_is_said_in_chinese(open_page: OpenPage, submitter: Sub
 def test_what_is_wrong_with_an_input_is_said_in_chinese(open_page: OpenPage) -> None:
     page = open_page("submit", query={"type": "diagnostic.sleep"}, locale=CHINESE)
     page.session_state["submit_option_title"] = " "
-    page.session_state["submit_input_diagnostic.sleep.seconds"] = None
+    page.session_state["submit_input_diagnostic.sleep.seconds"] = ""
     page.button(key="submit_one").click().run()
-    page.session_state["submit_input_diagnostic.sleep.seconds"] = 1.0
+    page.session_state["submit_input_diagnostic.sleep.seconds"] = "1"
     page.button(key="submit_one").click().run()
 
     assert not page.exception

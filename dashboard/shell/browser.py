@@ -2,24 +2,26 @@
 
 from __future__ import annotations
 
-from html import escape
-
-import streamlit as st
-
 from taskyard.core.access.identity import Actor
+from taskyard.dashboard.components.marks import show_mark
 from taskyard.dashboard.i18n import language
 
 
 def mark_page(who: Actor) -> None:
     """Tells the page's language, and whose it is; it shows nothing."""
     user = who.name.partition("@")[0]  # the address behind it may change
-    st.html(f'<span data-taskyard-page data-language="{language()}" data-user="{escape(user)}"></span>')
+    show_mark("page", language=language(), user=user)
 
 
 def mark_age(section: str, at_epoch: float, age_seconds: float, every_seconds: float, *, is_paused: bool) -> None:
     """Draws the place where the browser tells how old a section's reading is."""
-    st.html(
-        f'<span class="taskyard-age" data-taskyard-at="{at_epoch:.3f}" data-section="{escape(section)}" '
-        f'data-age="{max(0.0, age_seconds):.3f}" data-every="{every_seconds:g}" data-paused="{int(is_paused)}"></span>',
+    show_mark(
+        "at",
+        f"{at_epoch:.3f}",
+        class_="taskyard-age",
         width="content",
+        section=section,
+        age=f"{max(0.0, age_seconds):.3f}",
+        every=f"{every_seconds:g}",
+        paused=str(int(is_paused)),
     )

@@ -182,17 +182,17 @@ def hand_in(page: AppTest, draft: str) -> AppTest:
 
 def test_what_the_browser_kept_fills_an_empty_form_only(open_page: OpenPage, database: Database) -> None:
     name = "diagnostic.sleep"
-    page = open_page("submit", query={"type": name})
+    queues = {"placement_by_queue": '{"nightly": "priority"}'}
+    page = open_page("submit", query={"type": name}, **queues)
     assert draft_of(page)["state"] == "empty"
     page.text_input(key=f"submit_input_{name}.seconds").set_value("1e")
     page.text_input(key="submit_option_title").set_value("A nap")
-    page.session_state["submit_option_queue"] = "nightly"
-    page.run()
+    page.selectbox(key="submit_option_queue").select("nightly").run()
     kept = draft_of(page)
     assert kept["state"] == "typed"
     kept["at"] = 1_800_000_000_000
 
-    other = hand_in(open_page("submit"), json.dumps(kept))
+    other = hand_in(open_page("submit", **queues), json.dumps(kept))
     assert other.selectbox(key="submit_type").value == name
     assert other.text_input(key=f"submit_input_{name}.seconds").value == "1e"
     assert other.text_input(key="submit_option_title").value == "A nap"

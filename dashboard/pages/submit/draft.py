@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
-from html import escape
 from typing import Any
 
 import streamlit as st
@@ -19,6 +18,7 @@ from taskyard.core.errors import TaskyardError
 from taskyard.core.payload.json_literals import read_json
 from taskyard.core.task_types.registry import Registry, TaskType
 from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.marks import show_mark
 from taskyard.dashboard.components.times import shown_time, time_of
 from taskyard.dashboard.forms.model_form import ModelForm
 from taskyard.dashboard.i18n import _
@@ -50,7 +50,7 @@ def show_draft(
         }
     text = json.dumps(content)
     if len(text) <= MAX_BYTES:
-        st.html(f'<span data-taskyard-draft="{escape(text)}"></span>')
+        show_mark("draft", text)
 
 
 def show_field(types: Registry, form_of: FormOf) -> None:

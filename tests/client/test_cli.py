@@ -171,7 +171,7 @@ def test_the_tokens_owner_submits(doors: Doors, store: Engine) -> None:
 
 def test_a_missing_api_and_a_wrong_token_are_told_in_one_line(doors: Doors) -> None:
     doors.remote |= {"TASKYARD_URL": "http://127.0.0.1:1"}
-    doors.patch.setattr("taskyard.worker.cli.opened_tasks.RETRY_SECONDS", 0.2)
+    doors.patch.setattr("taskyard.worker.cli.opened.RETRY_SECONDS", 0.2)
     away = doors.through("remote", "list")
     assert (away.exit_code, away.stdout, away.stderr.count("\n")) == (exits.UNAVAILABLE, "", 1)
     assert away.stderr.startswith("error: http://127.0.0.1:1 can't be reached: ")
@@ -207,7 +207,7 @@ def test_the_help_of_each_command_says_where_it_works(doors: Doors) -> None:
 def test_no_driver_is_loaded_over_http(doors: Doors, command: list[str]) -> None:
     code = (
         "import sys; from taskyard.worker.cli.app import main\n"
-        "from taskyard.worker.cli import remote_access, remote_bulk, remote_mail, remote_webhooks\n"
+        "from taskyard.worker.cli.remote import access, bulk, mail, webhooks\n"
         "try: main()\n"
         "except SystemExit as end: assert not end.code, end.code\n"
         "servers = {'redis', 'psycopg2', 'sqlalchemy', 'fastapi', 'streamlit', 'pandas', 'argon2', 'uuid_utils'}\n"

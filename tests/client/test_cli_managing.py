@@ -18,9 +18,10 @@ from taskyard.core.filters.search_filter import TaskFilter
 from taskyard.core.submission import authorized_access
 from taskyard.core.submission.bulk_operation import Action, Operation
 from taskyard.worker.cli import bulk as bulk_command
-from taskyard.worker.cli import confirm, exits, remote_bulk
-from taskyard.worker.cli.bulk_port import Counted
-from taskyard.worker.cli.remote_bulk import RemoteBulk
+from taskyard.worker.cli import confirm, exits
+from taskyard.worker.cli.ports.bulk import Counted
+from taskyard.worker.cli.remote import bulk as remote_bulk
+from taskyard.worker.cli.remote.bulk import RemoteBulk
 from tests.client.doors import Doors
 from tests.client.test_cli import without_ids
 from tests.engine import Engine

@@ -1,1 +1,4 @@
-"""Implements the command line of `taskyard`: one file for each group of commands."""
+"""Implements the command line of `taskyard`: one file for each group of commands.
+
+What they need of an installation is in `ports`; `local` and `remote` serve it by the servers and over HTTP.
+"""

@@ -12,7 +12,7 @@ from taskyard.core.access.permissions import Role
 from taskyard.core.access.principals import Kind
 from taskyard.worker.cli.doors import placed
 from taskyard.worker.cli.help_text import Group
-from taskyard.worker.cli.opened_tasks import opened_access
+from taskyard.worker.cli.opened import opened_access
 from taskyard.worker.cli.output import Column, print_json, print_line, print_table
 from taskyard.worker.cli.show import AsJson
 from taskyard.worker.cli.text import written

@@ -13,7 +13,7 @@ from taskyard.core.health.check import Check
 from taskyard.core.humanize import compact_duration
 from taskyard.extras import has_server_parts
 from taskyard.worker.cli import exits
-from taskyard.worker.cli.opened_tasks import opened_site
+from taskyard.worker.cli.opened import opened_site
 from taskyard.worker.cli.output import (
     Column,
     is_wide,
@@ -24,7 +24,7 @@ from taskyard.worker.cli.output import (
     stacked,
     state_text,
 )
-from taskyard.worker.cli.port import is_remote
+from taskyard.worker.cli.ports.tasks import is_remote
 from taskyard.worker.cli.show import AsJson
 
 

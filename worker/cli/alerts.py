@@ -12,7 +12,7 @@ from rich.text import Text
 from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import msg
 from taskyard.core.payload.printable_text import visible
-from taskyard.worker.cli.opened_tasks import opened_site
+from taskyard.worker.cli.opened import opened_site
 from taskyard.worker.cli.output import Column, print_json, print_line, print_table, stacked
 from taskyard.worker.cli.show import AsJson
 from taskyard.worker.cli.text import instant

@@ -13,7 +13,7 @@ from taskyard.core.errors import SubmissionError
 from taskyard.core.states import TaskState
 from taskyard.worker.cli.confirm import confirm, confirm_number
 from taskyard.worker.cli.exits import BAD_INPUT, print_error
-from taskyard.worker.cli.opened_tasks import opened_bulk
+from taskyard.worker.cli.opened import opened_bulk
 from taskyard.worker.cli.output import print_json, print_line
 from taskyard.worker.cli.show import AsJson
 from taskyard.worker.cli.text import counted as counted_text
@@ -21,7 +21,7 @@ from taskyard.worker.cli.text import counted as counted_text
 if TYPE_CHECKING:
     from taskyard.core.filters.search_filter import TaskFilter
     from taskyard.core.submission.bulk_operation import Action, Operation
-    from taskyard.worker.cli.bulk_port import BulkPort, Counted, Ended
+    from taskyard.worker.cli.ports.bulk import BulkPort, Counted, Ended
 
 TYPED_ABOVE_TASKS = 1_000
 WHO = "you"  # stands for whoever the installation knows that it is

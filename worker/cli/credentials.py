@@ -10,7 +10,7 @@ from taskyard.core.payload.printable_text import visible
 from taskyard.worker.cli.access import Name
 from taskyard.worker.cli.doors import placed
 from taskyard.worker.cli.help_text import Group
-from taskyard.worker.cli.opened_tasks import opened_access
+from taskyard.worker.cli.opened import opened_access
 from taskyard.worker.cli.output import Column, print_json, print_line, print_plain, print_table
 from taskyard.worker.cli.show import AsJson
 from taskyard.worker.cli.text import instant, written

@@ -14,7 +14,7 @@ from taskyard.core.models import Task
 from taskyard.core.payload.printable_text import visible
 from taskyard.core.states import TERMINAL, TaskState
 from taskyard.worker.cli.exits import say
-from taskyard.worker.cli.port import ShownTask, TaskPort
+from taskyard.worker.cli.ports.tasks import ShownTask, TaskPort
 
 FIRST_PAUSE_SECONDS = 0.02
 LAST_PAUSE_SECONDS = 0.5

@@ -10,7 +10,7 @@ from taskyard.core.errors import SubmissionError
 from taskyard.core.payload.printable_text import visible
 from taskyard.core.scheduling.holds import HoldKind, HoldMode
 from taskyard.worker.cli.confirm import confirm
-from taskyard.worker.cli.opened_tasks import opened_site
+from taskyard.worker.cli.opened import opened_site
 from taskyard.worker.cli.output import Column, print_json, print_line, print_table
 from taskyard.worker.cli.show import AsJson
 from taskyard.worker.cli.text import instant

@@ -13,13 +13,13 @@ from taskyard.core.payload.printable_text import visible
 from taskyard.worker.cli.confirm import confirm
 from taskyard.worker.cli.doors import placed
 from taskyard.worker.cli.help_text import Group
-from taskyard.worker.cli.opened_tasks import opened_mail
+from taskyard.worker.cli.opened import opened_mail
 from taskyard.worker.cli.output import Column, print_json, print_line, print_table
 from taskyard.worker.cli.show import AsJson
 from taskyard.worker.cli.text import MASKED
 
 if TYPE_CHECKING:
-    from taskyard.worker.cli.mail_port import MailPort
+    from taskyard.worker.cli.ports.mail import MailPort
 
 _ID = re.compile(r"[0-9]{1,20}-[0-9]{1,20}", re.A)
 MAX_AGE_SECONDS = 1_000_000 * 86_400

@@ -10,7 +10,7 @@ import typer
 from taskyard.core.payload.printable_text import visible
 from taskyard.worker.cli.doors import placed
 from taskyard.worker.cli.help_text import Group
-from taskyard.worker.cli.opened_tasks import opened_site
+from taskyard.worker.cli.opened import opened_site
 from taskyard.worker.cli.output import Column, print_document, print_fields, print_json, print_line, print_table
 from taskyard.worker.cli.show import AsJson
 from taskyard.worker.cli.text import MASKED

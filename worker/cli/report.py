@@ -11,7 +11,7 @@ import typer
 
 from taskyard.core.errors import SubmissionError
 from taskyard.core.payload.culprits import refused
-from taskyard.worker.cli.opened_tasks import opened_site
+from taskyard.worker.cli.opened import opened_site
 from taskyard.worker.cli.output import print_line
 
 

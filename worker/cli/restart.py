@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from taskyard.core.payload.printable_text import visible
-from taskyard.worker.cli.opened_tasks import opened_site
+from taskyard.worker.cli.opened import opened_site
 from taskyard.worker.cli.output import print_json, print_line
 from taskyard.worker.cli.show import AsJson
 

@@ -11,7 +11,7 @@ from rich.text import Text
 from taskyard.core.humanize import byte_size, compact_duration, percent
 from taskyard.core.payload.printable_text import visible_lines
 from taskyard.core.states import TERMINAL, TaskState
-from taskyard.worker.cli.opened_tasks import opened_tasks
+from taskyard.worker.cli.opened import opened_tasks
 from taskyard.worker.cli.output import (
     Column,
     is_wide,
@@ -23,7 +23,7 @@ from taskyard.worker.cli.output import (
     stacked,
     state_text,
 )
-from taskyard.worker.cli.port import ShownTask
+from taskyard.worker.cli.ports.tasks import ShownTask
 from taskyard.worker.cli.text import MASKED, age, instant
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]

@@ -10,10 +10,10 @@ from rich.text import Text
 
 from taskyard.core.humanize import compact_duration, percent
 from taskyard.core.payload.printable_text import visible
-from taskyard.worker.cli.opened_tasks import opened_site
+from taskyard.worker.cli.opened import opened_site
 from taskyard.worker.cli.output import Column, is_wide, print_json, print_line, print_table, stacked, state_text
+from taskyard.worker.cli.ports.site import ShownLane, Status
 from taskyard.worker.cli.show import AsJson
-from taskyard.worker.cli.site_port import ShownLane, Status
 from taskyard.worker.cli.text import age, instant, seconds_since
 
 

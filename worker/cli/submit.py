@@ -10,10 +10,10 @@ import typer
 
 from taskyard.worker.cli import exits
 from taskyard.worker.cli.follow import follow
-from taskyard.worker.cli.opened_tasks import opened_tasks
+from taskyard.worker.cli.opened import opened_tasks
 from taskyard.worker.cli.output import print_json, print_line
 from taskyard.worker.cli.payload import STDIN, JsonLines, by_line, read_input
-from taskyard.worker.cli.port import ShownTask, TaskPort
+from taskyard.worker.cli.ports.tasks import ShownTask, TaskPort
 from taskyard.worker.cli.show import AsJson
 from taskyard.worker.cli.text import MASKED, pretty_json
 

@@ -9,7 +9,7 @@ import typer
 
 from taskyard.core.models import LogEntry
 from taskyard.core.payload.printable_text import visible, visible_lines
-from taskyard.worker.cli.opened_tasks import opened_tasks
+from taskyard.worker.cli.opened import opened_tasks
 from taskyard.worker.cli.output import print_line, print_plain
 from taskyard.worker.cli.show import TaskId
 

@@ -9,7 +9,7 @@ import typer
 
 from taskyard.core.payload.printable_text import visible
 from taskyard.worker.cli.exits import print_error
-from taskyard.worker.cli.opened_tasks import opened_tasks
+from taskyard.worker.cli.opened import opened_tasks
 from taskyard.worker.cli.output import print_json, print_line
 from taskyard.worker.cli.show import AsJson, TaskId
 

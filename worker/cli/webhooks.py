@@ -9,7 +9,7 @@ import typer
 from taskyard.core.payload.printable_text import visible
 from taskyard.worker.cli.doors import placed
 from taskyard.worker.cli.help_text import Group
-from taskyard.worker.cli.opened_tasks import opened_webhooks
+from taskyard.worker.cli.opened import opened_webhooks
 from taskyard.worker.cli.output import Column, print_json, print_line, print_plain, print_table
 from taskyard.worker.cli.show import AsJson
 from taskyard.worker.cli.text import written

@@ -6,7 +6,7 @@ from rich.text import Text
 
 from taskyard.core.humanize import compact_duration
 from taskyard.core.payload.printable_text import visible
-from taskyard.worker.cli.opened_tasks import opened_tasks
+from taskyard.worker.cli.opened import opened_tasks
 from taskyard.worker.cli.output import Column, print_fields, print_json, print_line, print_table, state_text
 from taskyard.worker.cli.show import AsJson, TaskId
 

@@ -10,7 +10,7 @@ from taskyard.core.errors import ItemNotFound
 from taskyard.core.payload.culprits import refused
 from taskyard.core.webhooks.template import check_template
 from taskyard.core.webhooks.webhook import DeliveryState, check_hook_name
-from taskyard.worker.cli.remote_records import path_of, record_of
+from taskyard.worker.cli.remote.records import path_of, record_of
 
 _WEBHOOK = (
     "name", "url", "queues", "types", "outcomes", "has_output", "former_until", "disabled_at", "disabled_by",

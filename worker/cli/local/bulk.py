@@ -12,8 +12,8 @@ from taskyard.core.postgres.store.search import Matching
 from taskyard.core.submission.authorized import Authorized
 from taskyard.core.submission.bulk_operation import Operation
 from taskyard.core.submission.bulk_preview import Target, load_preview
-from taskyard.worker.cli.bulk_port import Counted, Ended, Progress
 from taskyard.worker.cli.connections import acting
+from taskyard.worker.cli.ports.bulk import Counted, Ended, Progress
 
 
 class LocalBulk:

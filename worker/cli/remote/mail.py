@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from taskyard.client import Client
-from taskyard.worker.cli.remote_records import path_of, record_of
+from taskyard.worker.cli.remote.records import path_of, record_of
 
 MAX_IDS = 1_000  # of one request
 _BOX = ("agent", "messages", "being_read", "oldest_seconds", "bytes", "dead_letters")

@@ -10,7 +10,7 @@ from taskyard.core.access.principals import check_name
 from taskyard.core.access.tokens import is_token_id
 from taskyard.core.errors import ItemNotFound
 from taskyard.core.payload.culprits import refused
-from taskyard.worker.cli.remote_records import path_of, record_of
+from taskyard.worker.cli.remote.records import path_of, record_of
 
 _PRINCIPAL = ("name", "kind", "role", "queues", "types", "has_password", "disabled_at", "created_at", "created_by")
 _TOKEN = (

@@ -20,7 +20,7 @@ from taskyard.core.redis.cache import RedisCache
 from taskyard.core.states import TaskState
 from taskyard.core.submission.authorized import Authorized
 from taskyard.worker.cli.connections import acting, opened_database, opened_servers
-from taskyard.worker.cli.port import NewestLog, ShownEvent, ShownTask
+from taskyard.worker.cli.ports.tasks import NewestLog, ShownEvent, ShownTask
 from taskyard.worker.cli.text import task_id as checked
 
 

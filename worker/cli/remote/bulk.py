@@ -13,7 +13,7 @@ from taskyard.client.lines import lines_of
 from taskyard.core.errors import TaskyardError, Unavailable
 from taskyard.core.filters.search_filter import TaskFilter
 from taskyard.core.submission.bulk_operation import Operation
-from taskyard.worker.cli.bulk_port import Counted, Ended, Progress
+from taskyard.worker.cli.ports.bulk import Counted, Ended, Progress
 
 
 class RemoteBulk:

@@ -13,7 +13,7 @@ from taskyard.core.errors import SubmissionError
 from taskyard.core.explanation import Explanation
 from taskyard.core.models import AuditEvent, LogEntry, Task
 from taskyard.core.states import Priority
-from taskyard.worker.cli.port import URL_VARIABLE, NewestLog, ShownEvent, ShownTask
+from taskyard.worker.cli.ports.tasks import URL_VARIABLE, NewestLog, ShownEvent, ShownTask
 
 # The API knows its own limit and says it; this one only bounds what is read into memory.
 INPUT_LIMIT_BYTES = 64 << 20

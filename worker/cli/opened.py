@@ -8,12 +8,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
-from taskyard.worker.cli.access_port import AccessPort
-from taskyard.worker.cli.bulk_port import BulkPort
-from taskyard.worker.cli.mail_port import MailPort
-from taskyard.worker.cli.port import TaskPort, is_remote
-from taskyard.worker.cli.site_port import SitePort
-from taskyard.worker.cli.webhook_port import HookPort, WebhookPort
+from taskyard.worker.cli.ports.access import AccessPort
+from taskyard.worker.cli.ports.bulk import BulkPort
+from taskyard.worker.cli.ports.mail import MailPort
+from taskyard.worker.cli.ports.site import SitePort
+from taskyard.worker.cli.ports.tasks import TaskPort, is_remote
+from taskyard.worker.cli.ports.webhooks import HookPort, WebhookPort
 
 RETRY_SECONDS = 5.0  # somebody looks at a screen
 
@@ -26,12 +26,12 @@ def opened_tasks() -> Iterator[TaskPort]:
     """
     if is_remote():
         from taskyard.client import Client
-        from taskyard.worker.cli.remote_tasks import RemoteTasks
+        from taskyard.worker.cli.remote.tasks import RemoteTasks
 
         with Client(retry_seconds=RETRY_SECONDS) as client:
             yield RemoteTasks(client)
     else:
-        from taskyard.worker.cli.local_tasks import LocalTasks
+        from taskyard.worker.cli.local.tasks import LocalTasks
 
         with ExitStack() as opened:
             yield LocalTasks(opened)
@@ -42,12 +42,12 @@ def opened_site() -> Iterator[SitePort]:
     """Opens the same installation for commands on the whole of it; raises ConfigurationError or Unavailable."""
     if is_remote():
         from taskyard.client import Client
-        from taskyard.worker.cli.remote_site import RemoteSite
+        from taskyard.worker.cli.remote.site import RemoteSite
 
         with Client(retry_seconds=RETRY_SECONDS) as client:
             yield RemoteSite(client)
     else:
-        from taskyard.worker.cli.local_site import LocalSite
+        from taskyard.worker.cli.local.site import LocalSite
 
         with ExitStack() as opened:
             yield LocalSite(opened)
@@ -58,12 +58,12 @@ def opened_bulk() -> Iterator[BulkPort]:
     """Opens the same installation for commands on many tasks; raises ConfigurationError or Unavailable."""
     if is_remote():
         from taskyard.client import Client
-        from taskyard.worker.cli.remote_bulk import RemoteBulk
+        from taskyard.worker.cli.remote.bulk import RemoteBulk
 
         with Client(retry_seconds=RETRY_SECONDS) as client:
             yield RemoteBulk(client)
     else:
-        from taskyard.worker.cli.local_bulk import LocalBulk
+        from taskyard.worker.cli.local.bulk import LocalBulk
 
         with ExitStack() as opened:
             yield LocalBulk(opened)
@@ -74,12 +74,12 @@ def opened_access() -> Iterator[AccessPort]:
     """Opens the same installation for commands on access; raises ConfigurationError or Unavailable."""
     if is_remote():
         from taskyard.client import Client
-        from taskyard.worker.cli.remote_access import RemoteAccess
+        from taskyard.worker.cli.remote.access import RemoteAccess
 
         with Client(retry_seconds=RETRY_SECONDS) as client:
             yield RemoteAccess(client)
     else:
-        from taskyard.worker.cli.local_access import LocalAccess
+        from taskyard.worker.cli.local.access import LocalAccess
 
         yield LocalAccess()
 
@@ -89,12 +89,12 @@ def opened_mail() -> Iterator[MailPort]:
     """Opens the same installation for commands on messages between agents; raises ConfigurationError or Unavailable."""
     if is_remote():
         from taskyard.client import Client
-        from taskyard.worker.cli.remote_mail import RemoteMail
+        from taskyard.worker.cli.remote.mail import RemoteMail
 
         with Client(retry_seconds=RETRY_SECONDS) as client:
             yield RemoteMail(client)
     else:
-        from taskyard.worker.cli.local_mail import LocalMail
+        from taskyard.worker.cli.local.mail import LocalMail
 
         with ExitStack() as opened:
             yield LocalMail(opened)
@@ -105,12 +105,12 @@ def opened_webhooks() -> Iterator[WebhookPort]:
     """Opens the same installation for commands on webhooks; raises ConfigurationError or Unavailable."""
     if is_remote():
         from taskyard.client import Client
-        from taskyard.worker.cli.remote_webhooks import RemoteWebhooks
+        from taskyard.worker.cli.remote.webhooks import RemoteWebhooks
 
         with Client(retry_seconds=RETRY_SECONDS) as client:
             yield RemoteWebhooks(client)
     else:
-        from taskyard.worker.cli.local_webhooks import LocalWebhooks
+        from taskyard.worker.cli.local.webhooks import LocalWebhooks
 
         yield LocalWebhooks()
 
@@ -120,11 +120,11 @@ def opened_hooks() -> Iterator[HookPort]:
     """Opens the same installation for commands on hooks; raises ConfigurationError or Unavailable."""
     if is_remote():
         from taskyard.client import Client
-        from taskyard.worker.cli.remote_webhooks import RemoteHooks
+        from taskyard.worker.cli.remote.webhooks import RemoteHooks
 
         with Client(retry_seconds=RETRY_SECONDS) as client:
             yield RemoteHooks(client)
     else:
-        from taskyard.worker.cli.local_webhooks import LocalHooks
+        from taskyard.worker.cli.local.webhooks import LocalHooks
 
         yield LocalHooks()

@@ -14,7 +14,7 @@ from taskyard.core.errors import ItemNotFound, SubmissionError, TaskyardError, U
 from taskyard.core.ids import parsed_id
 from taskyard.core.models import AgentRecord, Lane
 from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode
-from taskyard.worker.cli.site_port import (
+from taskyard.worker.cli.ports.site import (
     AgentResults,
     AgentsSeen,
     MadeReport,

@@ -37,7 +37,7 @@ from taskyard.core.telemetry.live_snapshot import read_live
 from taskyard.core.views.alert_groups import firing_ids
 from taskyard.core.views.new_silence import checked_silence
 from taskyard.worker.cli.connections import opened_broker, opened_database, opened_servers
-from taskyard.worker.cli.site_port import (
+from taskyard.worker.cli.ports.site import (
     AgentResults,
     AgentsSeen,
     MadeReport,

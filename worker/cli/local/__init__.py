@@ -1,0 +1,1 @@
+"""Serves the commands at PostgreSQL and Redis themselves."""

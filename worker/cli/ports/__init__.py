@@ -1,0 +1,1 @@
+"""Says what the commands need of an installation, wherever it is."""

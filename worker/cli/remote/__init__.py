@@ -1,0 +1,1 @@
+"""Serves the commands over HTTP."""

@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 import pytest
 from msgspec import Raw
+from pydantic import BaseModel, Field
 
 from taskyard.core.postgres.store.tick import Completion, Stale
 from taskyard.core.protocol import (
@@ -28,9 +29,12 @@ from taskyard.core.protocol import (
     encode,
 )
 from taskyard.core.submission.validate import Limits
-from taskyard.core.task_types.registry import registry
+from taskyard.core.task_types.registry import Isolation, Registry, TaskType, registry
+from taskyard.core.task_types.retry_policy import RetryPolicy
+from taskyard.core.task_types.stand_in import never_run
 from taskyard.worker.dispatch.batch import Batch
 from taskyard.worker.dispatch.decisions import policy_of
+from taskyard.worker.dispatch.fleet_types import FleetTypes
 from taskyard.worker.dispatch.held_starts import START_DELAY_SECONDS
 from taskyard.worker.dispatch.intake import LATEST_SECONDS, Intake
 from taskyard.worker.dispatch.leader_state import Durations, LeaderState
@@ -45,11 +49,13 @@ AGENT = "coder-1:a"
 class Desk:
     """An intake, its leader's state with one agent, and entries numbered as they come."""
 
-    def __init__(self) -> None:
+    def __init__(self, types: Registry = registry) -> None:
         self.clock = FakeClock()
-        self.leader_state = LeaderState(Durations())
-        recovery = Recovery(self.leader_state, lambda name: policy_of(registry, name), TTL_SECONDS)
-        self.intake = Intake(self.leader_state, recovery, registry, Limits(1000, 1000), self.clock, Postponed())
+        self.leader_state = LeaderState(Durations(), fleet=FleetTypes(types))
+        recovery = Recovery(self.leader_state, lambda name: policy_of(types, name), TTL_SECONDS)
+        self.intake = Intake(
+            self.leader_state, recovery, self.leader_state.fleet, Limits(1000, 1000), self.clock, Postponed()
+        )
         self.leader_state.add_agent(info())
         self._entries = 0
 
@@ -104,6 +110,39 @@ def test_an_output_that_cannot_be_stored(desk: Desk, output: bytes) -> None:
     [settlement] = desk.read(succeeded(output=output)).settlements
     assert settlement.to_state == "failed"
     assert orjson.loads(settlement.error or "")["class"] == "unstorable"
+
+
+class Count(BaseModel):
+    n: int = Field(ge=0)
+
+
+@pytest.mark.parametrize(
+    ("output", "sender", "version", "problem"),
+    [
+        (b'{"n": -1}', "coder-1", None, "output.n: -1 is less than the minimum of 0"),
+        (b'{"n": "x"}', "coder-1", "own", 'output.n: "x" is not of type "integer"'),
+        (b"[]", "coder-1", "own", 'output: [] is not of type "object"'),
+        (b'{"n": 1}', "coder-1", "own", ""),
+        (b'{"n": -1}', "coder-1", "newer", ""),  # the model of another release is not known here
+        (b'{"n": -1}', "", "own", ""),  # the installation's own agents check what their handlers return
+    ],
+)
+def test_an_output_of_who_comes_by_credentials_of_its_own_fits_the_model(
+    output: bytes, sender: str, version: str | None, problem: str
+) -> None:
+    types = Registry()
+    types.add(TaskType("demo.work", never_run, Count, Count, 60.0, RetryPolicy(), Isolation.THREAD, frozenset(), ""))
+    desk = Desk(types)
+    if version is not None:
+        declared = types.get("demo.work").version if version == "own" else version
+        desk.leader_state.fleet.learn(AGENT, [KnownType("demo.work", declared, [])])
+    give(desk.leader_state, claimed(1))
+    done = succeeded(output=output)
+    done.agent_id = AGENT
+    batch = desk.read(done, sender=sender)
+    assert len(batch.completions) == (problem == "")
+    errors = [orjson.loads(settlement.error or "") for settlement in batch.settlements]
+    assert [(error["class"], error["message"]) for error in errors] == [("invalid_output", problem)] * (problem != "")
 
 
 @pytest.mark.parametrize(("number", "attempt"), [(2, 1), (1, 1), (1, 3)])

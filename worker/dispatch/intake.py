@@ -10,13 +10,11 @@ import structlog
 from msgspec import to_builtins
 
 from taskyard.core.clock import Clock
-from taskyard.core.errors import ErrorClass
 from taskyard.core.postgres.store.tick import Completion
 from taskyard.core.protocol import (
     Checkpoint,
     Deregister,
     Done,
-    Failure,
     Log,
     Progress,
     Register,
@@ -32,16 +30,17 @@ from taskyard.core.protocol import (
 from taskyard.core.redis.decoding import Unreadable, read_reports
 from taskyard.core.redis.quarantine import Odd
 from taskyard.core.redis.results import sender_of
-from taskyard.core.submission.validate import Limits, check_output
-from taskyard.core.task_types.registry import Registry
+from taskyard.core.submission.validate import Limits
 from taskyard.worker.dispatch.attempt_requests import AttemptRequests
 from taskyard.worker.dispatch.batch import Batch
 from taskyard.worker.dispatch.claim_holders import ClaimHolders
 from taskyard.worker.dispatch.decisions import hand_back, judge, known_class, policy_of
+from taskyard.worker.dispatch.fleet_types import FleetTypes
 from taskyard.worker.dispatch.held_starts import HeldStart, HeldStarts
 from taskyard.worker.dispatch.leader_state import Claim, LeaderState
 from taskyard.worker.dispatch.outcome_events import note_failure, note_for_breaker
 from taskyard.worker.dispatch.outcomes import note_success
+from taskyard.worker.dispatch.output_checks import OutputChecks
 from taskyard.worker.dispatch.postponed import Postponed
 from taskyard.worker.dispatch.recovery import Recovery
 from taskyard.worker.dispatch.refusals import is_sent_elsewhere, take_back, take_hindered
@@ -64,7 +63,7 @@ class Intake:
         self,
         leader_state: LeaderState,
         recovery: Recovery,
-        registry: Registry,
+        registry: FleetTypes,
         limits: Limits,
         clock: Clock,
         postponed: Postponed,
@@ -72,10 +71,11 @@ class Intake:
         self._leader_state = leader_state
         self._recovery = recovery
         self._registry = registry
-        self._limits = limits
+        self._outputs = OutputChecks(registry, limits.output_limit_bytes)
         self._clock = clock
         self._postponed = postponed
         self._entry = b""  # the entry being read
+        self._sender: str | None = None  # whose credentials brought it
         self._held_starts = HeldStarts()
         self._holders = ClaimHolders(leader_state)
         requests = AttemptRequests(self._holders, registry, limits, clock)
@@ -93,9 +93,10 @@ class Intake:
         """Reads some entries of the results stream."""
         now = self._clock.monotonic()
         for entry, payload in entries:
-            self._entry, sender = entry, sender_of(entry)
+            self._entry, self._sender = entry, sender_of(entry)
             for report in read_reports(payload):
                 try:
+                    sender = self._sender
                     if sender is not None and (problem := claim_of_another(report, sender, self._leader_state)):
                         self._set_forged_aside(report, sender, problem, batch)
                         continue
@@ -169,12 +170,11 @@ class Intake:
         done.started_at = _storable_time(done.started_at)
         batch.reporters[claim.id] = claim.agent_id
         if failure is None:
-            problem = check_output(output, self._limits.output_limit_bytes)
-            if problem is None:
+            failure = self._outputs.refusal(output, claim.row.type, claim.agent_id, self._sender)
+            if failure is None:
                 self._leader_state.close(claim)
                 self._completed(claim, done, output, batch)
                 return
-            failure = Failure(ErrorClass.UNSTORABLE, problem)
         if is_sent_elsewhere(self._leader_state, claim, failure, self._clock.monotonic(), batch):
             self._leader_state.close(claim)
             return

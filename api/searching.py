@@ -23,10 +23,12 @@ async def searched(
     created_by: Annotated[str, Query(description="Only submitted by this user", examples=["token:ci"])] = "",
     since: Annotated[str, Query(description="Submitted then or later: ISO 8601 with a zone, or an age")] = "",
     until: Annotated[str, Query(description="Submitted before: ISO 8601 with a zone, or an age")] = "",
-    text: Annotated[str, Query(description="A part of title, type, id or the error's message, in any case")] = "",
+    text: Annotated[str, Query(description="A part of title, type or error; or the id or key of one task")] = "",
     input_path: Annotated[str, Query(description="An SQL/JSON path that the input must match")] = "",
     output_path: Annotated[str, Query(description="An SQL/JSON path that the output must match")] = "",
     workflow_id: Annotated[str, Query(description="Only of this workflow")] = "",
+    ended_since: Annotated[str, Query(description="Ended then or later: ISO 8601 with a zone, or an age")] = "",
+    ended_until: Annotated[str, Query(description="Ended before: ISO 8601 with a zone, or an age")] = "",
 ) -> TaskFilter:
     """Returns the filter in the parameters; raises SubmissionError, which names the field."""
     return TaskFilter.from_params(locals())

@@ -54,9 +54,14 @@ def fill(installation: Installation) -> dict[str, list[str]]:
     return ids
 
 
+def settled(page: Page) -> None:
+    """Waits until the page is drawn, as people do before they click."""
+    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+
+
 def seen(page: Page) -> tuple[str, str, int, str]:
     """What somebody sees of where they are: address, title, an open panel, and how many tasks match."""
-    page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
+    settled(page)
     count = page.locator(".st-key-section_of_tasks").get_by_text(re.compile(r"\d tasks?( match(es)?)?:"))
     return (
         page.url,
@@ -74,12 +79,12 @@ def test_back_and_forward_give_exactly_what_was_there(
     link: Callable[[str], None] = lambda name: page.get_by_role("link", name=name).first.click()  # noqa: E731
     tab: Callable[[str], None] = lambda name: page.locator(f".st-key-tab_{name} button").click()  # noqa: E731
     steps: list[tuple[Callable[[], object], str]] = [
-        (lambda: follow(page, "Failures"), r"/failures$"),
+        (lambda: follow(page, "Failures"), r"/failures\?range=24h$"),
         (
-            lambda: page.get_by_text("24h", exact=True).first.click(),
-            "range=24h",
+            lambda: page.get_by_text("7d", exact=True).first.click(),
+            "range=7d",
         ),
-        (lambda: page.get_by_test_id("stDataFrame").first.click(position=GROUP), r"range=24h&group=\w+$"),
+        (lambda: page.get_by_test_id("stDataFrame").first.click(position=GROUP), r"range=7d&group=\w+$"),
         (lambda: link("View failed tasks"), r"/tasks\?.*fingerprint="),
         (lambda: rows(page).click(position=button_of_row(page, 0)), r"/tasks\?.*fingerprint=.*task="),
         (lambda: link("Open in full"), r"/task\?id="),
@@ -88,9 +93,9 @@ def test_back_and_forward_give_exactly_what_was_there(
         (lambda: tab("all"), r"/tasks\?fingerprint=\w+$"),
         (lambda: page.locator(".st-key-drop_fingerprint button").click(), r"/tasks$"),
         (lambda: page.locator(".st-key-page_chevron_right button").first.click(), r"/tasks\?after="),
-        (lambda: follow(page, "Overview"), r"/$"),
+        (lambda: follow(page, "Overview"), r"/\?range=7d$"),
     ]
-    expect(page.get_by_text("Oldest")).to_be_visible()
+    expect(page.get_by_text("Oldest ready task")).to_be_visible()
     stops = [seen(page)]
     first = page.evaluate("history.length")
     for number, (step, there) in enumerate(steps, 1):
@@ -147,6 +152,7 @@ def test_an_operators_work_takes_few_actions(
     expect(page).to_have_url(re.compile(r"types=diagnostic\.flaky"))
     page.keyboard.press("Escape")  # on a closed select it clears nothing
     page.keyboard.press("Backspace")
+    settled(page)
     retry.click(page.locator(".st-key-bulk_retry button"))
     dialog = page.get_by_role("dialog")
     expect(dialog.get_by_text("Ended since: Last hour")).to_be_visible()
@@ -171,6 +177,7 @@ def test_an_operators_work_takes_few_actions(
     cancel = Counted(page)
     cancel.type(page.get_by_role("combobox", name="Queue"), "deploy")
     expect(page).to_have_url(re.compile("queues=deploy"))
+    settled(page)
     cancel.click(page.locator(".st-key-bulk_cancel button"))
     cancel.type(dialog.get_by_role("textbox", name="Reason"), "a bad deploy")
     expect(dialog).to_be_hidden()

@@ -91,7 +91,7 @@ TASKS = View(
         ("r", N_("Retry what is selected")),
         ("c", N_("Cancel what is selected")),
     ),
-    parameters=(*search_filter.PARAMS, "sort", "after", "task"),
+    parameters=(*search_filter.PARAMS, "sort", "after", "task", "columns"),
 )
 TASK = View(
     "task",

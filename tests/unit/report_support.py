@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from taskyard.core.postgres.store.history import Point
 from taskyard.core.postgres.store.rollups import HOUR, MINUTE
-from taskyard.core.reports.data.build import AgentRuns, Facts, Load, Peak, Presence, Side, build, moment
+from taskyard.core.reports.data.build import build, moment
+from taskyard.core.reports.data.facts import AgentRuns, Facts, Load, Peak, Presence, Side
 from taskyard.core.reports.data.report import FailureLine, Report, Scope
 from taskyard.core.telemetry.histogram import Histogram
 

@@ -35,7 +35,7 @@ COLORS = {
     core_charts.VIOLET: "violet",
     core_charts.GRAY: "gray",
 }
-NARROW_COLUMNS = 4  # of a table that has room beside a chart
+NARROW_COLUMNS = 5  # of a table that has room beside a chart
 
 
 def show_report(report: Report, words: Wording, revision: str) -> None:
@@ -45,6 +45,7 @@ def show_report(report: Report, words: Wording, revision: str) -> None:
     if report.is_empty:
         show_nothing(shown.empty, "summarize")
     else:
+        st.markdown(escaped(" ".join(shown.summary)))
         _show_cards(shown)
         _show_sections(shown, {table.name: table for table in tables(report, words)}, revision)
     with st.expander(_("How this was measured"), icon=":material/info:"):

@@ -11,8 +11,8 @@ from taskyard.core.reports.data.report import Counts, Report, change
 from taskyard.core.reports.render.wording import ValueKind, Wording
 
 ABOUT_EQUAL = 0.1  # a smaller change, as a share, is none
-TWICE = (1.8, 2.2)
-HALF = (0.45, 0.55)
+TWICE = (1.9, 2.1)
+HALF = (0.48, 0.52)
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,7 +78,7 @@ def alerts(report: Report, words: Wording) -> Table:
         ("rule", N_("Alert"), ValueKind.TEXT),
         ("subject", N_("Subject"), ValueKind.TEXT),
         ("severity", N_("Severity"), ValueKind.TEXT),
-        ("count", N_("Fired")),
+        ("count", N_("Times fired")),
         ("seconds", N_("Firing for"), ValueKind.SECONDS),
         ("first_at", N_("First fired"), ValueKind.MOMENT),
         ("is_open", N_("At the end"), ValueKind.TEXT),

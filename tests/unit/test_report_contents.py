@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskyard.core.access.identity import Actor
+from taskyard.core.access.permissions import ALL_PERMISSIONS
 from taskyard.core.postgres.store.history import STEPS_SECONDS, Point, step_for
 from taskyard.core.postgres.store.rollups import DAY, HOUR, LEVELS, MINUTE, TEN_MINUTES
 from taskyard.core.reports import render
@@ -19,12 +21,13 @@ from taskyard.core.reports.data.buckets import begins, grain
 from taskyard.core.reports.data.build import build
 from taskyard.core.reports.data.facts import AgentRuns, Facts, Load, Presence, Side
 from taskyard.core.reports.data.outages import LedUnit, outages
-from taskyard.core.reports.data.report import FailureLine, Report, Scope
+from taskyard.core.reports.data.report import AlertLine, FailureLine, Report, Scope
 from taskyard.core.reports.data.targets import target_lines
 from taskyard.core.reports.data.terms import Targets, Terms
 from taskyard.core.reports.render.summary import summary
 from taskyard.core.reports.render.wording import Wording
 from taskyard.core.telemetry.histogram import Histogram
+from taskyard.core.views.masking import masked_report
 from tests.unit.report_support import START, empty_report, moment, point
 
 ZONES = [UTC, *map(ZoneInfo, ("Asia/Shanghai", "Europe/Berlin", "Asia/Kolkata", "Asia/Kathmandu", "America/New_York"))]
@@ -201,6 +204,25 @@ def test_movers_are_those_with_the_largest_effect() -> None:
     assert not report.movers["run"]
     rare = made({"a": (0, 0)}, {})
     assert not any(rare.movers.values())
+
+
+def test_a_narrowed_role_sees_what_is_its_own() -> None:
+    def line(kind: str, subject: str) -> AlertLine:
+        return AlertLine(kind, kind, subject, "warning", 1, 1.0, moment(START), False)
+
+    report = made({"own.a": (0, 9), "zebra.b": (0, 99)}, {"own": (1.0, 9.0), "zebra": (1.0, 60.0)})
+    alerts = (line("oldest_waiting", "own"), line("oldest_waiting", "zebra"), line("failure_rate", "zebra.b"))
+    report = replace(report, alerts=(*alerts, line("", "of a rule that is no longer there")), alerts_left_out=3)
+    whole = Actor("ann", "password", ALL_PERMISSIONS)
+    assert masked_report(report, whole) == report
+
+    own = masked_report(report, replace(whole, queues=("own*",), types=("own.*",)))
+    assert "zebra" not in own.as_json().decode()
+    assert [one.subject for one in own.alerts] == ["own"]
+    assert own.alerts_left_out == 0
+    assert [one.name for one in own.movers["failures"]] == ["own.a"]
+    for format in ("html", "csv"):
+        assert b"zebra" not in render(own, format)
 
 
 # files

@@ -24,7 +24,6 @@ PRESETS = {
 }
 DEFAULT = "24h"
 FIELD_WIDTH_PX = 220
-STEP_MINUTES = 10  # of a day's report
 DAY, WEEK = timedelta(days=1), timedelta(days=7)
 FIRST, LAST = datetime(2000, 1, 1), datetime(2099, 12, 31, 23, 59)  # that can be picked
 
@@ -57,10 +56,9 @@ def span(preset: str, now: datetime) -> tuple[datetime, datetime]:
     today = datetime.combine(now.date(), time(), now.tzinfo)
     monday = today - timedelta(days=today.weekday())
     minute = now.replace(second=0, microsecond=0)
-    whole = minute - timedelta(minutes=minute.minute % STEP_MINUTES)  # so that no step is cut off
     spans = {
         "yesterday": (today - DAY, today),
-        "24h": (whole - DAY, whole),
+        "24h": (minute - DAY, minute),
         "this_week": (monday, minute),
         "last_week": (monday - WEEK, monday),
         "30d": (today - 30 * DAY, today),

@@ -71,7 +71,9 @@ def test_a_report_is_shown(open_page: OpenPage, seeded: None) -> None:
     headings = [heading.value for heading in page.subheader]
     assert headings[:1] == ["Targets"]
     assert {*headings} >= {"Over time", "Figures", "Queues", "Task types", "Agents", "Failures"}
-    assert "95% of starts came within" in texts(page)
+    [summary] = [line for line in texts(page).splitlines() if "95% of starts came within" in line]
+    assert summary.endswith("."), "it is shown whole"
+    assert not {markdown.value for markdown in page.markdown} & {f"**{heading}**" for heading in headings}
     types = next(frame.value for frame in page.dataframe if "run_p95" in frame.value.columns and "type" in frame.value)
     assert all(pd.api.types.is_numeric_dtype(types[name]) for name in ("completed", "success_rate"))
     assert all(text is None or text.rpartition(" ")[2] in ("ms", "s", "min") for text in types["run_p95"])

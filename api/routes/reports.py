@@ -6,7 +6,6 @@ import threading
 from datetime import tzinfo
 from functools import partial
 from typing import Annotated, Literal
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
@@ -21,13 +20,13 @@ from taskyard.core.access.identity import EVERY, Actor
 from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import Busy, Unavailable
 from taskyard.core.i18n import msg
-from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.store import tasks
 from taskyard.core.reports import FORMATS, Report, file_name, gather, render
 from taskyard.core.reports.folder import ReportFile, list_reports, read_report
-from taskyard.core.reports.period import moment
+from taskyard.core.reports.period import moment, zone_named
 from taskyard.core.translation import catalogue, preferred_language
 from taskyard.core.views.masking import masked_report
+from taskyard.core.views.report_terms import report_terms
 
 MAX_AT_ONCE = 2  # of a process: each keeps a core busy for seconds
 PATIENCE_SECONDS = 5.0
@@ -55,17 +54,19 @@ async def make(
     queue: Annotated[str | None, Query(description="Only tasks of this queue")] = None,
     type: Annotated[str | None, Query(description="Only tasks of this type")] = None,
     format: Annotated[FormatName, Query(description="The file format; csv is a zip of tables")] = "pdf",
-    zone: Annotated[str, Query(description="The time zone of its times", examples=["Europe/Berlin"])] = "UTC",
+    zone: Annotated[str, Query(description="The time zone of its times and days", examples=["Europe/Berlin"])] = "UTC",
 ) -> Response:
     """Returns the performance report of a range, compared with the one before, in the language of the request.
 
     A role that is narrowed to queues or task types gets reports of one of its queues or types.
     """
     actor.require(Permission.TASK_READ, queue=queue or EVERY, type_=type or EVERY)
-    known_zone = _zone(zone)
+    known_zone = zone_named(zone)
     now = await read(services, tasks.now)
     begin, end = moment("since", since, now), moment("until", until, now) if until else now
-    report = masked_report(await read(services, gather, begin.timestamp(), end.timestamp(), queue, type), actor)
+    terms = await in_thread(report_terms, services.settings, known_zone)
+    made = await read(services, gather, begin.timestamp(), end.timestamp(), queue, type, terms)
+    report = masked_report(made, actor)
     content = await in_thread(partial(_rendered, request, report, format, known_zone))
     headers = {**attachment(file_name(report, format)), IS_EMPTY: "true" if report.is_empty else "false"}
     return Response(content, media_type=FORMATS[format].media_type, headers=headers)
@@ -120,10 +121,3 @@ def _rendered(request: Request, report: Report, format: str, zone: tzinfo) -> by
         return render(report, format, lambda text: translate(text) if text else text, zone, language)
     finally:
         _making.release()
-
-
-def _zone(name: str) -> tzinfo:
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise refused("zone", name, msg("a time zone such as UTC or Europe/Berlin")) from None

@@ -1,9 +1,10 @@
-"""Parses the ends of a report's period: times, dates and ages (pure)."""
+"""Parses the ends of a report's period and its time zone: times, dates, ages, names (pure)."""
 
 from __future__ import annotations
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
@@ -23,3 +24,11 @@ def moment(field: str, text: str, now: datetime) -> datetime:
         return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
     except (ValueError, OverflowError):
         raise refused(field, text, _EXPECTED) from None
+
+
+def zone_named(name: str) -> tzinfo:
+    """Returns a time zone by its name; raises SubmissionError."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise refused("zone", name, msg("a time zone such as UTC or Europe/Berlin")) from None

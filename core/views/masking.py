@@ -17,7 +17,9 @@ from taskyard.core.postgres.store.audit import AuditEntry
 from taskyard.core.postgres.store.failures import FailureGroup
 from taskyard.core.postgres.store.submission_status import SubmissionStatus, Unsuccessful
 from taskyard.core.reports import Report
+from taskyard.core.reports.data.report import Mover
 from taskyard.core.views.attempts import Attempt
+from taskyard.core.views.seeing import sees_alert, sees_queue, sees_type
 
 MASK = "…"
 # What errors and events say without a value of a task.
@@ -94,10 +96,26 @@ def masked_detail(detail: Mapping[str, Any] | None) -> dict[str, Any] | None:
 
 
 def masked_report(report: Report, actor: Actor) -> Report:
-    """Returns a report without the messages of errors, for those who may not see them."""
+    """Returns a report as an actor may see it: without messages of errors, and with alerts about its tasks only."""
+    alerts = tuple(line for line in report.alerts if sees_alert(actor, line.kind, line.subject))
+    queues = tuple(line for line in report.queues if sees_queue(actor, line.queue))
+    types = tuple(line for line in report.types if sees_type(actor, line.type))
+    movers = report.movers.items()
+    report = replace(
+        report,
+        alerts=alerts,
+        queues=queues,
+        types=types,
+        movers={measure: tuple(one for one in found if _sees_mover(actor, one)) for measure, found in movers},
+        alerts_left_out=report.alerts_left_out if len(alerts) == len(report.alerts) else 0,
+    )
     if reads_payloads(actor):
         return report
     return replace(report, failures=tuple(replace(line, message=MASK) for line in report.failures))
+
+
+def _sees_mover(actor: Actor, mover: Mover) -> bool:
+    return sees_queue(actor, mover.name) if mover.dimension == "queue" else sees_type(actor, mover.name)
 
 
 def check_search(only: TaskFilter, actor: Actor) -> None:

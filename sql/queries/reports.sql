@@ -11,21 +11,21 @@ SELECT l.level, date_part('epoch', least((SELECT min(at) FROM metric_counts c WH
     (SELECT min(at) FROM metric_samples s WHERE s.level_seconds = l.level))), date_part('epoch', now())
 FROM unnest(%(levels)s::int[]) AS l(level)
 
--- name: types
--- The figures of each type in a range.
-SELECT type, sum(submitted)::bigint, sum(completed)::bigint, sum(failed)::bigint, sum(retried)::bigint,
+-- name: groups
+-- The figures of each type in a range, or of each queue.
+SELECT CASE %(by)s WHEN 'queue' THEN queue ELSE type END AS name, sum(submitted)::bigint, sum(completed)::bigint, sum(failed)::bigint, sum(retried)::bigint,
     sum(timed_out)::bigint, sum(cancelled)::bigint, sum(cpu_seconds), sum(wait_seconds), sum(run_seconds),
     sum(total_seconds)
 FROM unnest(%(levels)s::int[], %(sinces)s::float8[], %(untils)s::float8[]) AS l(level, since, until)
 CROSS JOIN LATERAL (SELECT * FROM metric_counts c WHERE c.level_seconds = l.level AND c.at >= to_timestamp(l.since)
     AND c.at < to_timestamp(l.until) OFFSET 0) m
 WHERE (%(queue)s::text IS NULL OR queue = %(queue)s) AND (%(type)s::text IS NULL OR type = %(type)s)
-GROUP BY type
+GROUP BY name
 
--- name: type_histograms
+-- name: group_histograms
 -- Their histograms as arrays; measure 1 is waiting, 2 running, 3 from submission to end.
-SELECT type, measure, array_agg(bucket), array_agg(n) FROM (
-SELECT type, h.measure, h.bucket, sum(h.n)::bigint AS n
+SELECT name, measure, array_agg(bucket), array_agg(n) FROM (
+SELECT CASE %(by)s WHEN 'queue' THEN queue ELSE type END AS name, h.measure, h.bucket, sum(h.n)::bigint AS n
 FROM unnest(%(levels)s::int[], %(sinces)s::float8[], %(untils)s::float8[]) AS l(level, since, until)
 CROSS JOIN LATERAL (SELECT * FROM metric_counts c WHERE c.level_seconds = l.level AND c.at >= to_timestamp(l.since)
     AND c.at < to_timestamp(l.until) OFFSET 0) m
@@ -35,8 +35,8 @@ CROSS JOIN LATERAL (
     UNION ALL SELECT 3, * FROM unnest(total_buckets, total_counts) AS t(bucket, n)
 ) h
 WHERE (%(queue)s::text IS NULL OR queue = %(queue)s) AND (%(type)s::text IS NULL OR type = %(type)s)
-GROUP BY type, h.measure, h.bucket
-) counted GROUP BY type, measure
+GROUP BY name, h.measure, h.bucket
+) counted GROUP BY name, measure
 
 -- name: agents
 -- The figures of each agent, and its run time for all tasks.
@@ -64,8 +64,10 @@ WHERE registered_at < to_timestamp(%(until)s) AND coalesce(left_at, now()) > to_
 GROUP BY name
 
 -- name: loads
--- The utilisation of each agent by time step: samples, the sum of busy slots, and that of their shares of its slots.
-SELECT floor(date_part('epoch', at) / %(step)s) * %(step)s AS start, name,
+-- The utilisation of each agent by time step, which begin at `starts` (NULL: at multiples of their length): samples, the
+-- sum of busy slots, and that of their shares of its slots.
+SELECT coalesce((%(starts)s::float8[])[width_bucket(date_part('epoch', at), %(starts)s::float8[])],
+    floor(date_part('epoch', at) / %(step)s) * %(step)s) AS start, name,
     coalesce(sum(count) FILTER (WHERE metric = 'load_ratio'), 0)::bigint,
     coalesce(sum(total) FILTER (WHERE metric = 'running'), 0), coalesce(sum(total) FILTER (WHERE metric = 'load_ratio'), 0)
 FROM unnest(%(levels)s::int[], %(sinces)s::float8[], %(untils)s::float8[]) AS l(level, since, until)
@@ -81,6 +83,15 @@ FROM unnest(%(levels)s::int[], %(sinces)s::float8[], %(untils)s::float8[]) AS l(
 CROSS JOIN LATERAL (SELECT * FROM metric_samples c WHERE c.level_seconds = l.level AND c.at >= to_timestamp(l.since)
     AND c.at < to_timestamp(l.until) OFFSET 0) m
 WHERE source = 'service' AND metric = 'led_minutes'
+
+-- name: led_units
+-- The units of a range in which a leader was seen working: epoch seconds, the level, and in how many minutes.
+SELECT date_part('epoch', at), l.level, sum(least(count, l.level / 60))::int
+FROM unnest(%(levels)s::int[], %(sinces)s::float8[], %(untils)s::float8[]) AS l(level, since, until)
+CROSS JOIN LATERAL (SELECT * FROM metric_samples c WHERE c.level_seconds = l.level AND c.at >= to_timestamp(l.since)
+    AND c.at < to_timestamp(l.until) OFFSET 0) m
+WHERE source = 'service' AND metric = 'led_minutes'
+GROUP BY at, l.level ORDER BY at
 
 -- name: first_led
 -- The oldest unit of each level with such a minute, in epoch seconds, and how many it has.
@@ -128,3 +139,17 @@ CROSS JOIN LATERAL (SELECT * FROM failure_counts f WHERE f.level_seconds = l.lev
     AND f.at >= to_timestamp(l.since) AND f.at < to_timestamp(l.until) OFFSET 0) c
 WHERE c.fingerprint = ANY(%(fingerprints)s::text[])
 GROUP BY c.fingerprint
+
+-- name: alerts
+-- The alerts that fired in a range by rule and subject, worst first: how often, how long within it, since when, and
+-- whether at its end.
+SELECT rule, subject, severity, count, seconds, first_at, is_open FROM (
+    SELECT rule, subject, (array_agg(severity ORDER BY array_position(ARRAY['critical', 'warning', 'info'], severity)))[1]
+        AS severity, count(*), sum(date_part('epoch', least(coalesce(resolved_at, now()), to_timestamp(%(until)s))
+        - greatest(fired_at, to_timestamp(%(since)s)))) AS seconds, min(fired_at) AS first_at,
+        bool_or(coalesce(resolved_at >= to_timestamp(%(until)s), true)) AS is_open
+    FROM alerts
+    WHERE fired_at < to_timestamp(%(until)s) AND coalesce(resolved_at, now()) > to_timestamp(%(since)s)
+    GROUP BY rule, subject
+) counted
+ORDER BY array_position(ARRAY['critical', 'warning', 'info'], severity), seconds DESC, rule, subject

@@ -176,8 +176,10 @@ ON CONFLICT (level_seconds, at, source, name, metric) DO UPDATE SET
 
 -- name: series
 -- Counts by time step that match (a NULL filter matches all), from the coarsest level that fits the step
--- as far as it is rolled up, and from finer levels after that.
-SELECT floor(date_part('epoch', at) / %(step)s) * %(step)s AS start, sum(submitted)::bigint, sum(completed)::bigint,
+-- as far as it is rolled up, and from finer levels after that. Steps begin at `starts`; if that is NULL, at multiples of
+-- their length.
+SELECT coalesce((%(starts)s::float8[])[width_bucket(date_part('epoch', at), %(starts)s::float8[])],
+    floor(date_part('epoch', at) / %(step)s) * %(step)s) AS start, sum(submitted)::bigint, sum(completed)::bigint,
     sum(failed)::bigint, sum(retried)::bigint, sum(timed_out)::bigint, sum(cancelled)::bigint, sum(cpu_seconds),
     sum(wait_seconds), sum(run_seconds), sum(total_seconds)
 FROM unnest(%(levels)s::int[], %(sinces)s::float8[], %(untils)s::float8[]) AS l(level, since, until)
@@ -190,7 +192,8 @@ GROUP BY start ORDER BY start
 -- name: series_histograms
 -- The histograms of the same steps as arrays; measure 1 is waiting, 2 running, 3 from submission to end.
 SELECT start, measure, array_agg(bucket), array_agg(n) FROM (
-SELECT floor(date_part('epoch', at) / %(step)s) * %(step)s AS start, h.measure, h.bucket, sum(h.n)::bigint AS n
+SELECT coalesce((%(starts)s::float8[])[width_bucket(date_part('epoch', at), %(starts)s::float8[])],
+    floor(date_part('epoch', at) / %(step)s) * %(step)s) AS start, h.measure, h.bucket, sum(h.n)::bigint AS n
 FROM unnest(%(levels)s::int[], %(sinces)s::float8[], %(untils)s::float8[]) AS l(level, since, until)
 CROSS JOIN LATERAL (SELECT * FROM metric_counts c WHERE c.level_seconds = l.level AND c.at >= to_timestamp(l.since)
     AND c.at < to_timestamp(l.until) OFFSET 0) m
@@ -206,7 +209,8 @@ GROUP BY start, h.measure, h.bucket
 
 -- name: series_failures
 -- Failed attempts of the same steps by error class.
-SELECT floor(date_part('epoch', at) / %(step)s) * %(step)s AS start, f.key, sum(f.value::bigint)::bigint
+SELECT coalesce((%(starts)s::float8[])[width_bucket(date_part('epoch', at), %(starts)s::float8[])],
+    floor(date_part('epoch', at) / %(step)s) * %(step)s) AS start, f.key, sum(f.value::bigint)::bigint
 FROM unnest(%(levels)s::int[], %(sinces)s::float8[], %(untils)s::float8[]) AS l(level, since, until)
 CROSS JOIN LATERAL (SELECT * FROM metric_counts c WHERE c.level_seconds = l.level AND c.at >= to_timestamp(l.since)
     AND c.at < to_timestamp(l.until) OFFSET 0) m

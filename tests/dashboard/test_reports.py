@@ -68,7 +68,12 @@ def test_a_report_is_shown(open_page: OpenPage, seeded: None) -> None:
     assert int(shown["Completed tasks"].value.replace(",", "")) > 100
     assert shown["Success rate"].value.endswith("%")
     assert len(page.get("plotly_chart")) >= 8
-    assert {heading.value for heading in page.subheader} >= {"Over time", "Figures", "Task types", "Agents", "Failures"}
+    headings = [heading.value for heading in page.subheader]
+    assert headings[:1] == ["Targets"]
+    assert {*headings} >= {"Over time", "Figures", "Queues", "Task types", "Agents", "Failures"}
+    [summary] = [line for line in texts(page).splitlines() if "95% of starts came within" in line]
+    assert summary.endswith("."), "it is shown whole"
+    assert not {markdown.value for markdown in page.markdown} & {f"**{heading}**" for heading in headings}
     types = next(frame.value for frame in page.dataframe if "run_p95" in frame.value.columns and "type" in frame.value)
     assert all(pd.api.types.is_numeric_dtype(types[name]) for name in ("completed", "success_rate"))
     assert all(text is None or text.rpartition(" ")[2] in ("ms", "s", "min") for text in types["run_p95"])
@@ -197,6 +202,7 @@ def test_presets_are_days_of_the_viewers_zone() -> None:
     assert span("this_week", now)[0].isoformat() == "2026-11-23T00:00:00+08:00"
     assert span("last_week", now)[1] == span("this_week", now)[0]
     assert [(b - a).total_seconds() for a, b in (span("24h", now), span("30d", now))] == [DAY, 30 * DAY]
+    assert span("30d", now)[1] == span("yesterday", now)[1]
 
 
 # reports that the worker wrote

@@ -69,7 +69,7 @@ def test_where_it_is_written(cli: Callable[..., Result]) -> None:
     result = cli(*days, "--output", "other/mine.zip")
     assert result.stdout.strip() == "other/mine.zip"
     assert "nothing happened in this time" in result.stderr
-    assert len(zipfile.ZipFile("other/mine.zip").namelist()) == 10
+    assert len(zipfile.ZipFile("other/mine.zip").namelist()) == 17
     refused = cli(*days)
     assert refused.exit_code == exits.BAD_INPUT
     assert (

@@ -7,7 +7,10 @@ import itertools
 import json
 import random
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from typing import Any
+from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import psycopg2.errors
 import pytest
@@ -17,9 +20,12 @@ from taskyard.core.clock import Clock
 from taskyard.core.config import Settings
 from taskyard.core.errors import SubmissionError
 from taskyard.core.postgres.database import Database
-from taskyard.core.postgres.store import rollups
+from taskyard.core.postgres.store import alerts, rollups
+from taskyard.core.postgres.store.alerts import Alert
 from taskyard.core.postgres.store.rollups import DAY, HOUR, LEVELS, MINUTE, TEN_MINUTES, Sample
 from taskyard.core.reports import FORMATS, Report, gather, render
+from taskyard.core.reports.data.build import moment
+from taskyard.core.reports.data.terms import Terms
 from taskyard.worker.devtools.seed import seed
 from taskyard.worker.monitor.rollup import RollUp
 from tests.integration.recount import SPAN_SECONDS, failures_of, random_events, store
@@ -78,6 +84,10 @@ def test_both_periods_are_those_of_a_recount(database: Database, only: dict[str,
     for line in report.types:
         wanted = tally(events, since, until, **{**only, "type": line.type})
         assert (line.counts.completed, line.counts.failed) == (wanted["completed"], wanted["failed"])
+    for one in report.queues:
+        wanted = tally(events, since, until, **{**only, "queue": one.queue})
+        assert (one.counts.completed, one.counts.failed) == (wanted["completed"], wanted["failed"])
+    assert sum(one.counts.completed for one in report.queues) == report.now.counts.completed
     for agent in report.agents:
         of_agent = [e for e in events if (e["agent_id"] or "").startswith(f"{agent.agent}:")]
         wanted = tally(of_agent, since, until, **only)
@@ -164,6 +174,8 @@ def test_availability_and_load_come_from_samples(database: Database) -> None:
     assert report.now.availability == pytest.approx(0.75)
     assert report.before.availability is None, "before the first minute ever nothing was promised"
     assert report.now.utilisation == pytest.approx(0.5)
+    [outage] = report.outages
+    assert (outage.since.timestamp(), outage.minutes) == (since + 30 * MINUTE, 30)
     assert made(database, since + HOUR, end).before.availability == pytest.approx(0.5)
     with database.transaction() as tx:
         for below, level in itertools.pairwise(LEVELS):
@@ -172,6 +184,52 @@ def test_availability_and_load_come_from_samples(database: Database) -> None:
             rollups.note_progress(tx, level, end)
         rollups.prune(tx, MINUTE, end)
     assert made(database, since, end).now.availability == pytest.approx(0.75)
+
+
+def test_days_are_those_of_the_zone(database: Database) -> None:
+    kolkata = ZoneInfo("Asia/Kolkata")
+    start = START // DAY * DAY - 8 * DAY
+    events = counted(database, random_events(random.Random(4), start, start + 8 * DAY))
+    since = datetime.fromtimestamp(start + 2 * DAY, kolkata).replace(hour=0, minute=0)
+    report = made(database, since.timestamp(), (since + timedelta(days=5)).timestamp(), terms=Terms(kolkata))
+    assert report.now.since == since
+    assert {f"{step.at.astimezone(kolkata):%M}" for step in report.steps} == {"00"}
+    for step in report.steps:
+        at = step.at.timestamp()
+        wanted = tally(events, at, at + step.seconds)
+        found = (step.counts.submitted, step.counts.completed, step.counts.wait.count)
+        assert found == (wanted["submitted"], wanted["completed"], wanted["waits"])
+    assert report.now.counts.completed > 100
+
+
+def test_alerts_of_the_period_are_those_about_the_scope(database: Database) -> None:
+    kinds = {"leader missing": "leader_missing", "failing": "failure_rate", "long queue": "oldest_waiting"}
+    given = [
+        ("leader missing", "leader", "critical", -90, -30),  # minutes from the period's beginning
+        ("failing", "a.b", "warning", -30, 15),
+        ("failing", "a.b", "critical", 30, None),
+        ("failing", "c.d", "warning", 10, 20),
+        ("long queue", "default", "info", 50, 55),
+        ("long queue", "other", "info", 61, None),
+    ]
+    since, until = NOW - 2 * HOUR, NOW - HOUR
+    with database.transaction() as tx:
+        for rule, subject, severity, begin, end in given:
+            alert = Alert(str(uuid4()), rule, subject, severity, "firing", "", 1.0, 1.0, moment(since + begin * MINUTE))
+            assert alerts.fire(tx, alert)
+            if end is not None:
+                alerts.resolve(tx, alert.id, moment(since + end * MINUTE))
+
+    def found(**only: str) -> list[tuple[str, str, str, int, float, bool]]:
+        report = made(database, since, until, terms=Terms(kinds=kinds), **only)
+        return [(o.rule, o.subject, o.severity, o.count, o.seconds / MINUTE, o.is_open) for o in report.alerts]
+
+    failing = ("failing", "a.b", "critical", 2, 45.0, True)
+    waiting = ("long queue", "default", "info", 1, 5.0, False)
+    assert found() == [failing, ("failing", "c.d", "warning", 1, 10.0, False), waiting]
+    assert found(type="a.b") == [failing]
+    assert found(queue="default") == [waiting]
+    assert found(queue="other") == []
 
 
 def test_hostile_names_come_through(database: Database) -> None:

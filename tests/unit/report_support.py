@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from taskyard.core.postgres.store.history import Point
 from taskyard.core.postgres.store.rollups import HOUR, MINUTE
-from taskyard.core.reports.data.build import AgentRuns, Facts, Load, Peak, Presence, Side, build, moment
-from taskyard.core.reports.data.report import FailureLine, Report, Scope
+from taskyard.core.reports.data.build import build, moment
+from taskyard.core.reports.data.facts import AgentRuns, Facts, Load, Peak, Presence, Side
+from taskyard.core.reports.data.outages import LedUnit
+from taskyard.core.reports.data.report import AlertLine, FailureLine, Report, Scope
+from taskyard.core.reports.data.terms import Terms
 from taskyard.core.telemetry.histogram import Histogram
 
 START = 1_790_000_000 // HOUR * HOUR
@@ -54,9 +57,16 @@ def hostile_report() -> Report:
         types,
         [Load(at, HOSTILE[0], 360, 540.0, 180.0) for at in hours],
         360,
+        types,
     )
     before = Side(
-        since - 6 * HOUR, since, [point(since - HOUR, completed=50)], {"old.type": types[HOSTILE[0]]}, [], 300
+        since - 6 * HOUR,
+        since,
+        [point(since - HOUR, completed=50)],
+        {"old.type": types[HOSTILE[0]]},
+        [],
+        300,
+        {HOSTILE[1]: point(0.0, completed=5)},
     )
     return build(
         Facts(
@@ -71,6 +81,10 @@ def hostile_report() -> Report:
             presence={HOSTILE[0]: Presence(3, 3 * 6 * HOUR)},
             failures=failures,
             failures_left_out=2,
+            led_units=[LedUnit(at, HOUR, 20) for at in hours[:3]],
+            alerts=[AlertLine(name, "", name, "critical", 2, 90.0, moment(since), True) for name in HOSTILE],
+            alerts_left_out=1,
+            terms=Terms(installation=HOSTILE[2]),
             peaks=[Peak(MINUTE, since + 600, 7), Peak(HOUR, since, 22)],
         )
     )

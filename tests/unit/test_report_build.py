@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from taskyard.core.postgres.store.history import Point
 from taskyard.core.postgres.store.rollups import DAY, HOUR, LEVELS, MINUTE, TEN_MINUTES
-from taskyard.core.reports.data.build import AgentRuns, Facts, Load, Peak, Presence, Side, aligned, build, unit_for
+from taskyard.core.reports.data.build import aligned, build, unit_for
+from taskyard.core.reports.data.facts import AgentRuns, Facts, Load, Peak, Presence, Side
 from taskyard.core.reports.data.report import Report, Scope, change, most_failing, slowest
 from taskyard.core.telemetry.histogram import RELATIVE_ERROR, Histogram
 from tests.unit.report_support import START, empty_report, hostile_report, point

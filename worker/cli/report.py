@@ -33,6 +33,7 @@ def report(
     ] = FormatName.PDF,
     queue: Annotated[str | None, typer.Option(help="Only tasks of this queue.")] = None,
     type_: Annotated[str | None, typer.Option("--type", help="Only tasks of this type.")] = None,
+    zone: Annotated[str, typer.Option(help="The time zone of its times and days, such as Europe/Berlin.")] = "UTC",
     output: Annotated[str | None, typer.Option(help="The file, or its folder.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite the file if it exists.")] = False,
 ) -> None:
@@ -41,7 +42,7 @@ def report(
     Times without an offset are UTC. A date alone is its midnight: --from 2026-01-05 --to 2026-01-06 is one day.
     """
     with opened_site() as site:
-        made = site.report(since, until, format.value, queue, type_)
+        made = site.report(since, until, format.value, queue, type_, zone)
     path = target(output, made.name)
     if path.exists() and not force:
         raise refused("output", str(path), "a file that does not exist yet, or --force")

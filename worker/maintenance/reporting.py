@@ -15,6 +15,7 @@ from taskyard.core.postgres.store import rollups
 from taskyard.core.postgres.store.rollups import MINUTE
 from taskyard.core.reports import Report, gather, render
 from taskyard.core.reports.folder import PERIODS, missing, name_of, remove_older, write_report
+from taskyard.core.views.report_terms import report_terms
 from taskyard.worker.maintenance.steady_time import SteadyTime
 
 AFTER_MIDNIGHT = timedelta(minutes=5)  # the last roll-up of the day is done by then
@@ -32,6 +33,7 @@ class Reporting:
         self._periods = settings.reports
         self._formats = settings.report_formats
         self._days = settings.retention_reports_days
+        self._terms = report_terms(settings)
         self._database = database
         self._clock = clock or Clock()
         self._steady = steady or SteadyTime(self._clock)
@@ -87,7 +89,7 @@ class Reporting:
     def _report(self, period: str, first: date) -> Report:
         since = _midnight(first)
         with self._database.transaction() as tx:
-            return gather(tx, since.timestamp(), (since + PERIODS[period]).timestamp())
+            return gather(tx, since.timestamp(), (since + PERIODS[period]).timestamp(), terms=self._terms)
 
 
 def _midnight(day: date) -> datetime:

@@ -121,13 +121,16 @@ def series(
     *,
     percentiles: bool = True,
     whole_steps: bool = True,
+    starts: Sequence[float] | None = None,
 ) -> list[Point]:
     """Returns the steps of a range (epoch seconds) that have events, in order.
 
     Without `percentiles` the histograms hold only the sums of their durations. Without `whole_steps` the first one
-    covers only the time from `since` on, a whole minute.
+    covers only the time from `since` on, a whole minute. With `starts`, at which `step_seconds` begin, too, these are
+    the beginnings of the steps.
     """
     parameters = range_parameters(tx, since, until, step_seconds, whole_steps=whole_steps) | asdict(only)
+    parameters["starts"] = None if starts is None else list(starts)
     points = {}
     for start, *counts, cpu, wait, run, total in tx.rows(queries("rollups")["series"], parameters):
         histograms = [Histogram({}, seconds) for seconds in (wait, run, total)]

@@ -5,105 +5,41 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from taskyard.core.postgres.store import history
 from taskyard.core.postgres.store.history import Point
 from taskyard.core.postgres.store.rollups import LEVELS, MINUTE
+from taskyard.core.reports.data.buckets import begins
+from taskyard.core.reports.data.facts import AgentRuns, Facts, Load, Presence, Side
+from taskyard.core.reports.data.movers import movers
+from taskyard.core.reports.data.outages import Outage, outages
 from taskyard.core.reports.data.report import (
     TARGET_SECONDS,
     AgentLine,
     Capacity,
     Counts,
-    FailureLine,
     Period,
+    QueueLine,
     Report,
-    Scope,
     Step,
     Times,
     TypeLine,
 )
+from taskyard.core.reports.data.targets import target_lines
 
 SETTLING_SECONDS = 60.0  # until the samples of a minute are certainly stored
 NOTHING = Point(0.0)
 
 
-@dataclass(frozen=True, slots=True)
-class AgentRuns:
-    """One agent's results in a range with tasks of a scope, and its run time for all tasks."""
-
-    agent: str
-    completed: int
-    failed_attempts: int
-    timed_out: int
-    runs: int
-    run_seconds: float
-    all_run_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Load:
-    """Samples of one agent in one step: their number, and the sums of busy slots and of their share of its slots."""
-
-    at: float
-    agent: str
-    count: int
-    running: float
-    share: float
-
-
-@dataclass(frozen=True, slots=True)
-class Presence:
-    """An agent's boots in a range: its slots now, and slots × the seconds of its presence."""
-
-    slots: int
-    slot_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
-class Peak:
-    """The unit of a level with the most completed tasks."""
-
-    level_seconds: int
-    at: float
-    completed: int
-
-
-@dataclass(frozen=True, slots=True)
-class Side:
-    """The data of one of the two periods, in epoch seconds."""
-
-    since: float
-    until: float
-    points: Sequence[Point]
-    types: Mapping[str, Point]
-    loads: Sequence[Load]
-    led_minutes: int
-
-
-@dataclass(frozen=True, slots=True)
-class Facts:
-    """All data read for a report. `first_led` is when a leader was first seen working, ever."""
-
-    scope: Scope
-    made_at: float
-    step_seconds: int
-    unit_seconds: int
-    now: Side
-    before: Side
-    first_led: float | None
-    agents: Sequence[AgentRuns] = ()
-    presence: Mapping[str, Presence] = field(default_factory=dict)
-    failures: Sequence[FailureLine] = ()
-    failures_left_out: int = 0
-    peaks: Sequence[Peak] = ()
-
-
 def build(facts: Facts) -> Report:
     """Returns the report."""
     now, before = _period(facts, facts.now), _period(facts, facts.before)
+    types = _types(facts.now.types, facts.before.types)
+    queues = _queues(facts.now.queues, facts.before.queues)
+    totals = history.total(facts.now.points), history.total(facts.before.points)
     return Report(
+        installation=facts.terms.installation,
         scope=facts.scope,
         made_at=moment(facts.made_at),
         now=now,
@@ -111,7 +47,13 @@ def build(facts: Facts) -> Report:
         step_seconds=facts.step_seconds,
         unit_seconds=facts.unit_seconds,
         steps=_steps(facts),
-        types=_types(facts.now.types, facts.before.types),
+        targets=target_lines(facts.terms.targets, *totals),
+        movers=movers(types, queues),
+        alerts=tuple(facts.alerts),
+        alerts_left_out=facts.alerts_left_out,
+        outages=_outages(facts),
+        queues=queues,
+        types=types,
         agents=_agents(facts),
         failures=tuple(facts.failures),
         failures_left_out=facts.failures_left_out,
@@ -179,19 +121,31 @@ def _period(facts: Facts, side: Side) -> Period:
 def _availability(side: Side, first_led: float | None, made_at: float) -> float | None:
     if first_led is None:
         return None
-    settled = math.floor((made_at - SETTLING_SECONDS) / MINUTE) * MINUTE
-    minutes = (min(side.until, settled) - max(side.since, first_led)) // MINUTE
+    since, until = _watched(side, first_led, made_at)
+    minutes = (until - since) // MINUTE
     return min(1.0, side.led_minutes / minutes) if minutes > 0 else None
 
 
+def _watched(side: Side, first_led: float, made_at: float) -> tuple[float, float]:
+    """Returns the time of a period in which a leader could be seen, as far as its samples are stored."""
+    settled = math.floor((made_at - SETTLING_SECONDS) / MINUTE) * MINUTE
+    return max(side.since, first_led), min(side.until, settled)
+
+
+def _outages(facts: Facts) -> tuple[Outage, ...]:
+    if facts.first_led is None:
+        return ()
+    return outages(facts.led_units, *_watched(facts.now, facts.first_led, facts.made_at))
+
+
 def _steps(facts: Facts) -> tuple[Step, ...]:
-    step = facts.step_seconds
+    since, until = facts.now.since, facts.now.until
     points = {point.at: point for point in facts.now.points}
     loads = {at: list(group) for at, group in itertools.groupby(facts.now.loads, lambda load: load.at)}
-    first = math.floor(facts.now.since / step) * step
+    starts = begins(since, until, facts.step_seconds, facts.unit_seconds, facts.terms.zone)
     steps = []
-    for at in range(int(first), math.ceil(facts.now.until), step):
-        begin, end = max(float(at), facts.now.since), min(float(at + step), facts.now.until)
+    for at, following in itertools.pairwise([*starts, math.inf]):
+        begin, end = max(at, since), min(following, until)
         counts = counts_of(points.get(at, NOTHING))
         steps.append(Step(moment(begin), end - begin, counts, _utilisation(loads.get(at, []), facts.presence)))
     return tuple(steps)
@@ -215,6 +169,14 @@ def _types(now: Mapping[str, Point], before: Mapping[str, Point]) -> tuple[TypeL
         for name in {*now, *before}
     ]
     return tuple(sorted(lines, key=lambda line: (-line.counts.completed - line.counts.failed, line.type)))
+
+
+def _queues(now: Mapping[str, Point], before: Mapping[str, Point]) -> tuple[QueueLine, ...]:
+    lines = [
+        QueueLine(name, counts_of(now.get(name, NOTHING)), counts_of(before.get(name, NOTHING)))
+        for name in {*now, *before}
+    ]
+    return tuple(sorted(lines, key=lambda line: (-line.counts.completed - line.counts.failed, line.queue)))
 
 
 def _agents(facts: Facts) -> tuple[AgentLine, ...]:

@@ -12,19 +12,13 @@ from taskyard.core.postgres.database import Transaction, queries
 from taskyard.core.postgres.store import history
 from taskyard.core.postgres.store.history import Filter, Point
 from taskyard.core.postgres.store.rollups import DAY, LEVELS, MINUTE
-from taskyard.core.reports.data.build import (
-    AgentRuns,
-    Facts,
-    Load,
-    Peak,
-    Presence,
-    Side,
-    aligned,
-    build,
-    moment,
-    unit_for,
-)
-from taskyard.core.reports.data.report import FailureLine, Report, Scope
+from taskyard.core.reports.data.alert_lines import alert_lines
+from taskyard.core.reports.data.buckets import begins, grain
+from taskyard.core.reports.data.build import aligned, build, moment, unit_for
+from taskyard.core.reports.data.facts import AgentRuns, Facts, Load, Peak, Presence, Side
+from taskyard.core.reports.data.outages import LedUnit
+from taskyard.core.reports.data.report import Dimension, FailureLine, Report, Scope
+from taskyard.core.reports.data.terms import Terms
 from taskyard.core.telemetry.histogram import Histogram
 
 MAX_FAILURES = 50  # groups in a report
@@ -32,12 +26,19 @@ MAX_UNITS = 12_000  # units of a level in which the peak is searched: eight days
 LONGEST_SECONDS = 3 * 366 * 86_400.0
 
 
-def gather(tx: Transaction, since: float, until: float, queue: str | None = None, type: str | None = None) -> Report:
+def gather(
+    tx: Transaction,
+    since: float,
+    until: float,
+    queue: str | None = None,
+    type: str | None = None,
+    terms: Terms = Terms(),
+) -> Report:
     """Returns the report of a range (epoch seconds), of one queue or type or of all.
 
-    Must be the first call in its transaction, which it makes read-only. The range is aligned to whole minutes, or
-    to the whole units that are still kept, and ends with the last whole unit in the past. Raises SubmissionError
-    for an invalid range.
+    Must be the first call in its transaction, which it makes read-only. The range begins with a whole step, by the
+    clock of the terms' zone, and ends with the last whole minute in the past, or with the last whole one of the units
+    that are still kept. Raises SubmissionError for an invalid range.
     """
     tx.rows(queries("reports")["snapshot"], {})
     oldest, now = _held(tx)
@@ -48,14 +49,18 @@ def gather(tx: Transaction, since: float, until: float, queue: str | None = None
     if since >= now:
         raise refused("since", since, msg("a time in the past"))
     until = min(until, now)
-    unit = unit_for(since - (until - since), oldest)
+    step = history.step_for(until - since)
+    unit = unit_for(since - (until - since) - 2 * step, oldest)  # both periods may begin with a longer first step
     since, until = aligned(since, until, unit)
-    step = max(history.step_for(until - since), unit)
+    step = max(step, unit)
+    starts = begins(since, until, step, unit, terms.zone)
+    since = starts[0]
     only = Filter(queue, type)
-    side = _side(tx, since, until, step, only)
+    side = _side(tx, since, until, step, only, starts)
     before = _side(tx, since - (until - since), since, DAY, only)  # as a whole: the coarser the cheaper
     parameters = _parameters(tx, since, until, DAY, only)
     failures, left_out = _failures(tx, parameters, sorted(side.types) if queue or type else None)
+    alerts, alerts_left_out = alert_lines(tx, since, until, Scope(queue, type), terms.kinds)
     return build(
         Facts(
             scope=Scope(queue, type),
@@ -70,6 +75,10 @@ def gather(tx: Transaction, since: float, until: float, queue: str | None = None
             failures=_with_attempts_before(tx, failures, _parameters(tx, before.since, before.until, DAY, only)),
             failures_left_out=left_out,
             peaks=_peaks(tx, since, until, only),
+            led_units=_led_units(tx, since, until, unit),
+            alerts=alerts,
+            alerts_left_out=alerts_left_out,
+            terms=terms,
         )
     )
 
@@ -79,15 +88,20 @@ def _held(tx: Transaction) -> tuple[dict[int, float | None], float]:
     return {level: oldest for level, oldest, _ in rows}, float(rows[0][2])
 
 
-def _side(tx: Transaction, since: float, until: float, step: int, only: Filter) -> Side:
+def _side(
+    tx: Transaction, since: float, until: float, step: int, only: Filter, starts: Sequence[float] | None = None
+) -> Side:
     whole = _parameters(tx, since, until, DAY, only)
+    read_by = step if starts is None else grain(starts, step)
+    steps = {**_parameters(tx, since, until, read_by, only), "step": step, "starts": starts}
     return Side(
         since=since,
         until=until,
-        points=history.series(tx, since, until, step, only, whole_steps=False),
-        types=_types(tx, whole),
-        loads=[Load(*row) for row in tx.rows(queries("reports")["loads"], _parameters(tx, since, until, step, only))],
+        points=history.series(tx, since, until, read_by, only, whole_steps=False, starts=starts),
+        types=_groups(tx, whole, "type"),
+        loads=[Load(*row) for row in tx.rows(queries("reports")["loads"], steps)],
         led_minutes=int(tx.rows(queries("reports")["led_minutes"], whole)[0][0]),
+        queues=_groups(tx, whole, "queue"),
     )
 
 
@@ -96,15 +110,22 @@ def _parameters(tx: Transaction, since: float, until: float, step: int, only: Fi
     return {**range_, "queue": only.queue, "type": only.type}
 
 
-def _types(tx: Transaction, parameters: Mapping[str, Any]) -> dict[str, Point]:
+def _groups(tx: Transaction, parameters: Mapping[str, Any], by: Dimension) -> dict[str, Point]:
+    """Returns the totals of each type or queue."""
     found = {}
-    for type_, *counts, cpu, wait, run, total in tx.rows(queries("reports")["types"], parameters):
+    given = {**parameters, "by": by}
+    for name, *counts, cpu, wait, run, total in tx.rows(queries("reports")["groups"], given):
         histograms = [Histogram({}, seconds) for seconds in (wait, run, total)]
-        found[type_] = Point(0.0, *counts, cpu, {}, *histograms)  # type: ignore[call-arg]  # as many as it has
-    for type_, measure, buckets, counts in tx.rows(queries("reports")["type_histograms"], parameters):
-        point = found[type_]
+        found[name] = Point(0.0, *counts, cpu, {}, *histograms)  # type: ignore[call-arg]  # as many as it has
+    for name, measure, buckets, counts in tx.rows(queries("reports")["group_histograms"], given):
+        point = found[name]
         (point.wait, point.run, point.total)[measure - 1].merge_counts(dict(zip(buckets, counts, strict=True)))
     return found
+
+
+def _led_units(tx: Transaction, since: float, until: float, unit: int) -> list[LedUnit]:
+    parameters = _parameters(tx, since, until, unit, Filter())
+    return [LedUnit(*row) for row in tx.rows(queries("reports")["led_units"], parameters)]
 
 
 def _presence(tx: Transaction, since: float, until: float) -> dict[str, Presence]:

@@ -6,14 +6,20 @@ rate of no tasks, the utilisation of an agent without samples.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Literal
 
 import orjson
 
+from taskyard.core.reports.data.outages import Outage
+from taskyard.core.reports.data.targets import TargetLine
 from taskyard.core.telemetry.histogram import Histogram
 
 TARGET_SECONDS = 0.1  # a task that waited no longer started in time
+Dimension = Literal["type", "queue"]
+Measure = Literal["failures", "run", "wait"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +122,42 @@ class TypeLine:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueLine:
+    """The figures of one queue, in the period and in the one before."""
+
+    queue: str
+    counts: Counts
+    before: Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Mover:
+    """A type or queue with its failed attempts, or the p95 of a duration in seconds, of both periods."""
+
+    dimension: Dimension
+    name: str
+    now: float
+    before: float
+
+
+@dataclass(frozen=True, slots=True)
+class AlertLine:
+    """An alert rule about one subject: how often it fired, and its `seconds` within the period.
+
+    `kind` is the rule's, empty if it is unknown. `is_open` says whether it still fired at the period's end.
+    """
+
+    rule: str
+    kind: str
+    subject: str
+    severity: str
+    count: int
+    seconds: float
+    first_at: datetime
+    is_open: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AgentLine:
     """The figures of one agent, by its name, with tasks of the scope.
 
@@ -170,8 +212,12 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """The report. `steps` cover the period without gaps; types, agents and failures have the busiest first."""
+    """The report. `steps` cover the period without gaps; types, queues, agents and failures have the busiest first.
 
+    `installation` is the name of the installation, if it has one. `movers` are what changed most, by measure.
+    """
+
+    installation: str
     scope: Scope
     made_at: datetime
     now: Period
@@ -179,6 +225,12 @@ class Report:
     step_seconds: int
     unit_seconds: int
     steps: tuple[Step, ...]
+    targets: tuple[TargetLine, ...]
+    movers: Mapping[Measure, tuple[Mover, ...]]
+    alerts: tuple[AlertLine, ...]
+    alerts_left_out: int
+    outages: tuple[Outage, ...]
+    queues: tuple[QueueLine, ...]
     types: tuple[TypeLine, ...]
     agents: tuple[AgentLine, ...]
     failures: tuple[FailureLine, ...]

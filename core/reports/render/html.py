@@ -1,13 +1,13 @@
-"""Renders a report as one HTML file: interactive charts, no network access, no executable foreign content.
+"""Renders a report as one HTML file: charts as vector drawings, no network access, no executable foreign content.
 
-The page's policy forbids everything but its own two scripts, by their hashes, and its own styles.
+The page's policy forbids everything but its own script, by its hash, and its own styles. The script only shows the
+values at the pointer; without it the page has the same charts and tables.
 """
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -15,23 +15,23 @@ from typing import Any
 import orjson
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
-from plotly.offline import get_plotlyjs
 
 from taskyard.core.i18n import N_
 from taskyard.core.reports.data.report import Report
 from taskyard.core.reports.render.page import Drawing, page
-from taskyard.core.reports.render.wording import ValueKind, Wording
+from taskyard.core.reports.render.plot import Plot, plot
+from taskyard.core.reports.render.wording import Wording
 
 FOLDER = Path(__file__).parent
-HEIGHT_PX = 260
-BAR_PX = 26
+WIDTH, HEIGHT = 1000, 400  # units of a drawing, which is stretched to its place
+DOT = 0.002  # half the length of the stroke for a single value, as a share of the width
 
 
 def render(report: Report, words: Wording) -> bytes:
     """Returns the page."""
     shown = page(report, words)
     drawings = [drawing for section in shown.sections for drawing in section.drawings]
-    scripts = (get_plotlyjs(), (FOLDER / "report.js").read_text(encoding="utf-8"))
+    script = (FOLDER / "report.js").read_text(encoding="utf-8")
     text = (
         _environment()
         .get_template("report.html.j2")
@@ -41,12 +41,11 @@ def render(report: Report, words: Wording) -> bytes:
             made=f"{words.moment(report.made_at)} {words.zone_name(report.made_at)}",
             words=words,
             texts={name: words(text) for name, text in _TEXTS.items()},
-            policy=_policy(scripts),
+            policy=_policy(script),
             style=Markup((FOLDER / "report.css").read_text(encoding="utf-8")),
-            plotly=Markup(scripts[0]),
-            script=Markup(scripts[1]),
-            figures=Markup(_inert({drawing.name: _figure(drawing, words) for drawing in drawings})),
-            heights={drawing.name: _height(drawing) for drawing in drawings},
+            script=Markup(script),
+            plots={drawing.name: _svg(plot(drawing, report, words)) for drawing in drawings},
+            values=Markup(_inert({one.name: _values(one, words) for one in drawings if one.kind != "bars"})),
         )
     )
     return text.encode()
@@ -57,7 +56,6 @@ _TEXTS = {
     "made": N_("Generated {at}"),
     "about": N_("About this report"),
     "steps": N_("All steps as a table"),
-    "no_script": N_("Charts need JavaScript; the tables do not."),
 }
 
 
@@ -72,11 +70,11 @@ def _environment() -> Environment:
     )
 
 
-def _policy(scripts: Sequence[str]) -> str:
-    """Returns the page's Content-Security-Policy. Plotly writes inline styles, which can load nothing."""
-    hashes = " ".join(f"'sha256-{base64.b64encode(hashlib.sha256(s.encode()).digest()).decode()}'" for s in scripts)
+def _policy(script: str) -> str:
+    """Returns the page's Content-Security-Policy. Its drawings have inline styles, which can load nothing."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return (
-        f"default-src 'none'; script-src {hashes}; style-src 'unsafe-inline'; img-src data: blob:; font-src data:;"
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline';"
         " base-uri 'none'; form-action 'none'"
     )
 
@@ -86,62 +84,51 @@ def _inert(document: Any) -> str:
     return orjson.dumps(document).decode().replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
-def _height(drawing: Drawing) -> int:
-    return HEIGHT_PX if drawing.kind != "bars" else 90 + BAR_PX * len(drawing.labels)
-
-
-def _figure(drawing: Drawing, words: Wording) -> dict[str, Any]:
-    """Returns a plotly figure without text and grid colours, which the page sets by its theme."""
-    is_bars = drawing.kind == "bars"
-    axis = {"rangemode": "tozero", "automargin": True, **_NUMBERS.get(drawing.value_kind, {})}
-    if drawing.floor:
-        axis |= {"range": [drawing.floor, 1.002], "rangemode": "normal"}
-    layout: dict[str, Any] = {
-        "margin": {"l": 8, "r": 12, "t": 8, "b": 8},
-        "legend": {"orientation": "h", "y": -0.18, "x": 0, "traceorder": "normal"},
-        "showlegend": len(drawing.lines) > 1,
-        "barmode": "stack",
-        "bargap": 0.15,
-        "hovermode": "closest" if is_bars else "x unified",
-    }
-    if is_bars:
-        layout |= {"xaxis": axis, "yaxis": {"autorange": "reversed", "automargin": True, "type": "category"}}
-    else:
-        layout |= {"yaxis": axis, "xaxis": {"type": "date", "automargin": True}}
-    return {"data": [_trace(drawing, number, words) for number in range(len(drawing.lines))], "layout": layout}
-
-
-_NUMBERS = {ValueKind.SHARE: {"tickformat": ".4~%"}, ValueKind.SECONDS: {"ticksuffix": " s"}}
-
-
-def _trace(drawing: Drawing, number: int, words: Wording) -> dict[str, Any]:
-    line = drawing.lines[number]
-    shown = [words.shown(value, drawing.value_kind) for value in line.values]
-    trace = {"name": _plain(line.name), "customdata": shown, "hovertemplate": "%{customdata}"}
-    values = list(line.values)
-    if drawing.kind == "bars":
-        # plotly puts bars with the same name on top of each other: invisible marks keep them apart
-        labels = [_plain(label) + "\u200b" * position for position, label in enumerate(drawing.labels)]
-        bar = {"type": "bar", "orientation": "h", "x": values, "y": labels, "marker": {"color": line.color}}
-        return {**trace, **bar}
-    # plotly knows no time zones: it gets local times of the report's zone
-    times = [f"{at.astimezone(words.zone):%Y-%m-%dT%H:%M:%S}" for at in drawing.labels]
-    if drawing.kind == "stacks":
-        middles = {"width": [length * 1000 * 0.85 for length in drawing.lengths], "offset": 0}
-        return {**trace, "type": "bar", "x": times, "y": values, "marker": {"color": line.color}, **middles}
-    mode = "lines" if sum(value is not None for value in values) > 1 else "markers"
+def _svg(plotted: Plot) -> Plot:
+    """Adds the paths of a chart over time, in units of its drawing: one for each colour."""
+    if "bars" in plotted:
+        return plotted
+    rects: dict[str, list[str]] = {}
+    for it in plotted["rects"]:
+        x, y, w, h = (_unit(it["x"], WIDTH), _unit(1 - it["y"] - it["h"], HEIGHT), it["w"] * WIDTH, it["h"] * HEIGHT)
+        rects.setdefault(it["color"], []).append(f"M{x} {y}h{w:.2f}v{h:.2f}h-{w:.2f}z")
+    lines = [(line["color"], "".join(map(_stroke, line["parts"]))) for line in plotted["lines"]]
     return {
-        **trace,
-        "type": "scatter",
-        "mode": mode,
-        "x": times,
-        "y": values,
-        "line": {"color": line.color, "width": 2},
+        **plotted,
+        "fills": [(color, "".join(parts)) for color, parts in rects.items()],
+        "strokes": lines,
+        "size": f"0 0 {WIDTH} {HEIGHT}",
     }
 
 
-def _plain(text: str) -> str:
-    """Escapes a text for plotly, which would read <…> as markup, $…$ as TeX and %{…} as a template."""
-    return (
-        text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("$", "&#36;").replace("%{", "% {")
-    )
+def _stroke(points: list[tuple[float, float]]) -> str:
+    """Returns a line through points; a single one becomes a short dash."""
+    if len(points) == 1:
+        (x, y), *_ = points
+        points = [(x - DOT, y), (x + DOT, y)]
+    return "M" + "L".join(f"{_unit(x, WIDTH)} {_unit(1 - y, HEIGHT)}" for x, y in points)
+
+
+def _unit(share: float, whole: int) -> str:
+    return f"{share * whole:.1f}"
+
+
+def _values(drawing: Drawing, words: Wording) -> dict[str, Any]:
+    """Returns what the pointer shows: the time of each step, and the value of each line in it."""
+    whole = sum(drawing.lengths) or 1.0
+    ends, reached = [], 0.0
+    for length in drawing.lengths:
+        reached += length
+        ends.append(round(reached / whole, 5))
+    return {
+        "ends": ends,
+        "times": [words.moment(at) for at in drawing.labels],
+        "lines": [
+            {
+                "name": line.name,
+                "color": line.color,
+                "values": [words.shown(value, drawing.value_kind) for value in line.values],
+            }
+            for line in drawing.lines
+        ],
+    }

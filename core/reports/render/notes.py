@@ -9,6 +9,8 @@ from taskyard.core.reports.render.wording import Wording
 
 
 def title(report: Report, words: Wording) -> str:
+    if report.installation:
+        return words(N_("Performance report of {installation}"), installation=words.name(report.installation))
     return words(N_("Performance report"))
 
 
@@ -60,9 +62,18 @@ def notes(report: Report, words: Wording) -> list[tuple[str, str]]:
             unit=words.duration(report.unit_seconds),
         )
         found.append((words(N_("Whole units")), text))
+    step = words(
+        N_("Of {length}, by the clock of {zone}. The period begins with a whole one; the last may be shorter."),
+        length=words.duration(report.step_seconds),
+        zone=words.zone_name(report.now.until),
+    )
+    found.append((words(N_("Steps")), step))
     found += [(words(heading), words(text)) for heading, text in _METHODS]
     if report.scope.queue is not None:
         found.append((words(N_("Error groups")), words(_BY_TYPE)))
+    if report.alerts_left_out:
+        text = words(N_("{count} less severe or shorter alerts are left out."), count=report.alerts_left_out)
+        found.append((words(N_("Alerts")), text))
     if report.failures_left_out:
         text = words(N_("{count} less frequent groups are left out."), count=report.failures_left_out)
         found.append((words(N_("Error groups")), text))
@@ -84,6 +95,25 @@ _METHODS = (
             "Each time that a task ended in failure: one that a user retries and that fails again counts twice, in"
             " the rates as well. The page Failures counts such a task once."
         ),
+    ),
+    (
+        N_("Error budget"),
+        N_(
+            "The number of tasks that may miss a target in the period. More than 100% of it is used if the target was"
+            " missed. Retries and cancelled tasks do not count."
+        ),
+    ),
+    (
+        N_("Top movers"),
+        N_(
+            "The types and queues that changed most since the period before: at least 5 failed attempts more or fewer,"
+            " or a p95 that changed by at least 20%, of at least 20 tasks in each period. Those whose change affected"
+            " most tasks come first."
+        ),
+    ),
+    (
+        N_("Outages"),
+        N_("Times of at least 2 minutes in which no leading worker was seen at work."),
     ),
     (
         N_("Percentiles"),

@@ -11,6 +11,7 @@ from taskyard.core.reports.data.report import Report, change
 from taskyard.core.reports.render import notes
 from taskyard.core.reports.render.charts import Chart, charts
 from taskyard.core.reports.render.scales import floor_of
+from taskyard.core.reports.render.summary import summary
 from taskyard.core.reports.render.table import Column, Table
 from taskyard.core.reports.render.tables import tables
 from taskyard.core.reports.render.wording import ValueKind, Wording, one_line
@@ -85,6 +86,7 @@ class Page:
 
     title: str
     lines: tuple[str, ...]
+    summary: tuple[str, ...]
     empty: str
     cards: tuple[Card, ...]
     sections: tuple[Section, ...]
@@ -93,11 +95,13 @@ class Page:
 
 
 # Columns that do not fit on a page.
+_LEFT_OUT_OF_GROUPS = (
+    *("timed_out", "cancelled", "wait_p50", "wait_p99", "total_p50", "total_p95", "total_p99"),
+    *("completed_before", "success_rate_before"),
+)
 _LEFT_OUT = {
-    "types": (
-        *("timed_out", "cancelled", "wait_p50", "wait_p99", "total_p50", "total_p95", "total_p99"),
-        *("completed_before", "success_rate_before"),
-    ),
+    "types": _LEFT_OUT_OF_GROUPS,
+    "queues": _LEFT_OUT_OF_GROUPS,
     "failures": ("fingerprint", "first_seen", "muted"),
     "over_time": (
         *("seconds", "submitted_per_minute", "completed_per_minute", "timed_out", "wait_p99", "run_p99"),
@@ -121,8 +125,12 @@ def page(report: Report, words: Wording) -> Page:
         )
 
     sections = (
+        section(N_("Targets"), (), ("targets",)),
+        section(N_("Top movers"), (), ("movers_failures", "movers_run", "movers_wait")),
+        section(N_("Alerts and outages"), (), ("alerts", "outages")),
         section(N_("Over time"), ("ends", "throughput", "wait", "run", "rates", "utilisation"), ()),
         section(N_("Figures"), (), ("totals", "service_level", "durations", "capacity")),
+        section(N_("Queues"), (), ("queues",)),
         section(N_("Task types"), ("slowest", "failing"), ("types",)),
         section(N_("Agents"), ("agents",), ("agents",)),
         section(N_("Failures"), ("classes",), ("error_classes", "failures")),
@@ -130,6 +138,7 @@ def page(report: Report, words: Wording) -> Page:
     return Page(
         title=notes.title(report, words),
         lines=(notes.scope_line(report, words), notes.range_line(report, words)),
+        summary=summary(report, words),
         empty=notes.empty_line(words) if report.is_empty else "",
         cards=_cards(report, words),
         sections=tuple(one for one in sections if one.drawings or one.tables),

@@ -1,33 +1,38 @@
 "use strict";
-// Draws the page's charts in the colours of its theme, and in light ones on paper.
+// Shows the values at the pointer in the page's charts over time; foreign texts are set as text only.
 (() => {
-  const figures = JSON.parse(document.getElementById("figures").textContent);
-  const dark = window.matchMedia("(prefers-color-scheme: dark)");
-  const charts = Array.from(document.querySelectorAll(".chart"));
-  const config = { displayModeBar: false, responsive: true };
+  const values = JSON.parse(document.getElementById("values").textContent);
 
-  function colours(isDark) {
-    const ink = isDark ? "#f1f5f9" : "#0f172a", grid = isDark ? "#334155" : "#e2e8f0";
-    return {
-      "paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)", "font.color": ink, "font.size": 12,
-      "xaxis.gridcolor": grid, "yaxis.gridcolor": grid, "xaxis.zerolinecolor": grid, "yaxis.zerolinecolor": grid,
-      "hoverlabel.bgcolor": isDark ? "#1e293b" : "#ffffff", "hoverlabel.font.color": ink,
-    };
+  function line(text, color) {
+    const made = document.createElement("div");
+    if (color) {
+      const mark = document.createElement("i");
+      mark.style.background = color;
+      made.append(mark);
+    }
+    made.append(text);
+    return made;
   }
 
-  function paint(isDark) {
-    for (const chart of charts) Plotly.relayout(chart, colours(isDark));
+  for (const plot of document.querySelectorAll(".plot")) {
+    const shown = values[plot.dataset.values];
+    const first = Number(plot.dataset.first);
+    const cross = plot.querySelector(".cross"), tip = plot.querySelector(".tip");
+    plot.addEventListener("pointermove", (event) => {
+      const box = plot.getBoundingClientRect();
+      const share = (event.clientX - box.left) / box.width;
+      const at = (share - first) / (1 - first);
+      const found = shown.ends.findIndex((end) => at < end);
+      const step = found < 0 ? shown.ends.length - 1 : found;
+      tip.replaceChildren(
+        line(shown.times[step]),
+        ...shown.lines.map((one) => line(`${one.name}: ${one.values[step]}`, one.color)),
+      );
+      cross.style.left = `${100 * share}%`;
+      tip.style.left = share < 0.5 ? `calc(${100 * share}% + 10px)` : "auto";
+      tip.style.right = share < 0.5 ? "auto" : `calc(${100 * (1 - share)}% + 10px)`;
+      cross.hidden = tip.hidden = false;
+    });
+    plot.addEventListener("pointerleave", () => { cross.hidden = tip.hidden = true; });
   }
-
-  for (const chart of charts) {
-    const figure = figures[chart.dataset.figure];
-    Plotly.newPlot(chart, figure.data, { ...figure.layout, height: Number(chart.dataset.height) }, config);
-  }
-  paint(dark.matches);
-  dark.addEventListener("change", () => paint(dark.matches));
-  window.addEventListener("beforeprint", () => {
-    paint(false);
-    for (const chart of charts) Plotly.Plots.resize(chart);
-  });
-  window.addEventListener("afterprint", () => paint(dark.matches));
 })();

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta, tzinfo
 from taskyard.core.reports.render.wording import ValueKind, Wording
 
 TICKS_WANTED = 5
-MAX_TIME_TICKS = 8
+MAX_TIME_TICKS, MAX_LONG_TICKS = 8, 4  # of labels such as 14:30 or 11-24, and of 11-24 14:30, so that none collide
 FLOORS = (0.0, 0.5, 0.8, 0.9, 0.95, 0.99, 0.995, 0.999)
+_LONG = "%m-%d %H:%M"
 _MINUTE, _HOUR, _DAY = 60, 3600, 86400
 _TIME_STEPS = (
     *(_MINUTE * n for n in (1, 2, 5, 10, 15, 30)),
@@ -44,12 +45,12 @@ def floor_of(shares: Iterable[float | None]) -> float:
 def time_ticks(since: datetime, until: datetime, zone: tzinfo) -> list[tuple[datetime, str]]:
     """Returns round times of the zone within a range, with their labels."""
     seconds = (until - since).total_seconds()
-    step = next((step for step in _TIME_STEPS if seconds / step <= MAX_TIME_TICKS), _TIME_STEPS[-1])
+    step = next((step for step in _TIME_STEPS if seconds / step <= _most_ticks(step, seconds)), _TIME_STEPS[-1])
     local = since.astimezone(zone)
     midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
     if step > _DAY:  # the same ticks wherever the range begins
         midnight -= timedelta(days=midnight.toordinal() % (step // _DAY))
-    shape = "%m-%d" if step >= _DAY else "%H:%M" if seconds <= 1.5 * _DAY else "%m-%d %H:%M"
+    shape = _shape(step, seconds)
     found = []
     # by local time, so that midnight stays midnight when the clocks go forward
     for number in range(math.ceil(((until - midnight).total_seconds() + _HOUR) / step) + 1):
@@ -57,6 +58,14 @@ def time_ticks(since: datetime, until: datetime, zone: tzinfo) -> list[tuple[dat
         if since <= at <= until:
             found.append((at, at.strftime(shape)))
     return found
+
+
+def _shape(step: int, seconds: float) -> str:
+    return "%m-%d" if step >= _DAY else "%H:%M" if seconds <= 1.5 * _DAY else _LONG
+
+
+def _most_ticks(step: int, seconds: float) -> int:
+    return MAX_LONG_TICKS if _shape(step, seconds) == _LONG else MAX_TIME_TICKS
 
 
 def tick_label(value: float, kind: ValueKind, words: Wording) -> str:

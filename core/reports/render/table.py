@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from taskyard.core.reports.render.wording import ValueKind
+from taskyard.core.reports.render.wording import ValueKind, Wording
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,3 +44,8 @@ class Table:
         kept = [i for i, column in enumerate(self.columns) if column.name not in names]
         rows = tuple(tuple(row[i] for i in kept) for row in self.rows)
         return Table(self.name, self.title, tuple(self.columns[i] for i in kept), rows)
+
+
+def columns_of(words: Wording, *columns: tuple[str, str] | tuple[str, str, ValueKind]) -> tuple[Column, ...]:
+    """Returns columns with translated titles."""
+    return tuple(Column(name, words(title), *kind) for name, title, *kind in columns)

@@ -10,18 +10,25 @@ from taskyard.core.errors import ERROR_CLASS_WORDS, ErrorClass
 from taskyard.core.i18n import N_
 from taskyard.core.postgres.store.rollups import MINUTE
 from taskyard.core.reports.data.report import Counts, Period, Report, Step, Times, change
+from taskyard.core.reports.render.attention import alerts, movers, outages, targets
 from taskyard.core.reports.render.notes import notes
-from taskyard.core.reports.render.table import Column, Table
+from taskyard.core.reports.render.summary import summary
+from taskyard.core.reports.render.table import Column, Table, columns_of
 from taskyard.core.reports.render.wording import ValueKind, Wording
 
 
 def tables(report: Report, words: Wording) -> list[Table]:
     """Returns all tables of a report."""
     return [
+        targets(report, words),
+        *movers(report, words),
+        alerts(report, words),
+        outages(report, words),
         _totals(report, words),
         _service(report, words),
         _durations(report, words),
         _over_time(report, words),
+        _queues(report, words),
         _types(report, words),
         _agents(report, words),
         _failures(report, words),
@@ -29,10 +36,6 @@ def tables(report: Report, words: Wording) -> list[Table]:
         _capacity(report, words),
         _about(report, words),
     ]
-
-
-def _columns(words: Wording, *columns: tuple[str, str] | tuple[str, str, ValueKind]) -> tuple[Column, ...]:
-    return tuple(Column(name, words(title), *kind) for name, title, *kind in columns)
 
 
 def _totals(report: Report, words: Wording) -> Table:
@@ -51,7 +54,7 @@ def _totals(report: Report, words: Wording) -> Table:
             (N_("CPU seconds"), counts.cpu_seconds),
         ]
 
-    columns = _columns(
+    columns = columns_of(
         words,
         ("what", N_("What"), ValueKind.TEXT),
         ("now", N_("This period")),
@@ -73,7 +76,7 @@ def _service(report: Report, words: Wording) -> Table:
         (N_("Availability"), now.availability, before.availability),
         (N_("Agent utilisation"), now.utilisation, before.utilisation),
     )
-    columns = _columns(
+    columns = columns_of(
         words,
         ("what", N_("What"), ValueKind.TEXT),
         ("now", N_("This period"), ValueKind.SHARE),
@@ -91,7 +94,7 @@ def _durations(report: Report, words: Wording) -> Table:
         (N_("Run time, from started to finished"), now.run, before.run),
         (N_("Total, from enqueued to finished"), now.total, before.total),
     )
-    columns = _columns(
+    columns = columns_of(
         words,
         ("what", N_("What"), ValueKind.TEXT),
         ("count", N_("Measured")),
@@ -143,7 +146,7 @@ def _percentiles(times: Times) -> tuple[float | None, ...]:
 
 
 def _over_time(report: Report, words: Wording) -> Table:
-    columns = _columns(
+    columns = columns_of(
         words,
         ("at", N_("From"), ValueKind.MOMENT),
         ("seconds", N_("Length"), ValueKind.SECONDS),
@@ -167,31 +170,36 @@ def _over_time(report: Report, words: Wording) -> Table:
     return Table("over_time", words(N_("Over time")), columns, rows)
 
 
+def _queues(report: Report, words: Wording) -> Table:
+    rows = tuple((line.queue, *_compared(line.counts, line.before)) for line in report.queues)
+    return Table("queues", words(N_("Queues")), _compared_columns(words, "queue", N_("Queue")), rows)
+
+
 def _types(report: Report, words: Wording) -> Table:
-    columns = _columns(
+    rows = tuple((line.type, *_compared(line.counts, line.before)) for line in report.types)
+    return Table("types", words(N_("Task types")), _compared_columns(words, "type", N_("Type")), rows)
+
+
+def _compared_columns(words: Wording, name: str, title: str) -> tuple[Column, ...]:
+    return columns_of(
         words,
-        ("type", N_("Type"), ValueKind.TEXT),
+        (name, title, ValueKind.TEXT),
         *_COUNT_COLUMNS,
         *_TIME_COLUMNS,
         ("completed_before", N_("Completed before")),
         ("success_rate_before", N_("Success rate before"), ValueKind.SHARE),
         ("run_p95_before", N_("Run time p95 before"), ValueKind.SECONDS),
     )
-    rows = tuple(
-        (
-            line.type,
-            *_measured(line.counts),
-            line.before.completed,
-            line.before.success_rate,
-            line.before.run.p95,
-        )
-        for line in report.types
-    )
-    return Table("types", words(N_("Task types")), columns, rows)
+
+
+def _compared(counts: Counts, before: Counts) -> Iterator[Any]:
+    """Yields the values of _compared_columns after the first."""
+    yield from _measured(counts)
+    yield from (before.completed, before.success_rate, before.run.p95)
 
 
 def _agents(report: Report, words: Wording) -> Table:
-    columns = _columns(
+    columns = columns_of(
         words,
         ("agent", N_("Agent"), ValueKind.TEXT),
         ("completed", N_("Completed")),
@@ -208,7 +216,7 @@ def _agents(report: Report, words: Wording) -> Table:
 
 
 def _failures(report: Report, words: Wording) -> Table:
-    columns = _columns(
+    columns = columns_of(
         words,
         ("type", N_("Type"), ValueKind.TEXT),
         ("error_class", N_("Error class"), ValueKind.TEXT),
@@ -233,7 +241,7 @@ def _failures(report: Report, words: Wording) -> Table:
 
 
 def _error_classes(report: Report, words: Wording) -> Table:
-    columns = _columns(
+    columns = columns_of(
         words,
         ("error_class", N_("Error class"), ValueKind.TEXT),
         ("attempts", N_("Failed attempts")),
@@ -248,7 +256,7 @@ def _error_classes(report: Report, words: Wording) -> Table:
 
 def _capacity(report: Report, words: Wording) -> Table:
     found = report.capacity
-    columns = _columns(
+    columns = columns_of(
         words,
         ("peak_per_minute", N_("Peak, completed per minute")),
         ("peak_at", N_("Peak at"), ValueKind.MOMENT),
@@ -263,8 +271,12 @@ def _capacity(report: Report, words: Wording) -> Table:
 
 
 def _about(report: Report, words: Wording) -> Table:
-    columns = _columns(words, ("what", N_("What"), ValueKind.TEXT), ("value", N_("Value"), ValueKind.TEXT))
-    rows: Sequence[tuple[str, str]] = notes(report, words)
+    columns = columns_of(words, ("what", N_("What"), ValueKind.TEXT), ("value", N_("Value"), ValueKind.TEXT))
+    title = words(N_("Summary"))
+    rows: Sequence[tuple[str, str]] = [
+        *((title, sentence) for sentence in summary(report, words)),
+        *notes(report, words),
+    ]
     return Table("about", words(N_("About this report")), columns, tuple(rows))
 
 

@@ -11,6 +11,8 @@ from typing import Any
 from taskyard.core import humanize
 from taskyard.core.i18n import N_, TranslatableText
 
+MAX_NAME_LENGTH = 60  # characters in a sentence
+
 
 class ValueKind(StrEnum):
     """The kinds of a column's values."""
@@ -59,6 +61,10 @@ class Wording:
         if kind is ValueKind.CHANGE:
             return f"{value:+,.1%}" if abs(value) < 10 else f"{value:+,.0%}"
         return self(N_("{n} points"), n=f"{100 * value:+.2f}")
+
+    def name(self, name: str) -> str:
+        """Returns a foreign name within a sentence, on one line and not too long."""
+        return one_line(name, MAX_NAME_LENGTH)
 
     def moment(self, at: datetime) -> str:
         """Returns a time in the report's time zone, to the minute."""

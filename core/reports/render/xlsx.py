@@ -16,8 +16,10 @@ from taskyard.core.csv_injection import neutral
 from taskyard.core.i18n import N_
 from taskyard.core.reports.data.report import Report
 from taskyard.core.reports.render import notes
+from taskyard.core.reports.render.attention import MOVERS
 from taskyard.core.reports.render.charts import Chart, charts
 from taskyard.core.reports.render.scales import floor_of
+from taskyard.core.reports.render.summary import summary
 from taskyard.core.reports.render.table import Column, Table
 from taskyard.core.reports.render.tables import tables
 from taskyard.core.reports.render.wording import ValueKind, Wording
@@ -35,7 +37,7 @@ NUMBER_FORMATS = {
     ValueKind.MOMENT: "yyyy-mm-dd hh:mm",
 }
 WHOLE = "#,##0"
-SUMMARY = ("totals", "service_level", "durations", "capacity")  # tables of the first sheet
+SUMMARY = ("targets", *MOVERS, "totals", "service_level", "durations", "capacity")  # tables of the first sheet
 CHART_COLUMNS, CHART_ROWS = 9, 17  # cells that a chart's place takes
 CHART_SIZE = {"width": 560, "height": 320}
 
@@ -80,6 +82,7 @@ class _Writer:
         title = self._book.add_format({"bold": True, "font_size": 16})
         sheet.write_string(0, 0, neutral(notes.title(self._report, self._words)), title)
         lines = [notes.scope_line(self._report, self._words), notes.range_line(self._report, self._words)]
+        lines += summary(self._report, self._words)
         if self._report.is_empty:
             lines.append(notes.empty_line(self._words))
         for row, line in enumerate(lines, 1):
@@ -89,7 +92,7 @@ class _Writer:
         for name in SUMMARY:
             sheet.write_string(row, 0, by_name[name].title, heading)
             self._table(sheet, by_name[name], row + 1)
-            row += len(by_name[name].rows) + 4
+            row += max(1, len(by_name[name].rows)) + 4
         sheet.set_column(0, 0, 34)
         sheet.set_column(1, 12, 18)
         sheet.hide_gridlines(2)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time, timedelta, tzinfo
 
 from taskyard.core.access.identity import EVERY, Actor
 from taskyard.core.access.permissions import Permission
@@ -15,6 +15,7 @@ from taskyard.core.reports.data.gather import LONGEST_SECONDS
 from taskyard.core.reports.folder import PERIODS, ReportFile, list_reports, read_report
 from taskyard.core.submission.open_servers import Servers
 from taskyard.core.views.masking import masked_report
+from taskyard.core.views.report_terms import report_terms
 from taskyard.dashboard.data import base
 from taskyard.dashboard.data.base import Reading
 from taskyard.dashboard.data.readings import check, seen
@@ -35,18 +36,21 @@ class Written:
 
 
 @seen(ttl_seconds=REPORT_SECONDS, max_entries=50)
-def _report(servers: Servers, sight: Actor, since: float, until: float, queue: str | None, type: str | None) -> Report:
+def _report(
+    servers: Servers, sight: Actor, since: float, until: float, queue: str | None, type: str | None, zone: tzinfo
+) -> Report:
+    terms = report_terms(settings(), zone)
     with servers.database.transaction() as tx:
-        return masked_report(gather(tx, since, until, queue, type), sight)
+        return masked_report(gather(tx, since, until, queue, type, terms), sight)
 
 
-def report(since: float, until: float, queue: str | None, type: str | None) -> Reading[Report]:
-    """Returns the report of a range (epoch seconds), of one queue or type or of all.
+def report(since: float, until: float, queue: str | None, type: str | None, zone: tzinfo = UTC) -> Reading[Report]:
+    """Returns the report of a range (epoch seconds), of one queue or type or of all, by days of a zone.
 
     Raises SubmissionError for an invalid range, and NotPermitted for what is not of the viewer's queues and types.
     """
     viewer().require(Permission.TASK_READ, queue=queue or EVERY, type_=type or EVERY)
-    return _report(since, until, queue, type)
+    return _report(since, until, queue, type, zone)
 
 
 def written() -> Reading[Written]:

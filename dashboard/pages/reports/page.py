@@ -40,7 +40,7 @@ def show_range() -> None:
 
     def read() -> Reading[Report]:
         begin, end = (since, until) if since and until else periods.span(preset, base.now().astimezone(zone))
-        return data.report(begin.timestamp(), end.timestamp(), queue or None, type_ or None)
+        return data.report(begin.timestamp(), end.timestamp(), queue or None, type_ or None, zone)
 
     revision = preset if since is None or until is None else f"{since:%Y%m%d%H%M}_{until:%Y%m%d%H%M}"
     words = Wording(translator(), zone, language())

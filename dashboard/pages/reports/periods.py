@@ -61,7 +61,7 @@ def span(preset: str, now: datetime) -> tuple[datetime, datetime]:
         "24h": (minute - DAY, minute),
         "this_week": (monday, minute),
         "last_week": (monday - WEEK, monday),
-        "30d": (minute - 30 * DAY, minute),
+        "30d": (today - 30 * DAY, today),
     }
     return spans[preset]
 

@@ -35,7 +35,8 @@ COLORS = {
     core_charts.VIOLET: "violet",
     core_charts.GRAY: "gray",
 }
-NARROW_COLUMNS = 4  # of a table that has room beside a chart
+MAX_SUMMARY_LENGTH = 2_000  # characters
+NARROW_COLUMNS = 5  # of a table that has room beside a chart
 
 
 def show_report(report: Report, words: Wording, revision: str) -> None:
@@ -45,6 +46,7 @@ def show_report(report: Report, words: Wording, revision: str) -> None:
     if report.is_empty:
         show_nothing(shown.empty, "summarize")
     else:
+        st.markdown(escaped(" ".join(shown.summary), MAX_SUMMARY_LENGTH))
         _show_cards(shown)
         _show_sections(shown, {table.name: table for table in tables(report, words)}, revision)
     with st.expander(_("How this was measured"), icon=":material/info:"):
@@ -82,10 +84,10 @@ def _show_sections(shown: Page, by_name: dict[str, Table], revision: str) -> Non
                     _draw(drawing, f"report_{drawing.name}_{revision}")
                 for table in narrow:
                     with st.container():
-                        _show_table(table)
+                        _show_table(table, has_title=table.title != section.title)
         for table in found:
             if table not in narrow:
-                _show_table(table)
+                _show_table(table, has_title=table.title != section.title)
     with st.expander(_("All steps as a table"), icon=":material/table_rows:"):
         _show_table(by_name[shown.over_time.name], has_title=False)
 

@@ -155,17 +155,19 @@ class LocalSite:
         schemas = {"input": input_schema(found.input_model), "output": output_schema(found.output_model)}
         return {**_summary(found), **schemas}
 
-    def report(self, since: str, until: str, format: str, queue: str | None, type: str | None) -> MadeReport:
+    def report(self, since: str, until: str, format: str, queue: str | None, type: str | None, zone: str) -> MadeReport:
         from taskyard.core.reports import file_name, gather, render
-        from taskyard.core.reports.period import moment
+        from taskyard.core.reports.period import moment, zone_named
+        from taskyard.core.views.report_terms import report_terms
 
         now = datetime.now(UTC)
         begin, end = moment("from", since, now), moment("to", until, now) if until else now
         if begin >= end:
             raise refused("from", since, f"a time before the report's end, {end:%Y-%m-%dT%H:%M:%SZ}")
+        terms = report_terms(load_settings(), zone_named(zone))
         with self._database().transaction() as tx:
-            found = gather(tx, begin.timestamp(), end.timestamp(), queue, type)
-        return MadeReport(file_name(found, format), render(found, format), found.is_empty)
+            found = gather(tx, begin.timestamp(), end.timestamp(), queue, type, terms)
+        return MadeReport(file_name(found, format), render(found, format, zone=terms.zone), found.is_empty)
 
     def quarantined(self, limit: int) -> tuple[list[dict[str, Any]], int]:
         quarantine = self._broker().quarantine

@@ -136,7 +136,7 @@ class SitePort(Protocol):
     def type_schemas(self, name: str) -> dict[str, Any]:
         """Returns a task type with the schemas of its input and output; raises UnknownTaskType."""
 
-    def report(self, since: str, until: str, format: str, queue: str | None, type: str | None) -> MadeReport:
+    def report(self, since: str, until: str, format: str, queue: str | None, type: str | None, zone: str) -> MadeReport:
         """Makes a report; raises SubmissionError."""
 
     def quarantined(self, limit: int) -> tuple[list[dict[str, Any]], int]:

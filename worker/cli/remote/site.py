@@ -158,8 +158,8 @@ class RemoteSite:
             raise self._unknown_type(name) from None
         return {**_type(found), "input": found["input_schema"], "output": found["output_schema"]}
 
-    def report(self, since: str, until: str, format: str, queue: str | None, type: str | None) -> MadeReport:
-        given = {"since": since, "until": until, "format": format, "queue": queue, "type": type}
+    def report(self, since: str, until: str, format: str, queue: str | None, type: str | None, zone: str) -> MadeReport:
+        given = {"since": since, "until": until, "format": format, "queue": queue, "type": type, "zone": zone}
         query = [(name, value) for name, value in given.items() if value]
         try:
             return self._client.ask(Call("GET", "/reports", _not_read, query, given=given, read_reply=_report))

@@ -122,7 +122,7 @@ def test_live_updates_leave_a_half_filled_form_alone(
     title = page.get_by_role("textbox", name="Title")
     title.fill(FORM_TITLE)
     title.press("Tab")
-    seconds = page.get_by_role("spinbutton").first
+    seconds = page.get_by_role("textbox", name="Seconds").first
     seconds.click()
 
     installation.submitter().submit("diagnostic.noop")

@@ -11,7 +11,7 @@ import streamlit as st
 from taskyard.core.telemetry.timeline import RUNNING, Step
 from taskyard.core.views.agents import named_with
 from taskyard.core.views.timeline import Timeline
-from taskyard.dashboard.components.charts import TIME_TICKS, draw, plain
+from taskyard.dashboard.components.charts import TIME_TICKS, Spec, draw, plain
 from taskyard.dashboard.components.theme import color
 from taskyard.dashboard.components.times import duration, local_times, span
 from taskyard.dashboard.i18n import _, enumerated, ngettext
@@ -29,12 +29,25 @@ def show_steps(timeline: Timeline, agents: Sequence[str], *, key: str) -> None:
     spans = [one for one in timeline.spans if one.agent in shown]
     count = sum(step.completed + step.failed for step in steps)
     title = ngettext("{count} attempt", "{count} attempts", count).format(count=f"{count:,}")
+    figure = go.Figure(steps_spec(timeline, agents), _validate=False)
+    height = min(MAX_PX, max(MIN_PX, ROW_PX * len(agents) + 70))
+    draw(title, figure, alt=_in_words(title, steps), key=key, height_px=height)
+    st.caption(
+        _(
+            "Each bar is what ended within {step}: the taller, the more run time; red is the share that failed. "
+            "A shorter time shows single attempts."
+        ).format(step=span(timeline.step_seconds))
+    )
+    if spans:
+        show_as_table(spans, key)
+
+
+def steps_spec(timeline: Timeline, agents: Sequence[str]) -> Spec:
+    """Returns the figure as plotly's JSON."""
+    shown = set(agents)
+    steps = [step for step in timeline.steps if step.agent in shown]
+    traces = [*(_bars(steps, timeline, is_failed=is_failed) for is_failed in (False, True)), _running(timeline, shown)]
     rows = [_title(agent, timeline) for agent in agents]
-    traces = [
-        _bars(steps, timeline, is_failed=False),
-        _bars(steps, timeline, is_failed=True),
-        _running(timeline, shown),
-    ]
     axis = [time.isoformat() for time in local_times([timeline.since, timeline.until])]
     layout = {
         "barmode": "overlay",
@@ -49,17 +62,7 @@ def show_steps(timeline: Timeline, agents: Sequence[str], *, key: str) -> None:
             "showgrid": False,
         },
     }
-    figure = go.Figure({"data": [trace for trace in traces if trace["y"]], "layout": layout}, _validate=False)
-    height = min(MAX_PX, max(MIN_PX, ROW_PX * len(rows) + 70))
-    draw(title, figure, alt=_in_words(title, steps), key=key, height_px=height)
-    st.caption(
-        _(
-            "Each bar is what ended within {step}: the taller, the more run time; red is the share that failed. "
-            "A shorter time shows single attempts."
-        ).format(step=span(timeline.step_seconds))
-    )
-    if spans:
-        show_as_table(spans, key)
+    return {"data": [trace for trace in traces if trace["y"]], "layout": layout}
 
 
 def _title(agent: str, timeline: Timeline) -> str:
@@ -68,7 +71,7 @@ def _title(agent: str, timeline: Timeline) -> str:
     return plain(named_with(agent, hosts) if hosts else agent)
 
 
-def _bars(steps: Sequence[Step], timeline: Timeline, *, is_failed: bool) -> dict[str, Any]:
+def _bars(steps: Sequence[Step], timeline: Timeline, *, is_failed: bool) -> Spec:
     """Returns a bar for each step, as plotly's JSON; with `is_failed` the part of it that failed, which covers it."""
     most = max((step.run_seconds for step in steps), default=0.0) or 1.0
     found = [step for step in steps if step.failed or not is_failed]
@@ -100,7 +103,7 @@ def _bars(steps: Sequence[Step], timeline: Timeline, *, is_failed: bool) -> dict
     }
 
 
-def _running(timeline: Timeline, agents: set[str]) -> dict[str, Any]:
+def _running(timeline: Timeline, agents: set[str]) -> Spec:
     """Returns what runs now, which no step counts yet, as thin bars."""
     found = [one for one in timeline.spans if one.outcome == RUNNING and one.agent in agents]
     name, colour = OUTCOMES[RUNNING]

@@ -186,6 +186,7 @@ def list_page() -> None:
         "agents_now",
         lambda: data.now_and_records(range_seconds),
         lambda found: show_now(*found, choice),
+        about=range_seconds,
         height_px=400,
     )
     timeline_section(range_seconds)
@@ -209,6 +210,7 @@ def show_by_type(range_seconds: int) -> None:
         "agents_records",
         lambda: data.records(range_seconds),
         lambda records: show_reliability(records, key="agents_by_type"),
+        about=range_seconds,
         every_seconds=5.0,
         shows_update_time=False,
     )
@@ -226,13 +228,14 @@ def agent_page(name: str) -> None:
         "agent_now",
         lambda: data.now_and_records(range_seconds),
         lambda found: show_one(*found, name),
+        about=(name, range_seconds),
         height_px=300,
     )
     frame.live(
         "agent_usage",
         lambda: data.usage(name, range_seconds),
         show_usage,
-        about=name,
+        about=(name, range_seconds),
         every_seconds=5.0,
         shows_update_time=False,
         height_px=300,
@@ -243,6 +246,7 @@ def agent_page(name: str) -> None:
         "agent_records",
         lambda: data.records(range_seconds),
         lambda records: show_reliability({n: r for n, r in records.items() if n == name}, key="agent_by_type"),
+        about=(name, range_seconds),
         every_seconds=5.0,
         shows_update_time=False,
     )

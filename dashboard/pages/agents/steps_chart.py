@@ -82,20 +82,22 @@ def _bars(steps: Sequence[Step], timeline: Timeline, *, is_failed: bool) -> Spec
             max(LEAST / 2, height * step.failed / (step.completed + step.failed))
             for height, step in zip(heights, found, strict=True)
         ]
+    starts = _axis_times([step.start for step in found], timeline)
     ends = [min(step.start + timeline.step_seconds, timeline.until) for step in found]
     return {
         "type": "bar",
         "orientation": "h",
         "name": plain(outcome_word(name)),
         "y": [_title(step.agent, timeline) for step in found],
-        "base": [time.isoformat() for time in _axis_times([step.start for step in found], timeline)],
+        "base": [start.isoformat() for start in starts],
         "x": [1000 * WIDTH_SHARE * max(1.0, end - step.start) for end, step in zip(ends, found, strict=True)],
         "width": heights,
         "marker": {"color": color(colour), "line": {"width": 0}},
         "customdata": [
-            [f"{step.completed + step.failed:,}", f"{step.failed:,}", duration(step.run_seconds)] for step in found
+            [f"{step.completed + step.failed:,}", f"{step.failed:,}", duration(step.run_seconds), f"{at:%m-%d %H:%M}"]
+            for step, at in zip(found, starts, strict=True)
         ],
-        "hovertemplate": "%{base|%Y-%m-%d %H:%M}<br>"
+        "hovertemplate": "%{customdata[3]}<br>"
         + plain(_("attempts {count}, failed {failed}, run time {time}")).format(
             count="%{customdata[0]}", failed="%{customdata[1]}", time="%{customdata[2]}"
         )

@@ -177,7 +177,9 @@ def show_one(now: data.AgentsNow, records: data.Records, name: str) -> None:
 
 def list_page() -> None:
     """Draws the list of all agents."""
-    with st.container(horizontal=True, vertical_alignment="center", horizontal_alignment="distribute"):
+    with st.container(
+        horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="agents_head"
+    ):
         frame.header(_("Agents"))
         range_seconds = pick_range(default=RANGE)
     show_left_out_of()

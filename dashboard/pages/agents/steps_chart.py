@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,9 +16,10 @@ from taskyard.dashboard.components.charts import TIME_TICKS, Spec, draw, plain
 from taskyard.dashboard.components.theme import color
 from taskyard.dashboard.components.times import duration, local_times, span
 from taskyard.dashboard.i18n import _, enumerated, ngettext
-from taskyard.dashboard.pages.agents.gantt import MAX_PX, MIN_PX, OUTCOMES, outcome_word, show_as_table
+from taskyard.dashboard.pages.agents.gantt import MAX_PX, OUTCOMES, outcome_word, show_as_table
 
 ROW_PX = 30
+MIN_PX = 170  # the legend stands below the axis
 FULL, LEAST, RUNNING_SHARE = 0.86, 0.12, 0.2  # of a row's height
 WIDTH_SHARE = 0.92  # of a step
 
@@ -76,7 +78,7 @@ def _bars(steps: Sequence[Step], timeline: Timeline, *, is_failed: bool) -> Spec
     most = max((step.run_seconds for step in steps), default=0.0) or 1.0
     found = [step for step in steps if step.failed or not is_failed]
     name, colour = OUTCOMES["failed" if is_failed else "completed"]
-    heights = [max(LEAST, FULL * step.run_seconds / most) for step in found]
+    heights = [max(LEAST, FULL * math.sqrt(step.run_seconds / most)) for step in found]  # small ones stay visible
     if is_failed:
         heights = [
             max(LEAST / 2, height * step.failed / (step.completed + step.failed))

@@ -38,7 +38,9 @@ def show_rows(agents: Sequence[Agent], records: Records, open_agent: Callable[[s
             "Slots": st.column_config.TextColumn(_("Slots"), help=_("Running tasks / slots"), width=70),
             "Success": st.column_config.TextColumn(_("Success"), width=80),
             "Slower": st.column_config.TextColumn(
-                _("Slower"), help=_("The task type at which it is slowest, by the run times of the other agents")
+                _("Slower"),
+                help=_("The task type at which it is slowest, by the run times of the other agents"),
+                width=230,
             ),
             "CPU": st.column_config.NumberColumn(_("CPU"), format="%.0f%%", width=70),
             "Memory": st.column_config.TextColumn(_("Memory"), width=90),

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from taskyard.api.models.common import HoldInfo
 from taskyard.core.scheduling.breaker import breaker_reason
 from taskyard.core.telemetry.live_snapshot import OpenBreaker
-from taskyard.core.views.agents import Agent
+from taskyard.core.views.agents import Agent, Record
 
 
 class AgentTask(BaseModel):
@@ -180,10 +180,23 @@ class TimelineSpan(BaseModel):
     start: float = Field(description="Epoch seconds")
     end: float = Field(description="Epoch seconds")
     outcome: str = Field(description="completed, failed, attempt_failed or running", examples=["completed"])
+    host: str = Field(description="Empty unless agents on several hosts use the name now")
+
+
+class TimelineStep(BaseModel):
+    """The attempts of an agent that ended in one step of the range."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    agent: str
+    start: float = Field(description="Epoch seconds")
+    completed: int
+    failed: int = Field(description="Also those that were retried")
+    run_seconds: float = Field(description="How long all of them ran, together")
 
 
 class TimelineInfo(BaseModel):
-    """What agents ran in the last minutes."""
+    """What agents ran over a range: each attempt of the last hour, or steps of the whole range."""
 
     model_config = ConfigDict(from_attributes=True)
 
@@ -193,6 +206,10 @@ class TimelineInfo(BaseModel):
     ended: int = Field(description="How many attempts ended since then")
     is_cut: bool = Field(description="Whether only the longest, or newest, are among the spans")
     spans: list[TimelineSpan]
+    step_seconds: int = Field(description="The length of the steps; 0 if the spans cover the whole range")
+    steps: list[TimelineStep] = Field(
+        description="Of the whole range if the spans do not cover it; of the first 21 agents by name, or the one asked"
+    )
 
 
 class Agents(BaseModel):
@@ -204,6 +221,25 @@ class Agents(BaseModel):
     gone: list[GoneAgent]
 
 
+class RunTimesInfo(BaseModel):
+    """Run times of attempts of one type, exact to 5 %."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    attempts: int
+    p50_seconds: float | None = Field(description="Null without attempts, as the next one")
+    p95_seconds: float | None
+
+
+class SlowerInfo(BaseModel):
+    """How much slower an agent is than the others."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    ratio: float = Field(description="1.5 or more times the run time of the others", examples=[2.1])
+    percent: int = Field(description="At which percentile: 50, or else 95", examples=[50])
+
+
 class AgentResults(BaseModel):
     """An agent's attempts of one type over the range."""
 
@@ -212,6 +248,22 @@ class AgentResults(BaseModel):
     failed: int
     mean_seconds: float | None = Field(description="The mean run time")
     success_rate: float | None = Field(description="From 0 to 1; null without attempts")
+    run_times: RunTimesInfo
+    others: RunTimesInfo = Field(description="Of the same type on all other agents together")
+    slower: SlowerInfo | None = Field(description="Null unless it is notably slower than the others")
+
+    @classmethod
+    def of(cls, type_: str, record: Record) -> AgentResults:
+        """Returns the results of one type as answers have them."""
+        figures = ("completed", "failed", "mean_seconds", "success_rate")
+        slower = record.comparison.slower
+        return cls(
+            type=type_,
+            **{name: getattr(record, name) for name in figures},
+            run_times=RunTimesInfo.model_validate(record.comparison.own),
+            others=RunTimesInfo.model_validate(record.comparison.others),
+            slower=None if slower is None else SlowerInfo.model_validate(slower),
+        )
 
 
 class AgentUsageSeries(BaseModel):

@@ -85,15 +85,7 @@ async def get(
     if sees_all_queues(actor):
         records = (await read(services, agent_records, now.at, seconds)).get(name, {})
         results = [
-            AgentResults(
-                type=type_,
-                completed=record.completed,
-                failed=record.failed,
-                mean_seconds=record.mean_seconds,
-                success_rate=record.success_rate,
-            )
-            for type_, record in sorted(records.items())
-            if sees_type(actor, type_)
+            AgentResults.of(type_, record) for type_, record in sorted(records.items()) if sees_type(actor, type_)
         ]
     shown = AgentInfo.of(agent, say)
     return AgentDetails(agent=shown, results=results, usage=AgentUsageSeries.model_validate(usage))

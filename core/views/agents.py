@@ -12,13 +12,16 @@ from taskyard.core.postgres.database import Transaction
 from taskyard.core.postgres.store import history
 from taskyard.core.postgres.store import holds as holds_store
 from taskyard.core.postgres.store import tasks as tasks_store
-from taskyard.core.postgres.store.history import Reliability
+from taskyard.core.postgres.store.agent_results import agent_results
 from taskyard.core.postgres.store.restarts import RestartAsked, restarts_asked
 from taskyard.core.scheduling.holds import Hold, HoldMode
 from taskyard.core.scheduling.placement import AgentSlots
+from taskyard.core.telemetry.histogram import Histogram
 from taskyard.core.telemetry.live_snapshot import AgentLive, LiveSnapshot, OpenBreaker, RunningTask
+from taskyard.core.telemetry.run_times import Comparison, Slower, compared
 
 GONE_WITHIN = timedelta(days=1)
+NOT_COMPARED = Comparison()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,13 @@ class Agent:
     known_types: Mapping[str, str] | None = None  # versions by name, None: it did not say
     namesakes: int = 1  # boots of the name with a current heartbeat
     agent_class: str = ""  # a user's class; empty: the shipped one
+    hosts: Sequence[str] = ()
+
+    @property
+    def title(self) -> str:
+        """Returns its name, with the hosts if agents on several of them use it at once."""
+        is_shared = len(self.hosts) > 1 and self.namesakes != 1  # one: the others' boots are about to be lost
+        return named_with(self.name, self.hosts) if is_shared else self.name
 
     @property
     def load(self) -> float:
@@ -80,11 +90,15 @@ class AgentsNow:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """An agent's results over a range, with one type or all: attempts, and the mean run time in seconds."""
+    """An agent's results over a range, with one type or all: attempts, and the mean run time in seconds.
+
+    Run times are compared with those of the other agents for one type only.
+    """
 
     completed: int = 0
     failed: int = 0
     mean_seconds: float | None = None
+    comparison: Comparison = NOT_COMPARED
 
     @property
     def success_rate(self) -> float | None:
@@ -131,23 +145,33 @@ def agents_now(tx: Transaction, snapshot: LiveSnapshot | None) -> AgentsNow:
 
 def agent_records(tx: Transaction, until: float, range_seconds: int) -> Records:
     """Returns results by agent and type over a range that ends at `until` (epoch seconds); raises Unavailable."""
-    found: Sequence[Reliability] = history.reliability(tx, until - range_seconds, until)
+    found = agent_results(tx, until - range_seconds, until)
+    runs: dict[str, dict[str, Histogram]] = {}
+    for each in found:
+        runs.setdefault(each.type, {})[each.agent] = each.run
+    comparisons = {type_: compared(by_agent) for type_, by_agent in runs.items()}
     by_agent: dict[str, dict[str, Record]] = {}
     for each in found:
-        by_agent.setdefault(each.agent, {})[each.type] = Record(each.completed, each.failed, each.mean_seconds)
+        record = Record(each.completed, each.failed, each.run.mean, comparisons[each.type][each.agent])
+        by_agent.setdefault(each.agent, {})[each.type] = record
     return by_agent
 
 
 def overall(records: Iterable[Record]) -> Record:
-    """Returns the results of all these types together; the mean is by attempts."""
+    """Returns the attempts of all these types together; their run times have no sense together."""
     found = list(records)
-    timed = [(r.mean_seconds, r.completed + r.failed) for r in found if r.mean_seconds is not None]
-    attempts = sum(count for _mean, count in timed)
-    return Record(
-        sum(r.completed for r in found),
-        sum(r.failed for r in found),
-        sum(mean * count for mean, count in timed) / attempts if attempts else None,
-    )
+    return Record(sum(r.completed for r in found), sum(r.failed for r in found))
+
+
+def slower_types(records: Mapping[str, Record]) -> list[tuple[str, Slower]]:
+    """Returns the types at which an agent is notably slower than the others, the worst first; `records` by type."""
+    found = [(type_, record.comparison.slower) for type_, record in records.items()]
+    return sorted(((t, slower) for t, slower in found if slower), key=lambda one: (-one[1].ratio, one[0]))
+
+
+def named_with(name: str, hosts: Iterable[str]) -> str:
+    """Returns an agent's name with the hosts on which it is used."""
+    return f"{name} @ {', '.join(hosts)}"
 
 
 def agent_usage(tx: Transaction, name: str, until: float, range_seconds: int) -> AgentUsage:
@@ -197,10 +221,11 @@ def _agent(boots: Sequence[_Boot], hold: Hold | None, restarts: Mapping[str, Res
     wanted = _wanted(infos, hold, is_restarting=bool(asked))
     is_silent = bool(silences) and max(silences) > SILENT_AFTER_SECONDS
     first = infos[0]
+    hosts = tuple(dict.fromkeys(info.host for info in infos))
     return Agent(
         name=first.name,
         kind=first.kind,
-        host=", ".join(dict.fromkeys(info.host for info in infos)),
+        host=", ".join(hosts),
         boots=tuple(info.id for info in infos),
         pids=tuple(info.pid for info in infos),
         types=tuple(dict.fromkeys(pattern for info in infos for pattern in info.types)),
@@ -220,6 +245,7 @@ def _agent(boots: Sequence[_Boot], hold: Hold | None, restarts: Mapping[str, Res
         known_types=first.known_types,
         namesakes=sum(seconds <= SILENT_AFTER_SECONDS for seconds in silences),
         agent_class=first.agent_class,
+        hosts=hosts,
     )
 
 

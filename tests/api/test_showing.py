@@ -97,6 +97,8 @@ def test_agents_have_what_they_run(client: TestClient, loaded: dict[str, str]) -
     [results] = details["results"]
     assert (results["type"], results["completed"], results["failed"]) == ("diagnostic.echo", 1, 1)
     assert results["success_rate"] == 0.5
+    assert (results["run_times"]["attempts"], results["others"]["attempts"], results["slower"]) == (1, 0, None)
+    assert 0 < results["run_times"]["p50_seconds"] == results["run_times"]["p95_seconds"]
     assert len(details["usage"]["at"]) == len(details["usage"]["cpu_percent"])
     assert get(client, "/agents", type="analysis.profile")["agents"] == []
     assert len(get(client, "/agents", text="BUILD", state="online")["agents"]) == 1

@@ -183,6 +183,9 @@ def test_boots_and_their_timeline(client: TestClient, loaded: dict[str, str], se
     timeline = got(client, "/agent-timeline", range="15m")
     assert {span["outcome"] for span in timeline["spans"]} == {"completed"}
     assert got(client, "/agent-timeline", agent="nobody")["spans"] == []
+    long = got(client, "/agent-timeline", range="24h")
+    assert long["is_cut"]
+    assert sum(step["completed"] + step["failed"] for step in long["steps"]) == 2
     narrowed = sent_by("viewer", queues=("reports",))
     assert got(narrowed, "/agent-timeline", range="15m")["spans"] == []
     assert got(narrowed, "/agent-boots")["results"] == []

@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import plotly.graph_objects as go
 import pytest
 from msgspec.structs import replace
 from streamlit.testing.v1 import AppTest
@@ -20,8 +21,11 @@ from taskyard.core.scheduling.breaker import FAILING
 from taskyard.core.scheduling.holds import HoldKind, HoldMode
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.telemetry.live_snapshot import AgentLive, OpenBreaker, RunningTask, write_live
+from taskyard.core.telemetry.timeline import Span, Step
+from taskyard.core.views.timeline import Timeline
+from taskyard.dashboard.pages.agents.steps_chart import steps_spec
 from taskyard.worker.monitor.rollup import RollUp
-from tests.dashboard.conftest import AGENT_ID, HOSTILE, OpenPage, refreshed
+from tests.dashboard.conftest import AGENT_ID, HOSTILE, OpenPage, SignIn, refreshed
 from tests.dashboard.seen import plain_texts, rendered, table
 from tests.dashboard.snapshots import agent, snapshot
 from tests.outages import database_away
@@ -249,6 +253,92 @@ def test_how_each_did_with_each_type(
     assert (row["Agent"], row["Type"], row["Success"], row["Attempts"]) == ("builder", "diagnostic.echo", 50.0, 2)
 
 
+def ran(database: Database, name: str, seconds: float, count: int, event: str = "completed") -> None:
+    """Attempts of `diagnostic.sleep` that ended in the last hours, one a minute."""
+    with database.transaction() as tx:
+        tx.rows(
+            "INSERT INTO task_events (task_id, at, event, actor, agent_id, queue, type, wait_seconds, run_seconds)"
+            " SELECT gen_random_uuid(), now() - n * interval '1 minute', %(event)s, 'test', %(agent)s, 'default',"
+            " 'diagnostic.sleep', 0.1, %(seconds)s FROM generate_series(1, %(count)s) n",
+            {"event": event, "agent": f"{name}:b1", "seconds": seconds, "count": count},
+        )
+
+
+@pytest.fixture
+def uneven(database: Database, cache: RedisCache, submitter: Submitter) -> None:
+    """Three agents, one of which is slower than the others, and fails."""
+    for name, seconds, count in (("builder", 1.0, 100), ("crawler", 2.1, 90), ("dozer", 1.0, 100)):
+        ran(database, name, seconds, count)
+    ran(database, "crawler", 2.1, 5, "failed")
+    RollUp(database).run(lambda: True)
+    lead(cache, [agent(name) for name in ("builder", "crawler", "dozer")])
+
+
+@pytest.mark.usefixtures("uneven")
+def test_which_agent_is_slow_is_seen_without_a_click(open_page: OpenPage) -> None:
+    page = open_page("agents")
+
+    assert not page.exception
+    shown = rendered(page).replace("\\", "")
+    marks = [mark for mark in shown.split("\n") if "slower at" in mark]
+    assert len(marks) >= 1
+    assert all("2.2× slower at diagnostic.sleep" in mark for mark in marks)
+    [(label, query)] = [link for link in links(page) if "slower" in link[0]]
+    assert label.replace("\\", "") == ":orange[crawler: 2.2× slower at diagnostic.sleep]"
+    assert query == "agent=crawler"
+
+    rows = table(open_page("agents", query={"view": "table", "sort": "slow"}), "Slots")
+    assert list(rows["Agent"]) == ["crawler", "builder", "dozer"]
+    assert list(rows["Slower"]) == ["2.2× slower at diagnostic.sleep", "", ""]
+
+
+@pytest.mark.usefixtures("uneven")
+def test_an_agent_is_compared_by_type_and_its_whole_range_is_drawn(open_page: OpenPage) -> None:
+    page = open_page("agents", query={"agent": "crawler", "range": "24h"})
+
+    assert not page.exception
+    shown = rendered(page)
+    assert "2.2× slower at diagnostic" in shown
+    [row] = table(page, "Compared").to_dict("records")
+    assert (row["Type"], row["Attempts"], row["Compared"]) == ("diagnostic.sleep", 95, "2.2× slower")
+    assert [row[name] for name in ("P50", "OthersP50")] == ["2.12 s", "0.95 s"]  # to 5 %
+    assert "**95 attempts**" in shown
+    assert "Each bar is what ended within 10 min" in shown
+
+    other = open_page("agents", query={"agent": "builder", "range": "24h"})
+    assert "slower" not in rendered(other)
+    assert list(table(other, "Compared")["Compared"]) == ["similar"]
+
+
+@pytest.mark.usefixtures("uneven")
+def test_roles_narrowed_to_queues_see_no_comparison_but_their_own_steps(open_page: OpenPage, sign_in: SignIn) -> None:
+    sign_in("operator", queues=("default",))
+    page = open_page("agents")
+    assert "slower" not in rendered(page)
+    assert "**295 attempts**" in rendered(page)
+
+    sign_in("operator", queues=("other",))
+    page = open_page("agents")
+    assert "slower" not in rendered(page)
+    assert "**0 attempts**" in rendered(page)
+
+
+def test_steps_are_what_plotly_accepts() -> None:
+    running = Span("a", 0, "t1", 1, "x.<b>", 900.0, 1_000.0, "running")
+    steps = [Step("a", 0.0, 3, 1, 60.0), Step("a <i>", 600.0, 0, 2, 6.0)]
+    timeline = Timeline(100.0, 1_000.0, 500.0, [running], 6, True, 600, steps, {"a <i>": ["here", "there"]})
+
+    figure = go.Figure(steps_spec(timeline, ["a", "a <i>", "idle"]))
+
+    completed, failed, runs = figure.data
+    assert list(figure.layout.yaxis.categoryarray) == ["a", "a &lt;i&gt; @ here, there", "idle"]
+    assert (list(completed.y), list(failed.y)) == (list(figure.layout.yaxis.categoryarray[:2]),) * 2
+    assert completed.width[0] > completed.width[1] == failed.width[1]
+    assert failed.width[0] == pytest.approx(completed.width[0] / 4)
+    assert completed.x[1] < completed.x[0]  # the second step is not over
+    assert runs.customdata[0][0] == "x.&lt;b&gt;"
+
+
 def test_without_agents_it_says_how_to_start_one(open_page: OpenPage, submitter: Submitter, cache: RedisCache) -> None:
     lead(cache, [])
 
@@ -319,6 +409,11 @@ def test_a_name_that_two_pools_use_is_said_on_its_card(open_page: OpenPage, cach
 
     assert not page.exception
     assert "2 processes use this name: a hold or restart affects all of them." in rendered(page)
+    assert "**builder \\@ here, there**" in [label for label, _query in links(page)]
+    assert list(table(open_page("agents", query={"view": "table"}), "Slots")["Agent"]) == ["builder @ here, there"]
+    assert open_page("agents", query={"agent": "builder"}).title[0].value == "builder \\@ here, there"
+    page = open_page("agents")
 
     write_live(cache, snapshot(agents=[agent()]))
     assert "use this name" not in rendered(refreshed(page))
+    assert "@" not in "".join(label for label, _query in links(page))

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace as replace_dataclass
 from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from taskyard.core.telemetry.live_snapshot import AgentLive, RunningTask
-from taskyard.core.telemetry.timeline import RUNNING, AttemptEnd, Span, spans
+from taskyard.core.telemetry.timeline import RUNNING, AttemptEnd, Span, shared_names, spans
 
 NOW = 1_000.0
 times = st.integers(0, 1_000).map(float)
@@ -86,3 +88,14 @@ def test_rows_of_two_boots_and_a_clock_that_is_ahead() -> None:
     task, ahead = RunningTask("t", 1, "x.y", 900.0), RunningTask("u", 2, "x.y", NOW + 5)
     found = spans([], [agent("a", task), agent("a", ahead)], NOW)
     assert [(span.row, span.start, span.end) for span in found] == [(0, 900.0, NOW), (0, NOW + 5, NOW + 5)]
+
+
+def test_a_name_of_two_hosts_has_rows_for_each_and_others_name_no_host() -> None:
+    there = replace(agent("a", RunningTask("t", 1, "x.y", 900.0)), id="a:b2", host="there")
+    others = [AttemptEnd(name, "u", 1, "x.y", 910.0, 920.0, "completed", "here") for name in "ab"]
+    agents = [agent("a"), there, agent("b"), replace(agent("b"), id="b:b2")]
+
+    found = spans([others[0], replace_dataclass(others[1], task_id="v")], agents, NOW)
+
+    assert shared_names(agents) == {"a": ["here", "there"]}
+    assert [(span.agent, span.host, span.row) for span in found] == [("a", "here", 0), ("a", "there", 0), ("b", "", 0)]

@@ -1,16 +1,21 @@
-"""Reads which attempts agents ran in the last minutes, from the audit log."""
+"""Reads which attempts agents ran: each of the last minutes from the audit log, by steps of any range from its
+roll-ups.
+"""
 
 from __future__ import annotations
 
 import heapq
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from taskyard.core.postgres.database import Transaction, queries
-from taskyard.core.telemetry.timeline import AttemptEnd
+from taskyard.core.postgres.store.history import range_parameters, step_for
+from taskyard.core.telemetry.timeline import AttemptEnd, Step
 
 MAX_ENDS = 2_000
 ENDS_LOOKED_AT = 10_000
 FIRST_WINDOW_SECONDS = 2.0
+MAX_AGENTS = 21  # one more than a timeline shows, so that it can say that there are more
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +44,27 @@ def ends(tx: Transaction, since: float, until: float, limit: int = MAX_ENDS) -> 
         found = heapq.nlargest(limit, found, key=lambda one: one[0])
         end, window = start, 2 * window
     return Ends([attempt for _, attempt in found], total, end)
+
+
+def steps(
+    tx: Transaction,
+    since: float,
+    until: float,
+    *,
+    agent: str | None = None,
+    queues: Sequence[str] | None = None,
+    types: Sequence[str] | None = None,
+) -> tuple[int, list[Step]]:
+    """Returns the step in seconds, and what ended in each step of a range (epoch seconds), by agent and time.
+
+    That is of one agent, or of the first MAX_AGENTS by name; None for queues and types means all of them.
+    """
+    step = step_for(until - since)
+    parameters = range_parameters(tx, since, until, step)
+    only = {
+        "agent": agent,
+        "agents": MAX_AGENTS,
+        "queues": None if queues is None else list(queues),
+        "types": None if types is None else list(types),
+    }
+    return step, [Step(*row) for row in tx.rows(queries("agents")["steps"], parameters | only)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import streamlit as st
 
@@ -16,11 +16,12 @@ from taskyard.dashboard.components.address import here
 from taskyard.dashboard.components.hold_controls import show_hold, show_menu
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.times import age as shown_age
-from taskyard.dashboard.components.times import duration, shown_time
+from taskyard.dashboard.components.times import shown_time
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _, labelled, ngettext
 from taskyard.dashboard.navigation import AGENTS, TASK, TASKS
-from taskyard.dashboard.pages.agents.data import Agent, Record
+from taskyard.dashboard.pages.agents.data import Agent, Record, Records, overall
+from taskyard.dashboard.pages.agents.slower import show_slower
 
 CARD_WIDTH_PX = 330
 TASKS_SHOWN = 3
@@ -29,14 +30,15 @@ FRESH_SECONDS = 2.0
 NOTHING = "–"
 
 
-def show_cards(agents: Sequence[Agent], records: Mapping[str, Record], at: float) -> None:
-    """Shows a card for each; `records` by name, durations count to `at` (epoch seconds)."""
+def show_cards(agents: Sequence[Agent], records: Records, at: float) -> None:
+    """Shows a card for each; `records` by name and type, durations count to `at` (epoch seconds)."""
     with st.grid(min_column_width=CARD_WIDTH_PX):
         for agent in agents:
             with st.container(border=True, height="stretch", gap="small", key=f"agent_{agent.name}"):
                 _show_head(agent)
                 _show_load(agent)
-                _show_figures(agent, records.get(agent.name, Record()))
+                _show_figures(agent, overall(records.get(agent.name, {}).values()))
+                show_slower(records.get(agent.name, {}))
                 show_notes(agent, at)
                 _show_heartbeat(agent)
                 _show_tasks(agent, at)
@@ -56,7 +58,7 @@ def _show_head(agent: Agent) -> None:
         with st.container(gap=None):
             st.page_link(
                 AGENTS.path,
-                label=f"**{escaped(agent.name, 60)}**",
+                label=f"**{escaped(agent.title, 60)}**",
                 icon=":material/smart_toy:",
                 query_params=here(agent=agent.name),
                 help=_("Figures over time"),
@@ -79,7 +81,7 @@ def _show_load(agent: Agent) -> None:
 def _show_figures(agent: Agent, record: Record) -> None:
     figures = [
         (_("success"), percent(record.success_rate, 1)),
-        (_("mean"), duration(record.mean_seconds)),
+        (_("attempts"), f"{record.completed + record.failed:,}"),
         (_("CPU"), NOTHING if agent.cpu_percent is None else f"{agent.cpu_percent:.0f}%"),
         (_("memory"), byte_size(agent.memory_bytes)),
     ]

@@ -17,6 +17,7 @@ from taskyard.core.views.agents import (
     agent_usage,
     agents_now,
     overall,
+    slower_types,
 )
 from taskyard.core.views.narrowing import seen_agents
 from taskyard.core.views.seeing import sees_all_queues, sees_type
@@ -24,7 +25,7 @@ from taskyard.dashboard.data import base
 from taskyard.dashboard.data.base import Reading, live
 from taskyard.dashboard.data.readings import seen
 
-__all__ = ["GONE_WITHIN", "Agent", "AgentUsage", "AgentsNow", "Record", "Records", "overall"]
+__all__ = ["GONE_WITHIN", "Agent", "AgentUsage", "AgentsNow", "Record", "Records", "overall", "slower_types"]
 
 HOUR_SECONDS = 3600
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 import streamlit as st
 
@@ -11,18 +13,20 @@ from taskyard.dashboard.components import states
 from taskyard.dashboard.components.charts import Line, time_chart
 from taskyard.dashboard.components.hold_controls import show_menu
 from taskyard.dashboard.components.tables import show_table
-from taskyard.dashboard.components.times import age, duration, shown_time, time_column, time_of
+from taskyard.dashboard.components.times import age, shown_time, time_column, time_of
 from taskyard.dashboard.i18n import _, labelled
 from taskyard.dashboard.pages.agents.cards import CARD_WIDTH_PX, heartbeat, show_notes
-from taskyard.dashboard.pages.agents.data import Agent, AgentUsage, Record
+from taskyard.dashboard.pages.agents.data import Agent, AgentUsage, Record, overall
+from taskyard.dashboard.pages.agents.slower import show_slower
 
 FIGURE_WIDTH_PX = 130
 ROWS_IN_FULL = 5
 TABLE_HEIGHT_PX = 215
 
 
-def show_agent(agent: Agent, record: Record, at: float) -> None:
-    """Shows its current state; durations count to `at` (epoch seconds)."""
+def show_agent(agent: Agent, records: Mapping[str, Record], at: float) -> None:
+    """Shows its current state; `records` by type, durations count to `at` (epoch seconds)."""
+    record = overall(records.values())
     with st.container(horizontal=True, vertical_alignment="center"):
         states.show_badge(agent.state, states.AGENT_COLORS)
         show_menu(HoldKind.AGENT, agent.name, agent.hold, key="act_details")
@@ -30,7 +34,7 @@ def show_agent(agent: Agent, record: Record, at: float) -> None:
     figures = [
         (_("Slots in use"), f"{running} / {agent.slots}"),
         (_("Success"), percent(record.success_rate, 1)),
-        (_("Mean run"), duration(record.mean_seconds)),
+        (_("Attempts"), f"{record.completed + record.failed:,}"),
         (_("CPU"), "–" if agent.cpu_percent is None else f"{agent.cpu_percent:.0f}%"),
         (_("Memory"), byte_size(agent.memory_bytes)),
         (_("Last heartbeat"), heartbeat(agent)),
@@ -38,6 +42,7 @@ def show_agent(agent: Agent, record: Record, at: float) -> None:
     with st.grid(6, min_column_width=FIGURE_WIDTH_PX):
         for label, value in figures:
             st.metric(label, value, border=True)
+    show_slower(records, is_whole=True)
     show_notes(agent, at)
     with st.grid(2, min_column_width=CARD_WIDTH_PX):
         _show_what_it_is(agent)

@@ -12,6 +12,7 @@ import streamlit as st
 from taskyard.core.i18n import N_
 from taskyard.core.states import TaskState
 from taskyard.core.telemetry.timeline import RUNNING, Span
+from taskyard.core.views.agents import named_with
 from taskyard.core.views.timeline import Timeline
 from taskyard.dashboard.components.charts import TIME_TICKS, draw, plain
 from taskyard.dashboard.components.states import STATE_COLORS, badge_column, word
@@ -39,7 +40,7 @@ def show_gantt(timeline: Timeline, agents: Sequence[str], *, key: str) -> None:
     """Shows the timeline of these agents, and the same as a table."""
     spans = [span for span in timeline.spans if span.agent in set(agents) and span.end >= timeline.since]
     title = ngettext("{count} attempt", "{count} attempts", len(spans)).format(count=f"{len(spans):,}")
-    rows = _rows(spans, agents)
+    rows = _rows(spans, agents, timeline.shared)
     by_outcome = {outcome: [span for span in spans if span.outcome == outcome] for outcome in OUTCOMES}
     data = [_bars(found, outcome, timeline) for outcome, found in by_outcome.items() if found]
     axis = [time.isoformat() for time in local_times([timeline.since, timeline.until])]
@@ -63,7 +64,7 @@ def show_gantt(timeline: Timeline, agents: Sequence[str], *, key: str) -> None:
     if timeline.is_cut:
         st.caption(_("Showing only the longest and newest attempts"))
     if spans:
-        _show_as_table(spans, key)
+        show_as_table(spans, key)
 
 
 def outcome_word(name: str) -> str:
@@ -71,16 +72,17 @@ def outcome_word(name: str) -> str:
     return _(name) if name == RETRIED else word(name)
 
 
-def _rows(spans: Sequence[Span], agents: Sequence[str]) -> list[str]:
-    """Returns one label for each row, also of agents that ran nothing."""
-    last: dict[str, int] = dict.fromkeys(agents, 0)
+def _rows(spans: Sequence[Span], agents: Sequence[str], shared: Mapping[str, Sequence[str]]) -> list[str]:
+    """Returns one label for each row, also of agents that ran nothing; `shared` has the hosts of shared names."""
+    last = {(agent, host): 0 for agent in agents for host in shared.get(agent, ("",))}
     for span in spans:
-        last[span.agent] = max(last[span.agent], span.row)
-    return [_label(agent, row) for agent, rows in last.items() for row in range(rows + 1)]
+        whose = span.agent, span.host
+        last[whose] = max(last.get(whose, 0), span.row)
+    return [_label(agent, host, row) for (agent, host), rows in sorted(last.items()) for row in range(rows + 1)]
 
 
-def _label(agent: str, row: int) -> str:
-    return f"{plain(agent)} · {row + 1}"
+def _label(agent: str, host: str, row: int) -> str:
+    return f"{plain(named_with(agent, [host]) if host else agent)} · {row + 1}"
 
 
 def _bars(spans: Sequence[Span], outcome: str, timeline: Timeline) -> dict[str, Any]:
@@ -94,7 +96,7 @@ def _bars(spans: Sequence[Span], outcome: str, timeline: Timeline) -> dict[str, 
         "type": "bar",
         "orientation": "h",
         "name": plain(outcome_word(name)),
-        "y": [_label(span.agent, span.row) for span in spans],
+        "y": [_label(span.agent, span.host, span.row) for span in spans],
         "base": [time.isoformat() for time in local_times(starts)],
         "x": [1000 * max(0.0, span.end - start) for span, start in zip(spans, starts, strict=True)],  # milliseconds
         "marker": {"color": color(colour), "line": {"color": outlines, "width": 1}},
@@ -121,7 +123,8 @@ def _in_words(title: str, spans: Sequence[Span]) -> str:
     return _("{title}. {text}").format(title=title, text=text)
 
 
-def _show_as_table(spans: Sequence[Span], key: str) -> None:
+def show_as_table(spans: Sequence[Span], key: str) -> None:
+    """Shows the newest of the attempts as a table, if the viewer opens it."""
     with st.expander(
         _("As a table"), icon=":material/table_rows:", key=f"{key}_table_open", on_change="rerun"
     ) as opened:
@@ -131,7 +134,7 @@ def _show_as_table(spans: Sequence[Span], key: str) -> None:
         rows = [
             {
                 "Type": span.type,
-                "Agent": span.agent,
+                "Agent": named_with(span.agent, [span.host]) if span.host else span.agent,
                 "Outcome": [outcome_word(OUTCOMES[span.outcome][0])],
                 "Started": time_of(span.start),
                 "Took": duration(span.end - span.start),

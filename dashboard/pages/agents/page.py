@@ -8,7 +8,6 @@ import streamlit as st
 
 from taskyard.core.i18n import N_
 from taskyard.core.scheduling.holds import HoldKind
-from taskyard.core.views.timeline import Timeline
 from taskyard.dashboard.components import address, hold_controls
 from taskyard.dashboard.components.dialogs import tell
 from taskyard.dashboard.components.empty import show_nothing
@@ -23,23 +22,22 @@ from taskyard.dashboard.pages.agents import data
 from taskyard.dashboard.pages.agents.cards import show_cards
 from taskyard.dashboard.pages.agents.data import Agent
 from taskyard.dashboard.pages.agents.detail import show_agent, show_usage
-from taskyard.dashboard.pages.agents.gantt import show_gantt
+from taskyard.dashboard.pages.agents.slower import show_slowest, worst_ratio
 from taskyard.dashboard.pages.agents.table import show_gone, show_reliability, show_rows
-from taskyard.dashboard.pages.agents.timeline_data import timeline
+from taskyard.dashboard.pages.agents.timeline import timeline_section
 from taskyard.dashboard.shell import frame
 
 PAGE_SIZE = 12
 STATES = ("online", "paused", "draining", "silent")
-SORTS: dict[str, tuple[str, Callable[[Agent], Any]]] = {
-    "name": (N_("Name"), lambda agent: agent.name),
-    "load": (N_("Load"), lambda agent: -agent.load),
-    "cpu": (N_("CPU"), lambda agent: -(agent.cpu_percent or 0.0)),
-    "memory": (N_("Memory"), lambda agent: -(agent.memory_bytes or 0)),
-    "heartbeat": (N_("Heartbeat"), lambda agent: -(agent.heartbeat_seconds or 0.0)),
+SORTS: dict[str, tuple[str, Callable[[Agent, float], Any]]] = {  # by the agent, and how much slower it is
+    "name": (N_("Name"), lambda agent, _slower: agent.name),
+    "slow": (N_("Slowest"), lambda agent, slower: (-slower, agent.name)),
+    "load": (N_("Load"), lambda agent, _slower: -agent.load),
+    "cpu": (N_("CPU"), lambda agent, _slower: -(agent.cpu_percent or 0.0)),
+    "memory": (N_("Memory"), lambda agent, _slower: -(agent.memory_bytes or 0)),
+    "heartbeat": (N_("Heartbeat"), lambda agent, _slower: -(agent.heartbeat_seconds or 0.0)),
 }
-MINUTES = ("5", "15", "60")
-TIMELINE_AGENTS = 20
-RECORD_SECONDS = 86_400
+RANGE = "24h"  # shorter ones often have too few attempts to compare agents
 START_ONE = "taskyard run"
 
 
@@ -92,16 +90,20 @@ def show_now(now: data.AgentsNow, records: data.Records, choice: Choice) -> None
     if not now.agents:
         show_no_agents()
         return
-    found = sorted((agent for agent in now.agents if choice.fits(agent)), key=SORTS[choice.sort][1])
+    slower = {name: worst_ratio(by_type) for name, by_type in records.items()}
+    order = SORTS[choice.sort][1]
+    fitting = [agent for agent in now.agents if choice.fits(agent)]
+    found = sorted(fitting, key=lambda agent: order(agent, slower.get(agent.name, 0.0)))
+    show_slowest(now.agents, records)
     show_summary(now.agents, found)
     if not found:
         show_nothing(_("No agent matches the filter."), "filter_alt_off")
     elif choice.view == "table":
-        show_rows(found, overalls(records), open_agent, key="agents_table")
+        show_rows(found, records, open_agent, key="agents_table")
     else:
-        show_cards(page_of(found), overalls(records), now.at)
+        show_cards(page_of(found), records, now.at)
     if found:
-        st.caption(_("Success and mean run time are those of the last 24 h."))
+        st.caption(_("Success, attempts and run times are those of the time range."))
 
 
 def warn_if_not_led(now: data.AgentsNow) -> None:
@@ -112,11 +114,6 @@ def warn_if_not_led(now: data.AgentsNow) -> None:
             title=_("No worker leads"),
             icon=":material/person_off:",
         )
-
-
-def overalls(records: data.Records) -> dict[str, data.Record]:
-    """Returns each agent's results of all types together."""
-    return {name: data.overall(by_type.values()) for name, by_type in records.items()}
 
 
 def show_left_out_of() -> None:
@@ -175,54 +172,30 @@ def show_one(now: data.AgentsNow, records: data.Records, name: str) -> None:
     if agent is None:
         show_nothing(_("No agent with this name is running now. Its earlier attempts are below."), "smart_toy")
         return
-    show_agent(agent, overalls(records).get(name, data.Record()), now.at)
-
-
-def show_timeline(timeline: Timeline, name: str | None) -> None:
-    """Shows the attempts of the agents, or of one; without a name those that ran something or are present."""
-    now = data.now().value
-    there = {agent.name for agent in now.agents} if now else set()
-    names = [name] if name else sorted({span.agent for span in timeline.spans} | there)
-    show_gantt(timeline, names[:TIMELINE_AGENTS], key="agents_timeline")
-    if len(names) > TIMELINE_AGENTS:
-        st.caption(_("Showing the first {count} agents by name.").format(count=TIMELINE_AGENTS))
-
-
-def pick_minutes() -> int:
-    """Lets the viewer pick the timeline's length in minutes."""
-    chosen = st.segmented_control(
-        _("Timeline of the last"),
-        list(MINUTES),
-        required=True,
-        format_func=lambda minutes: _("{n} min").format(n=minutes),
-        **address.choice("minutes", MINUTES, "15"),
-    )
-    return int(chosen or "15")
+    show_agent(agent, records.get(name, {}), now.at)
 
 
 def list_page() -> None:
     """Draws the list of all agents."""
-    frame.header(_("Agents"))
+    with st.container(
+        horizontal=True, vertical_alignment="center", horizontal_alignment="distribute", key="agents_head"
+    ):
+        frame.header(_("Agents"))
+        range_seconds = pick_range(default=RANGE)
     show_left_out_of()
     choice = pick()
     frame.live(
         "agents_now",
-        lambda: data.now_and_records(RECORD_SECONDS),
+        lambda: data.now_and_records(range_seconds),
         lambda found: show_now(*found, choice),
+        about=range_seconds,
         height_px=400,
     )
-    minutes = pick_minutes()
-    frame.live(
-        "agents_timeline",
-        lambda: timeline(60 * minutes),
-        lambda found: show_timeline(found, None),
-        shows_update_time=False,
-        height_px=300,
-    )
+    timeline_section(range_seconds)
     by_type = st.expander(_("By type"), icon=":material/fact_check:", key="agents_by_type_open", on_change="rerun")
     if by_type.open:
         with by_type:
-            show_by_type()
+            show_by_type(range_seconds)
     gone = st.expander(
         _("Left or lost in the last day"), icon=":material/logout:", key="agents_gone_open", on_change="rerun"
     )
@@ -233,13 +206,13 @@ def list_page() -> None:
             )
 
 
-def show_by_type() -> None:
+def show_by_type(range_seconds: int) -> None:
     """Shows each agent's results by type over a range."""
-    range_seconds = pick_range(default="24h")
     frame.live(
         "agents_records",
         lambda: data.records(range_seconds),
         lambda records: show_reliability(records, key="agents_by_type"),
+        about=range_seconds,
         every_seconds=5.0,
         shows_update_time=False,
     )
@@ -249,36 +222,33 @@ def agent_page(name: str) -> None:
     """Draws the page of one agent."""
     st.query_params["agent"] = name  # a link to the same page leaves the browser's address as it was
     st.button(_("All agents"), icon=":material/arrow_back:", type="tertiary", key="agents_back", on_click=close_agent)
-    frame.header(escaped(name))
+    now = data.now().value
+    frame.header(escaped(next((agent.title for agent in now.agents if agent.name == name), name) if now else name))
     show_left_out_of()
-    range_seconds = pick_range(default="1h")
+    range_seconds = pick_range(default=RANGE)
     frame.live(
         "agent_now",
         lambda: data.now_and_records(range_seconds),
         lambda found: show_one(*found, name),
+        about=(name, range_seconds),
         height_px=300,
     )
     frame.live(
         "agent_usage",
         lambda: data.usage(name, range_seconds),
         show_usage,
-        about=name,
+        about=(name, range_seconds),
         every_seconds=5.0,
         shows_update_time=False,
         height_px=300,
     )
-    minutes = pick_minutes()
-    frame.live(
-        "agent_timeline",
-        lambda: timeline(60 * minutes),
-        lambda found: show_timeline(found, name),
-        shows_update_time=False,
-    )
+    timeline_section(range_seconds, name)
     st.subheader(_("By type"))
     frame.live(
         "agent_records",
         lambda: data.records(range_seconds),
         lambda records: show_reliability({n: r for n, r in records.items() if n == name}, key="agent_by_type"),
+        about=(name, range_seconds),
         every_seconds=5.0,
         shows_update_time=False,
     )

@@ -14,20 +14,19 @@ from taskyard.dashboard.components import states
 from taskyard.dashboard.components.hold_controls import act_column
 from taskyard.dashboard.components.states import badge_column, word
 from taskyard.dashboard.components.tables import show_table, table_height
-from taskyard.dashboard.components.times import duration, duration_column, duration_or_none, time_column
+from taskyard.dashboard.components.times import duration_column, duration_or_none, time_column
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.pages.agents.cards import heartbeat
-from taskyard.dashboard.pages.agents.data import Agent, Record
+from taskyard.dashboard.pages.agents.data import Agent, Record, Records, overall
+from taskyard.dashboard.pages.agents.slower import against_others, slowest
 
 
-def show_rows(
-    agents: Sequence[Agent], records: Mapping[str, Record], open_agent: Callable[[str], None], *, key: str
-) -> None:
+def show_rows(agents: Sequence[Agent], records: Records, open_agent: Callable[[str], None], *, key: str) -> None:
     """Shows a row for each, with its actions; `open_agent` is called back when its details are requested."""
     column, acts = act_column(
         HoldKind.AGENT, [(agent.name, agent.hold) for agent in agents], open_agent, key=f"{key}_click"
     )
-    rows = [_row(agent, records.get(agent.name, Record()), act) for agent, act in zip(agents, acts, strict=True)]
+    rows = [_row(agent, records.get(agent.name, {}), act) for agent, act in zip(agents, acts, strict=True)]
     show_table(
         pd.DataFrame(rows, columns=list(rows[0])),
         alt=_("Agents with their state, load and figures"),
@@ -38,7 +37,11 @@ def show_rows(
             "Load": st.column_config.ProgressColumn(_("Load"), min_value=0, max_value=100, format="%d%%", width=110),
             "Slots": st.column_config.TextColumn(_("Slots"), help=_("Running tasks / slots"), width=70),
             "Success": st.column_config.TextColumn(_("Success"), width=80),
-            "Mean": st.column_config.TextColumn(_("Mean run"), width=90),
+            "Slower": st.column_config.TextColumn(
+                _("Slower"),
+                help=_("The task type at which it is slowest, by the run times of the other agents"),
+                width=230,
+            ),
             "CPU": st.column_config.NumberColumn(_("CPU"), format="%.0f%%", width=70),
             "Memory": st.column_config.TextColumn(_("Memory"), width=90),
             "Heartbeat": st.column_config.TextColumn(_("Heartbeat"), help=_("Time since the last one"), width=90),
@@ -90,10 +93,14 @@ def show_gone(gone: Sequence[AgentRecord]) -> None:
 
 
 def show_reliability(records: Mapping[str, Mapping[str, Record]], *, key: str) -> None:
-    """Shows each agent's reliability by type; `records` by agent and type."""
+    """Shows each agent's reliability and run times by type; `records` by agent and type.
+
+    Those at which an agent is slower than the others come first.
+    """
     if not records:
         st.caption(_("No attempts in this period."))
         return
+    others = _("Run times of the same type on all other agents")
     frame = pd.DataFrame(
         [
             {
@@ -102,10 +109,13 @@ def show_reliability(records: Mapping[str, Mapping[str, Record]], *, key: str) -
                 "Success": None if record.success_rate is None else 100 * record.success_rate,
                 "Attempts": record.completed + record.failed,
                 "Failed": record.failed,
-                "Mean": duration_or_none(record.mean_seconds),
+                "P50": duration_or_none(record.comparison.own.p50_seconds),
+                "P95": duration_or_none(record.comparison.own.p95_seconds),
+                "OthersP50": duration_or_none(record.comparison.others.p50_seconds),
+                "OthersP95": duration_or_none(record.comparison.others.p95_seconds),
+                "Compared": against_others(record.comparison),
             }
-            for agent, by_type in sorted(records.items())
-            for type_, record in sorted(by_type.items())
+            for agent, type_, record in _worst_first(records)
         ]
     )
     show_table(
@@ -117,22 +127,36 @@ def show_reliability(records: Mapping[str, Mapping[str, Record]], *, key: str) -
             "Success": st.column_config.ProgressColumn(_("Success"), min_value=0, max_value=100, format="%.1f%%"),
             "Attempts": st.column_config.NumberColumn(_("Attempts"), format="localized"),
             "Failed": st.column_config.NumberColumn(_("Failed"), format="localized"),
-            "Mean": duration_column(_("Mean run")),
+            "P50": duration_column(_("Run time p50")),
+            "P95": duration_column(_("Run time p95")),
+            "OthersP50": duration_column(_("Others p50"), help=others),
+            "OthersP95": duration_column(_("Others p95"), help=others),
+            "Compared": st.column_config.TextColumn(_("Compared"), help=_("Empty: too few attempts to compare")),
         },
         key=key,
         height=table_height(len(frame)),
     )
 
 
-def _row(agent: Agent, record: Record, act: list[str]) -> dict[str, object]:
+def _worst_first(records: Records) -> list[tuple[str, str, Record]]:
+    every = [(agent, type_, record) for agent, by_type in records.items() for type_, record in by_type.items()]
+
+    def order(one: tuple[str, str, Record]) -> tuple[float, str, str]:
+        slower = one[2].comparison.slower
+        return (-slower.ratio if slower else 0.0, one[0], one[1])
+
+    return sorted(every, key=order)
+
+
+def _row(agent: Agent, records: Mapping[str, Record], act: list[str]) -> dict[str, object]:
     return {
-        "Agent": agent.name,
+        "Agent": agent.title,
         "Act": act,
         "State": [word(agent.state)],
         "Load": round(100 * agent.load),
         "Slots": f"{'–' if agent.running is None else agent.running} / {agent.slots}",
-        "Success": percent(record.success_rate, 1),
-        "Mean": duration(record.mean_seconds),
+        "Success": percent(overall(records.values()).success_rate, 1),
+        "Slower": slowest(records),
         "CPU": agent.cpu_percent,
         "Memory": byte_size(agent.memory_bytes),
         "Heartbeat": heartbeat(agent),

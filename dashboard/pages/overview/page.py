@@ -2,6 +2,8 @@
 
 import streamlit as st
 
+from taskyard.core.telemetry.timeline import shared_names
+from taskyard.core.views.agents import named_with
 from taskyard.dashboard.components import states
 from taskyard.dashboard.components.charts import Line, bar_chart
 from taskyard.dashboard.components.empty import show_first_steps
@@ -71,7 +73,9 @@ def show_agents(now: data.OverviewNow) -> None:
         Line(_("free"), "border", free),  # pale: what is busy is what one looks for
     ]
     height = max(180, 60 + 24 * len(agents))
-    bar_chart(title, [agent.name for agent in agents], lines, key="load", unit=_("slots"), height_px=height)
+    shared = shared_names(agents)  # a chart adds up bars of the same label
+    names = [named_with(agent.name, [agent.host]) if agent.name in shared else agent.name for agent in agents]
+    bar_chart(title, names, lines, key="load", unit=_("slots"), height_px=height)
 
 
 def show_small(title: str) -> None:

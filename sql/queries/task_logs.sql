@@ -1,5 +1,5 @@
 -- Reads a task's log, one page after the other. Sizes are checked before anything is sent. Entries of one transaction
--- have the same time and are ordered by their storage place.
+-- have the same time and are ordered by their storage place. The index knows times only, so they are bounded, too.
 
 -- name: log_before
 -- The newest entries, of all or before a place, as many as fit (one at least), in order; whether older ones did not fit.
@@ -7,7 +7,7 @@ WITH nearest AS (
     SELECT at, attempt, coalesce(detail ->> 'level', '') AS level, coalesce(detail ->> 'message', '') AS message,
         agent_id, ctid
     FROM task_events
-    WHERE task_id = %(id)s::uuid AND event = 'log'
+    WHERE task_id = %(id)s::uuid AND event = 'log' AND at <= coalesce(%(at)s::timestamptz, 'infinity')
         AND (%(place)s::tid IS NULL OR (at, ctid) < (%(at)s::timestamptz, %(place)s::tid))
     ORDER BY at DESC, ctid DESC LIMIT %(limit)s
 ), sized AS (
@@ -26,7 +26,7 @@ WITH nearest AS (
     SELECT at, attempt, coalesce(detail ->> 'level', '') AS level, coalesce(detail ->> 'message', '') AS message,
         agent_id, ctid
     FROM task_events
-    WHERE task_id = %(id)s::uuid AND event = 'log'
+    WHERE task_id = %(id)s::uuid AND event = 'log' AND at >= coalesce(%(at)s::timestamptz, '-infinity')
         AND (%(place)s::tid IS NULL OR (at, ctid) > (%(at)s::timestamptz, %(place)s::tid))
     ORDER BY at, ctid LIMIT %(limit)s
 ), sized AS (
@@ -44,7 +44,7 @@ WITH nearest AS (
     SELECT at, attempt, coalesce(detail ->> 'level', '') AS level, coalesce(detail ->> 'message', '') AS message,
         agent_id, ctid
     FROM task_events
-    WHERE task_id = %(id)s::uuid AND event = 'log'
+    WHERE task_id = %(id)s::uuid AND event = 'log' AND at <= coalesce(%(at)s::timestamptz, 'infinity')
         AND (%(place)s::tid IS NULL OR (at, ctid) < (%(at)s::timestamptz, %(place)s::tid))
     ORDER BY at DESC, ctid DESC LIMIT %(look_at)s
 ), judged AS (

@@ -75,7 +75,7 @@ def test_a_log_follows_until_somebody_scrolls_up(
     expect(page.locator(".st-key-log_follow input")).not_to_be_checked()
     top = log.evaluate("e => e.scrollTop")
     write(database, task_id, LINES + 11, 10)
-    for _ in range(4):  # the head refreshes twice as often as the log
+    for _ in range(3):  # the head refreshes twice as often as the log
         updated = page.get_by_text(UPDATED).first.inner_text()
         expect(page.get_by_text(UPDATED).first).not_to_have_text(updated)
     assert log.evaluate("e => e.scrollTop") == top

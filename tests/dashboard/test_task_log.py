@@ -46,7 +46,8 @@ def log_of(page: AppTest) -> list[str]:
 
 def page_of(page: AppTest) -> tuple[str, str]:
     """What the browser is told: the end of the page, empty if it is the newest, and whether it follows."""
-    [found] = [element.proto.body for element in page.get("html") if "data-taskyard-log" in element.proto.body]
+    bodies = [element.proto.body for element in page.get("html")]
+    [found] = [body for body in bodies if body.startswith("<span") and "data-taskyard-log" in body]
     return re.findall('data-taskyard-log="(.*?)"', found)[0], re.findall('data-follows="(.)"', found)[0]
 
 

@@ -25,6 +25,7 @@ from taskyard.dashboard.pages.task import data
 
 PLACE_KEY, FOLLOW_KEY = "log_place", "log_follow"
 MAX_SEARCH_LENGTH = 200
+ALL = 0  # attempts are numbered from 1
 
 
 @dataclass
@@ -98,9 +99,9 @@ def _show_filter(task_id: str, attempts: Sequence[int]) -> LogFilter | None:
     )
     attempt = st.selectbox(
         _("Attempt"),
-        [None, *sorted(attempts, reverse=True)],
+        [ALL, *sorted(attempts, reverse=True)],
         key=f"log_attempt_{task_id}",
-        format_func=lambda number: _("All attempts") if number is None else _("Attempt {n}").format(n=number),
+        format_func=lambda number: _("All attempts") if number == ALL else _("Attempt {n}").format(n=number),
         label_visibility="collapsed",
         width=150,
     )
@@ -114,10 +115,11 @@ def _show_filter(task_id: str, attempts: Sequence[int]) -> LogFilter | None:
         width="content",
     )
     try:
-        return LogFilter(checked("text", text or "", MAX_SEARCH_LENGTH, is_required=False), attempt, tuple(kinds))
+        wanted = checked("text", text or "", MAX_SEARCH_LENGTH, is_required=False)
     except SubmissionError as error:
         st.caption(escaped(translate(error)))
         return None
+    return LogFilter(wanted, None if attempt == ALL else attempt, tuple(kinds))
 
 
 def _show_ways(task_id: str, place: Place, page: LogPage) -> None:

@@ -23,7 +23,6 @@ LOOKS = {
 }
 # Besides tabs and ends of lines; also what is not seen, and what turns around how the rest is shown.
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
-_PICTURES, _DELETE, _PICTURE_OF_DELETE = 0x2400, 0x7F, "\u2421"
 
 
 def show_log_lines(entries: Sequence[LogEntry], label: str, needle: str = "") -> None:
@@ -73,11 +72,10 @@ def _marked(line: str, wanted: re.Pattern[str] | None) -> str:
 
 
 def _shown(text: str) -> str:
-    """Returns a text as HTML; control characters have a sign each."""
+    """Returns a text as HTML; control characters are written as in Python."""
     return _CONTROL.sub(lambda found: f"<i>{_sign(ord(found.group()))}</i>", escape(text))
 
 
 def _sign(code: int) -> str:
-    if code < 0x20:
-        return chr(_PICTURES + code)
-    return _PICTURE_OF_DELETE if code == _DELETE else f"\\u{code:04x}"
+    # not Unicode's pictures of control characters, which many fonts lack
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"

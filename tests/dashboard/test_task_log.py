@@ -59,7 +59,7 @@ def test_the_newest_is_last_and_markup_is_text(open_page: OpenPage, loaded: dict
     )
     page = open_page("task", query={"id": loaded["running"]})
 
-    assert log_of(page) == ["first", "one", HOSTILE, "␛[0m"]
+    assert log_of(page) == ["first", "one", HOSTILE, "\\x1b[0m"]
     assert [level for level, _message in LINE.findall(html_of(page))] == ["warning", "stdout", "stdout", "stderr"]
     assert "<script" not in html_of(page)
 

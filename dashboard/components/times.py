@@ -36,6 +36,17 @@ def shown_time(moment: datetime) -> str:
     return f"{moment.astimezone(viewer_zone()):%Y-%m-%d %H:%M:%S %Z}"
 
 
+def shown_clock(moment: datetime, zone: tzinfo) -> str:
+    """Returns the time of day in a zone with milliseconds, for what stands below its `shown_day`."""
+    local = moment.astimezone(zone)
+    return f"{local:%H:%M:%S}.{local.microsecond // 1000:03d}"
+
+
+def shown_day(moment: datetime, zone: tzinfo) -> str:
+    """Returns the day in a zone, with the zone's name: that tells two hours of one name apart."""
+    return f"{moment.astimezone(zone):%Y-%m-%d %Z}"
+
+
 def time_of(epoch_seconds: float) -> datetime:
     """Returns the time for epoch seconds."""
     return datetime.fromtimestamp(epoch_seconds, UTC)

@@ -31,6 +31,7 @@ NAMES = (
     "draft.js",
     "charts.js",
     "history.js",
+    "log.js",
     "keyboard.js",
 )  # in the order in which they are run
 KEPT = "public, max-age=31536000, immutable"  # their addresses change with their content

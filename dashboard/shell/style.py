@@ -9,7 +9,7 @@ from taskyard.dashboard.components.styles import show_style
 from taskyard.dashboard.components.theme import color
 
 STYLE = (FILES / "dashboard" / "shell" / "console.css").read_text(encoding="utf-8")
-COLORS = ("background", "border")
+COLORS = ("background", "border", "gray", "blue", "orange", "red", "violet")
 
 
 def load_style() -> None:

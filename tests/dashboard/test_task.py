@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 import uuid
 from collections.abc import Callable
 
@@ -14,26 +13,19 @@ from taskyard.core.config import Settings
 from taskyard.core.embedded.servers import Endpoints
 from taskyard.core.models import Task
 from taskyard.core.postgres.database import Database
-from taskyard.core.postgres.store import submission, task_logs, tasks, tick
+from taskyard.core.postgres.store import submission, tasks, tick
 from taskyard.core.redis.cache import RedisCache
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.telemetry.live_snapshot import write_live
 from taskyard.dashboard import timing
 from taskyard.dashboard.navigation import SUBMIT
 from taskyard.dashboard.pages.task.actions import REQUESTED_KEY
-from tests.dashboard.conftest import AGENT_ID, HOSTILE, OpenPage, refreshed
+from tests.dashboard.conftest import AGENT_ID, OpenPage, refreshed
 from tests.dashboard.dialogs import answered
 from tests.dashboard.snapshots import agent, snapshot
 from tests.outages import database_away
 
 STATES = ("running", "completed", "assigned", "failed", "pending", "stuck", "blocked", "scheduled", "cancelled")
-
-MANY_LINES = """
-INSERT INTO task_events (task_id, at, event, attempt, actor, agent_id, detail)
-SELECT %(id)s::uuid, now() + make_interval(secs => i / 300), 'log', 1, 'agent:x', 'x', jsonb_build_object(
-    'level', 'info', 'message', left(i || ' ' || repeat(md5(i::text), %(size)s / 32 + 1), %(size)s))
-FROM generate_series(1, %(count)s) i
-"""
 
 
 def shown(page: AppTest) -> str:
@@ -102,53 +94,6 @@ def test_json_keeps_its_digits(open_page: OpenPage, loaded: dict[str, str]) -> N
     assert json.loads(page.json[0].value) == {"value": str(2**63 + 1)}
     page.segmented_control(key="json_form_input").set_value("Text").run()
     assert str(2**63 + 1) in page.code[-1].value
-
-
-def test_logs_are_shown_with_the_newest_last(open_page: OpenPage, loaded: dict[str, str], database: Database) -> None:
-    with database.transaction() as tx:
-        for text in ("first", HOSTILE):
-            detail = json.dumps({"level": "warning", "message": text})
-            tick.add_logs(tx, [(loaded["running"], "log", 1, "agent:builder", AGENT_ID, detail)])
-    page = open_page("task", query={"id": loaded["running"]})
-
-    [logs] = [frame.value for frame in page.dataframe if "Level" in frame.value.columns]
-    assert list(logs["Message"]) == ["first", HOSTILE]
-
-
-def test_a_log_of_forty_megabytes_is_shown_quickly_and_page_by_page(
-    open_page: OpenPage, loaded: dict[str, str], database: Database
-) -> None:
-    with database.transaction() as tx:
-        tx.rows(MANY_LINES, {"id": loaded["running"], "count": 10_000, "size": 4_000})
-    open_page("task", query={"id": loaded["pending"]})  # what is made once is made
-    began = time.process_time()  # a busy machine does not lengthen it
-    page = open_page("task", query={"id": loaded["running"]})
-    seconds = time.process_time() - began
-    before = log_of(page)
-    assert before[-1].startswith("10000 ")
-    assert sum(map(len, before)) <= task_logs.PAGE_BYTES
-    assert seconds < 5.0
-    assert page.button(key="log_newer").disabled
-    page.button(key="log_older").click().run()
-    older = log_of(page)
-    assert int(older[-1].split()[0]) == int(before[0].split()[0]) - 1
-    page.button(key="log_newer").click().run()
-    assert log_of(page) == before
-    print(f"a page of a task with 40 MB of log: {seconds:.2f} s of a processor")
-
-
-def log_of(page: AppTest) -> list[str]:
-    [logs] = [frame.value for frame in page.dataframe if "Level" in frame.value.columns]
-    return list(logs["Message"])
-
-
-def test_what_was_printed_is_shown_line_by_line(
-    open_page: OpenPage, loaded: dict[str, str], database: Database
-) -> None:
-    detail = json.dumps({"level": "stdout", "message": "one\ntwo"})
-    with database.transaction() as tx:
-        tick.add_logs(tx, [(loaded["running"], "log", 1, "agent:builder", AGENT_ID, detail)])
-    assert log_of(open_page("task", query={"id": loaded["running"]})) == ["one", "two"]
 
 
 def ask(page: AppTest, database: Database, action: str, task_id: str) -> Callable[[], None]:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
+from taskyard.core.postgres.database import queries
 from taskyard.core.postgres.store import task_logs, tasks
+from taskyard.core.postgres.store.task_logs import LogFilter
 from tests.engine import Engine
 
 SIZE_BYTES = 40_000_000
@@ -75,3 +78,66 @@ def test_forty_megabytes_stay_quick(engine: Engine, task_id: str, characters: in
     assert page.older is not None
     assert min(seconds) < QUICK_SECONDS, seconds
     print(json.dumps({"characters": characters, "page_seconds": min(seconds)}))
+
+
+def test_a_search_finds_every_entry_in_bounded_steps(engine: Engine, task_id: str) -> None:
+    add_logs(engine, task_id, 2 * task_logs.LOOK_AT_LINES + 500, 40)
+    wanted = [number for number in range(1, 2 * task_logs.LOOK_AT_LINES + 501) if "77 " in f"{number} "]
+    found: list[int] = []
+    before = None
+    pages = 0
+    with engine.database.transaction() as tx:
+        while True:
+            page = task_logs.matching(tx, task_id, LogFilter(text="77 "), before=before, limit=7, budget_seconds=0)
+            assert len(page.entries) <= 7
+            found = numbers(page.entries) + found
+            before = page.older
+            pages += 1
+            if before is None:
+                break
+    assert found == wanted
+    assert pages >= 3  # with no time it looks at one step
+
+
+def test_a_search_has_no_page_beyond_its_bytes(engine: Engine, task_id: str) -> None:
+    add_logs(engine, task_id, 10, 100)
+    with engine.database.transaction() as tx:
+        page = task_logs.matching(tx, task_id, LogFilter(kinds=("stdout",)), limit_bytes=250)
+        assert numbers(page.entries) == [9, 10]
+        page = task_logs.matching(tx, task_id, LogFilter(kinds=("stdout",)), before=page.older, limit_bytes=10)
+        assert numbers(page.entries) == [8]
+        assert task_logs.matching(tx, task_id, LogFilter(attempt=2)).entries == ()
+
+
+def test_the_end_of_a_page_leads_to_the_same_page(engine: Engine, task_id: str) -> None:
+    add_logs(engine, task_id, 10, 100)
+    with engine.database.transaction() as tx:
+        page = task_logs.newest(tx, task_id, limit=3)
+        assert task_logs.newest(tx, task_id, before=page.end(), limit=3) == page
+        tx.rows(
+            "INSERT INTO task_events (task_id, at, event, attempt, actor, detail) "
+            "SELECT %(id)s::uuid, now() + interval '1 hour', 'log', 1, 'x', '{\"message\": \"11 later\"}'",
+            {"id": task_id},
+        )
+        assert task_logs.newest(tx, task_id, before=page.end(), limit=3) == page
+        assert numbers(task_logs.newest(tx, task_id, limit=3).entries) == [9, 10, 11]
+
+
+@pytest.mark.parametrize("name", ["log_before", "log_after", "log_matching"])
+def test_a_page_of_a_log_reads_no_more_than_the_page(engine: Engine, task_id: str, name: str) -> None:
+    add_logs(engine, task_id, 20_000, 40)
+    with engine.database.transaction() as tx:
+        tx.rows("ANALYZE task_events", {})
+        [[middle]] = tx.rows("SELECT now() + interval '33 s'", {})
+        asked = {"id": task_id, "limit": 501, "limit_bytes": 1 << 20, "look_at": 501, "is_first": True}
+        narrow = {"attempt": None, "kinds": None, "pattern": None}
+        for place in ({"at": None, "place": None}, {"at": middle, "place": "(0,0)"}):
+            query = f"EXPLAIN (ANALYZE, FORMAT JSON) {queries('task_logs')[name]}"
+            [[plan]] = tx.rows(query, asked | narrow | place)
+            assert 500 <= most_rows(plan[0]["Plan"]) <= 2_000, place
+
+
+def most_rows(plan: dict[str, Any]) -> float:
+    """The most rows of a step of a query's plan."""
+    own = (plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)) * plan["Actual Loops"]
+    return max([own, *map(most_rows, plan.get("Plans", ()))])

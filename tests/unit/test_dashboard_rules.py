@@ -33,7 +33,7 @@ UNSAFE = (
 )
 # The modules that show markup of our own, and what they may use for it.
 MARKS_UP, OWN_MARKUP = (
-    {"dashboard/components/styles.py", "dashboard/components/marks.py"},
+    {"dashboard/components/styles.py", "dashboard/components/marks.py", "dashboard/components/log_lines.py"},
     ("st.html",),
 )
 # Readings that tell of no task, or only those who see all queues and types, or what they are asked for by name.

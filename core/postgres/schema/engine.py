@@ -132,6 +132,8 @@ task_events = Table(
     postgresql_partition_by="RANGE (at)",
 )
 Index("task_events_task", task_events.c.task_id)
+# a task's log in its order, and nothing that a transition writes
+Index("task_events_log", task_events.c.task_id, task_events.c.at, postgresql_where=text("event = 'log'"))
 Index("task_events_at", task_events.c.at, postgresql_using="brin", postgresql_with={"pages_per_range": "32"})
 # users' actions, among many more events of the engine
 Index(

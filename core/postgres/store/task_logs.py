@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
+from taskyard.core.filters.fields import like_pattern
 from taskyard.core.models import LogEntry
 from taskyard.core.postgres.database import Transaction, queries
 from taskyard.core.postgres.store.audit import EventCursor
@@ -13,14 +16,41 @@ from taskyard.core.postgres.store.audit import EventCursor
 PAGE_LINES = 500
 PAGE_BYTES = 128 << 10
 SLICE_LINES, SLICE_BYTES = 5_000, 4 << 20  # of what is read to its end
+LOOK_AT_LINES = 2_000  # at once, by a search
+SEARCH_SECONDS = 0.25
+KINDS = ("log", "stdout", "stderr")
 
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
-    """A page of entries, newest last; `older` is the end of the page before, None at the log's beginning."""
+    """A page of entries, newest last; `older` is the end of the page before, None at the log's beginning.
+
+    `searched_to` is set if the time for a search was over before the page was full; `older` continues it.
+    """
 
     entries: tuple[LogEntry, ...]
     older: EventCursor | None
+    searched_to: datetime | None = None
+
+    def end(self) -> EventCursor | None:
+        """Returns the position behind its last entry, from which the same page is read; None without entries."""
+        if not self.entries:
+            return None
+        return EventCursor(self.entries[-1].at + timedelta(microseconds=1), "(0,0)")
+
+
+@dataclass(frozen=True, slots=True)
+class LogFilter:
+    """What entries must have: `text` anywhere in the message, whatever its case; an attempt; one of KINDS."""
+
+    text: str = ""
+    attempt: int | None = None
+    kinds: tuple[str, ...] = ()
+
+    @property
+    def is_empty(self) -> bool:
+        """Returns True if every entry matches."""
+        return not self.text and self.attempt is None and set(self.kinds) in (set(), set(KINDS))
 
 
 def newest(
@@ -40,12 +70,61 @@ def newest(
     return LogPage(tuple(LogEntry(*row[:5]) for row in rows), older)
 
 
+def matching(
+    tx: Transaction,
+    task_id: str,
+    only: LogFilter,
+    *,
+    before: EventCursor | None = None,
+    limit: int = PAGE_LINES,
+    limit_bytes: int = PAGE_BYTES,
+    budget_seconds: float = SEARCH_SECONDS,
+) -> LogPage:
+    """Returns the newest entries that match, of all or before a position, as far as the search gets in its time."""
+    until = time.monotonic() + budget_seconds
+    found: list[LogEntry] = []
+    used_bytes = 0
+    while True:
+        asked = _asked(task_id, before, limit - len(found), limit_bytes - used_bytes) | _asked_for(only, not found)
+        rows = tx.rows(queries("task_logs")["log_matching"], asked)
+        taken = [row for row in rows if row[6]]
+        found += [LogEntry(*row[:5]) for row in taken]
+        used_bytes += sum(len(row[3].encode()) for row in taken)
+        if rows and len(taken) < rows[-1][8]:  # the page is full
+            return _page(found, _place(taken[-1]) if taken else before)
+        if not rows or rows[-1][7] < LOOK_AT_LINES:
+            return _page(found, None)
+        before = _place(rows[-1])
+        if len(found) >= limit:
+            return _page(found, before)
+        if time.monotonic() > until:
+            return _page(found, before, before.at)
+
+
 def whole(tx: Transaction, task_id: str) -> Iterator[LogEntry]:
     """Yields every entry in order, with few in memory at a time."""
     after: EventCursor | None = None
     while rows := tx.rows(queries("task_logs")["log_after"], _asked(task_id, after, SLICE_LINES, SLICE_BYTES)):
         yield from (LogEntry(*row[:5]) for row in rows)
         after = EventCursor(rows[-1][0], rows[-1][5])
+
+
+def _page(backwards: list[LogEntry], older: EventCursor | None, searched_to: datetime | None = None) -> LogPage:
+    return LogPage(tuple(reversed(backwards)), older, searched_to)
+
+
+def _place(row: Any) -> EventCursor:
+    return EventCursor(row[0], row[5])
+
+
+def _asked_for(only: LogFilter, is_first: bool) -> dict[str, Any]:
+    return {
+        "look_at": LOOK_AT_LINES,
+        "is_first": is_first,
+        "attempt": only.attempt,
+        "kinds": list(only.kinds) or None,
+        "pattern": like_pattern(only.text) if only.text else None,
+    }
 
 
 def _asked(task_id: str, place: EventCursor | None, limit: int, limit_bytes: int) -> dict[str, Any]:

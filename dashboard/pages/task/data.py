@@ -19,7 +19,7 @@ from taskyard.core.postgres.database import Transaction
 from taskyard.core.postgres.store import failures, related_tasks, search, task_logs, tasks
 from taskyard.core.postgres.store.audit import EventCursor
 from taskyard.core.postgres.store.related_tasks import SimilarFailure
-from taskyard.core.postgres.store.task_logs import LogPage
+from taskyard.core.postgres.store.task_logs import LogFilter, LogPage
 from taskyard.core.states import WAITING
 from taskyard.core.submission.open_servers import Servers
 from taskyard.core.views.attempts import Attempt, attempts_of
@@ -35,6 +35,7 @@ __all__ = ["Relatives"]
 
 SIMILAR_SECONDS = 10.0
 SIMILAR_SHOWN = 5
+LOG_SEARCH_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +100,15 @@ def log_page(servers: Servers, sight: Actor, task_id: str, before: str) -> LogPa
         if not seen_ids(tx, sight, [task_id]):
             return LogPage((), None)
         return task_logs.newest(tx, task_id, before=EventCursor.parse(before) if before else None)
+
+
+@seen(ttl_seconds=LOG_SEARCH_SECONDS, max_entries=50, needs=Permission.PAYLOAD_READ)
+def log_matches(servers: Servers, sight: Actor, task_id: str, before: str, only: LogFilter) -> LogPage:
+    """Like `log_page`, of those entries that match; as far back as a search gets in its time."""
+    with servers.database.transaction() as tx:
+        if not seen_ids(tx, sight, [task_id]):
+            return LogPage((), None)
+        return task_logs.matching(tx, task_id, only, before=EventCursor.parse(before) if before else None)
 
 
 def whole_log(task_id: str, who: Actor) -> Iterator[LogEntry]:

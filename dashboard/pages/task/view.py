@@ -17,7 +17,8 @@ from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.navigation import FAILURES, TASKS
 from taskyard.dashboard.pages.task import actions, data
 from taskyard.dashboard.pages.task.attempts_chart import show_attempts, show_timeline
-from taskyard.dashboard.pages.task.logs import show_events, show_logs
+from taskyard.dashboard.pages.task.events import show_events
+from taskyard.dashboard.pages.task.log_viewer import show_log
 from taskyard.dashboard.pages.task.relatives import show_failures, show_relatives
 from taskyard.dashboard.pages.task.state_diagram import in_words, show_diagram
 from taskyard.dashboard.shell import frame
@@ -148,7 +149,7 @@ def show_parts(details: data.Details) -> None:
         if hidden:
             show_barred(hidden)
         else:
-            show_logs(task.id)
+            show_log(task.id, [attempt.number for attempt in details.attempts])
     with events:
         show_events(details.events)
     with related:

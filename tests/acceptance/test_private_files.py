@@ -8,12 +8,14 @@ import subprocess
 from pathlib import Path
 
 import psutil
+import pytest
 
 from taskyard.worker.devtools.sample_files import FOLDER_NAME
 from tests.acceptance.main import Main
 from tests.servers import wait_until
 
 
+@pytest.mark.slow
 def test_no_process_of_a_run_lets_others_read_what_it_writes(main: Main) -> None:
     process = main.start("--dashboard", "--demo")
     main.wait_until_up()

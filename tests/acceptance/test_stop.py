@@ -47,7 +47,8 @@ def test_a_thread_that_a_module_started_does_not_keep_the_process(main: Main, tm
     assert "still run and are abandoned: for-ever" in main.log.read_text()
 
 
-@pytest.mark.parametrize("server", [pytest.param("redis", marks=pytest.mark.slow), "postgres"])
+@pytest.mark.parametrize("server", ["redis", "postgres"])
+@pytest.mark.slow
 def test_a_stop_while_a_server_is_away_ends(main: Main, server: str) -> None:
     main.environment["TASKYARD_GRACE_SECONDS"] = str(GRACE_SECONDS)
     first = main.start()

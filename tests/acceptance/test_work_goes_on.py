@@ -415,6 +415,7 @@ def test_a_run_whose_output_nobody_reads_works_on(own_yard: Yard) -> None:
     assert process.wait(timeout=60) == 0
 
 
+@pytest.mark.slow
 def test_a_host_of_agents_says_whether_they_work(own_yard: Yard) -> None:
     own_yard.launch(sys.executable, "-m", "worker", "agent")
     wait_until(own_yard.is_well, 60)

@@ -64,6 +64,7 @@ def grave(page: Page, rules: Sequence[str]) -> list[str]:
     ]
 
 
+@pytest.mark.slow
 def test_no_page_has_a_grave_finding_in_either_theme(browser: Browser, full: Installation, axe: str) -> None:
     findings: list[str] = []
     page = browser.new_page(viewport=WIDE, color_scheme="light")  # type: ignore[arg-type,unused-ignore]

@@ -45,6 +45,7 @@ def test_the_browser_tells_the_age_of_a_page_whose_server_hangs(
     expect(page.locator(".taskyard-lost")).to_be_empty()
 
 
+@pytest.mark.slow
 def test_what_is_typed_outlives_the_server_and_the_page(
     browser: Browser, dashboard: Dashboard, watched: list[Watched]
 ) -> None:

@@ -81,6 +81,7 @@ def hostile(settings: Settings) -> list[str]:
     return ids
 
 
+@pytest.mark.slow
 def test_no_payload_becomes_part_of_any_page(
     browser: Browser, dashboard: Dashboard, watched: list[Watched], hostile: list[str]
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from taskyard.dashboard.components.task_facts import shortened_id
@@ -71,6 +72,7 @@ def seen(page: Page) -> tuple[str, str, int, str]:
     )
 
 
+@pytest.mark.slow
 def test_back_and_forward_give_exactly_what_was_there(
     browser: Browser, watched: list[Watched], installation: Installation
 ) -> None:

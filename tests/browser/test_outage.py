@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.browser.conftest import Watched, open_page
@@ -12,6 +13,7 @@ BACK_MS = 40_000  # from a server's return to the page's
 BANNER = "Some servers can't be reached"
 
 
+@pytest.mark.slow
 def test_killing_redis_and_postgresql_gives_a_banner_and_the_page_recovers(
     browser: Browser, watched: list[Watched], installation: Installation
 ) -> None:

@@ -71,6 +71,7 @@ def test_a_leader_whose_clock_is_wrong_starts_nothing_early_or_late(
     check_that_time_is_the_databases(engine)
 
 
+@pytest.mark.slow
 def test_a_thousand_restarts_leave_nothing_behind(engine: Engine) -> None:
     engine.worker()
     names = [f"agent-{number}" for number in range(NAMES)]

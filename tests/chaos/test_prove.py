@@ -64,6 +64,7 @@ def test_a_kind_that_is_not_killed_is_refused(arguments: list[str], data_dir: Pa
     assert "Traceback" not in run.stderr
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_the_killing_and_counts(tmp_path: Path, data_dir: Path) -> None:
     found = tmp_path / "found.json"
     command = [sys.executable, "-m", "worker", "prove", "--minutes", "10", "--cycles", "0", "--json", str(found)]

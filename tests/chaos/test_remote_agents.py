@@ -106,6 +106,7 @@ def test_a_network_that_is_gone_for_longer_than_the_lease(leased: Engine, length
         link.close()
 
 
+@pytest.mark.slow
 def test_an_api_that_is_killed_while_agents_work_loses_and_doubles_nothing(engine: Engine) -> None:
     engine.worker()
 
@@ -132,6 +133,7 @@ def test_an_api_that_is_killed_while_agents_work_loses_and_doubles_nothing(engin
             assert max(Counter([*one.ran, *two.ran]).values()) == 1, "no attempt ran twice"
 
 
+@pytest.mark.slow
 def test_tls_is_verified_and_an_authority_of_one_s_own_can_be_given(engine: Engine, tmp_path: Path) -> None:
     engine.worker()
     engine.registry.types.update(registry.load().types)

@@ -55,6 +55,7 @@ def program(tmp_path: Path) -> Path:
     return tmp_path / "agent.js"
 
 
+@pytest.mark.slow
 def test_it_completes_tasks_obeys_a_cancellation_and_drains(engine: Engine, program: Path) -> None:
     engine.worker()
     token, own = agent_token(engine, "edge", "edge.*"), service_token(engine, "ci", Role.ADMIN)

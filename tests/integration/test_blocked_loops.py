@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -34,6 +35,13 @@ def block(bench: Bench, where: str = "child", seconds: float = 2.0) -> Started:
     return blocker
 
 
+def running(bench: Bench, given: object, **options: Any) -> Started:
+    """Begins a task on the other slot, and waits until its coroutine runs."""
+    victim = bench.begin("async.says_and_sleeps", given, slot=1, **options)
+    wait_until(lambda: victim.channel.emitted)
+    return victim
+
+
 @pytest.mark.parametrize("where", ["child", "callback", "checkpoint"])
 def test_what_has_not_begun_goes_back_and_the_blocker_is_named(
     bench: Bench, where: str, caplog: pytest.LogCaptureFixture
@@ -58,8 +66,7 @@ def test_what_has_not_begun_goes_back_and_the_blocker_is_named(
 
 
 def test_what_has_begun_gets_its_time_back(bench: Bench) -> None:
-    victim = bench.begin("async.sleep", {"seconds": 0.5}, slot=1, timeout_seconds=1.0)
-    time.sleep(0.2)
+    victim = running(bench, {"seconds": 0.5}, timeout_seconds=1.0)
     block(bench, seconds=1.0).end()
     done = victim.end()
     assert done is not None
@@ -69,8 +76,7 @@ def test_what_has_begun_gets_its_time_back(bench: Bench) -> None:
 def test_what_has_begun_goes_back_if_it_is_blocked_for_long(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(async_slot, "MAX_EXTENSION_SECONDS", 0.8)
     monkeypatch.setattr(watchdog, "MAX_EXTENSION_SECONDS", 0.8)
-    victim = bench.begin("async.sleep", {"seconds": 0.9}, slot=1, timeout_seconds=1.0)
-    time.sleep(0.2)
+    victim = running(bench, {"seconds": 0.9}, timeout_seconds=1.0)
     blocker = block(bench, seconds=30.0)
     error_class, reason = victim.failure()
     assert error_class == KEPT_FROM_RUNNING
@@ -83,16 +89,14 @@ def test_what_has_begun_goes_back_if_it_is_blocked_for_long(bench: Bench, monkey
 
 
 def test_a_run_that_takes_too_long_by_itself_is_timed_out_all_the_same(bench: Bench) -> None:
-    victim = bench.begin("async.sleep", {"seconds": 30}, slot=1, timeout_seconds=0.5)
-    time.sleep(0.1)
+    victim = running(bench, {"seconds": 30}, timeout_seconds=0.5)
     block(bench, seconds=1.0).end()
     assert victim.failure() == ("timeout", "ran longer than its timeout of 0.5 s")
 
 
 @pytest.mark.parametrize("has_begun", [True, False])
 def test_cancelling_a_neighbour_of_a_blocker_ends_it_and_no_process(bench: Bench, has_begun: bool) -> None:
-    victim = bench.begin("async.sleep", {"seconds": 30}, slot=1) if has_begun else None
-    time.sleep(0.2)
+    victim = running(bench, {"seconds": 30}) if has_begun else None
     blocker = block(bench, seconds=1.5)
     victim = victim or bench.begin("async.sleep", {"seconds": 30}, slot=1)
     wait_until(lambda: bench.runners.cancel(*victim.pair), 5, "it is there")  # before it is handed back

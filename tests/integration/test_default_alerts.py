@@ -331,6 +331,7 @@ def test_agent_lost(watch: Watch) -> None:
     assert_told(watch, "agent lost", "victim")
 
 
+@pytest.mark.slow
 def test_agent_flapping(watch: Watch) -> None:
     watch.start("agent flapping", threshold=3, clear=2, window_seconds=12)
     with agent_processes(watch) as kill:

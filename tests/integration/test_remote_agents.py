@@ -176,6 +176,7 @@ def waiting(engine: Engine) -> int:
     return int(engine.redis.info("clients")["blocked_clients"])
 
 
+@pytest.mark.slow
 def test_a_revoked_token_ends_the_agent_and_its_task_is_run_elsewhere(
     engine: Engine, api: ApiProcess, tmp_path: Path
 ) -> None:

@@ -53,6 +53,7 @@ def beside_innocents(engine: Engine, stuck_type: str, seconds: float) -> tuple[T
 
 
 @pytest.mark.parametrize("stuck_type", ["thread.swallow_all", "async.stubborn"])
+@pytest.mark.slow
 def test_others_finish_and_it_is_not_run_twice_at_a_time(engine: Engine, stuck_type: str) -> None:
     with engine.pool(SPEC):
         stuck, innocents = beside_innocents(engine, stuck_type, seconds=60)
@@ -67,6 +68,7 @@ def test_others_finish_and_it_is_not_run_twice_at_a_time(engine: Engine, stuck_t
 
 
 @pytest.mark.parametrize("stuck_type", ["thread.swallow_all", "async.stubborn"])
+@pytest.mark.slow
 def test_its_end_is_told_as_soon_as_it_stops_after_all(engine: Engine, stuck_type: str) -> None:
     with engine.pool(SPEC):
         stuck, innocents = beside_innocents(engine, stuck_type, seconds=4)

@@ -109,6 +109,7 @@ def running(program: Path, environment: dict[str, str], folder: Path) -> Iterato
         process.wait()
 
 
+@pytest.mark.slow
 def test_it_runs_in_an_empty_folder(
     running: subprocess.Popen[bytes], program: Path, environment: dict[str, str], folder: Path
 ) -> None:

@@ -24,6 +24,13 @@ async def async_sleep(given: Seconds, context: TaskContext) -> Nothing:
     return Nothing()
 
 
+@task_type("async.says_and_sleeps")
+async def async_says_and_sleeps(given: Seconds, context: TaskContext) -> Nothing:
+    context.log("it runs")
+    await asyncio.sleep(given.seconds)
+    return Nothing()
+
+
 @task_type("async.blocking_sleep")
 async def async_blocking_sleep(given: Seconds, context: TaskContext) -> Nothing:
     time.sleep(given.seconds)

@@ -20,6 +20,7 @@ import structlog
 from taskyard.core.config import ENV_PREFIX, Settings, load_settings
 from taskyard.core.config import settings as process_settings
 from taskyard.core.embedded.servers import Endpoints
+from taskyard.core.postgres.database import Database
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.redis.keys import Keys
 from tests import servers
@@ -111,6 +112,14 @@ def settings(database_url: str, redis_url: str, namespace: str, tmp_path: Path) 
     return load_settings(
         database_url=database_url, redis_url=redis_url, namespace=namespace, data_dir=tmp_path / "data"
     )
+
+
+@pytest.fixture
+def database(settings: Settings) -> Iterator[Database]:
+    """This test's database, opened."""
+    database = Database(str(settings.database_url))
+    yield database
+    database.close()
 
 
 @pytest.fixture

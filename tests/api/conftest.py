@@ -73,13 +73,6 @@ def sent_by(app: FastAPI, client: TestClient, database: Database) -> Sender:
 
 
 @pytest.fixture
-def database(settings: Settings) -> Iterator[Database]:
-    database = Database(settings.database_url or "")
-    yield database
-    database.close()
-
-
-@pytest.fixture
 def submitter(settings: Settings) -> Submitter:
     return open_submitter(settings, registry.load(), settings.database_url or "", settings.redis_url or "")
 

@@ -39,13 +39,6 @@ REFUSED_OPTIONS = (
 
 
 @pytest.fixture
-def database(settings: Settings) -> Iterator[Database]:
-    database = Database(settings.database_url or "")
-    yield database
-    database.close()
-
-
-@pytest.fixture
 def dashboard(settings: Settings, tmp_path: Path) -> Iterator[Dashboard]:
     with Dashboard(settings, tmp_path / "streamlit.log", task_modules="tests.form_types") as dashboard:
         yield dashboard

@@ -26,13 +26,6 @@ TYPED = "print('a long evening')"
 
 
 @pytest.fixture
-def database(settings: Settings) -> Iterator[Database]:
-    database = Database(settings.database_url or "")
-    yield database
-    database.close()
-
-
-@pytest.fixture
 def dashboard(settings: Settings, tmp_path: Path, database: Database) -> Iterator[Dashboard]:
     with database.transaction() as tx:
         for name, role in (("ann", Role.ADMIN), ("bob", Role.VIEWER)):

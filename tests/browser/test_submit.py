@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from taskyard.core.config import Settings
 from taskyard.core.models import Task
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import tasks as tasks_store
@@ -16,13 +13,6 @@ from tests.browser.dashboards import Dashboard
 
 REFRESH_MS = 3_000
 FOLLOWED = "[class*=st-key-followed]"
-
-
-@pytest.fixture
-def database(settings: Settings) -> Iterator[Database]:
-    database = Database(settings.database_url or "")
-    yield database
-    database.close()
 
 
 @pytest.fixture

@@ -68,13 +68,6 @@ def submitter(settings: Settings, types: Registry) -> Submitter:
 
 
 @pytest.fixture
-def database(settings: Settings) -> Iterator[Database]:
-    database = Database(settings.database_url or "")
-    yield database
-    database.close()
-
-
-@pytest.fixture
 def cache(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisCache]:
     """Where the leader puts its snapshot (core.telemetry.live_snapshot.write_live), which outlives a slow test here."""
     monkeypatch.setattr("taskyard.core.telemetry.live_snapshot.TTL_SECONDS", SNAPSHOT_TTL_SECONDS)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -27,13 +27,6 @@ from taskyard.worker.cli.app import app
 
 ADMIN = "local:root"
 PASSWORD = "correct horse battery"
-
-
-@pytest.fixture
-def database(settings: Settings) -> Iterator[Database]:
-    opened = Database(str(settings.database_url))
-    yield opened
-    opened.close()
 
 
 @pytest.fixture

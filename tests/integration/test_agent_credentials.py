@@ -22,7 +22,8 @@ from taskyard.core.redis.own_agent import OwnAgentSide, agent_side, check_names,
 from taskyard.core.submission import authorized_access
 from taskyard.worker.cli.app import app
 from taskyard.worker.dispatch import agent_access
-from tests.engine import Engine, InlineAgent, RunningAgent
+from tests.agent_users import delete_users, is_let_in, start_own_agent
+from tests.engine import Engine, RunningAgent
 from tests.servers import wait_until
 from tests.unit.leader_state_support import info
 
@@ -38,25 +39,14 @@ def admit(engine: Engine, name: str = ANN, **options: Any) -> str:
     return url
 
 
-def is_let_in(url: str) -> bool:
-    with connect_redis(url) as client:
-        try:
-            return bool(client.ping())
-        except redis.RedisError:
-            return False
-
-
 @pytest.fixture
 def own(engine: Engine) -> Iterator[Callable[..., RunningAgent]]:
     """Starts agents by URLs of their own."""
     running: list[RunningAgent] = []
 
     def start(url: str, name: str = ANN, **options: Any) -> RunningAgent:
-        sides = [agent_side(url, engine.settings.namespace, engine.settings.placement_of) for _ in range(2)]
-        about = info(f"{name}:{'0' * 11}{len(running)}", **options)
-        agent = RunningAgent(InlineAgent(about, *sides, engine.settings, engine.registry), [s.redis for s in sides])
+        agent = start_own_agent(engine, url, info(f"{name}:{'0' * 11}{len(running)}", **options))
         running.append(agent)
-        wait_until(agent.agent.welcomed.is_set, message="the agent was not welcomed")
         return agent
 
     yield start
@@ -67,10 +57,7 @@ def own(engine: Engine) -> Iterator[Callable[..., RunningAgent]]:
 @pytest.fixture(autouse=True)
 def _no_users_left(redis_url: str, namespace: str) -> Iterator[None]:
     yield
-    with connect_redis(redis_url) as client:
-        for user in client.acl_users():
-            if user.startswith(Keys(namespace).prefix):
-                client.acl_deluser(user)
+    delete_users(redis_url, namespace)
 
 
 def test_an_agent_works_by_its_own_credentials(engine: Engine, own: Callable[..., RunningAgent]) -> None:

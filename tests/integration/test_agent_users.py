@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-import redis
 
 from taskyard.core.access.agent_user import url_of_user
 from taskyard.core.access.identity import local_actor
 from taskyard.core.config import Settings
 from taskyard.core.health.checks import Check, agent_user_checks
 from taskyard.core.postgres.store import tokens
-from taskyard.core.redis.connection import connect_redis
-from taskyard.core.redis.keys import Keys
-from taskyard.core.redis.own_agent import agent_side
 from taskyard.core.submission import authorized_access
 from taskyard.core.views import system
 from taskyard.worker.attempts.context import TaskContext
 from taskyard.worker.doctor.report import server_checks
-from tests.engine import Engine, InlineAgent, Payload, RunningAgent, running_engine
+from tests.agent_users import delete_users, is_let_in, start_own_agent
+from tests.engine import Engine, Payload, RunningAgent, running_engine
 from tests.servers import wait_until
 from tests.unit.leader_state_support import info
 
@@ -33,10 +29,7 @@ TTL_SECONDS = 2.0
 @pytest.fixture(autouse=True)
 def _no_users_left(redis_url: str, namespace: str) -> Iterator[None]:
     yield
-    with connect_redis(redis_url) as client:
-        for user in client.acl_users():
-            if user.startswith(Keys(namespace).prefix):
-                client.acl_deluser(user)
+    delete_users(redis_url, namespace)
 
 
 def admit(engine: Engine) -> str:
@@ -140,17 +133,6 @@ def test_a_task_of_an_agent_that_is_cut_off_is_retried_elsewhere(settings: Setti
 def own_agent(engine: Engine, url: str) -> RunningAgent:
     """An agent with credentials of its own."""
     wait_until(lambda: is_let_in(url))
-    sides: list[Any] = [agent_side(url, engine.settings.namespace, engine.settings.placement_of) for _ in range(2)]
-    about = info(f"{ANN}:{'0' * 12}")
-    agent = RunningAgent(InlineAgent(about, *sides, engine.settings, engine.registry), [one.redis for one in sides])
+    agent = start_own_agent(engine, url, info(f"{ANN}:{'0' * 12}"))
     engine._running.callback(agent.stop)
-    wait_until(agent.agent.welcomed.is_set, message="the agent was not welcomed")
     return agent
-
-
-def is_let_in(url: str) -> bool:
-    with connect_redis(url) as client:
-        try:
-            return bool(client.ping())
-        except redis.RedisError:
-            return False

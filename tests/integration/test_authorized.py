@@ -28,13 +28,6 @@ As = Callable[..., Authorized]
 
 
 @pytest.fixture
-def database(settings: Settings) -> Iterator[Database]:
-    opened = Database(str(settings.database_url))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def broker(settings: Settings) -> Iterator[Broker]:
     with connect_redis(str(settings.redis_url)) as client:
         yield Broker(client, settings.namespace, settings.placement_of)

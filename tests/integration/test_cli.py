@@ -48,13 +48,6 @@ def cli(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Re
 
 
 @pytest.fixture
-def database(settings: Settings) -> Iterator[Database]:
-    opened = Database(str(settings.database_url))
-    yield opened
-    opened.close()
-
-
-@pytest.fixture
 def submitter(settings: Settings, database: Database) -> Iterator[Submitter]:
     with connect_redis(str(settings.redis_url)) as client:
         registry.load()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -20,13 +19,6 @@ from taskyard.core.postgres.store.event_stream import Horizon, Position, Streame
 from tests.servers import wait_until
 
 INSERT = "INSERT INTO task_events (event, actor) VALUES (%s, 'test')"
-
-
-@pytest.fixture
-def database(settings: Settings) -> Iterator[Database]:
-    database = Database(settings.database_url or "")
-    yield database
-    database.close()
 
 
 class Reader:

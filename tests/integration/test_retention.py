@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,13 +24,6 @@ from tests.unit.leader_state_support import info
 
 OLD_DAYS = 100
 NOW = datetime.now(UTC)
-
-
-@pytest.fixture
-def database(settings: Settings) -> Iterator[Database]:
-    database = Database(str(settings.database_url))
-    yield database
-    database.close()
 
 
 @pytest.fixture

@@ -51,13 +51,6 @@ def events(database: Database, *names: str) -> list[AuditEntry]:
 
 
 @pytest.fixture
-def database(settings: Settings) -> Iterator[Database]:
-    database = Database(settings.database_url or "")
-    yield database
-    database.close()
-
-
-@pytest.fixture
 def dashboard(settings: Settings, tmp_path: Path, database: Database) -> Iterator[Dashboard]:
     make(database, "ann")
     with Dashboard(settings, tmp_path / "log", auth="password") as dashboard:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 
 import pytest
 
-from taskyard.core.config import Settings
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import recovery, rollups
 from taskyard.core.postgres.store.rollups import DAY, HOUR, MINUTE
@@ -22,13 +20,6 @@ class Now:
     """What the tests have the database say of the time: ahead by `ahead` seconds."""
 
     ahead = 0.0
-
-
-@pytest.fixture
-def database(settings: Settings) -> Iterator[Database]:
-    database = Database(str(settings.database_url))
-    yield database
-    database.close()
 
 
 @pytest.fixture

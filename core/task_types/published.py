@@ -5,14 +5,12 @@ A submitter needs no handler: the published JSON Schema says what a type's input
 
 from __future__ import annotations
 
-import logging
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import jsonschema_rs
 import msgspec
 
 from taskyard.core.errors import SubmissionError, UnknownTaskType
@@ -22,11 +20,10 @@ from taskyard.core.protocol import KnownType
 from taskyard.core.task_types.registry import Isolation, Registry, TaskType
 from taskyard.core.task_types.retry_policy import RetryPolicy
 from taskyard.core.task_types.stand_in import AnyObject, never_run
+from taskyard.core.task_types.validators import validator_of
 
 FRESH_SECONDS = 2.0  # for which what was read is used
 MAX_PROBLEMS = 20
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,19 +126,5 @@ def _published(known: KnownType) -> PublishedType:
         known.description,
         runs_code=known.is_guarded,
     )
-    return PublishedType(known, task_type, _validator(known))
-
-
-def _validator(known: KnownType) -> Any | None:
-    """Returns the check of a type's inputs; None if its agents published no schema, or one that can't be used."""
-    if known.input_schema is None:
-        return None
-    try:
-        return jsonschema_rs.validator_for(known.input_schema, retriever=_refuse)
-    except (ValueError, jsonschema_rs.ReferencingError) as error:
-        log.warning("the schema that agents published for type %s can't be used: %s", known.name, error)
-        return None
-
-
-def _refuse(uri: str) -> Any:
-    raise ValueError(f"{uri} is outside of the schema")
+    validator = None if known.input_schema is None else validator_of(known.input_schema, known.name)
+    return PublishedType(known, task_type, validator)

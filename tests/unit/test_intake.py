@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 from msgspec import Raw
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from taskyard.core.postgres.store.tick import Completion, Stale
 from taskyard.core.protocol import (
@@ -143,6 +143,24 @@ def test_an_output_of_who_comes_by_credentials_of_its_own_fits_the_model(
     assert len(batch.completions) == (problem == "")
     errors = [orjson.loads(settlement.error or "") for settlement in batch.settlements]
     assert [(error["class"], error["message"]) for error in errors] == [("invalid_output", problem)] * (problem != "")
+
+
+class Name(BaseModel):
+    model_config = ConfigDict(regex_engine="python-re")
+
+    name: str = Field(pattern=r"\Aab+\Z")  # no JSON Schema knows this
+
+
+def test_an_output_whose_model_has_no_usable_schema_is_taken(caplog: pytest.LogCaptureFixture) -> None:
+    types = Registry()
+    types.add(TaskType("demo.work", never_run, Name, Name, 60.0, RetryPolicy(), Isolation.THREAD, frozenset(), ""))
+    desk = Desk(types)
+    give(desk.leader_state, claimed(1))
+    done = succeeded(output=b'{"name": "ab"}')
+    done.agent_id = AGENT
+    batch = desk.read(done, sender="coder-1")
+    assert [one.output for one in batch.completions] == ['{"name": "ab"}']
+    assert "the schema of task type demo.work can't be used" in caplog.text
 
 
 @pytest.mark.parametrize(("number", "attempt"), [(2, 1), (1, 1), (1, 3)])

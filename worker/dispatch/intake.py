@@ -96,9 +96,8 @@ class Intake:
             self._entry, self._sender = entry, sender_of(entry)
             for report in read_reports(payload):
                 try:
-                    sender = self._sender
-                    if sender is not None and (problem := claim_of_another(report, sender, self._leader_state)):
-                        self._set_forged_aside(report, sender, problem, batch)
+                    if self._sender and (problem := claim_of_another(report, self._sender, self._leader_state)):
+                        self._set_forged_aside(report, self._sender, problem, batch)
                         continue
                     self._take(report, now, batch)
                 except ESCAPES as error:

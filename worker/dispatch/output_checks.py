@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import jsonschema_rs
 import orjson
 
 from taskyard.core.errors import ErrorClass
 from taskyard.core.protocol import Failure
 from taskyard.core.submission.validate import check_output
 from taskyard.core.task_types.schemas import output_schema
+from taskyard.core.task_types.validators import validator_of
 from taskyard.worker.dispatch.fleet_types import FleetTypes
 
 MAX_REASON_LENGTH = 500  # characters
@@ -21,7 +21,7 @@ class OutputChecks:
 
     An agent at Redis checks what its handlers return, and is trusted with that. One that comes with credentials of its
     own may be anybody's program: its outputs are checked against the type's model, if this process has the type in the
-    version that the agent declared.
+    version that the agent declared, and its schema can be used.
     """
 
     def __init__(self, fleet: FleetTypes, limit_bytes: int) -> None:
@@ -39,7 +39,8 @@ class OutputChecks:
             return Failure(ErrorClass.UNSTORABLE, problem)
         if sender is None or not self._is_known(type_, agent_id):
             return None
-        error = next(self._validator(type_).iter_errors(orjson.loads(output)), None)
+        validator = self._validator(type_)
+        error = None if validator is None else next(validator.iter_errors(orjson.loads(output)), None)
         if error is None:
             return None
         place = ".".join(["output", *map(str, error.instance_path)])
@@ -49,8 +50,7 @@ class OutputChecks:
         known = self._fleet.types.get(type_)
         return known is not None and self._fleet.version_at(agent_id, type_) in (None, known.version)
 
-    def _validator(self, type_: str) -> Any:
+    def _validator(self, type_: str) -> Any | None:
         if type_ not in self._validators:
-            schema = output_schema(self._fleet.types[type_].output_model)
-            self._validators[type_] = jsonschema_rs.validator_for(schema)
+            self._validators[type_] = validator_of(output_schema(self._fleet.types[type_].output_model), type_)
         return self._validators[type_]

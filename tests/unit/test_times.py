@@ -8,9 +8,13 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from taskyard.core.telemetry.timeline import Span
+from taskyard.core.views.timeline import Timeline
 from taskyard.dashboard.components import times
 from taskyard.dashboard.components.times import age, axis_zone, duration, local_times, shown_time, time_column
 from taskyard.dashboard.data import base
+from taskyard.dashboard.pages.agents import gantt
+from taskyard.dashboard.pages.agents.rows import axis_times, rows_layout
 
 
 @pytest.mark.parametrize(
@@ -50,6 +54,18 @@ def test_hours_of_a_change_of_clocks_are_apart_on_an_axis(monkeypatch: pytest.Mo
     assert axis_zone(at) == ("UTC+01:00" if change == BACK else "UTC+02:00")
     assert shown[-1] == datetime.fromtimestamp(at[-1], BERLIN).replace(tzinfo=None)
     assert axis_zone(at[7:]) == ""
+
+
+def test_bars_of_agents_stand_on_their_axis_over_a_change_of_clocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An attempt before the change, on an axis that ends after it."""
+    monkeypatch.setattr(times, "viewer_zone", lambda: BERLIN)
+    timeline = Timeline(BACK - 7200, BACK + 7200, BACK - 7200, [], 0, is_cut=False)
+    start = BACK - 3600
+    [left, right] = map(datetime.fromisoformat, rows_layout(timeline, ["a"])["xaxis"]["range"])
+    bars = gantt._bars([Span("a", 0, "t", 1, "x.y", start, BACK - 1800, "completed")], "completed", timeline)
+    for left_end in (bars["base"][0], axis_times([start], timeline)[0].isoformat()):
+        assert datetime.fromisoformat(left_end) - left == timedelta(seconds=3600)
+    assert right - left == timedelta(seconds=14_400)
 
 
 def test_hours_of_a_change_of_clocks_are_apart_in_texts_and_tables(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,15 +14,16 @@ from taskyard.core.states import TaskState
 from taskyard.core.telemetry.timeline import RUNNING, Span
 from taskyard.core.views.agents import named_with
 from taskyard.core.views.timeline import Timeline
-from taskyard.dashboard.components.charts import TIME_TICKS, draw, plain
+from taskyard.dashboard.components.charts import draw, plain
 from taskyard.dashboard.components.states import STATE_COLORS, badge_column, word
 from taskyard.dashboard.components.tables import show_table
 from taskyard.dashboard.components.theme import color
-from taskyard.dashboard.components.times import duration, local_times, time_column, time_of
+from taskyard.dashboard.components.times import duration, time_column, time_of
 from taskyard.dashboard.i18n import _, enumerated, ngettext
+from taskyard.dashboard.pages.agents.rows import axis_times, height_px, rows_layout
 
 ROW_PX = 22
-MIN_PX, MAX_PX = 120, 900
+MIN_PX = 120
 SHORT_SHARE = 0.005  # of the displayed time
 TABLE_ROWS = 500
 TABLE_HEIGHT_PX = 320
@@ -43,23 +44,9 @@ def show_gantt(timeline: Timeline, agents: Sequence[str], *, key: str) -> None:
     rows = _rows(spans, agents, timeline.shared)
     by_outcome = {outcome: [span for span in spans if span.outcome == outcome] for outcome in OUTCOMES}
     data = [_bars(found, outcome, timeline) for outcome, found in by_outcome.items() if found]
-    axis = [time.isoformat() for time in local_times([timeline.since, timeline.until])]
-    layout = {
-        "barmode": "overlay",
-        "bargap": 0.25,
-        "showlegend": True,
-        "xaxis": {"range": axis, "type": "date", "tickformatstops": TIME_TICKS},
-        "yaxis": {
-            "type": "category",
-            "categoryorder": "array",
-            "categoryarray": rows,
-            "range": [len(rows) - 0.5, -0.5],
-            "fixedrange": True,
-            "showgrid": False,
-        },
-    }
+    layout = {**rows_layout(timeline, rows), "bargap": 0.25}
     figure = go.Figure({"data": data, "layout": layout}, _validate=False)
-    height = min(MAX_PX, max(MIN_PX, ROW_PX * len(rows) + 70))
+    height = height_px(rows, ROW_PX, MIN_PX)
     draw(title, figure, alt=_in_words(title, spans), key=key, height_px=height)
     if timeline.is_cut:
         st.caption(_("Showing only the longest and newest attempts"))
@@ -97,7 +84,7 @@ def _bars(spans: Sequence[Span], outcome: str, timeline: Timeline) -> dict[str, 
         "orientation": "h",
         "name": plain(outcome_word(name)),
         "y": [_label(span.agent, span.host, span.row) for span in spans],
-        "base": [time.isoformat() for time in local_times(starts)],
+        "base": [time.isoformat() for time in axis_times(starts, timeline)],
         "x": [1000 * max(0.0, span.end - start) for span, start in zip(spans, starts, strict=True)],  # milliseconds
         "marker": {"color": color(colour), "line": {"color": outlines, "width": 1}},
         "customdata": [

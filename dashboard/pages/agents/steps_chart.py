@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -12,11 +11,12 @@ import streamlit as st
 from taskyard.core.telemetry.timeline import RUNNING, Step
 from taskyard.core.views.agents import named_with
 from taskyard.core.views.timeline import Timeline
-from taskyard.dashboard.components.charts import TIME_TICKS, Spec, draw, plain
+from taskyard.dashboard.components.charts import Spec, draw, plain
 from taskyard.dashboard.components.theme import color
-from taskyard.dashboard.components.times import duration, local_times, span
+from taskyard.dashboard.components.times import duration, span
 from taskyard.dashboard.i18n import _, enumerated, ngettext
-from taskyard.dashboard.pages.agents.gantt import MAX_PX, OUTCOMES, outcome_word, show_as_table
+from taskyard.dashboard.pages.agents.gantt import OUTCOMES, outcome_word, show_as_table
+from taskyard.dashboard.pages.agents.rows import axis_times, height_px, rows_layout
 
 ROW_PX = 30
 MIN_PX = 170  # the legend stands below the axis
@@ -32,7 +32,7 @@ def show_steps(timeline: Timeline, agents: Sequence[str], *, key: str) -> None:
     count = sum(step.completed + step.failed for step in steps)
     title = ngettext("{count} attempt", "{count} attempts", count).format(count=f"{count:,}")
     figure = go.Figure(steps_spec(timeline, agents), _validate=False)
-    height = min(MAX_PX, max(MIN_PX, ROW_PX * len(agents) + 70))
+    height = height_px(agents, ROW_PX, MIN_PX)
     draw(title, figure, alt=_in_words(title, steps), key=key, height_px=height)
     st.caption(
         _(
@@ -50,21 +50,7 @@ def steps_spec(timeline: Timeline, agents: Sequence[str]) -> Spec:
     steps = [step for step in timeline.steps if step.agent in shown]
     traces = [*(_bars(steps, timeline, is_failed=is_failed) for is_failed in (False, True)), _running(timeline, shown)]
     rows = [_title(agent, timeline) for agent in agents]
-    axis = [time.isoformat() for time in local_times([timeline.since, timeline.until])]
-    layout = {
-        "barmode": "overlay",
-        "showlegend": True,
-        "xaxis": {"range": axis, "type": "date", "tickformatstops": TIME_TICKS},
-        "yaxis": {
-            "type": "category",
-            "categoryorder": "array",
-            "categoryarray": rows,
-            "range": [len(rows) - 0.5, -0.5],
-            "fixedrange": True,
-            "showgrid": False,
-        },
-    }
-    return {"data": [trace for trace in traces if trace["y"]], "layout": layout}
+    return {"data": [trace for trace in traces if trace["y"]], "layout": rows_layout(timeline, rows)}
 
 
 def _title(agent: str, timeline: Timeline) -> str:
@@ -84,7 +70,7 @@ def _bars(steps: Sequence[Step], timeline: Timeline, *, is_failed: bool) -> Spec
             max(LEAST / 2, height * step.failed / (step.completed + step.failed))
             for height, step in zip(heights, found, strict=True)
         ]
-    starts = _axis_times([step.start for step in found], timeline)
+    starts = axis_times([step.start for step in found], timeline)
     ends = [min(step.start + timeline.step_seconds, timeline.until) for step in found]
     return {
         "type": "bar",
@@ -117,18 +103,13 @@ def _running(timeline: Timeline, agents: set[str]) -> Spec:
         "orientation": "h",
         "name": plain(outcome_word(name)),
         "y": [_title(one.agent, timeline) for one in found],
-        "base": [time.isoformat() for time in _axis_times(starts, timeline)],
+        "base": [time.isoformat() for time in axis_times(starts, timeline)],
         "x": [1000 * max(0.0, one.end - start) for one, start in zip(found, starts, strict=True)],
         "width": RUNNING_SHARE,
         "marker": {"color": color(colour), "line": {"width": 0}},
         "customdata": [[plain(one.type), one.task_id, duration(one.end - one.start)] for one in found],
         "hovertemplate": "%{customdata[0]}<br>%{customdata[1]}<br>%{customdata[2]}<extra></extra>",
     }
-
-
-def _axis_times(starts: Sequence[float], timeline: Timeline) -> Sequence[Any]:
-    """Returns times as they are on the axis: all with the distance from UTC that its end has."""
-    return local_times([*starts, timeline.until])[:-1]
 
 
 def _in_words(title: str, steps: Sequence[Step]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from taskyard.core.errors import ErrorClass
-from taskyard.core.filters.search_filter import PARAMS, Sort
+from taskyard.core.filters.search_filter import Sort
 from taskyard.core.states import TaskState
 from taskyard.core.views.overview_marks import Mark
 from taskyard.dashboard.components import states
@@ -19,7 +19,6 @@ from taskyard.dashboard.pages.overview import data
 
 MANY_COLORS = ("blue", "green", "orange", "violet", "red", "yellow", "gray")
 CLASS_COLORS = ("red", "orange", "violet", "yellow", "blue", "gray", "green")
-ENDED = ("ended_since", "ended_until")  # parameters of the Tasks page
 
 
 def show_charts(charts: data.Charts) -> None:
@@ -105,8 +104,8 @@ def _capacity(charts: data.Charts) -> Sequence[Panel]:
 
 
 def _ended(query: Mapping[str, str]) -> Leads:
-    """Returns the tasks that ended in a step: by the time of their end where the search knows that."""
-    return Leads(query, ENDED, looks_back=False) if set(ENDED) <= set(PARAMS) else Leads(query)
+    """Returns the tasks that ended in a step."""
+    return Leads(query, ("ended_since", "ended_until"), looks_back=False)
 
 
 def _marked(mark: Mark) -> MarkedTime:

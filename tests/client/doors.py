@@ -10,6 +10,8 @@ from typer.testing import CliRunner, Result
 
 from taskyard.worker.cli.app import app
 
+AGE = re.compile(r"\b\d+(\.\d+)? ?[smhd]\b( \d+ ?[smh]\b)*")  # 12 s, 1m 02s, 1m
+
 
 def run(*arguments: str, stdin: str | None = None) -> Result:
     return CliRunner().invoke(app, list(arguments), input=stdin, prog_name="taskyard")
@@ -17,8 +19,7 @@ def run(*arguments: str, stdin: str | None = None) -> Result:
 
 def ageless(result: Result) -> tuple[int, str, str]:
     """What a command said, without how long ago something was."""
-    age = r"\b\d+(\.\d+)? ?[smhd]\b( \d+ ?[smh]\b)*"  # 12 s, 1m 02s, 1m
-    return result.exit_code, re.sub(age, "AGE", result.stdout), result.stderr
+    return result.exit_code, AGE.sub("AGE", result.stdout), result.stderr
 
 
 @dataclass

@@ -42,13 +42,13 @@
     if (!field || field.disabled || offered === draft.fill) return;
     const found = stored();
     offered = draft.fill; // once in a session
-    pending = {}; // the copy has them
     if (!found) return;
+    found.texts = { ...found.texts, ...pending }; // typed before the copy was offered
+    localStorage.setItem(name(), JSON.stringify(found));
     const write = Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, "value").set;
     write.call(field, JSON.stringify(found));
     field.dispatchEvent(new Event("input", { bubbles: true }));
-    field.dispatchEvent(new KeyboardEvent("keydown", { key: "Enter", ctrlKey: true, bubbles: true }));
-    field.dispatchEvent(new FocusEvent("focusout", { bubbles: true }));
+    field.dispatchEvent(new FocusEvent("focusout", { bubbles: true })); // sends it; Ctrl Enter would press Submit, too
   }
 
   function look() {
@@ -82,7 +82,8 @@
     const found = Object.keys(draft.texts).find((one) => `st-key-${one.replace(/[^a-zA-Z0-9_-]/g, "-")}` === key);
     if (!found) return;
     pending[found] = event.target.value;
-    if (draft.state !== "done") keep(draft);
+    if (draft.state === "empty" && filled !== draft.fill && offered !== draft.fill && stored()) offer(draft);
+    else if (draft.state !== "done") keep(draft);
   }, true);
   document.addEventListener("click", (event) => {
     if (event.target.closest?.(SIGN_OUT)) forget();

@@ -12,7 +12,12 @@ from tests.browser.conftest import Watched, open_page
 from tests.browser.dashboards import Dashboard
 
 REFRESH_MS = 3_000
+HAS_DRAFT = "Object.keys(localStorage).some((key) => key.startsWith('taskyard-draft'))"
 FOLLOWED = "[class*=st-key-followed]"
+SLOW_LOOKS = """{
+  const every = setInterval;
+  setInterval = (run, ms, ...more) => every(run, ms === 500 ? 2000 : ms, ...more);
+}"""
 
 
 @pytest.fixture
@@ -80,3 +85,50 @@ def test_a_file_is_uploaded_and_followed(form: Page, database: Database) -> None
 
     expect(form.get_by_text("0 of 30 ended")).to_be_visible()
     assert len(tasks(database)) == 20  # what `list_tasks` gives at most
+
+
+def test_a_draft_is_offered_and_not_submitted(form: Page, database: Database) -> None:
+    """The draft comes back through a hidden field, which must press nothing."""
+    script = form.get_by_role("textbox", name="Script")
+    script.fill("print(4)")
+    form.wait_for_function(HAS_DRAFT)
+    form.reload()
+
+    expect(form.get_by_text("Restored from this browser")).to_be_visible()
+    expect(script).to_have_value("print(4)")
+    form.wait_for_timeout(REFRESH_MS)  # only time can show that nothing more happens
+    assert tasks(database) == []
+
+
+@pytest.fixture
+def slow_form(browser: Browser, dashboard: Dashboard, watched: list[Watched]) -> Page:
+    """A form whose browser offers a draft only after two seconds, so that something can be typed before."""
+    page = open_page(browser, watched, dashboard.url, dashboard.entry())
+    page.add_init_script(SLOW_LOOKS)
+    page.goto(f"{dashboard.url}/submit?type=code.run")
+    expect(page.get_by_role("textbox", name="Script")).to_be_visible()
+    return page
+
+
+def test_a_pause_while_typing_submits_nothing(slow_form: Page, database: Database) -> None:
+    slow_form.get_by_role("textbox", name="Script").focus()
+    slow_form.keyboard.type("half a ")
+    slow_form.wait_for_timeout(REFRESH_MS)  # only time can show that nothing happens
+    slow_form.keyboard.type("line")
+
+    expect(slow_form.get_by_role("textbox", name="Script")).to_have_value("half a line")
+    assert tasks(database) == []
+
+
+def test_what_is_typed_before_a_draft_is_offered_stays(slow_form: Page, database: Database) -> None:
+    script, title = slow_form.get_by_role("textbox", name="Script"), slow_form.get_by_role("textbox", name="Title")
+    title.fill("Before")
+    slow_form.wait_for_function(HAS_DRAFT)
+    slow_form.reload()
+    script.focus()
+    slow_form.keyboard.type("print(5)")
+
+    expect(title).to_have_value("Before")
+    slow_form.wait_for_timeout(REFRESH_MS)  # only time can show that nothing more happens
+    expect(script).to_have_value("print(5)")
+    assert tasks(database) == []

@@ -101,9 +101,14 @@ class Yard(Main):
             try:
                 wait_until(lambda task_id=task_id: self.task(task_id).state == "completed", seconds)
             except AssertionError:
-                raise AssertionError(
-                    f"not completed in {seconds} s: {self.task(task_id)}\n{self.processes_now()}\n{self.last_lines()}"
-                ) from None
+                raise AssertionError(f"not completed in {seconds} s: {self.account_of(task_id)}") from None
+
+    def account_of(self, task_id: str) -> str:
+        """What is known of a task and of what should run it: its row and events, the processes, the log."""
+        with self.database.transaction() as tx:
+            events = tx.rows("SELECT * FROM task_events WHERE task_id = %(id)s ORDER BY at", {"id": task_id})
+        parts = [str(self.task(task_id)), *map(str, events), self.processes_now(), self.last_lines(task_id)]
+        return "\n".join(parts)
 
     def processes_now(self) -> str:
         """What runs below the worker, a line each: process, parent, state, threads, what it waits for, command."""
@@ -117,9 +122,10 @@ class Yard(Main):
                 )
         return "\n".join(lines)
 
-    def last_lines(self) -> str:
-        """The end of the log."""
-        return "\n".join(self.log.read_text(errors="replace").splitlines()[-60:])
+    def last_lines(self, task_id: str) -> str:
+        """The end of the log, and all that it says of a task."""
+        lines = self.log.read_text(errors="replace").splitlines()
+        return "\n".join([*(line for line in lines[:-60] if task_id in line), *lines[-60:]])
 
     def get(self, path: str) -> tuple[int, str]:
         """Status and text of a page of the exporter; 0 if it gives no answer."""
@@ -221,13 +227,12 @@ def test_work_goes_on_after_an_exception_in_any_thread(yard: Yard, name: str) ->
     for kind in KINDS:
         yard.work(kind)
     wait_until(yard.is_well, 20, f"well after {name}: {yard.get('/healthz')}")
-    wait_until(lambda: yard.submitter is not None and open_tasks(yard) == 0, 20, f"nothing is stuck after {name}")
+    yard.completes(open_tasks(yard), 20)  # nothing is stuck
 
 
-def open_tasks(yard: Yard) -> int:
+def open_tasks(yard: Yard) -> list[str]:
     with yard.database.transaction() as tx:
-        rows = tx.rows("SELECT count(*) FROM tasks WHERE finished_at IS NULL", {})
-    return int(rows[0][0])
+        return [str(row[0]) for row in tx.rows("SELECT id FROM tasks WHERE finished_at IS NULL", {})]
 
 
 # outages

@@ -27,7 +27,8 @@ class Outbox:
     """Collects reports from all threads of an agent.
 
     `on_arrival` callbacks get the ended pairs once the results stream has them. A flush without an answer from
-    Redis is sent again: a duplicate report changes nothing. Waiting reports are in the spool too.
+    Redis is sent again: a duplicate report changes nothing. Waiting reports are in the spool too. An exception sent
+    into a thread that flushes loses none of them, at whatever line it arrives.
     """
 
     def __init__(self, broker: AgentPort, on_arrival: Sequence[Callable[[Sequence[Pair]], None]], spool: Spool) -> None:
@@ -38,6 +39,8 @@ class Outbox:
         self._sending = threading.Lock()
         self._reports: list[Report] = []
         self._ended: list[Pair] = []
+        self._leaving: list[Report] = []  # taken by a flush, and kept until they have arrived
+        self._leaving_ended: list[Pair] = []
         self._since = 0.0
         self._has_reports = threading.Event()
         self._is_closed = False
@@ -79,31 +82,36 @@ class Outbox:
         self._is_closed = True
         self._has_reports.set()
         self._thread.join(timeout=1)
-        return not self._reports
+        return not self._waiting_count()
 
     def _flush(self, extra: Sequence[Report] = ()) -> None:
         with self._sending:
-            with self._mutex:
-                reports, ended = self._reports, self._ended
-                self._reports, self._ended = [], []
-                self._has_reports.clear()
-            if not reports and not extra:
-                return
             try:
-                with reaching_redis():
-                    for entry in _entries([*reports, *extra]):
-                        self._broker.report(entry)
-            except BaseException:
-                self._refused_since = self._refused_since or time.monotonic()
                 with self._mutex:
-                    self._reports, self._ended = reports + self._reports, ended + self._ended
-                    self._has_reports.set()
-                self._spool.keep(reports)
+                    self._leaving, self._reports = self._leaving + self._reports, []
+                    self._leaving_ended, self._ended = self._leaving_ended + self._ended, []
+                    self._has_reports.clear()
+                if self._leaving or extra:
+                    self._send_leaving(extra)
+                for tell in self._on_arrival if self._leaving_ended else ():
+                    tell(self._leaving_ended)
+                self._leaving_ended = []
+            except BaseException:
+                self._has_reports.set()
                 raise
-            self._refused_since = None
-            self._spool.clear()
-        for tell in self._on_arrival if ended else ():
-            tell(ended)
+
+    def _send_leaving(self, extra: Sequence[Report]) -> None:
+        try:
+            with reaching_redis():
+                for entry in _entries([*self._leaving, *extra]):
+                    self._broker.report(entry)
+        except BaseException:
+            self._refused_since = self._refused_since or time.monotonic()
+            self._spool.keep(self._leaving)
+            raise
+        self._leaving = []
+        self._refused_since = None
+        self._spool.clear()
 
     def flush(self) -> bool:
         """Sends the waiting reports; returns False if Redis did not accept them (they stay)."""
@@ -111,7 +119,7 @@ class Outbox:
             self._flush()
         except Unavailable as error:
             if not self._is_away:
-                log.warning("outbox.waiting", reason=str(error), reports=len(self._reports))
+                log.warning("outbox.waiting", reason=str(error), reports=self._waiting_count())
             self._is_away = True
             return False
         if self._is_away:
@@ -119,8 +127,12 @@ class Outbox:
         self._is_away = False
         return True
 
+    def _waiting_count(self) -> int:
+        return len(self._leaving) + len(self._reports)
+
     def _flush_late(self) -> None:
         """Sends reports that did not fill an entry in time."""
+        self._has_reports.set()  # an earlier round may have been interrupted
         while not self._is_closed:
             self._has_reports.wait()
             wait = self._since + FLUSH_SECONDS - time.monotonic()

@@ -205,6 +205,7 @@ class SlotThreads:
         if slot.runs:
             self._agent.hand_back(_pairs(slot.runs))
             slot.runs.clear()
+        self._agent.outbox.flush()  # an end whose flush was to follow
 
 
 def _pairs(runs: list[Run]) -> list[Pair]:

@@ -244,7 +244,8 @@ class Engine:
         try:
             return wait_until(reached, timeout_seconds)
         except AssertionError:
-            raise AssertionError(f"not {states or ENDS} in {timeout_seconds} s: {self.task(task_id)}") from None
+            account = "\n".join(map(str, [self.task(task_id), *self.history(task_id), *self.online()]))
+            raise AssertionError(f"not {states or ENDS} in {timeout_seconds} s: {account}") from None
 
     def wait_for_all(self, task_ids: Iterable[str], state: str = "completed", timeout_seconds: float = 30) -> None:
         for task_id in task_ids:

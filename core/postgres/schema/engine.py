@@ -94,7 +94,8 @@ Index(
     tasks.c.id,
     postgresql_where=text("error IS NOT NULL"),
 )
-Index("tasks_with_error", tasks.c.id, postgresql_where=text("error IS NOT NULL"))
+# in other words than above: with the same ones PostgreSQL may take this index for a fingerprint, and read all of it
+Index("tasks_with_error", tasks.c.id, postgresql_where=text("num_nonnulls(error) = 1"))
 Index("tasks_short_id", func.right(tasks.c.id.cast(Text), 12))
 Index("tasks_workflow", tasks.c.workflow_id, postgresql_where=text("workflow_id IS NOT NULL"))
 

@@ -20,7 +20,7 @@ from taskyard.worker.devtools.bench.history import HISTORY, HISTORY_DAYS
 from taskyard.worker.devtools.bench.results import Result, percentile
 from taskyard.worker.devtools.bench.viewers import Seen, view
 from taskyard.worker.devtools.seed import seed
-from taskyard.worker.devtools.soak import slope
+from taskyard.worker.devtools.slopes import slope
 from taskyard.worker.web_servers.dashboard import DashboardProcess
 
 VIEWERS = 10

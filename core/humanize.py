@@ -42,11 +42,14 @@ def duration(seconds: float, *, is_figure: bool = False) -> TranslatableText:
     return msg("{first} {second}", first=first, second=TranslatableText(smaller, {"n": rest})) if rest else first
 
 
-def number(value: float) -> str:
+def number(value: float, *, is_exact: bool = True) -> str:
     """Returns a count or a rate: whole from 100 on, else with up to two decimals, never with an exponent.
 
-    More digits are shown only of what would be 0 otherwise: 0.0042, 0.000031.
+    More digits are shown only of what would be 0 otherwise: 0.0042, 0.000031. A lower bound that is not exact has a
+    plus: 4,989+.
     """
+    if not is_exact:
+        return f"{number(value)}+"
     if not math.isfinite(value):
         return UNKNOWN
     if isinstance(value, int) or float(value).is_integer() or abs(value) >= 99.95:

@@ -93,7 +93,7 @@ def _attempts(tx: Transaction, task_id: str, hidden: str | None) -> list[Attempt
     if not known:
         raise TaskNotFound(task_id)
     now = tasks.now(tx)
-    found = attempts_of(known[0], tasks.history(tx, task_id, with_log=False))
+    found = attempts_of(known[0], tasks.history(tx, task_id))
     return [AttemptInfo.of(attempt, now, hidden) for attempt in found]
 
 

@@ -187,7 +187,7 @@ async def result(
 async def history(task_id: TaskId, services: ServicesDep, actor: ActorDep) -> list[HistoryEvent]:
     """Returns a task's last 1,000 events, oldest first, without its log."""
     wanted = await seen_task(services, actor, task_id)
-    events = await read(services, tasks.history, wanted, with_log=False)
+    events = await read(services, tasks.history, wanted)
     return [masked_event(HistoryEvent.model_validate(event), actor) for event in events]
 
 

@@ -10,6 +10,7 @@ import streamlit as st
 
 from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import TaskyardError
+from taskyard.core.humanize import number
 from taskyard.core.i18n import N_
 from taskyard.core.payload.typed_text import MAX_REASON_LENGTH
 from taskyard.core.submission.bulk_operation import Action
@@ -96,14 +97,14 @@ def is_number_typed(target: data.Target, seen: data.Preview) -> bool:
 
 
 def _type_number(seen: data.Preview) -> str:
-    return st.text_input(_("Type {count} to confirm").format(count=f"{seen.changed:,}"), key="bulk_number")
+    return st.text_input(_("Type {count} to confirm").format(count=number(seen.changed)), key="bulk_number")
 
 
 def _is_number(typed: str | None, seen: data.Preview) -> bool:
     """Returns True if the number was typed, or need not be; shows otherwise that it is another one."""
     if typed is None or re.sub(r"[\s,.]", "", typed) == str(seen.changed):
         return True
-    st.error(_("Type the number of tasks, {count}, to confirm").format(count=f"{seen.changed:,}"))
+    st.error(_("Type the number of tasks, {count}, to confirm").format(count=number(seen.changed)))
     return False
 
 
@@ -178,7 +179,7 @@ def _label(action: Action, seen: data.Preview) -> str:
 
 
 def _count(count: int, is_exact: bool) -> str:
-    return f"{count:,}" if is_exact else _("at least {count}").format(count=f"{count:,}")
+    return number(count) if is_exact else _("at least {count}").format(count=number(count))
 
 
 def _starts(action: Action, target: data.Target, seen: data.Preview, reason: str, priority: str | None) -> bool:
@@ -239,7 +240,7 @@ def _progress_text(run: data.Run) -> str:
     """Returns an operation's progress or result as Markdown."""
     action = run.operation.action
     if run.ended_at is None:
-        done = _("{done} of {total}").format(done=f"{run.done + run.skipped:,}", total=f"{run.total:,}")
+        done = _("{done} of {total}").format(done=number(run.done + run.skipped), total=number(run.total))
         tail = _("stopping…") if run.is_stopping else _skipped(run.skipped)
         return ":material/hourglass_top: " + _(", ").join(
             filter(None, [labelled(f"**{_(DOING[action])}**", done), tail])
@@ -247,13 +248,13 @@ def _progress_text(run: data.Run) -> str:
     icon = ":material/error:" if run.problem else ":material/check_circle:"
     time = duration((run.ended_at - run.started_at).total_seconds())
     done = _(DONE[action]).format(
-        count=ngettext("{count} task", "{count} tasks", run.done).format(count=f"{run.done:,}")
+        count=ngettext("{count} task", "{count} tasks", run.done).format(count=number(run.done))
     )
     parts = [_("{done} in {duration}").format(done=done, duration=time), _skipped(run.skipped)]
     if run.result is not None and run.result.dependants:
         count = run.result.dependants
         text = ngettext("{count} dependant too", "{count} dependants too", count)
-        parts.append(text.format(count=f"{count:,}"))
+        parts.append(text.format(count=number(count)))
     if run.result is not None and run.result.is_stopped:
         parts.append(_("stopped early"))
     return f"{icon} " + _(", ").join(filter(None, parts))
@@ -265,4 +266,4 @@ def _skipped(count: int) -> str:
         "{count} skipped: their states or parents did not allow it",
         count,
     )
-    return text.format(count=f"{count:,}") if count else ""
+    return text.format(count=number(count)) if count else ""

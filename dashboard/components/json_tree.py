@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from taskyard.core.humanize import number
 from taskyard.core.i18n import N_
 from taskyard.dashboard.i18n import _
 
@@ -51,7 +52,7 @@ def show_json(value: Any, *, name: str, file_name: str) -> None:
     if len(text) > MAX_TEXT_LENGTH:
         st.caption(
             _("The first {shown} of {total} characters; download the file to see all.").format(
-                shown=f"{MAX_TEXT_LENGTH:,}", total=f"{len(text):,}"
+                shown=number(MAX_TEXT_LENGTH), total=number(len(text))
             )
         )
     st.code(text[:MAX_TEXT_LENGTH], language="json", wrap_lines=True, height=min(480, 60 + 20 * text.count("\n")))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from taskyard.core.humanize import number
 from taskyard.core.telemetry.heat import Heat
 from taskyard.dashboard.components.charts import Line, in_words
 from taskyard.dashboard.components.times import duration
@@ -82,7 +83,7 @@ class HeatPanel:
         text = _("{title}. {count} between {shortest} and {longest}")
         return text.format(
             title=self.title,
-            count=f"{self.heat.count:,}",
+            count=number(self.heat.count),
             shortest=duration(edges[0]),
             longest=duration(edges[-1]),
         )

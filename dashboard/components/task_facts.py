@@ -6,6 +6,7 @@ import pandas as pd
 import streamlit as st
 
 from taskyard.core.explanation import Explanation
+from taskyard.core.humanize import number, percent
 from taskyard.core.models import Task
 from taskyard.core.states import TERMINAL, TaskState
 from taskyard.core.views.attempts import name_of
@@ -63,7 +64,7 @@ def show_progress(task: Task) -> None:
     fraction = min(1.0, max(0.0, task.progress))
     with st.container(gap="xsmall"):
         st.progress(fraction)
-        st.text(f"{fraction:.0%}  {one_line(task.progress_message or '', 500)}")
+        st.text(f"{percent(fraction)}  {one_line(task.progress_message or '', 500)}")
 
 
 def show_why(why: Explanation) -> None:
@@ -75,9 +76,9 @@ def show_why(why: Explanation) -> None:
             st.text(f"• {translate(hold)}")
         facts = []
         if why.before is not None and why.lane_depth is not None:
-            position = f"{why.before + 1:,}"
+            position = number(why.before + 1)
             text = _("position {position} of {depth} in its lane")
-            facts.append(text.format(position=position, depth=f"{why.lane_depth:,}"))
+            facts.append(text.format(position=position, depth=number(why.lane_depth)))
         if why.starts_in_seconds is not None:
             facts.append(_("it may start in about {duration}").format(duration=duration(why.starts_in_seconds)))
         if facts:

@@ -7,7 +7,8 @@ SELECT task_id, at, event, from_state, to_state, attempt, actor, agent_id, detai
 FROM task_events
 WHERE at >= %(low)s::timestamptz AND at < %(high)s::timestamptz
     AND (%(place)s::tid IS NULL OR (at, ctid) < (%(place_at)s::timestamptz, %(place)s::tid))
-    AND (%(task_id)s::uuid IS NULL OR task_id = %(task_id)s::uuid)
+    -- one index has the entries of tasks' logs, another one everything else of tasks
+    AND (%(task_id)s::uuid IS NULL OR (task_id = %(task_id)s::uuid AND (event = 'log' OR event <> 'log')))
     AND (NOT %(only_operators)s OR ((task_id IS NULL OR event IN ('cancelled', 'reprioritised', 'retried'))
         AND actor <> 'dispatcher'))
     AND (%(events)s::text[] IS NULL OR event = ANY(%(events)s::text[]))

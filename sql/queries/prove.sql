@@ -1,7 +1,7 @@
 -- name: outcomes
 -- Every task's state, and how often its log says that it ended; a late report of the same end is no transition.
 SELECT t.id, t.state, t.attempt,
-    (SELECT count(*) FROM task_events e WHERE e.task_id = t.id AND e.from_state IS DISTINCT FROM e.to_state
+    (SELECT count(*) FROM task_events e WHERE e.task_id = t.id AND e.event <> 'log' AND e.from_state IS DISTINCT FROM e.to_state
         AND e.to_state IN ('completed', 'failed', 'cancelled'))
 FROM tasks t
 

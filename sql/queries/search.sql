@@ -8,8 +8,8 @@
     AND (%(id)s::uuid IS NULL OR id = %(id)s::uuid)
     AND (%(ids)s::uuid[] IS NULL OR id = ANY(%(ids)s::uuid[]))
     AND (NOT %(is_open)s OR finished_at IS NULL)
-    AND (NOT %(has_error)s OR error IS NOT NULL)
-    AND (%(fingerprint)s::text IS NULL OR error->>'fingerprint' = %(fingerprint)s)
+    AND (NOT %(has_error)s OR num_nonnulls(error) = 1)
+    AND (%(fingerprint)s::text IS NULL OR (error IS NOT NULL AND error->>'fingerprint' = %(fingerprint)s))
     AND (%(workflow_id)s::uuid IS NULL OR workflow_id = %(workflow_id)s::uuid)
 
 -- name: fitting

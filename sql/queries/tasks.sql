@@ -17,11 +17,11 @@ SELECT <task: NULL AS input, NULL AS output, NULL AS checkpoint>
 FROM tasks WHERE id = ANY(%(ids)s::uuid[])
 
 -- name: history
--- A task's last events, in order, with or without its attempts' logs.
+-- A task's last events, in order, without its attempts' logs: of these there may be very many, in another index.
 SELECT at, event, from_state, to_state, attempt, actor, agent_id, detail,
     wait_seconds, run_seconds, total_seconds, cpu_seconds, peak_memory_bytes
 FROM (
-    SELECT * FROM task_events WHERE task_id = %(id)s::uuid AND (%(with_log)s OR event <> 'log')
+    SELECT * FROM task_events WHERE task_id = %(id)s::uuid AND event <> 'log'
     ORDER BY at DESC, attempt DESC, to_state IS NULL LIMIT %(limit)s
 ) newest ORDER BY at, attempt, to_state IS NULL DESC
 

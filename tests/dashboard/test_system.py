@@ -162,7 +162,7 @@ def test_sizes_and_retention(open_page: OpenPage, loaded: dict[str, str], databa
     assert all(name.startswith("task_events_") for name in table(page, "dead", position=1)["name"])
     indexes = table(page, "scans").set_index("name")
     assert indexes.loc["tasks_pkey", "table"] == "tasks"
-    assert indexes.loc["task_events_task", "table"] == "task_events"
+    assert indexes.loc["task_events_history", "table"] == "task_events"
     keys = table(page, "entries").set_index("name")
     assert keys.loc["ready", "entries"] == len(loaded) - 3  # all but blocked, scheduled and cancelled ones were pushed
     kept = table(page, "days", "oldest").set_index("setting")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +17,7 @@ from taskyard.core.postgres.store import saved_filters as saved_filters_store
 from taskyard.core.submission.submit import Submitter
 from taskyard.dashboard.components.task_facts import shortened_id
 from taskyard.dashboard.pages.tasks import data, saved_filters
+from taskyard.dashboard.pages.tasks.state_tabs import tab_of
 from taskyard.dashboard.pages.tasks.table import CLICK_KEY, open_clicked
 from tests.dashboard.conftest import HOSTILE, OpenPage, refreshed
 from tests.dashboard.dialogs import answered
@@ -96,6 +98,24 @@ def test_tabs_count_states_and_saved_filters(open_page: OpenPage, loaded: dict[s
     assert "states" not in page.query_params
     page.button(key=pinned).click().run()
     assert set(found(page)) == short(loaded, "stuck")
+
+
+@pytest.mark.parametrize("states", ["", "failed", "completed"])
+def test_one_filter_has_one_figure_on_a_page(
+    open_page: OpenPage, loaded: dict[str, str], monkeypatch: pytest.MonkeyPatch, states: str
+) -> None:
+    """Also if there was no time to count everything."""
+    monkeypatch.setattr("taskyard.core.postgres.store.search_query.FIRST_WINDOW", 2)
+    monkeypatch.setattr(data, "COUNT_BUDGET_SECONDS", 0.0)
+    page = open_page("tasks", query={"states": states, "types": "diagnostic.echo"})
+    matching = re.search(r"([\d,]+\+?) tasks? match(?:es)?:", texts(page))
+    assert matching is not None
+    with_states = TaskFilter(states=tuple(states.split(",")) if states else (), types=("diagnostic.echo",))
+    labels = {button.key: button.label for button in page.button}
+    shown = {name: labels[f"tab_{name}"].split()[-1] for name in ("all", "failed", "completed")}
+    assert "+" in shown["all"]
+    tab = tab_of(with_states)
+    assert matching[1] == shown[tab]
 
 
 def test_phones_get_cards(open_page: OpenPage, loaded: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:

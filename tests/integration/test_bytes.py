@@ -63,19 +63,23 @@ def test_a_reader_takes_few_large_entries_and_many_small_ones(engine: Engine) ->
     assert len(found) < 12
 
 
-def test_a_history_has_the_last_of_very_many_events(engine: Engine) -> None:
-    task_id = engine.submit("demo.echo")
+def add_events(engine: Engine, task_id: str, event: str) -> None:
     with engine.database.transaction() as tx:
         tx.rows(
             "INSERT INTO task_events (task_id, at, event, attempt, actor, detail) SELECT %(id)s, now() + n * interval "
-            "'1 ms', 'log', 1, 'agent', jsonb_build_object('n', n) FROM generate_series(1, %(count)s) n",
-            {"id": task_id, "count": tasks.HISTORY_EVENTS + 100},
+            "'1 ms', %(event)s, 1, 'agent', jsonb_build_object('n', n) FROM generate_series(1, %(count)s) n",
+            {"id": task_id, "event": event, "count": tasks.HISTORY_EVENTS + 100},
         )
+
+
+def test_a_history_has_the_last_of_very_many_events_and_no_log(engine: Engine) -> None:
+    logged, retried = engine.submit("demo.echo"), engine.submit("demo.echo")
+    add_events(engine, logged, "log")
+    add_events(engine, retried, "retried")
     with engine.database.transaction() as tx:
-        found = tasks.history(tx, task_id)
-        without = tasks.history(tx, task_id, with_log=False)
+        assert [event.event for event in tasks.history(tx, logged)] == ["submitted"]
+        found = tasks.history(tx, retried)
     assert [event.detail["n"] for event in found] == list(range(101, tasks.HISTORY_EVENTS + 101))
-    assert [event.event for event in without] == ["submitted"]
 
 
 def test_lists_leave_out_what_may_be_large(engine: Engine) -> None:

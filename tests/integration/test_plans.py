@@ -136,7 +136,7 @@ def test_searches_are_cut_out_of_an_index(history: Database, index: str, is_anal
         [(explained,)] = tx.rows(f"EXPLAIN (FORMAT JSON, ANALYZE) {statement}", {**asked, "size": 100})
     plan = explained[0]["Plan"]
     used = {node.get("Index Name") for node in _nodes(plan)} - {None}
-    assert used == {index} or (index == "tasks_errors" and used == {"tasks_with_error"})  # few errors, many alike
+    assert used == {index}
     assert not is_analyzed or all(_rows_of(node) <= HISTORY / 10 for node in _nodes(plan))
 
 
@@ -150,3 +150,21 @@ def test_what_people_did_is_found_by_an_index(history: Database, only: EventFilt
         [(explained,)] = tx.rows(f"EXPLAIN (FORMAT JSON, ANALYZE) {queries('audit')['entries']}", parameters)
     visited = [_rows_of(node) for node in _nodes(explained[0]["Plan"]) if "Relation Name" in node]
     assert sum(visited) < HISTORY / 10, explained
+
+
+@pytest.mark.parametrize(
+    ("topic", "name", "asked"),
+    [
+        ("failures", "failed_now", {"fingerprints": ["f1", "none"], "limit": 500}),
+        ("related_tasks", "similar_failures", {"fingerprint": "f1", "besides": None, "limit": 5}),
+    ],
+)
+@pytest.mark.parametrize("is_analyzed", [True, False])
+def test_failures_with_a_fingerprint_are_found_by_it(
+    history: Database, topic: str, name: str, asked: dict[str, Any], is_analyzed: bool
+):
+    with history.transaction() as tx:
+        if is_analyzed:
+            tx.rows("ANALYZE tasks", {})
+        [(explained,)] = tx.rows(f"EXPLAIN (FORMAT JSON, ANALYZE) {queries(topic)[name]}", asked)
+    assert {node.get("Index Name") for node in _nodes(explained[0]["Plan"])} - {None} == {"tasks_errors"}

@@ -53,7 +53,7 @@ def test_pages_go_back_to_the_beginning_without_a_gap(engine: Engine, task_id: s
                 break
         assert found == list(range(1, 1_001))
         assert numbers(task_logs.whole(tx, task_id)) == found
-        assert len(tasks.history(tx, task_id, with_log=False)) == 1
+        assert len(tasks.history(tx, task_id)) == 1
 
 
 def test_one_entry_that_is_too_large_is_a_page(engine: Engine, task_id: str) -> None:
@@ -72,7 +72,7 @@ def test_forty_megabytes_stay_quick(engine: Engine, task_id: str, characters: in
         began = time.monotonic()
         with engine.database.transaction() as tx:
             page = task_logs.newest(tx, task_id)
-            tasks.history(tx, task_id, with_log=False)
+            tasks.history(tx, task_id)
         seconds.append(time.monotonic() - began)
     assert sum(len(entry.message) for entry in page.entries) <= task_logs.PAGE_BYTES
     assert page.older is not None
@@ -141,3 +141,12 @@ def most_rows(plan: dict[str, Any]) -> float:
     """The most rows of a step of a query's plan."""
     own = (plan["Actual Rows"] + plan.get("Rows Removed by Filter", 0)) * plan["Actual Loops"]
     return max([own, *map(most_rows, plan.get("Plans", ()))])
+
+
+def test_a_history_reads_nothing_of_a_log(engine: Engine, task_id: str) -> None:
+    add_logs(engine, task_id, 20_000, 40)
+    with engine.database.transaction() as tx:
+        tx.rows("ANALYZE task_events", {})
+        asked = {"id": task_id, "limit": tasks.HISTORY_EVENTS}
+        [[plan]] = tx.rows(f"EXPLAIN (ANALYZE, FORMAT JSON) {queries('tasks')['history']}", asked)
+    assert most_rows(plan[0]["Plan"]) <= 10

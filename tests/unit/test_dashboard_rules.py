@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from pathlib import Path
 
 from taskyard.dashboard.navigation import VIEWS_BY_NAME
@@ -136,3 +137,18 @@ def test_every_page_is_known_and_has_a_key_of_its_own() -> None:
     assert {path.parent.name for path in (DASHBOARD / "pages").glob("*/page.py")} == set(VIEWS_BY_NAME)
     keys = [view.key for view in VIEWS_BY_NAME.values() if view.key]
     assert len(keys) == len(set(keys)) == len(VIEWS_BY_NAME) - 1  # a task is reached from others
+
+
+@each_source
+def test_amounts_are_shown_by_one_formatter(path: Path) -> None:
+    if path.name == "field_widgets.py":
+        return  # a limit of a field is shown with all its digits
+    formats = [node.format_spec for node in nodes_of(path) if isinstance(node, ast.FormattedValue) and node.format_spec]
+    assert [ast.unparse(spec) for spec in formats if {",", "%"} & set(_literal(spec))] == []
+
+
+def _literal(spec: ast.expr) -> str:
+    """The fixed parts of a format, without those of times."""
+    parts = spec.values if isinstance(spec, ast.JoinedStr) else []
+    text = "".join(str(part.value) for part in parts if isinstance(part, ast.Constant))
+    return "" if re.search("%[a-zA-Z]", text) else text

@@ -133,3 +133,7 @@ def test_an_axis_of_durations_has_few_ticks_that_are_round_and_told_apart(most: 
 def test_a_size_has_at_most_four_digits_before_its_unit(count: int) -> None:
     figure, _unit = byte_size(count).split()
     assert count >= 1 << 50 or float(figure.replace(",", "")) < 1024
+
+
+def test_a_lower_bound_has_a_plus() -> None:
+    assert [number(4_989, is_exact=exact) for exact in (True, False)] == ["4,989", "4,989+"]

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskyard.worker.devtools.soak import MAX_GROWTH_MIB_PER_HOUR, Sample, Watched, slope
+from taskyard.worker.devtools.slopes import slope
+from taskyard.worker.devtools.soak import MAX_GROWTH_MIB_PER_HOUR, Sample, Watched
 
 TIMES = [2.0 * n for n in range(200)]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import time
 from collections.abc import Sequence
@@ -18,20 +17,12 @@ from taskyard.core.config import Settings
 from taskyard.core.errors import TaskyardError
 from taskyard.core.postgres.database import queries
 from taskyard.worker.devtools.prove.world import World
+from taskyard.worker.devtools.slopes import Slope, slope
 
 SUBMITTERS = 8
 SAMPLE_SECONDS = 2.0
 WARM_UP_SHARE = 0.25  # of the run: caches fill, PostgreSQL touches its shared buffers
 MAX_GROWTH_MIB_PER_HOUR = 10.0  # below this, minutes don't tell growth from what allocators do
-# Student's t for a two-sided 95 % interval and many degrees of freedom.
-T_95 = 1.96
-
-
-class Slope(NamedTuple):
-    """A growth per hour by least squares, and half the width of its 95 % confidence interval."""
-
-    per_hour: float
-    margin: float
 
 
 class Sample(NamedTuple):
@@ -73,21 +64,6 @@ class Watched:
         first, last = self.samples[:half], self.samples[-1]
         names = ("threads",) if self.kind == "postgres" else ("files", "threads")
         return [name for name in names if getattr(last, name) > max(getattr(sample, name) for sample in first) + 1]
-
-
-def slope(times: Sequence[float], values: Sequence[float]) -> Slope:
-    """Fits a slope over seconds, per hour. Fewer than three samples prove nothing: an infinite margin."""
-    count = len(times)
-    if count < 3:
-        return Slope(0.0, math.inf)
-    mean_time, mean_value = sum(times) / count, sum(values) / count
-    spread = sum((at - mean_time) ** 2 for at in times)
-    per_second = sum((at - mean_time) * (value - mean_value) for at, value in zip(times, values, strict=True)) / spread
-    rest = sum(
-        (value - mean_value - per_second * (at - mean_time)) ** 2 for at, value in zip(times, values, strict=True)
-    )
-    error = math.sqrt(rest / (count - 2) / spread)
-    return Slope(3600 * per_second, 3600 * T_95 * error)
 
 
 def run_soak(settings: Settings, *, minutes: float, rate: float) -> int:

@@ -22,6 +22,7 @@ from taskyard.core.states import TERMINAL, TaskState
 FIRST_WINDOW = 2_000  # tasks
 GROWTH = 8
 MIN_SHARE = 0.2  # of the last window
+MAX_SHARE = 0.5  # of the time left, for one window: some take twice as long as the last one promised
 # A single statement that takes longer was planned wrongly, or the machine is overloaded.
 STATEMENT_SECONDS = 5.0
 # Submitters make the ids by their own clocks. One whose clock is off by more may be missed by a filter's times.
@@ -49,7 +50,8 @@ def parameters_of(
         "id": only.task_id,
         "ids": None,
         "is_open": (bool(states) and states <= OPEN) or sort is Sort.WAITING,
-        "has_error": states == {TaskState.FAILED} or bool(only.error_class or only.fingerprint),
+        # tasks with errors have an index by age, and one by fingerprint: only one of them is asked for
+        "has_error": only.fingerprint is None and (states == {TaskState.FAILED} or only.error_class is not None),
         "fingerprint": only.fingerprint,
         "workflow_id": only.workflow_id,
         "states": [state.value for state in only.states] or None,
@@ -173,7 +175,7 @@ class Pace:
         now = time.monotonic()
         if self._began is not None:
             affordable = (self._deadline - now) / (now - self._began)  # in looks like the last one
-            self._size = self._size * min(affordable, GROWTH) if affordable > MIN_SHARE else 0
+            self._size = self._size * min(MAX_SHARE * affordable, GROWTH) if affordable > MIN_SHARE else 0
         self._began = now
         return self._size
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -25,7 +26,7 @@ _TOGETHER = (
 
 @dataclass(frozen=True, slots=True)
 class StateCount:
-    """How many tasks are in a state; a lower bound if it is not exact."""
+    """How many tasks are in some states; a lower bound if it is not exact."""
 
     count: int
     is_exact: bool
@@ -34,21 +35,32 @@ class StateCount:
 def count_states(
     tx: Transaction, only: TaskFilter, *, budget_seconds: float, reads_errors: bool = True
 ) -> Mapping[TaskState, StateCount]:
-    """Counts what matches all of a filter but its states; raises SubmissionError, Busy or Unavailable."""
+    """Counts what matches all of a filter but its states; raises SubmissionError, Busy or Unavailable.
+
+    What is counted quickly leaves its time to the rest.
+    """
     found: dict[TaskState, StateCount] = {}
+    deadline = time.monotonic() + budget_seconds
     with bounded(tx, only):
         now = tasks_store.now(tx)
-        for states in _TOGETHER:
+        for number, states in enumerate(_TOGETHER):
+            share_seconds = (deadline - time.monotonic()) / (len(_TOGETHER) - number)
             asked = parameters_of(replace(only, states=states), now, Sort.NEWEST, reads_errors=reads_errors)
             find_named(tx, only, asked)
             counts, is_exact = dict.fromkeys(states, 0), False
-            for window in windows(tx, asked, goes_down=True, budget_seconds=budget_seconds / len(_TOGETHER)):
+            for window in windows(tx, asked, goes_down=True, budget_seconds=share_seconds):
                 parameters = {**asked, "low": window.low, "high": window.high, "limit": AT_MOST}
                 for state, count in tx.rows(assembled(queries("search")["count_states"]), parameters):
                     counts[TaskState(state)] += count
                 is_exact = window.is_last
             found.update({state: StateCount(count, is_exact) for state, count in counts.items()})
     return found
+
+
+def count_of(counts: Mapping[TaskState, StateCount], states: Collection[TaskState]) -> StateCount:
+    """Adds up the counts of these states, of all if there are none."""
+    meant = [one for state, one in counts.items() if not states or state in states]
+    return StateCount(sum(one.count for one in meant), all(one.is_exact for one in meant))
 
 
 def oldest_at(tx: Transaction) -> datetime | None:

@@ -72,12 +72,9 @@ def tasks_of(tx: Transaction, ids: Sequence[str]) -> list[Task]:
     return [found[id_] for id_ in ids if id_ in found]
 
 
-def history(tx: Transaction, task_id: str, *, with_log: bool = True, limit: int = HISTORY_EVENTS) -> list[AuditEvent]:
-    """Returns a task's last events in order, with or without its attempts' logs.
-
-    See core.postgres.store.task_logs.
-    """
-    asked = {"id": task_id, "with_log": with_log, "limit": limit}
+def history(tx: Transaction, task_id: str, *, limit: int = HISTORY_EVENTS) -> list[AuditEvent]:
+    """Returns a task's last events in order, without its attempts' logs: see core.postgres.store.task_logs."""
+    asked = {"id": task_id, "limit": limit}
     return [AuditEvent.from_row(row) for row in tx.rows(queries("tasks")["history"], asked)]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from taskyard.core.explain import SILENT_AFTER_SECONDS
-from taskyard.core.humanize import byte_size, percent
+from taskyard.core.humanize import byte_size, number, percent
 from taskyard.core.scheduling.breaker import breaker_reason
 from taskyard.core.scheduling.holds import HoldKind
 from taskyard.core.telemetry.live_snapshot import OpenBreaker
@@ -81,8 +81,8 @@ def _show_load(agent: Agent) -> None:
 def _show_figures(agent: Agent, record: Record) -> None:
     figures = [
         (_("success"), percent(record.success_rate, 1)),
-        (_("attempts"), f"{record.completed + record.failed:,}"),
-        (_("CPU"), NOTHING if agent.cpu_percent is None else f"{agent.cpu_percent:.0f}%"),
+        (_("attempts"), number(record.completed + record.failed)),
+        (_("CPU"), percent(None if agent.cpu_percent is None else agent.cpu_percent / 100)),
         (_("memory"), byte_size(agent.memory_bytes)),
     ]
     with st.grid(4, min_column_width=60, gap="xsmall"):

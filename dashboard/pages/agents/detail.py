@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pandas as pd
 import streamlit as st
 
-from taskyard.core.humanize import MEBIBYTE, byte_size, percent
+from taskyard.core.humanize import MEBIBYTE, byte_size, number, percent
 from taskyard.core.scheduling.holds import HoldKind
 from taskyard.dashboard.components import states
 from taskyard.dashboard.components.charts import Line, time_chart
@@ -34,8 +34,8 @@ def show_agent(agent: Agent, records: Mapping[str, Record], at: float) -> None:
     figures = [
         (_("Slots in use"), f"{running} / {agent.slots}"),
         (_("Success"), percent(record.success_rate, 1)),
-        (_("Attempts"), f"{record.completed + record.failed:,}"),
-        (_("CPU"), "–" if agent.cpu_percent is None else f"{agent.cpu_percent:.0f}%"),
+        (_("Attempts"), number(record.completed + record.failed)),
+        (_("CPU"), percent(None if agent.cpu_percent is None else agent.cpu_percent / 100)),
         (_("Memory"), byte_size(agent.memory_bytes)),
         (_("Last heartbeat"), heartbeat(agent)),
     ]

@@ -9,6 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 import streamlit as st
 
+from taskyard.core.humanize import number
 from taskyard.core.i18n import N_
 from taskyard.core.states import TaskState
 from taskyard.core.telemetry.timeline import RUNNING, Span
@@ -40,7 +41,7 @@ OUTCOMES: Mapping[str, tuple[str, str]] = {
 def show_gantt(timeline: Timeline, agents: Sequence[str], *, key: str) -> None:
     """Shows the timeline of these agents, and the same as a table."""
     spans = [span for span in timeline.spans if span.agent in set(agents) and span.end >= timeline.since]
-    title = ngettext("{count} attempt", "{count} attempts", len(spans)).format(count=f"{len(spans):,}")
+    title = ngettext("{count} attempt", "{count} attempts", len(spans)).format(count=number(len(spans)))
     rows = _rows(spans, agents, timeline.shared)
     by_outcome = {outcome: [span for span in spans if span.outcome == outcome] for outcome in OUTCOMES}
     data = [_bars(found, outcome, timeline) for outcome, found in by_outcome.items() if found]
@@ -101,7 +102,7 @@ def _in_words(title: str, spans: Sequence[Span]) -> str:
     for outcome, (name, _colour) in OUTCOMES.items():
         count = sum(span.outcome == outcome for span in spans)
         if count:
-            parts.append(f"{outcome_word(name)} {count:,}")
+            parts.append(f"{outcome_word(name)} {number(count)}")
     busy: dict[str, float] = {}
     for span in spans:
         busy[span.agent] = busy.get(span.agent, 0.0) + span.end - span.start

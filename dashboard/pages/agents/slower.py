@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 import streamlit as st
 
+from taskyard.core.humanize import number
 from taskyard.core.telemetry.run_times import NOTABLE_RATIO, P50, Comparison, Slower
 from taskyard.dashboard.components.address import here
 from taskyard.dashboard.components.markdown_escape import escaped
@@ -21,7 +22,7 @@ WHOLE_FROM = 10  # ratios
 
 def times(ratio: float) -> str:
     """Returns how many times something is something else: 2.1, 14."""
-    return f"{ratio:,.0f}" if ratio >= WHOLE_FROM else f"{ratio:.1f}"
+    return number(round(ratio)) if ratio >= WHOLE_FROM else f"{ratio:.1f}"
 
 
 def slower_at(type_: str, slower: Slower) -> str:

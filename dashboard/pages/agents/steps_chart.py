@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import plotly.graph_objects as go
 import streamlit as st
 
+from taskyard.core.humanize import number
 from taskyard.core.telemetry.timeline import RUNNING, Step
 from taskyard.core.views.agents import named_with
 from taskyard.core.views.timeline import Timeline
@@ -30,7 +31,7 @@ def show_steps(timeline: Timeline, agents: Sequence[str], *, key: str) -> None:
     steps = [step for step in timeline.steps if step.agent in shown]
     spans = [one for one in timeline.spans if one.agent in shown]
     count = sum(step.completed + step.failed for step in steps)
-    title = ngettext("{count} attempt", "{count} attempts", count).format(count=f"{count:,}")
+    title = ngettext("{count} attempt", "{count} attempts", count).format(count=number(count))
     figure = go.Figure(steps_spec(timeline, agents), _validate=False)
     height = height_px(agents, ROW_PX, MIN_PX)
     draw(title, figure, alt=_in_words(title, steps), key=key, height_px=height)
@@ -82,7 +83,7 @@ def _bars(steps: Sequence[Step], timeline: Timeline, *, is_failed: bool) -> Spec
         "width": heights,
         "marker": {"color": color(colour), "line": {"width": 0}},
         "customdata": [
-            [f"{step.completed + step.failed:,}", f"{step.failed:,}", duration(step.run_seconds), f"{at:%m-%d %H:%M}"]
+            [number(step.completed + step.failed), number(step.failed), duration(step.run_seconds), f"{at:%m-%d %H:%M}"]
             for step, at in zip(found, starts, strict=True)
         ],
         "hovertemplate": "%{customdata[3]}<br>"
@@ -116,5 +117,5 @@ def _in_words(title: str, steps: Sequence[Step]) -> str:
     counts: dict[str, int] = {}
     for step in steps:
         counts[step.agent] = counts.get(step.agent, 0) + step.completed + step.failed
-    text = enumerated(f"{agent} {count:,}" for agent, count in counts.items())
+    text = enumerated(f"{agent} {number(count)}" for agent, count in counts.items())
     return _("{title}. {text}").format(title=title, text=text or _("No attempts in this period."))

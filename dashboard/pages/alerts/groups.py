@@ -9,6 +9,7 @@ import streamlit as st
 
 from taskyard.core.access.identity import EVERY
 from taskyard.core.access.permissions import Permission
+from taskyard.core.humanize import number
 from taskyard.core.views.alert_groups import AlertGroup
 from taskyard.dashboard.components import states
 from taskyard.dashboard.components.alert_values import alert_message, rule_word
@@ -40,7 +41,7 @@ def show_groups(groups: Sequence[AlertGroup], ask: Ask) -> None:
 def summary_of(group: AlertGroup) -> str:
     """Returns the group's name with its count, as Markdown."""
     name = f"**{escaped(rule_word(group.rule))}**"
-    return name if len(group.alerts) == 1 else f"{name} ×{len(group.alerts):,}"
+    return name if len(group.alerts) == 1 else f"{name} ×{number(len(group.alerts))}"
 
 
 def subjects_of(group: AlertGroup, most: int = MAX_NAMES) -> str:
@@ -48,7 +49,7 @@ def subjects_of(group: AlertGroup, most: int = MAX_NAMES) -> str:
     names = [shown.alert.subject for shown in group.alerts]
     text = _(", ").join(names[:most])
     hidden = len(names) - most
-    return text if hidden <= 0 else _("{names} and {count} more").format(names=text, count=f"{hidden:,}")
+    return text if hidden <= 0 else _("{names} and {count} more").format(names=text, count=number(hidden))
 
 
 def _show_group(group: AlertGroup, ask: Ask) -> None:
@@ -65,7 +66,7 @@ def _show_group(group: AlertGroup, ask: Ask) -> None:
         st.caption(text.format(duration=span, time=escaped(shown_time(group.since))))
         with st.container(horizontal=True):
             if firing and st.button(
-                _("Acknowledge all {count}").format(count=f"{firing:,}"),
+                _("Acknowledge all {count}").format(count=number(firing)),
                 icon=":material/visibility:",
                 key=f"ack_all_{name}",
                 **button(barred),

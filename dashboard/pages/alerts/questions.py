@@ -11,6 +11,7 @@ from typing import Any
 import streamlit as st
 
 from taskyard.core.alerts.runbook import runbook
+from taskyard.core.humanize import number
 from taskyard.core.postgres.store.alerts import Silence
 from taskyard.core.views.alert_groups import AlertGroup
 from taskyard.dashboard.components.alert_values import rule_word
@@ -78,7 +79,7 @@ def ask_to_acknowledge(shown: data.ShownAlert) -> None:
 def ask_to_acknowledge_group(group: AlertGroup) -> None:
     """Asks for the reason, and acknowledges the alerts of a group that were firing when the dialog opened."""
     ids = [shown.alert.id for shown in group.firing]
-    text = ngettext("Acknowledge {count} alert", "Acknowledge {count} alerts", len(ids)).format(count=f"{len(ids):,}")
+    text = ngettext("Acknowledge {count} alert", "Acknowledge {count} alerts", len(ids)).format(count=number(len(ids)))
 
     def fields() -> None:
         st.text(labelled(rule_word(group.rule), subjects_of(group)))
@@ -91,7 +92,7 @@ def ask_to_acknowledge_group(group: AlertGroup) -> None:
 
     def act(_answer: None, reason: str) -> str:
         count = data.acknowledge_many(ids, reason)
-        return ngettext("{count} alert acknowledged", "{count} alerts acknowledged", count).format(count=f"{count:,}")
+        return ngettext("{count} alert acknowledged", "{count} alerts acknowledged", count).format(count=number(count))
 
     ask(f"ack_all_{group.rule}", text, fields, act, label=text)
 

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from taskyard.core.errors import ErrorClass
+from taskyard.core.humanize import number
 from taskyard.core.models import Task
 from taskyard.dashboard.components import states
 from taskyard.dashboard.components.charts import Line, bar_chart, time_chart
@@ -109,22 +110,22 @@ def _row(shown: ShownGroup) -> dict[str, Any]:
 def agents_in_words(agents: Mapping[str, int]) -> str:
     """Lists the agents by number of failures; an attempt that no agent had has none."""
     named = {name: count for name, count in agents.items() if name}
-    return ", ".join(f"{name} ({count:,})" for name, count in sorted(named.items(), key=lambda item: -item[1]))
+    return ", ".join(f"{name} ({number(count)})" for name, count in sorted(named.items(), key=lambda item: -item[1]))
 
 
 def failed_in_words(count: int) -> str:
     """Describes how many tasks are still failed, as far as that was counted."""
-    return f"{MAX_FAILED:,}+" if count >= MAX_FAILED else f"{count:,}"
+    return number(min(count, MAX_FAILED), is_exact=count < MAX_FAILED)
 
 
 def show_figures(one: OneGroup) -> None:
     """Shows the figures of one group in the range."""
     group = one.group
     cards = [
-        (_("Failed attempts"), f"{group.attempts:,}" if group else "0", _("In this time range")),
-        (_("Failed tasks"), f"{group.tasks:,}" if group else "0", _("Tasks that failed for good in this time range")),
+        (_("Failed attempts"), number(group.attempts) if group else "0", _("In this time range")),
+        (_("Failed tasks"), number(group.tasks) if group else "0", _("Tasks that failed for good in this time range")),
         (_("Still failed"), failed_in_words(one.failed_now), _("Tasks that a retry would restart")),
-        (_("Agents"), f"{len([name for name in group.agents if name]):,}" if group else "0", _("Affected agents")),
+        (_("Agents"), number(len([name for name in group.agents if name])) if group else "0", _("Affected agents")),
     ]
     with st.grid(4, min_column_width=CARD_WIDTH_PX):
         for label, value, help_ in cards:

@@ -5,6 +5,7 @@ import streamlit as st
 from taskyard.core.access.identity import EVERY
 from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import ErrorClass
+from taskyard.core.humanize import number
 from taskyard.core.i18n import N_
 from taskyard.core.postgres.store.failures import FailureGroup
 from taskyard.core.submission.bulk_operation import Action
@@ -85,12 +86,12 @@ def show_found(found: data.Failures, choice: data.Choice) -> None:
         else:
             show_nothing(_("No failures in this time range."), "check_circle")
     else:
-        parts = [ngettext("{count} group", "{count} groups", found.matching).format(count=f"{found.matching:,}")]
+        parts = [ngettext("{count} group", "{count} groups", found.matching).format(count=number(found.matching))]
         if found.attempts is not None and found.tasks is not None:
             text = ngettext("{count} failed attempt", "{count} failed attempts", found.attempts)
-            parts.append(text.format(count=f"{found.attempts:,}"))
+            parts.append(text.format(count=number(found.attempts)))
             text = ngettext("{count} failed task", "{count} failed tasks", found.tasks)
-            parts.append(text.format(count=f"{found.tasks:,}"))
+            parts.append(text.format(count=number(found.tasks)))
         st.markdown(" · ".join(parts))
         groups.show_groups(found.groups, open_group)
     if found.muted:
@@ -100,7 +101,7 @@ def show_found(found: data.Failures, choice: data.Choice) -> None:
         st.caption(_("Showing the first {count}: narrow the filters to see others.").format(count=len(found.groups)))
     if found.is_cut:
         text = _("Only the {count} most frequent groups are searched.")
-        st.caption(text.format(count=f"{data.MAX_GROUPS:,}"))
+        st.caption(text.format(count=number(data.MAX_GROUPS)))
 
 
 def open_group(fingerprint: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from taskyard.core.humanize import number
 from taskyard.core.views.alert_groups import AlertLine
 from taskyard.dashboard.components.alert_values import alert_message, rule_word
 from taskyard.dashboard.components.markdown_escape import escaped
@@ -34,7 +35,7 @@ def label_of(line: AlertLine) -> str:
     """Returns a line's severity, name, count, first message and age, as Markdown."""
     alert = line.first.alert
     name = escaped(rule_word(alert.rule))
-    count = "" if line.count == 1 else f" ×{line.count:,}"
+    count = "" if line.count == 1 else f" ×{number(line.count)}"
     badge = f":{SEVERITY_COLORS[alert.severity]}-badge[{word(alert.severity)}]"
     message = escaped(alert_message(alert), MAX_MESSAGE_LENGTH)
     age = duration(max(0.0, (base.now() - line.since).total_seconds()), is_short=True)

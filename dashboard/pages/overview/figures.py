@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from taskyard.core.humanize import number
+from taskyard.core.humanize import number, percent
 from taskyard.core.telemetry.histogram import Histogram
 from taskyard.dashboard.components.permitted import is_narrowed
 from taskyard.dashboard.components.styles import show_style
@@ -29,7 +29,7 @@ def show_figures(now: data.OverviewNow) -> None:
     figures: list[tuple[str, str, str]] = [
         (_("Finished/min"), number(ended[-2]), _("Tasks that completed, failed or were cancelled")),
         (_("Enqueued/min"), number(submitted[-2]), _("Accepted tasks")),
-        (_("Failed attempts"), "–" if share is None else f"{share:.1%}", _("Share in the last 5 minutes")),
+        (_("Failed attempts"), percent(share, 1), _("Share in the last 5 minutes")),
         (_("Queue latency p50 / p99"), _pair(recent.wait), _("From ready to started, last 5 minutes")),
         (_("Run time p50 / p99"), _pair(recent.run), _("Run time of attempts, last 5 minutes")),
         (_("Oldest ready task"), duration(now.oldest_seconds or None), _("Age of the oldest ready task")),

@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from taskyard.core.humanize import number
 from taskyard.core.telemetry.timeline import shared_names
 from taskyard.core.views.agents import named_with
 from taskyard.dashboard.components import states
@@ -47,7 +48,7 @@ def show_capacity(now: data.OverviewNow) -> None:
 def show_depth(now: data.OverviewNow) -> None:
     """Shows the ready tasks by priority."""
     total = sum(now.waiting.values())
-    title = ngettext("{count} task pending", "{count} tasks pending", total).format(count=f"{total:,}")
+    title = ngettext("{count} task pending", "{count} tasks pending", total).format(count=number(total))
     if not total:
         show_small(title)
         return

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
+from taskyard.core.humanize import number
 from taskyard.core.i18n import N_
 from taskyard.core.scheduling.holds import HoldKind
 from taskyard.core.telemetry.queue_figures import GROWS, NOTHING_RUNS, PAUSED, STEADY
@@ -53,10 +54,10 @@ def show_queue_cards(queues: Sequence[Queue]) -> None:
 def _show_figures(queue: Queue) -> None:
     """Shows its depth and rates, small."""
     figures = [
-        (_("ready"), f"{queue.ready:,}"),
-        (_("running"), f"{queue.running:,}"),
-        (_("scheduled"), f"{queue.scheduled:,}"),
-        (_("blocked"), f"{queue.blocked:,}"),
+        (_("ready"), number(queue.ready)),
+        (_("running"), number(queue.running)),
+        (_("scheduled"), number(queue.scheduled)),
+        (_("blocked"), number(queue.blocked)),
         (_("oldest"), oldest(queue)),
         (_("Enqueued/min"), per_minute(queue.recent.arrived)),
         (_("Finished/min"), per_minute(queue.recent.ended)),
@@ -74,7 +75,7 @@ def show_queue_notes(queue: Queue) -> None:
     stuck = sum(lane.ready for lane in queue.lanes if lane.is_stuck)
     if stuck:
         text = ngettext("No agent can take {count} task", "No agent can take {count} tasks", stuck)
-        st.markdown(f":red[:material/block: {text.format(count=f'{stuck:,}')}]")
+        st.markdown(f":red[:material/block: {text.format(count=number(stuck))}]")
 
 
 def show_queue_rows(queues: Sequence[Queue], open_queue: Callable[[str], None], *, key: str) -> None:
@@ -113,7 +114,7 @@ def per_minute(rate: float) -> str:
     """Returns a rate as a short text."""
     if math.isnan(rate):
         return "–"
-    return _("{n}/min").format(n=f"{rate:,.0f}" if rate >= 10 or rate == 0 else f"{rate:.1f}")
+    return _("{n}/min").format(n=number(rate))
 
 
 def drain_text(queue: Queue) -> str:
@@ -121,7 +122,7 @@ def drain_text(queue: Queue) -> str:
     seconds, reason = queue.drain.seconds, queue.drain.reason
     if seconds is not None:
         return age(seconds) if seconds else _("Empty")
-    return _(REASONS[str(reason)]).format(rate=f"{queue.recent.arrived - queue.recent.ended:,.3g}")
+    return _(REASONS[str(reason)]).format(rate=number(queue.recent.arrived - queue.recent.ended))
 
 
 def _show_head(queue: Queue) -> None:
@@ -145,7 +146,7 @@ def _show_priorities(queue: Queue) -> None:
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         for name, count in reversed(list(queue.by_priority.items())):
             if count:
-                st.badge(f"{word(name)} {count:,}", color=states.PRIORITY_COLORS[name])  # type: ignore[arg-type]
+                st.badge(f"{word(name)} {number(count)}", color=states.PRIORITY_COLORS[name])  # type: ignore[arg-type]
         st.page_link(TASKS.path, label=_("View tasks"), icon=":material/list:", query_params={"queues": queue.name})
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import streamlit as st
 
+from taskyard.core.humanize import number
 from taskyard.core.scheduling.holds import HoldKind
 from taskyard.core.telemetry.queue_figures import WINDOWS_MINUTES
 from taskyard.dashboard.components import states
@@ -31,12 +32,12 @@ def show_queue(queue: Queue) -> None:
         show_menu(HoldKind.QUEUE, queue.name, queue.hold, key="act_details")
         st.page_link(TASKS.path, label=_("View tasks"), icon=":material/list:", query_params={"queues": queue.name})
     figures = [
-        (_("Ready"), f"{queue.ready:,}"),
+        (_("Ready"), number(queue.ready)),
         (_("Oldest"), oldest(queue)),
         (_("Time to drain"), "–" if queue.drain.seconds is None else drain_text(queue)),
-        (_("Running"), f"{queue.running:,}"),
-        (_("Scheduled"), f"{queue.scheduled:,}"),
-        (_("Blocked"), f"{queue.blocked:,}"),
+        (_("Running"), number(queue.running)),
+        (_("Scheduled"), number(queue.scheduled)),
+        (_("Blocked"), number(queue.blocked)),
     ]
     with st.grid(6, min_column_width=FIGURE_WIDTH_PX):
         for label, value in figures:

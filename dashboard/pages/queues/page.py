@@ -8,6 +8,7 @@ import streamlit as st
 
 from taskyard.core.access.identity import EVERY
 from taskyard.core.access.permissions import Permission
+from taskyard.core.humanize import number
 from taskyard.core.i18n import N_
 from taskyard.core.scheduling.holds import HoldKind
 from taskyard.dashboard.components import address, hold_controls
@@ -110,7 +111,7 @@ def show_figures(queues: Sequence[Queue]) -> None:
     ]
     with st.grid(6, min_column_width=FIGURE_WIDTH_PX):
         for label, count, help_ in figures:
-            st.metric(label, f"{count:,}", border=True, help=help_)
+            st.metric(label, number(count), border=True, help=help_)
 
 
 def page_of(queues: Sequence[Queue]) -> Sequence[Queue]:

@@ -11,6 +11,7 @@ import streamlit as st
 
 from taskyard.core.csv_injection import neutral
 from taskyard.core.errors import SubmissionError, TaskyardError
+from taskyard.core.humanize import number
 from taskyard.core.submission.bulk_file import RowProblem
 from taskyard.core.submission.bulk_rows import Checked, Submittable, in_chunks, rekeyed
 from taskyard.dashboard.components.markdown_escape import escaped, one_line
@@ -57,9 +58,9 @@ def show_loaded(loaded: Loaded, discard: Callable[[], None] | None) -> None:
                 st.button(_("Discard file"), on_click=discard, type="tertiary", icon=":material/close:")
         with st.container(horizontal=True, gap="small"):
             st.badge(_rows(checked.count), color="gray")
-            st.badge(_("{count} valid").format(count=f"{len(checked.submittable):,}"), color="green")
+            st.badge(_("{count} valid").format(count=number(len(checked.submittable))), color="green")
             if checked.problems:
-                st.badge(_("{count} invalid").format(count=f"{checked.refused:,}"), color="red")
+                st.badge(_("{count} invalid").format(count=number(checked.refused)), color="red")
         if checked.problems:
             _show_problems(checked.problems)
         if checked.submittable:
@@ -153,7 +154,7 @@ def _show_submit(loaded: Loaded) -> None:
     )
     with st.container(horizontal=True):
         if st.button(
-            label.format(count=f"{len(loaded.left):,}"),
+            label.format(count=number(len(loaded.left))),
             type="primary",
             icon=":material/send:",
             key="submit_many",
@@ -197,7 +198,7 @@ def _positioned(error: SubmissionError, chunk: Sequence[Submittable]) -> RowProb
 
 
 def _show_stopped(loaded: Loaded) -> None:
-    done, total = f"{len(loaded.ids):,}", f"{len(loaded.rows):,}"
+    done, total = number(len(loaded.ids)), number(len(loaded.rows))
     st.warning(
         _("{done} of {total} tasks were accepted, the others were not. Continuing submits nothing twice.").format(
             done=done, total=total
@@ -218,7 +219,7 @@ def _show_done(loaded: Loaded) -> None:
     left_out = loaded.checked.refused + len(loaded.left_out)
     more = ngettext(" {count} row skipped.", " {count} rows skipped.", left_out) if left_out else ""
     st.success(
-        done.format(count=f"{len(loaded.ids):,}") + more.format(count=f"{left_out:,}"), icon=":material/check_circle:"
+        done.format(count=number(len(loaded.ids))) + more.format(count=number(left_out)), icon=":material/check_circle:"
     )
     st.button(_("Submit all rows again"), on_click=_renew, args=(loaded,), icon=":material/replay:")
 
@@ -228,7 +229,7 @@ def _known_note(loaded: Loaded) -> str:
     if known >= total:
         return _("All rows were submitted before: submitting them again adds nothing.")
     return _("{known} of {total} rows were submitted before: submitting adds the others.").format(
-        known=f"{known:,}", total=f"{total:,}"
+        known=number(known), total=number(total)
     )
 
 
@@ -249,9 +250,9 @@ def _leave_out(loaded: Loaded) -> None:
 
 
 def _rows(count: int) -> str:
-    return ngettext("{count} row", "{count} rows", count).format(count=f"{count:,}")
+    return ngettext("{count} row", "{count} rows", count).format(count=number(count))
 
 
 def _progress(loaded: Loaded) -> str:
-    done, total = f"{len(loaded.ids):,}", f"{len(loaded.rows):,}"
+    done, total = number(len(loaded.ids)), number(len(loaded.rows))
     return _("{done} of {total} tasks are stored").format(done=done, total=total)

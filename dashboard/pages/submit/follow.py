@@ -9,6 +9,7 @@ from datetime import datetime
 import pandas as pd
 import streamlit as st
 
+from taskyard.core.humanize import number
 from taskyard.core.postgres.store.submission_status import SubmissionStatus, Unsuccessful
 from taskyard.core.states import TERMINAL, TaskState
 from taskyard.dashboard.components import states
@@ -133,20 +134,20 @@ def _show_output(task: SubmissionStatus, is_newest: bool) -> None:
 
 def _show_batch(one: Submitted, standing: data.BatchStatus, position: int) -> None:
     known = sum(standing.by_state.values())
-    title = ngettext("{count} task", "{count} tasks", one.count).format(count=f"{one.count:,}")
+    title = ngettext("{count} task", "{count} tasks", one.count).format(count=number(one.count))
     with st.container(border=True, key=f"followed_batch_{position}", gap="small"):
         st.markdown(f"**{title}** · {escaped(one.name, 60)}")
         st.progress(
             min(1.0, standing.ended / one.count),
-            text=_("{ended} of {count} ended").format(ended=f"{standing.ended:,}", count=f"{one.count:,}"),
+            text=_("{ended} of {count} ended").format(ended=number(standing.ended), count=number(one.count)),
         )
         with st.container(horizontal=True, gap="small"):
             for state in STATES:
                 count = standing.by_state.get(state, 0)
                 if count:
-                    st.badge(f"{count:,} {word(state)}", color=STATE_COLORS[state])  # type: ignore[arg-type]
+                    st.badge(f"{number(count)} {word(state)}", color=STATE_COLORS[state])  # type: ignore[arg-type]
         if known < one.count:
-            st.caption(_("{count} no longer exist.").format(count=f"{one.count - known:,}"))
+            st.caption(_("{count} no longer exist.").format(count=number(one.count - known)))
         if standing.unsuccessful:
             _show_unsuccessful(standing, position)
 
@@ -155,7 +156,9 @@ def _show_unsuccessful(standing: data.BatchStatus, position: int) -> None:
     count = sum(standing.by_state.get(state, 0) for state in TERMINAL if state != TaskState.COMPLETED)
     rows: Sequence[Unsuccessful] = standing.unsuccessful
     if count > len(rows):
-        st.caption(_("The first {shown} of {count} that did not complete:").format(shown=len(rows), count=f"{count:,}"))
+        st.caption(
+            _("The first {shown} of {count} that did not complete:").format(shown=len(rows), count=number(count))
+        )
     show_table(
         pd.DataFrame(
             {

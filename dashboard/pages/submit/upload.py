@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from taskyard.core.errors import TaskyardError
+from taskyard.core.humanize import number
 from taskyard.core.submission.bulk_file import MAX_ROWS
 from taskyard.core.submission.bulk_rows import template_csv, template_json_lines
 from taskyard.core.task_types.registry import Registry
@@ -25,7 +26,7 @@ def show_upload(types: Registry) -> None:
     """Shows the upload, or the file that was read."""
     show_templates(types)
     uploaded = st.file_uploader(
-        _("CSV or JSON lines, at most {count} tasks").format(count=f"{MAX_ROWS:,}"),
+        _("CSV or JSON lines, at most {count} tasks").format(count=number(MAX_ROWS)),
         type=list(ENDINGS),
         key="submit_upload",
         on_change=_take_upload,

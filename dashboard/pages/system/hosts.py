@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
-from taskyard.core.humanize import MEBIBYTE, byte_size, percent
+from taskyard.core.humanize import MEBIBYTE, byte_size, number, percent
 from taskyard.core.views.system import Samples
 from taskyard.dashboard.components.charts import Line, time_chart
 from taskyard.dashboard.components.empty import show_nothing
@@ -84,7 +84,7 @@ def _show_host(name: str, figures: Mapping[str, float | None]) -> None:
             cpu = figures["cpu_percent"]
             st.metric(_("CPU"), percent(None if cpu is None else cpu / 100), help=_("Of all cores, last minute"))
             load = figures["load_1min"]
-            st.metric(_("Load"), "–" if load is None else f"{load:.2f}", help=_("Processes waiting for a core"))
+            st.metric(_("Load"), "–" if load is None else number(load), help=_("Processes waiting for a core"))
             st.metric(
                 _("Memory"),
                 percent(figures["memory_used_ratio"]),

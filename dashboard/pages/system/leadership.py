@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from taskyard.core.humanize import number
 from taskyard.core.views.system import Leadership, Samples
 from taskyard.dashboard.components.charts import Line, time_chart
 from taskyard.dashboard.components.times import duration, shown_time
@@ -46,13 +47,13 @@ def show_leadership(found: Leadership) -> None:
     ticks = found.dispatcher
     with st.grid(5, min_column_width=FIGURE_WIDTH_PX):
         for label, value, help_ in (
-            (_("Ticks"), _("{n} / s").format(n=f"{ticks.ticks_per_second:,.1f}"), _("That changed something")),
+            (_("Ticks"), _("{n} / s").format(n=number(ticks.ticks_per_second)), _("That changed something")),
             (_("Tick duration"), duration(ticks.tick_seconds_mean), _("From collecting to publishing, mean")),
             (_("Longest tick"), duration(ticks.tick_seconds_max), _("Of the last second")),
             (_("Commit"), duration(ticks.commit_seconds_mean), _("Commit time per tick, mean")),
             (
                 _("Batch"),
-                f"{ticks.batch_size_mean:,.1f} / {ticks.batch_size_max:,}",
+                f"{number(ticks.batch_size_mean)} / {number(ticks.batch_size_max)}",
                 _("Tasks per tick: mean and maximum"),
             ),
         ):

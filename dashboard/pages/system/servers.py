@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from taskyard.core.health.check import Check
-from taskyard.core.humanize import MEBIBYTE, byte_size, percent
+from taskyard.core.humanize import MEBIBYTE, byte_size, number, percent
 from taskyard.core.views.system import Samples, ServerNow, ServersNow
 from taskyard.dashboard.components.charts import Line, time_chart
 from taskyard.dashboard.components.times import duration, shown_time
@@ -122,7 +122,7 @@ def _show_server(name: str, server: ServerNow, figures: Sequence[tuple[str, str,
 
 def _postgresql(server: ServerNow) -> list[tuple[str, str, str]]:
     found = server.figures or {}
-    connections = f"{found.get('connections', 0):,.0f} / {found.get('max_connections', 0):,.0f}"
+    connections = f"{number(found.get('connections', 0))} / {number(found.get('max_connections', 0))}"
     return [
         (_("Latency"), duration(server.latency_seconds), _("One request and its answer, from this dashboard")),
         (_("Connections"), connections, _("To our database, out of the server's maximum")),
@@ -139,11 +139,15 @@ def _redis(server: ServerNow) -> list[tuple[str, str, str]]:
     evicted = found.get("evicted_keys", 0)
     return [
         (_("Latency"), duration(server.latency_seconds), _("One request and its answer, from this dashboard")),
-        (_("Clients"), f"{found.get('clients', 0):,.0f}", _("Connections to the server")),
-        (_("Commands"), _("{n} / s").format(n=f"{found.get('commands_per_second', 0):,.0f}"), _("In the last second")),
+        (_("Clients"), number(found.get("clients", 0)), _("Connections to the server")),
+        (
+            _("Commands"),
+            _("{n} / s").format(n=number(found.get("commands_per_second", 0))),
+            _("In the last second"),
+        ),
         (
             _("Memory"),
             byte_size(found.get("memory_bytes")),
-            most + allowed + (" " + _("{n} keys were evicted!").format(n=f"{evicted:,.0f}") if evicted else ""),
+            most + allowed + (" " + _("{n} keys were evicted!").format(n=number(evicted)) if evicted else ""),
         ),
     ]

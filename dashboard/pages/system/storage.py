@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from taskyard.core.config import ENV_PREFIX
-from taskyard.core.humanize import KIBIBYTE, MEBIBYTE, byte_size
+from taskyard.core.humanize import KIBIBYTE, MEBIBYTE, byte_size, number
 from taskyard.core.i18n import N_
 from taskyard.core.postgres.store.system import Index, Relation
 from taskyard.core.redis.usage import RedisMemory
@@ -46,8 +46,8 @@ def show_storage(found: Storage) -> None:
         for label, value in (
             (_("Database on disk"), byte_size(found.database_bytes)),
             (_("Of that, indexes"), byte_size(sum(table.index_bytes for table in found.tables))),
-            (_("Rows, estimated"), f"{sum(table.rows for table in found.tables):,}"),
-            (_("Redis keys"), f"{sum(kind.keys for kind in found.redis.kinds):,}"),
+            (_("Rows, estimated"), number(sum(table.rows for table in found.tables))),
+            (_("Redis keys"), number(sum(kind.keys for kind in found.redis.kinds))),
         ):
             st.metric(label, value, border=True, height="stretch")
     with st.grid(2, min_column_width=TABLE_WIDTH_PX):
@@ -147,7 +147,7 @@ def _show_kept(kept: Sequence[Kept]) -> None:
     rows = [
         {
             "name": _(item.name),
-            "days": ngettext("{count} day", "{count} days", item.days).format(count=f"{item.days:,}")
+            "days": ngettext("{count} day", "{count} days", item.days).format(count=number(item.days))
             if item.days
             else _("for ever"),
             "oldest": item.oldest,

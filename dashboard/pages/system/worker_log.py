@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 import streamlit as st
 
+from taskyard.core.humanize import number
 from taskyard.core.i18n import N_
 from taskyard.core.redis.log_tail import LEVELS, LINES_KEPT, LogLine
 from taskyard.dashboard.components.address import choice, text_field
@@ -90,5 +91,5 @@ def show_lines(lines: Sequence[LogLine], level: str, text: str) -> None:
     st.caption(
         _(
             "About the last {count} lines of all workers and agents are kept for a day. Open a cell to see all of it."
-        ).format(count=f"{LINES_KEPT:,}")
+        ).format(count=number(LINES_KEPT))
     )

@@ -6,6 +6,7 @@ import streamlit as st
 
 from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import TaskyardError
+from taskyard.core.humanize import number
 from taskyard.core.models import Task
 from taskyard.core.states import CANCELLABLE, REPRIORITISABLE, RETRYABLE_STATES
 from taskyard.dashboard import navigation
@@ -109,7 +110,7 @@ def _ask_cancel(task: Task) -> None:
             "Also cancel the {count} unfinished tasks that it or its children submitted",
             count,
         )
-        return st.checkbox(text.format(count=f"{count:,}"), key=f"ask_tree_{task.id}", help=_("Otherwise they go on."))
+        return st.checkbox(text.format(count=number(count)), key=f"ask_tree_{task.id}", help=_("Otherwise they go on."))
 
     def act(is_tree: bool, reason: str) -> str:
         if not is_tree:
@@ -121,7 +122,7 @@ def _ask_cancel(task: Task) -> None:
             "The task is cancelled, and {count} that it or its children submitted.",
             count,
         )
-        return text.format(count=f"{count:,}")
+        return text.format(count=number(count))
 
     ask(f"cancel_{task.id}", _("Cancel the task?"), fields, act, label=_("Cancel task"), is_reason_required=False)
 

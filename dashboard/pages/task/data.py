@@ -78,7 +78,7 @@ def details(servers: Servers, sight: Actor, task_id: str) -> Details | None:
         found = tasks.tasks_of(tx, [task_id])
         if not found or not sight.sees(found[0].queue, found[0].type):
             return None
-        events = tasks.history(tx, task_id, with_log=False)
+        events = tasks.history(tx, task_id)
         now = tasks.now(tx)
     task = found[0]
     why, problem = None, ""

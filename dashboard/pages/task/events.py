@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
+from taskyard.core.humanize import number
 from taskyard.core.models import AuditEvent
 from taskyard.core.views.attempts import name_of
 from taskyard.dashboard.components.json_tree import as_text
@@ -54,4 +55,4 @@ def _rounded(usage: Mapping[str, float]) -> dict[str, float]:
 
 def _show_cut(count: int) -> None:
     if count > EVENTS_SHOWN:
-        st.caption(_("The last {shown} of {total}.").format(shown=EVENTS_SHOWN, total=f"{count:,}"))
+        st.caption(_("The last {shown} of {total}.").format(shown=EVENTS_SHOWN, total=number(count)))

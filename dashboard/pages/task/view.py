@@ -5,6 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from taskyard.core.access.permissions import Permission
+from taskyard.core.humanize import number
 from taskyard.core.states import TERMINAL
 from taskyard.core.views.attempts import path_of
 from taskyard.dashboard.components import task_facts
@@ -88,7 +89,7 @@ def show_similar(mark: str, task_id: str) -> None:
     found = data.similar(mark, task_id).value
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         if found is not None:
-            count = f"{found.count:,}" + ("" if found.is_exact else "+")
+            count = number(found.count, is_exact=found.is_exact)
             text = ngettext("{count} task failed with this error", "{count} tasks failed with this error", found.count)
             st.text(text.format(count=count), width="content")
         st.page_link(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from taskyard.core.access.identity import Actor
@@ -15,8 +15,8 @@ from taskyard.core.postgres.store import search
 from taskyard.core.postgres.store import tasks as tasks_store
 from taskyard.core.postgres.store.cursors import Cursor
 from taskyard.core.postgres.store.saved_filters import MAX_NAME_LENGTH, SavedFilter
-from taskyard.core.postgres.store.search import Facets, Matching
-from taskyard.core.postgres.store.state_counts import StateCount, count_states, oldest_at
+from taskyard.core.postgres.store.search import Facets
+from taskyard.core.postgres.store.state_counts import StateCount, count_of, count_states, oldest_at
 from taskyard.core.states import TaskState
 from taskyard.core.submission import authorized_controls
 from taskyard.core.submission.open_servers import Servers
@@ -27,7 +27,7 @@ from taskyard.dashboard.data.base import Reading, connections, forget
 from taskyard.dashboard.data.readings import seen
 from taskyard.dashboard.data.viewer import actor, viewer
 
-__all__ = ["MAX_NAME_LENGTH", "Facets", "Matching", "SavedFilter", "StateCount"]  # what pages show of the store
+__all__ = ["MAX_NAME_LENGTH", "Facets", "SavedFilter", "StateCount", "count_of"]  # what pages show of the store
 
 PAGE_SIZE = 27  # what fits a window of 900 px
 # The first page is read repeatedly by every viewer; later ones on request.
@@ -112,29 +112,6 @@ def listed(servers: Servers, sight: Actor, ids: tuple[str, ...]) -> Page:
 
 
 @seen(ttl_seconds=COUNT_TTL_SECONDS)
-def _matching(servers: Servers, sight: Actor, params: Params) -> Matching | None:
-    with servers.database.transaction() as tx:
-        try:
-            only = limited(tx, TaskFilter.from_params(dict(params)), sight)
-            if only is None:
-                return None
-            return search.count_matching(
-                tx, only, budget_seconds=COUNT_BUDGET_SECONDS, reads_errors=reads_payloads(sight)
-            )
-        except SubmissionError:
-            return None
-
-
-def matching(params: Params) -> Reading[Matching | None]:
-    """Counts matching tasks, as far as that is quick; the value is None if the filter is refused.
-
-    Raises NotPermitted for a search by what the viewer may not read.
-    """
-    _check(params)
-    return _matching(params)
-
-
-@seen(ttl_seconds=COUNT_TTL_SECONDS)
 def _by_state(servers: Servers, sight: Actor, params: Params) -> Mapping[TaskState, StateCount] | None:
     with servers.database.transaction() as tx:
         try:
@@ -146,13 +123,23 @@ def _by_state(servers: Servers, sight: Actor, params: Params) -> Mapping[TaskSta
             return None
 
 
-def by_state(params: Params) -> Reading[Mapping[TaskState, StateCount] | None]:
+def by_state(only: TaskFilter) -> Reading[Mapping[TaskState, StateCount] | None]:
     """Counts what matches all of a filter but its states, by state, as far as that is quick.
 
     The value is None if the filter is refused. Raises NotPermitted for a search by what the viewer may not read.
     """
+    params = params_of(replace(only, states=()))
     _check(params)
     return _by_state(params)
+
+
+def matching(only: TaskFilter) -> StateCount | None:
+    """Returns how many tasks match, as far as that is quick; None if that is unknown.
+
+    It is a sum of what `by_state` counted, so that no two figures on a page disagree. Raises NotPermitted as it does.
+    """
+    counts = by_state(only).value
+    return None if counts is None else count_of(counts, only.states)
 
 
 def _check(params: Params) -> None:

@@ -6,6 +6,7 @@ import streamlit as st
 
 from taskyard.core.access.permissions import Permission
 from taskyard.core.filters.search_filter import PARAMS, TaskFilter
+from taskyard.core.humanize import number
 from taskyard.core.i18n import N_
 from taskyard.core.postgres.store.search import BY_AGE
 from taskyard.core.submission.bulk_operation import Action
@@ -122,14 +123,14 @@ def lack_of_many(only: TaskFilter) -> str:
 
 
 def _matching_text(only: TaskFilter) -> str:
-    found = data.matching(data.params_of(only)).value
+    found = data.matching(only)
     if found is None:
         return _("All matching tasks:")
     if only.is_empty:
         text = ngettext("{count} task:", "{count} tasks:", found.count)
     else:
         text = ngettext("{count} task matches:", "{count} tasks match:", found.count)
-    return text.format(count=f"{found.count:,}" + ("" if found.is_exact else "+"))
+    return text.format(count=number(found.count, is_exact=found.is_exact))
 
 
 def show_none(only: TaskFilter, after: str) -> None:

@@ -10,13 +10,14 @@ import streamlit as st
 
 from taskyard.core.errors import NotPermitted
 from taskyard.core.filters.search_filter import TaskFilter
+from taskyard.core.humanize import number
 from taskyard.core.postgres.store.saved_filters import SavedFilter
 from taskyard.core.states import TaskState
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.data.base import Reading
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.pages.tasks import data, filters
-from taskyard.dashboard.pages.tasks.data import Matching, StateCount
+from taskyard.dashboard.pages.tasks.data import StateCount
 from taskyard.dashboard.pages.tasks.state_tabs import TABS, Tab, tab_of
 from taskyard.dashboard.shell import frame
 
@@ -31,8 +32,8 @@ class Counts:
     """What the tabs show: the counts by state, of recent failures, and of the saved filters' matches."""
 
     states: Mapping[TaskState, StateCount]
-    saved: Sequence[tuple[SavedFilter, Matching | None]]
-    recent: Matching | None = None
+    saved: Sequence[tuple[SavedFilter, StateCount | None]]
+    recent: StateCount | None = None
 
 
 def show_tabs(only: TaskFilter) -> None:
@@ -49,17 +50,17 @@ def show_tabs(only: TaskFilter) -> None:
 
 
 def _read(only: TaskFilter) -> Reading[Counts]:
-    reading = data.by_state(data.params_of(replace(only, states=())))
+    reading = data.by_state(only)
     saved = []
     for one in (data.saved_filters().value or ())[:MAX_SAVED]:
         if one.filter is None:
             continue
         try:
-            saved.append((one, data.matching(data.params_of(one.filter)).value))
+            saved.append((one, data.matching(one.filter)))
         except NotPermitted:
             continue  # it asks for what this viewer may not read
     tab = TABS["failed_1h"]
-    recent = data.matching(data.params_of(replace(only, states=tab.states, ended_since=tab.ended_since))).value
+    recent = data.matching(replace(only, states=tab.states, ended_since=tab.ended_since))
     counts = None if reading.problems else Counts(reading.value or {}, saved, recent)
     return Reading(counts, reading.at, reading.problems)
 
@@ -78,9 +79,8 @@ def _show(counts: Counts, only: TaskFilter) -> None:
                 args=(name,),
             )
         for one, found in counts.saved:
-            number = "" if found is None else _number(found.count, found.is_exact)
             st.button(
-                f"{escaped(one.name, MAX_NAME_LENGTH)} {number}".rstrip(),
+                f"{escaped(one.name, MAX_NAME_LENGTH)} {_number(found)}".rstrip(),
                 key=f"pinned_{hashlib.blake2b(one.name.encode(), digest_size=6).hexdigest()}",
                 type="primary" if one.filter == only and not only.is_empty else "tertiary",
                 icon=":material/bookmark:",
@@ -91,13 +91,12 @@ def _show(counts: Counts, only: TaskFilter) -> None:
 
 def _shown(counts: Counts, tab: Tab) -> str:
     if tab.ended_since is not None:
-        return "" if counts.recent is None else _number(counts.recent.count, counts.recent.is_exact)
-    known = [counts.states[state] for state in (tab.states or TaskState) if state in counts.states]
-    return _number(sum(one.count for one in known), all(one.is_exact for one in known)) if known else ""
+        return _number(counts.recent)
+    return _number(data.count_of(counts.states, tab.states)) if counts.states else ""
 
 
-def _number(count: int, is_exact: bool) -> str:
-    return f"{count:,}" + ("" if is_exact else "+")
+def _number(found: StateCount | None) -> str:
+    return "" if found is None else number(found.count, is_exact=found.is_exact)
 
 
 def _pick(name: str) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
+from taskyard.core.humanize import number
 from taskyard.core.webhooks.hook import Hook
 from taskyard.core.webhooks.webhook import OUTCOMES, Delivery, DeliveryState, Webhook
 from taskyard.dashboard.components import states
@@ -49,7 +50,7 @@ def _show_webhook(one: Webhook) -> None:
         st.markdown(f"**{escaped(one.name)}**", width="content")
         if one.pending:
             text = ngettext("{count} message pending", "{count} messages pending", one.pending)
-            st.badge(text.format(count=f"{one.pending:,}"), color="orange")
+            st.badge(text.format(count=number(one.pending)), color="orange")
     st.code(one.url, language=None, wrap_lines=True)
     outcomes = _("every end") if set(one.outcomes) == set(OUTCOMES) else _(", ").join(map(word, one.outcomes))
     facts = [

@@ -64,7 +64,7 @@ class LocalTasks:
     def history(self, task_id: str) -> list[ShownEvent]:
         with self._database().transaction() as tx:
             wanted = checked(task_id)
-            events = tasks_store.history(tx, wanted, with_log=False)
+            events = tasks_store.history(tx, wanted)
             if not events:
                 tasks_store.get_task(tx, wanted)
         return [ShownEvent(event) for event in events]

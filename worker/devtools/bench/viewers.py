@@ -21,10 +21,10 @@ class Seen:
     refresh_seconds: list[float] = field(default_factory=list)
 
 
-async def view(url: str, page: str, until: float, max_refreshes: int, *, is_patient: bool = True) -> Seen:
-    """Opens a page and refreshes its live sections when they are due, until a time or a number of refreshes.
+async def view(url: str, page: str, until: float) -> Seen:
+    """Opens a page (a path with its query) and refreshes its live sections when they are due, until a time.
 
-    `until` is in monotonic seconds. An impatient viewer does not wait until a refresh is due.
+    `until` is in monotonic seconds.
     """
     seen = Seen()
     address = f"{url.replace('http', 'ws')}/_stcore/stream"
@@ -32,7 +32,7 @@ async def view(url: str, page: str, until: float, max_refreshes: int, *, is_pati
     async with websockets.connect(address, **options) as socket:  # type: ignore[arg-type]
         began = time.monotonic()
         opening = BackMsg()
-        opening.rerun_script.page_name = page
+        opening.rerun_script.page_name, _, opening.rerun_script.query_string = page.partition("?")
         opening.rerun_script.context_info.timezone = "UTC"
         opening.rerun_script.context_info.locale = "en-US"
         opening.rerun_script.context_info.url = f"{url}/{page}"
@@ -40,10 +40,11 @@ async def view(url: str, page: str, until: float, max_refreshes: int, *, is_pati
         page_hash, intervals = await _finish(socket)
         seen.first_seconds = time.monotonic() - began
         due = {section: time.monotonic() + seconds for section, seconds in intervals.items()}
-        while due and time.monotonic() < until and len(seen.refresh_seconds) < max_refreshes:
+        while due and (now := time.monotonic()) < until:
             section = min(due, key=due.__getitem__)
-            if is_patient:
-                await asyncio.sleep(max(0.0, due[section] - time.monotonic()))
+            await asyncio.sleep(max(0.0, min(due[section], until) - now))
+            if due[section] > until:
+                break
             began = time.monotonic()
             asking = BackMsg()
             asking.rerun_script.fragment_id = section

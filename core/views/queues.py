@@ -236,8 +236,7 @@ def queue_charts(tx: Transaction, name: str, until: float, range_seconds: int) -
     points = {p.at: p for p in history.series(tx, first, until, step, Filter(queue=name), percentiles=False)}
     sampled = {
         (metric, start): most
-        for start, queue, metric, _mean, _least, most in history.samples(tx, "queue", first, until, step)
-        if queue == name
+        for start, _queue, metric, _mean, _least, most in history.samples(tx, "queue", first, until, step, name=name)
     }
     led = {start for start, *_rest in history.samples(tx, "dispatcher", first, until, step, "ticks_per_second")}
     per_minute = MINUTE / step

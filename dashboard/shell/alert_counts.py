@@ -23,7 +23,7 @@ from taskyard.dashboard.shell.frame import is_live
 from taskyard.dashboard.timing import timed
 
 REFRESH_SECONDS = 4.0
-HEIGHT_PX, GAP_PX, PADDING_PX, DIGIT_PX = 18, 3, 4, 6.5  # three of three digits leave room for the page's name
+HEIGHT_PX, GAP_PX, PADDING_PX, DIGIT_PX = 16, 2, 2.5, 6  # three of three digits leave room for the page's name
 THOUSAND = 1000
 
 
@@ -54,7 +54,7 @@ def style(counts: Mapping[str, int], page: str) -> str:
     told = enumerated([f"{count:,} {word(severity)}" for severity, count in counts.items()])
     # browsers that know no text beside a picture take the first
     content = f'content: {picture}; content: {picture} / "{_in_style(told)}";'
-    return f"{link} {{ {content} margin-left: auto; height: {HEIGHT_PX}px; flex: none; }}"
+    return f"{link} {{ {content} margin: 0 -6px 0 auto; height: {HEIGHT_PX}px; flex: none; }}"
 
 
 def _picture(counts: Mapping[str, int]) -> str:
@@ -66,12 +66,12 @@ def _picture(counts: Mapping[str, int]) -> str:
         parts.append(
             f'<rect x="{at:g}" width="{width:g}" height="{HEIGHT_PX}" rx="{HEIGHT_PX // 2}"'
             f' fill="{color(SEVERITY_COLORS[severity])}"/>'
-            f'<text x="{at + width / 2:g}" y="13" fill="{color("background")}">{text}</text>'
+            f'<text x="{at + width / 2:g}" y="12" fill="{color("background")}">{text}</text>'
         )
         at += width + GAP_PX
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{at - GAP_PX:g}" height="{HEIGHT_PX}" font-family="sans-serif"'
-        f' font-size="11" font-weight="600" text-anchor="middle">{"".join(parts)}</svg>'
+        f' font-size="10" font-weight="600" text-anchor="middle">{"".join(parts)}</svg>'
     )
 
 

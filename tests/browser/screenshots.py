@@ -31,6 +31,7 @@ README_PICTURES = (
     "overview-light-wide",
     "overview-dark-wide",
     "tasks-light-wide",
+    "task-light-wide",
     "task-dark-wide",
     "agents-light-wide",
     "reports-light-wide",
@@ -38,6 +39,11 @@ README_PICTURES = (
 )
 COLORS_KEPT = 192
 SIZES = {"wide": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
+PHONE = {
+    "user_agent": "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 Chrome/126.0 Mobile Safari/537.36",
+    "is_mobile": True,
+    "has_touch": True,
+}
 THEMES = ("light", "dark")
 LANGUAGES = {"en": "en-US", "zh": "zh-CN"}
 NO_TASK = "01900000-0000-7000-8000-000000000000"  # where there is none
@@ -135,6 +141,7 @@ def _take_all(browser: Browser, scenery: Scenery, options: argparse.Namespace) -
     for theme, size in itertools.product(options.theme or THEMES, options.size or SIZES):
         context = browser.new_context(
             viewport=SIZES[size],  # type: ignore[arg-type]
+            **(PHONE if size == "phone" else {}),  # type: ignore[arg-type]
             color_scheme=theme,
             locale=LANGUAGES[options.language],
             timezone_id="UTC",

@@ -198,7 +198,7 @@ def _renew_readme(folder: Path) -> None:
         source = folder / f"{name}.png"
         if source.exists():
             with Image.open(source) as picture:
-                few = picture.convert("RGB").quantize(COLORS_KEPT, dither=Image.Dither.NONE)
+                few = picture.convert("RGB").quantize(COLORS_KEPT, Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE)
             few.save(README_FOLDER / source.name, optimize=True)
 
 

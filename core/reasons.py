@@ -7,12 +7,12 @@ from taskyard.core.postgres.database import Transaction
 from taskyard.core.postgres.store import holds as holds_store
 from taskyard.core.postgres.store import tasks
 from taskyard.core.scheduling.holds import Holds
-from taskyard.core.scheduling.placement import slots_of, unplaceable_reason
+from taskyard.core.scheduling.placement import as_agents_see, slots_of, unplaceable_reason
 from taskyard.core.states import TaskState
 
 
 class Reasons:
-    """Reasons from the registered agents and the holds; each lane is checked once."""
+    """Reasons from the registered agents and the holds; lanes that suit the same agents are checked once."""
 
     def __init__(self, agents: list[AgentRecord], holds: Holds) -> None:
         self._names = {agent.id: agent.name for agent in agents}
@@ -27,10 +27,13 @@ class Reasons:
 
     def of_lane(self, lane: Lane) -> str | None:
         """Returns why no agent takes a task of this lane; None if one can."""
-        if lane not in self._known:
-            hold = self._holds.of_lane(lane)
-            self._known[lane] = str(hold) if hold else unplaceable_reason(lane, self._agents) or self._all_held(lane)
-        return self._known[lane]
+        hold = self._holds.of_lane(lane)
+        if hold is not None:
+            return str(hold)
+        alike = as_agents_see(lane)
+        if alike not in self._known:
+            self._known[alike] = unplaceable_reason(alike, self._agents) or self._all_held(alike)
+        return self._known[alike]
 
     def _all_held(self, lane: Lane) -> str | None:
         """Returns the holds of all agents that could take a lane; None if one of them is not held."""

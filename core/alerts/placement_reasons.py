@@ -20,7 +20,11 @@ REASONS = (
 def lanes_without_agent(live: LiveSnapshot) -> Iterator[tuple[LaneDepth, str]]:
     """Yields the lanes with tasks that no registered agent could ever take, each with the reason."""
     agents = [placement.slots_of(agent) for agent in live.agents]
+    reasons: dict[Lane, str | None] = {}
     for lane in live.lanes:
-        reason = placement.unplaceable_reason(Lane(lane.queue, lane.type, tuple(lane.requires)), agents)
-        if reason is not None:
-            yield lane, identified(reason, REASONS)
+        alike = placement.as_agents_see(Lane(lane.queue, lane.type, tuple(lane.requires)))
+        if alike not in reasons:
+            reason = placement.unplaceable_reason(alike, agents)
+            reasons[alike] = None if reason is None else identified(reason, REASONS)
+        if (known := reasons[alike]) is not None:
+            yield lane, known

@@ -118,6 +118,20 @@ class AgentSlots:
         self.open_seconds = max(0.0, self.open_seconds - expected_seconds) if self.open_tasks else 0.0
 
 
+def as_agents_see(lane: Lane) -> Lane:
+    """Returns a lane without its queue, of which agents know nothing; those equal then suit the same agents."""
+    return lane._replace(queue="")
+
+
+def room_for(lane: Lane, agents: Iterable[AgentSlots], expected: float, cover_seconds: float, limit: int) -> int:
+    """Returns how many tasks of a lane the agents may be given now, up to `limit` each."""
+    return sum(
+        min(agent.free(expected, cover_seconds), 1 if lane.type in agent.probes else limit)
+        for agent in agents
+        if agent.is_let_in(lane)
+    )
+
+
 class AgentFacts(Protocol):
     """Holds the facts about an agent that every description of agents has."""
 

@@ -182,8 +182,7 @@ def agent_usage(tx: Transaction, name: str, until: float, range_seconds: int) ->
     found = {
         (metric, start): mean
         for source, sampled in (("process", f"agent {name}"), ("agent", name))
-        for start, of, metric, mean, _least, _most in history.samples(tx, source, first, until, step)
-        if of == sampled
+        for start, _of, metric, mean, _least, _most in history.samples(tx, source, first, until, step, name=sampled)
     }
     return AgentUsage(
         at, *([found.get((metric, t)) for t in at] for metric in ("cpu_percent", "memory_bytes", "load_ratio"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from taskyard.core.postgres.database import Transaction
 from taskyard.core.postgres.store import history, tasks
@@ -15,6 +15,7 @@ from taskyard.core.telemetry.queue_figures import Counted
 from taskyard.core.views.overview_marks import Mark, overview_marks
 
 SPARK_MINUTES = 15
+NAMES_DRAWN = 10  # agents or queues with lines of their own
 COUNTING_SECONDS = 5.0  # until a minute that is over is counted to its end
 
 
@@ -34,6 +35,17 @@ class OverviewNow:
 
 
 @dataclass(frozen=True, slots=True)
+class Foremost:
+    """A figure over time by name, of the NAMES_DRAWN names with the most: thousands of lines say nothing.
+
+    `others` has for each step the sum of the other names and their number; None where there were none.
+    """
+
+    by_name: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
+    others: Sequence[tuple[float, int] | None] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Charts:
     """A range in steps of `step_seconds`; every series has one value for each of `at` (epoch seconds)."""
 
@@ -49,8 +61,8 @@ class Charts:
     run_p99: Sequence[float | None]
     oldest: Sequence[float | None]
     failures: Mapping[str, Sequence[float]]
-    load: Mapping[str, Sequence[float | None]]  # by agent
-    depth: Mapping[str, Sequence[float | None]]  # tasks that wait, by queue
+    load: Foremost  # by agent
+    depth: Foremost  # tasks that wait, by queue
     total: Point
     wait_heat: Heat
     run_heat: Heat
@@ -107,15 +119,19 @@ def overview_charts(
     first = (until - range_seconds) // step * step
     at = [first + step * n for n in range(int((until - first) // step) + 1)]
     points = summed(tx, first, until, step, filters)
-    load: Mapping[str, Sequence[float | None]] = {}
-    depth: Mapping[str, Sequence[float | None]] = {}
+    load, depth = Foremost(), Foremost()
     oldest: Sequence[float | None] = [None] * len(at)
     if filters is None:
-        load = _sampled(tx, "agent", "load_ratio", first, until, step, at)
-        depth = _sampled(tx, "queue", "waiting", first, until, step, at)
-        waits = _sampled(tx, "queue", "oldest_waiting_seconds", first, until, step, at, most=True)
-        led = _sampled(tx, "dispatcher", "ticks_per_second", first, until, step, at).get("leader", [None] * len(at))
-        oldest = [_worst(values) for values in zip(*waits.values(), _none_waits(led), strict=True)]
+        load = _foremost(tx, "agent", "load_ratio", first, until, step, at)
+        depth = _foremost(tx, "queue", "waiting", first, until, step, at)
+        waits = {
+            start: most
+            for start, _name, _sum, most, _of in history.foremost_samples(
+                tx, "queue", "oldest_waiting_seconds", first, until, step, 0
+            )
+        }
+        led = {start for start, *_rest in history.samples(tx, "dispatcher", first, until, step, "ticks_per_second")}
+        oldest = [waits.get(t, 0.0 if t in led else None) for t in at]  # a leader samples waiting tasks only
     classes = sorted({error_class for point in points.values() for error_class in point.failures})
     minutes = step / MINUTE
     return Charts(
@@ -152,31 +168,22 @@ def summed(
     return points
 
 
-def _sampled(
-    tx: Transaction,
-    source: str,
-    metric: str,
-    since: float,
-    until: float,
-    step_seconds: int,
-    at: Sequence[float],
-    *,
-    most: bool = False,
-) -> dict[str, list[float | None]]:
-    """Returns by name the mean (or the maximum) of each step, None where nothing was sampled."""
+def _foremost(
+    tx: Transaction, source: str, metric: str, since: float, until: float, step_seconds: int, at: Sequence[float]
+) -> Foremost:
+    """Returns the means of each step by name, None where nothing was sampled."""
     values: dict[str, dict[float, float]] = {}
-    for start, name, _metric, mean, _least, largest in history.samples(tx, source, since, until, step_seconds, metric):
-        values.setdefault(name, {})[start] = largest if most else mean
-    return {name: [steps.get(t) for t in at] for name, steps in sorted(values.items())}
-
-
-def _none_waits(led: Sequence[float | None]) -> list[float | None]:
-    """Returns 0 for steps with a leader, which samples only waiting tasks, and None for steps without."""
-    return [None if ticks is None else 0.0 for ticks in led]
-
-
-def _worst(values: Sequence[float | None]) -> float | None:
-    return max((value for value in values if value is not None), default=None)
+    others: dict[float, tuple[float, int]] = {}
+    for start, name, sum_, _most, count in history.foremost_samples(
+        tx, source, metric, since, until, step_seconds, NAMES_DRAWN
+    ):
+        if name is None:
+            others[start] = (sum_, count)
+        else:
+            values.setdefault(name, {})[start] = sum_
+    return Foremost(
+        {name: [steps.get(t) for t in at] for name, steps in sorted(values.items())}, [others.get(t) for t in at]
+    )
 
 
 def _point(points: Mapping[float, Point], at: float) -> Point:

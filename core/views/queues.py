@@ -15,7 +15,7 @@ from taskyard.core.postgres.store.history import Filter, Point
 from taskyard.core.postgres.store.queue_figures import queue_figures
 from taskyard.core.postgres.store.rollups import MINUTE
 from taskyard.core.scheduling.holds import Hold, HoldKind, Holds
-from taskyard.core.scheduling.placement import slots_of, unplaceable_reason
+from taskyard.core.scheduling.placement import as_agents_see, slots_of, unplaceable_reason
 from taskyard.core.states import CLAIMED, Priority, TaskState
 from taskyard.core.telemetry.live_snapshot import LaneDepth, LiveSnapshot, OpenCount
 from taskyard.core.telemetry.queue_figures import (
@@ -167,15 +167,21 @@ class Reasons:
     def __init__(self, agents: Iterable[AgentRecord], holds: Holds) -> None:
         self._holds = holds
         self._agents = [(agent.name, slots_of(agent)) for agent in agents if agent.left_at is None]
+        self._of_agents: dict[Lane, tuple[str, bool]] = {}
 
     def of(self, lane: Lane) -> tuple[str, bool]:
         """Returns (the reason or "", whether no registered agent could ever take it)."""
-        stuck = unplaceable_reason(lane, (slots for _name, slots in self._agents))
+        alike = as_agents_see(lane)
+        if alike not in self._of_agents:
+            self._of_agents[alike] = self._by_agents(alike)
+        reason, is_stuck = self._of_agents[alike]
         hold = self._holds.of_lane(lane)
+        return (reason, is_stuck) if is_stuck or hold is None else (hold.text, False)
+
+    def _by_agents(self, lane: Lane) -> tuple[str, bool]:
+        stuck = unplaceable_reason(lane, (slots for _name, slots in self._agents))
         if stuck is not None:
             return stuck, True
-        if hold is not None:
-            return hold.text, False
         verdicts = [self._holds.of_agent(name) for name, slots in self._agents if slots.can_take(lane)]
         return listed(hold.text for hold in verdicts if hold) if all(verdicts) else "", False
 
@@ -230,8 +236,7 @@ def queue_charts(tx: Transaction, name: str, until: float, range_seconds: int) -
     points = {p.at: p for p in history.series(tx, first, until, step, Filter(queue=name), percentiles=False)}
     sampled = {
         (metric, start): most
-        for start, queue, metric, _mean, _least, most in history.samples(tx, "queue", first, until, step)
-        if queue == name
+        for start, _queue, metric, _mean, _least, most in history.samples(tx, "queue", first, until, step, name=name)
     }
     led = {start for start, *_rest in history.samples(tx, "dispatcher", first, until, step, "ticks_per_second")}
     per_minute = MINUTE / step

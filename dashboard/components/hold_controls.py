@@ -139,7 +139,7 @@ def show_bulk_menu(kind: HoldKind, names: Sequence[str], *, key: str) -> None:
             want(kind, action, names)
 
     st.menu_button(
-        _("All {count}").format(count=len(names)),
+        _("All {count}").format(count=f"{len(names):,}"),
         [action for action in Action if (kind, action) in TITLES],
         format_func=label,
         key=key,

@@ -16,6 +16,7 @@ from taskyard.dashboard.i18n import _
 
 TITLE_PX, NAME_PX, AXIS_PX = 42, 22, 34  # a panel's head: its name, and its legend below that
 LABELLED_SECONDS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1, 10, 60, 600, 3600, 36_000, 86_400, 864_000, 8_640_000)
+SHORT_FROM = 1000  # values that ticks shorten; below 1 the same format would say 300m
 FEW_POINTS = 40  # points are marked, because some may stand alone
 PALE = 0.45  # opacity of a bar whose step is not over
 MAX_MARK_TEXTS = 12
@@ -194,7 +195,8 @@ def _row_axis(heat: Heat) -> Spec:
 
 def _value_axis(panel: TimePanel) -> Spec:
     if not panel.is_seconds:
-        shown: Spec = {"rangemode": "tozero", "nticks": 4, "tickformat": "~s"}
+        most = max((value for line in panel.lines for value in line.values if value), default=0)
+        shown: Spec = {"rangemode": "tozero", "nticks": 4, "tickformat": "~s" if most >= SHORT_FROM else ",~r"}
         if panel.most is not None:
             shown["range"] = [0, panel.most]
         return shown | ({"ticksuffix": "%"} if panel.unit == "%" else {})

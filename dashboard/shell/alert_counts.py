@@ -23,8 +23,8 @@ from taskyard.dashboard.shell.frame import is_live
 from taskyard.dashboard.timing import timed
 
 REFRESH_SECONDS = 4.0
-HEIGHT_PX, GAP_PX, PADDING_PX, DIGIT_PX = 18, 4, 6, 7
-MOST = 999
+HEIGHT_PX, GAP_PX, PADDING_PX, DIGIT_PX = 16, 2, 2.5, 6  # three of three digits leave room for the page's name
+THOUSAND = 1000
 
 
 def show_alert_counts() -> None:
@@ -51,32 +51,32 @@ def style(counts: Mapping[str, int], page: str) -> str:
     if not counts:
         return f"{link} {{ content: none; }}"
     picture = f'url("data:image/svg+xml,{quote(_picture(counts))}")'
-    told = enumerated([f"{_shown(count)} {word(severity)}" for severity, count in counts.items()])
+    told = enumerated([f"{count:,} {word(severity)}" for severity, count in counts.items()])
     # browsers that know no text beside a picture take the first
     content = f'content: {picture}; content: {picture} / "{_in_style(told)}";'
-    return f"{link} {{ {content} margin-left: auto; height: {HEIGHT_PX}px; flex: none; }}"
+    return f"{link} {{ {content} margin: 0 -6px 0 auto; height: {HEIGHT_PX}px; flex: none; }}"
 
 
 def _picture(counts: Mapping[str, int]) -> str:
     """Returns an SVG with one rounded number for each severity."""
-    at, parts = 0, []
+    at, parts = 0.0, []
     for severity, count in counts.items():
         text = _shown(count)
         width = max(HEIGHT_PX, 2 * PADDING_PX + DIGIT_PX * len(text))
         parts.append(
-            f'<rect x="{at}" width="{width}" height="{HEIGHT_PX}" rx="{HEIGHT_PX // 2}"'
+            f'<rect x="{at:g}" width="{width:g}" height="{HEIGHT_PX}" rx="{HEIGHT_PX // 2}"'
             f' fill="{color(SEVERITY_COLORS[severity])}"/>'
-            f'<text x="{at + width / 2:g}" y="13" fill="{color("background")}">{text}</text>'
+            f'<text x="{at + width / 2:g}" y="12" fill="{color("background")}">{text}</text>'
         )
         at += width + GAP_PX
     return (
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{at - GAP_PX}" height="{HEIGHT_PX}" font-family="sans-serif"'
-        f' font-size="11" font-weight="600" text-anchor="middle">{"".join(parts)}</svg>'
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{at - GAP_PX:g}" height="{HEIGHT_PX}" font-family="sans-serif"'
+        f' font-size="10" font-weight="600" text-anchor="middle">{"".join(parts)}</svg>'
     )
 
 
 def _shown(count: int) -> str:
-    return f"{count}" if count <= MOST else f"{MOST}+"
+    return f"{count}" if count < THOUSAND else f"{count // THOUSAND}k+"
 
 
 def _in_style(text: str) -> str:

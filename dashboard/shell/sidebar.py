@@ -38,7 +38,7 @@ def show_sidebar() -> None:
             st.markdown(KEEPING[chosen])
         if st.button(_("Jump to"), icon=":material/keyboard:", shortcut=JUMP_KEYS, key="help", width="stretch"):
             show_jump()
-        if st.button(_("Keys"), icon=":material/help:", key="keys", type="tertiary", help="?"):
+        if st.button(_("Keyboard shortcuts"), icon=":material/help:", key="keys", type="tertiary", help="?"):
             _show_keys()
         show_signed_in()
 

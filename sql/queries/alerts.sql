@@ -23,11 +23,13 @@ VALUES (%(id)s::uuid, %(rule)s, %(subject)s, %(severity)s, 'firing', %(message)s
     to_timestamp(%(fired_at)s), %(message_id)s, %(message_parameters)s::jsonb)
 ON CONFLICT DO NOTHING RETURNING id
 
--- name: update_alert
--- Updates an open alert.
-UPDATE alerts SET message = %(message)s, value = %(value)s, message_id = %(message_id)s,
-    message_parameters = %(message_parameters)s::jsonb
-WHERE id = %(id)s::uuid AND resolved_at IS NULL
+-- name: update_alerts
+-- Updates open alerts.
+UPDATE alerts a SET message = n.message, value = n.value, message_id = n.message_id,
+    message_parameters = n.message_parameters::jsonb
+FROM unnest(%(ids)s::uuid[], %(messages)s::text[], %(values)s::float8[], %(message_ids)s::text[],
+    %(message_parameters)s::text[]) AS n(id, message, value, message_id, message_parameters)
+WHERE a.id = n.id AND a.resolved_at IS NULL
 
 -- name: resolve
 -- Resolves an alert.

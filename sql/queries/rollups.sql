@@ -264,7 +264,26 @@ FROM unnest(%(levels)s::int[], %(sinces)s::float8[], %(untils)s::float8[]) AS l(
 CROSS JOIN LATERAL (SELECT * FROM metric_samples c WHERE c.level_seconds = l.level AND c.at >= to_timestamp(l.since)
     AND c.at < to_timestamp(l.until) OFFSET 0) m
 WHERE source = %(source)s AND (%(metric)s::text IS NULL OR metric = %(metric)s)
+    AND (%(name)s::text IS NULL OR name = %(name)s)
 GROUP BY start, name, metric ORDER BY start, name, metric
+
+-- name: foremost_samples
+-- The samples of a metric over time, by the coarsest level that fits as above: of each of the names with the most, and
+-- of all others together, as the name NULL. The sum of the means, the maximum, and how many names these are of.
+WITH sampled AS MATERIALIZED (
+    SELECT floor(date_part('epoch', at) / %(step)s) * %(step)s AS start, name, sum(total) / sum(count) AS mean,
+        max(most) AS most
+    FROM unnest(%(levels)s::int[], %(sinces)s::float8[], %(untils)s::float8[]) AS l(level, since, until)
+    CROSS JOIN LATERAL (SELECT * FROM metric_samples c WHERE c.level_seconds = l.level
+        AND c.at >= to_timestamp(l.since) AND c.at < to_timestamp(l.until) OFFSET 0) m
+    WHERE source = %(source)s AND metric = %(metric)s
+    GROUP BY start, name
+), foremost AS (
+    SELECT name FROM sampled GROUP BY name ORDER BY sum(mean) DESC, name LIMIT %(names)s
+)
+SELECT s.start, f.name, sum(s.mean), max(s.most), count(*)
+FROM sampled s LEFT JOIN foremost f USING (name)
+GROUP BY s.start, f.name ORDER BY s.start, f.name
 
 -- name: prune_counts
 -- Removes a level's counts that began before a time.

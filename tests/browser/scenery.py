@@ -8,8 +8,10 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from tests.browser.dashboards import _Server, free_port
-from tests.servers import REPOSITORY, wait_until
+from taskyard.core.config import load_settings
+from taskyard.core.embedded.servers import running_urls
+from tests.browser.dashboards import _Server, entry_of
+from tests.servers import REPOSITORY, free_port, wait_until
 
 HISTORY = ("--tasks", "20000", "--days", "7", "--force")
 COMMAND_SECONDS = 300
@@ -20,9 +22,9 @@ STEPS = 300  # half a minute each, nine at a time
 
 
 class Scenery(_Server):
-    """`taskyard run --dashboard --demo --migrate`, on embedded servers below `folder`."""
+    """`taskyard run --dashboard --demo --migrate`, on embedded servers below `folder`; the samples are its demo."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, with_samples: bool = True) -> None:
         self._folder = folder
         port = free_port()
         environment = {
@@ -32,7 +34,8 @@ class Scenery(_Server):
             "TASKYARD_GRACE_SECONDS": "1",
             "LOGNAME": "operator",  # who acts, in the audit log
         }
-        command = [sys.executable, "-m", "worker", "run", "--dashboard", "--demo", "--migrate"]
+        samples = ["--demo"] if with_samples else []
+        command = [sys.executable, "-m", "worker", "run", "--dashboard", *samples, "--migrate"]
         super().__init__(command, environment, port, folder / "log")
 
     def fill(self) -> None:
@@ -47,6 +50,11 @@ class Scenery(_Server):
         for title in ("Write the summary", "Draw the charts"):
             self._submit_one("diagnostic.sleep", {"seconds": 5}, "--title", title, "--after", parent)
         wait_until(self._is_full, WORK_SECONDS, "work of every kind is there")
+
+    def sign_in_path(self) -> str:
+        """The path of a link that signs a browser in, once."""
+        database_url, _redis_url = running_urls(self._folder / "data")
+        return entry_of(load_settings(database_url=database_url))
 
     def command(self, *arguments: str) -> str:
         """Runs a command of the command line; returns what it printed."""

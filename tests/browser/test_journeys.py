@@ -6,7 +6,11 @@ import re
 
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import recovery, tasks
+from taskyard.worker.monitor.rollup import RollUp
 from tests.browser.conftest import Watched, open_page
+from tests.browser.counted import Counted
 from tests.browser.dashboards import Installation
 
 FIRST_BUTTON = {"x": 20, "y": 54}  # in a table that is drawn on a canvas
@@ -133,3 +137,44 @@ def test_live_updates_leave_a_half_filled_form_alone(
     follow(page, "Overview")
     follow(page, "Submit")
     expect(page.get_by_role("textbox", name="Title")).to_have_value(FORM_TITLE)
+
+
+def test_which_agent_is_slow_takes_one_action(page: Page, database: Database) -> None:
+    for name, seconds in (("builder", 1.0), ("crawler", 2.1), ("dozer", 1.0)):
+        agent_that_ran(database, name, seconds)
+    RollUp(database).run(lambda: True)
+    expect(sidebar(page).get_by_role("link", name="Agents")).to_be_visible()
+
+    look = Counted()
+    look.click(sidebar(page).get_by_role("link", name="Agents"))
+
+    expect(page.get_by_role("link", name="crawler: 2.2× slower at diagnostic.sleep")).to_be_in_viewport()
+    assert look.actions == 1
+
+
+def agent_that_ran(database: Database, name: str, seconds: float) -> None:
+    """An agent that is there, and ran `diagnostic.sleep` once a minute for an hour, each time for so long."""
+    agent = {"id": f"{name}:b1", "name": name, "boot_id": "b1", "kind": "coder", "host": "here", "pid": 1}
+    with database.transaction() as tx:
+        recovery.register_agents(tx, [{**agent, "types": ["*"], "tags": [], "max_concurrency": 3, "state": "online"}])
+        tx.rows(
+            "INSERT INTO task_events (task_id, at, event, actor, agent_id, queue, type, wait_seconds, run_seconds)"
+            " SELECT gen_random_uuid(), now() - n * interval '1 minute', 'completed', 'test', %(agent)s, 'default',"
+            " 'diagnostic.sleep', 0.1, %(seconds)s FROM generate_series(1, 60) n",
+            {"agent": f"{name}:b1", "seconds": seconds},
+        )
+
+
+def test_a_task_is_submitted_by_form_in_three_actions(page: Page, database: Database) -> None:
+    expect(sidebar(page).get_by_role("link", name="Submit")).to_be_visible()
+
+    submit = Counted()
+    submit.click(sidebar(page).get_by_role("link", name="Submit"))
+    submit.type(page.get_by_role("combobox", name="Task type"), "diagnostic.sleep")
+    submit.type(page.get_by_role("textbox", name="Seconds").first, "7", sent_by="Control+Enter")
+
+    expect(page.get_by_text("Accepted")).to_be_visible()
+    with database.transaction() as tx:
+        [task] = [tasks.get_task(tx, one.id) for one in tasks.list_tasks(tx)]
+    assert (task.type, task.input["seconds"]) == ("diagnostic.sleep", 7)
+    assert submit.actions <= 3

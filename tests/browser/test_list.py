@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Locator, Page, expect
 
 from taskyard.dashboard.components.task_facts import shortened_id
 from tests.browser.conftest import Watched, open_page
+from tests.browser.counted import Counted
 from tests.browser.dashboards import Installation
 from tests.browser.test_journeys import follow
 from tests.servers import wait_until
@@ -117,23 +118,6 @@ def test_back_and_forward_give_exactly_what_was_there(
         wait_until(lambda stop=stop: seen(page) == stop, 30, f"Forward shows {stop}")
 
 
-class Counted:
-    """A page whose actions are counted: a click, or a text that is typed and sent with Enter."""
-
-    def __init__(self, page: Page) -> None:
-        self.page = page
-        self.actions = 0
-
-    def click(self, where: Locator, **options: object) -> None:
-        self.actions += 1
-        where.click(**options)  # type: ignore[arg-type]
-
-    def type(self, where: Locator, text: str) -> None:
-        self.actions += 1
-        where.fill(text)
-        where.press("Enter")
-
-
 def test_an_operators_work_takes_few_actions(
     browser: Browser, watched: list[Watched], installation: Installation
 ) -> None:
@@ -147,7 +131,7 @@ def test_an_operators_work_takes_few_actions(
     assert box["height"] >= HEADER_PX + 24 * ROWS
     assert box["y"] + box["height"] <= DENSE["height"]
 
-    retry = Counted(page)
+    retry = Counted()
     retry.click(page.locator(".st-key-tab_failed_1h button"))
     expect(page).to_have_url(re.compile("ended_since=1h"))
     retry.type(page.get_by_role("combobox", name="Type"), "diagnostic.flaky")
@@ -169,14 +153,14 @@ def test_an_operators_work_takes_few_actions(
     page.goto(f"{installation.url}/tasks?queues=models&states=pending")
     expect(rows(page)).to_be_visible()
     page.wait_for_timeout(1_000)
-    why = Counted(page)
+    why = Counted()
     why.click(rows(page), position=button_of_row(page, 0))
     expect(page.locator(".st-key-task_panel").get_by_text("Why is it waiting?")).to_be_visible()
     assert why.actions == 1
 
     page.goto(f"{installation.url}/tasks")
     expect(rows(page)).to_be_visible()
-    cancel = Counted(page)
+    cancel = Counted()
     cancel.type(page.get_by_role("combobox", name="Queue"), "deploy")
     expect(page).to_have_url(re.compile("queues=deploy"))
     settled(page)

@@ -7,6 +7,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.counted import Counted
+
 
 @pytest.mark.parametrize(("label", "ending", "start"), [("PDF", "pdf", b"%PDF-"), ("Excel", "xlsx", b"PK")])
 def test_a_report_is_downloaded(page: Page, label: str, ending: str, start: bytes) -> None:
@@ -27,11 +29,13 @@ def test_last_weeks_report_takes_two_actions(page: Page) -> None:
     today = datetime.now(UTC).date()
     monday = today - timedelta(days=today.weekday())
 
-    page.get_by_role("link", name="Reports").click()  # 1
-    page.get_by_role("radio", name="Last week").click()  # 2
+    report = Counted()
+    report.click(page.get_by_role("link", name="Reports"))
+    report.click(page.get_by_role("radio", name="Last week"))
 
     wanted = f"{monday - timedelta(days=7)} 00:00 to {monday} 00:00"
     expect(page.get_by_text(wanted).first).to_be_visible()
+    assert report.actions <= 2
     with page.expect_download() as download:
         page.get_by_role("button", name="PDF").first.click()
     assert f"{monday:%Y%m%d}" in download.value.suggested_filename

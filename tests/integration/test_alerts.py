@@ -55,8 +55,12 @@ class Desk:
 
     def look(self, value: float | None, seconds: float = 5) -> list[tuple[str, str]]:
         """One evaluation; returns what it told."""
+        return self.look_at({} if value is None else {"here": Reading(value, f"{value:.0%} full")}, seconds)
+
+    def look_at(self, readings: dict[str, Reading], seconds: float = 5) -> list[tuple[str, str]]:
+        """One evaluation of these readings; returns what it told."""
         self.clock.advance(seconds)
-        self.readings = {} if value is None else {"here": Reading(value, f"{value:.0%} full")}
+        self.readings = readings
         before = len(self.told.events)
         READINGS["now"] = self.readings
         self.engine.evaluate(None, self.clock.now(), self.clock.monotonic())  # type: ignore[arg-type]
@@ -110,6 +114,22 @@ def test_a_life(desk: Desk, database: Database) -> None:
     assert desk.engine.firing == []
     assert desk.look(0.95) == FIRING
     assert len(rows(database)) == 2
+
+
+def test_many_are_kept_up_to_date_by_one_statement(
+    desk: Desk, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """3,000 statements take seconds, in which the rules are not judged."""
+    statements: list[int] = []
+    update = alerts.update
+    monkeypatch.setattr(alerts, "update", lambda tx, changed: (statements.append(len(changed)), update(tx, changed)))
+    for percent in (95, 96, 97):
+        desk.look_at({f"disk {n}": Reading(percent / 100, f"{n}: {percent}% full") for n in range(50)})
+
+    with database.transaction() as tx:
+        stored = {alert.subject: (alert.message, alert.value) for alert in alerts.open_alerts(tx)}
+    assert stored == {f"disk {n}": (f"{n}: 96% full", 0.96) for n in range(50)}  # as of the evaluation before
+    assert statements == [50]
 
 
 def test_two_workers_tell_once(desk: Desk, database: Database) -> None:

@@ -160,6 +160,33 @@ def test_samples_are_added_up_and_rolled_up(database: Database) -> None:
         assert second[4:] == (1.0, 119.0)
 
 
+def test_samples_of_many_names_are_those_of_the_foremost_and_the_rest_together(database: Database) -> None:
+    with database.transaction() as tx:
+        for minute in range(3):
+            for number in range(50):
+                value = float(number * (minute + 1))
+                at = START + minute * MINUTE
+                rollups.add_samples(tx, [Sample(at, "queue", f"q{number:02}", "waiting", 2, 2 * value, 0.0, value + 1)])
+    with database.transaction() as tx:
+        found = history.foremost_samples(tx, "queue", "waiting", START, START + 3 * MINUTE, MINUTE, 2)
+        [one, *_later] = history.samples(tx, "queue", START, START + 3 * MINUTE, MINUTE, name="q07")
+        together = history.foremost_samples(tx, "queue", "waiting", START, START + MINUTE, MINUTE, 0)
+
+    times = [(START + minute * MINUTE, minute + 1) for minute in range(3)]
+    rest = sum(range(48))
+    assert found == [
+        row
+        for at, n in times
+        for row in (
+            (at, "q48", 48 * n, 48 * n + 1, 1),
+            (at, "q49", 49 * n, 49 * n + 1, 1),
+            (at, None, rest * n, 47 * n + 1, 48),
+        )
+    ]
+    assert one == (START, "q07", "waiting", 7.0, 0.0, 8.0)
+    assert together == [(START, None, sum(range(50)), 50.0, 50)]
+
+
 def test_ten_minutes_wait_for_the_samples_of_their_last_minute(database: Database) -> None:
     until = START // TEN_MINUTES * TEN_MINUTES + TEN_MINUTES
     roll_up = RollUp(database)

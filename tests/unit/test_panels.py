@@ -11,7 +11,7 @@ from taskyard.core.filters.search_filter import PARAMS, TaskFilter
 from taskyard.core.postgres.store.history import Point
 from taskyard.core.telemetry.heat import Heat, heat_of
 from taskyard.core.telemetry.histogram import Histogram
-from taskyard.core.views.overview import Charts
+from taskyard.core.views.overview import Charts, Foremost
 from taskyard.core.views.overview_marks import Mark, marks_of
 from taskyard.dashboard.components.charts import Line
 from taskyard.dashboard.components.panel_spec import AXIS_PX, TITLE_PX, panels_spec
@@ -148,12 +148,16 @@ def test_every_point_of_the_overview_leads_to_a_search_that_the_tasks_page_knows
     charts = Charts(
         at=AT, step_seconds=60, arrived=steps, completed=steps, failed=steps, retried=steps, wait_p50=steps,
         wait_p99=steps, run_p50=steps, run_p99=steps, oldest=steps, failures={"timeout": steps},
-        load={"builder": steps},
-        depth={"default": steps}, total=Point(0.0), wait_heat=Heat(0, ()), run_heat=Heat(0, ()),
+        load=Foremost({"builder": steps}, [(1.5, 3)] * len(AT)),
+        depth=Foremost({"default": steps}, [(7.0, 2)] * len(AT)),
+        total=Point(0.0), wait_heat=Heat(0, ()), run_heat=Heat(0, ()),
         whole_steps=3, marks=(),
     )  # fmt: skip
     panels = [panel for panel in panels_of(charts, is_whole=True) if isinstance(panel, TimePanel)]
     assert len(panels) == 6
+    depth, load = panels[-2:]
+    assert [(line.name, line.values[0]) for line in depth.lines] == [("default", 1.0), ("2 other queues", 7.0)]
+    assert [(line.name, line.values[0]) for line in load.lines] == [("builder", 100), ("mean of 3 other agents", 50.0)]
     for panel in panels:
         assert len(panel.leads) == len(panel.lines), panel.title
         for leads in panel.leads:

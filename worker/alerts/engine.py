@@ -7,7 +7,7 @@ notifications are still sent, and alerts are stored when it is back.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
@@ -119,17 +119,20 @@ class AlertEngine:
                         stored[key] = self._open[key]
                 for alert_id, at in self._to_resolve.items():
                     alerts.resolve(tx, alert_id, at)
-                    stored = {key: alert for key, alert in stored.items() if alert.id != alert_id}
-                for key, alert in stored.items():
-                    mine = self._open.get(key)
-                    if mine is not None and _message_fields(mine) != _message_fields(alert):
-                        alerts.update(tx, mine)
+                stored = {key: alert for key, alert in stored.items() if alert.id not in self._to_resolve}
+                if changed := self._changed(stored):
+                    alerts.update(tx, changed)
         except Unavailable as error:
             log.debug("alerts.waiting", reason=str(error))  # the monitor's duties log it
             return
         self._unsaved.clear()
         self._to_resolve.clear()
         self._adopt(stored, now)
+
+    def _changed(self, stored: Mapping[Key, Alert]) -> list[Alert]:
+        """Returns those of the open alerts that say something else than what is stored of them."""
+        pairs = ((self._open.get(key), alert) for key, alert in stored.items())
+        return [mine for mine, alert in pairs if mine is not None and _message_fields(mine) != _message_fields(alert)]
 
     def _adopt(self, stored: dict[Key, Alert], now: datetime) -> None:
         """Adopts the stored alerts, and at first restores their conditions."""

@@ -13,7 +13,7 @@ from taskyard.core.postgres.store.tick import Claimed
 from taskyard.core.protocol import AgentInfo, Heartbeat, KnownType, Pair
 from taskyard.core.scheduling.breaker import Breaker, Breakers
 from taskyard.core.scheduling.holds import Holds
-from taskyard.core.scheduling.placement import AgentSlots, matches_any
+from taskyard.core.scheduling.placement import AgentSlots, as_agents_see, matches_any, room_for
 from taskyard.core.task_types.registry import Registry
 from taskyard.worker.dispatch.fleet_types import FleetTypes
 
@@ -280,17 +280,15 @@ class LeaderState:
     def wanted(self, cover_seconds: float, limit: int) -> dict[Lane, int]:
         """Returns how many tasks of each hot lane could be placed now."""
         wanted = {}
+        rooms: dict[Lane, int] = {}
+        agents = [agent.slots for agent in self.agents.values()]
         for lane in self.hot_lanes:
             if self.holds.of_lane(lane) is not None:
                 continue
-            expected = self.durations.expected(lane.type)
-            room = sum(
-                min(agent.slots.free(expected, cover_seconds), 1 if lane.type in agent.slots.probes else limit)
-                for agent in self.agents.values()
-                if agent.slots.is_let_in(lane)
-            )
-            if room > 0:
-                wanted[lane] = min(room, limit)
+            if (alike := as_agents_see(lane)) not in rooms:
+                rooms[alike] = room_for(lane, agents, self.durations.expected(lane.type), cover_seconds, limit)
+            if rooms[alike] > 0:
+                wanted[lane] = min(rooms[alike], limit)
         if wanted and self.claiming:
             # their ids stay at the head of the lane until the publication removes them
             for lane in self.claiming.values():

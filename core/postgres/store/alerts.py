@@ -113,16 +113,16 @@ def fire(tx: Transaction, alert: Alert) -> bool:
     return bool(tx.rows(queries("alerts")["fire"], parameters))
 
 
-def update(tx: Transaction, alert: Alert) -> None:
-    """Updates an open alert."""
+def update(tx: Transaction, changed: Sequence[Alert]) -> None:
+    """Updates the messages and values of open alerts, all at once."""
     parameters = {
-        "id": alert.id,
-        "message": alert.message,
-        "value": alert.value or 0.0,
-        "message_id": alert.message_id,
-        "message_parameters": _json(alert.message_parameters),
+        "ids": [alert.id for alert in changed],
+        "messages": [alert.message for alert in changed],
+        "values": [alert.value or 0.0 for alert in changed],
+        "message_ids": [alert.message_id for alert in changed],
+        "message_parameters": [_json(alert.message_parameters) for alert in changed],
     }
-    tx.rows(queries("alerts")["update_alert"], parameters)
+    tx.rows(queries("alerts")["update_alerts"], parameters)
 
 
 def resolve(tx: Transaction, alert_id: str, at: datetime) -> bool:

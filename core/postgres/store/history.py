@@ -162,11 +162,29 @@ def reliability(tx: Transaction, since: float, until: float) -> list[Reliability
 
 
 def samples(
-    tx: Transaction, source: str, since: float, until: float, step_seconds: int, metric: str | None = None
+    tx: Transaction,
+    source: str,
+    since: float,
+    until: float,
+    step_seconds: int,
+    metric: str | None = None,
+    name: str | None = None,
 ) -> list[tuple[float, str, str, float, float, float]]:
     """Returns a source's samples by step, name and metric: (start, name, metric, mean, least, most)."""
-    parameters = {**range_parameters(tx, since, until, step_seconds), "source": source, "metric": metric}
+    parameters = {**range_parameters(tx, since, until, step_seconds), "source": source, "metric": metric, "name": name}
     return [tuple(row) for row in tx.rows(queries("rollups")["samples"], parameters)]
+
+
+def foremost_samples(
+    tx: Transaction, source: str, metric: str, since: float, until: float, step_seconds: int, names: int
+) -> list[tuple[float, str | None, float, float, int]]:
+    """Returns a metric's samples by step: of each of the `names` names with the most, and of all others as name None.
+
+    They are (start, name, the sum of the means, the maximum, of how many names).
+    """
+    parameters = {**range_parameters(tx, since, until, step_seconds), "source": source, "metric": metric}
+    found = tx.rows(queries("rollups")["foremost_samples"], {**parameters, "names": names})
+    return [tuple(row) for row in found]
 
 
 def slots(tx: Transaction, level_seconds: int, starts: Sequence[float]) -> dict[str, dict[float, Slot]]:

@@ -125,9 +125,9 @@ def show_left_out_of() -> None:
 def show_summary(agents: Sequence[Agent], found: Sequence[Agent]) -> None:
     """Shows their number, and a menu for all that match."""
     running, slots = sum(agent.running or 0 for agent in found), sum(agent.slots for agent in found)
-    count = ngettext("{count} agent", "{count} agents", len(found)).format(count=len(found))
-    of_all = _(" of {count}").format(count=len(agents)) if len(found) < len(agents) else ""
-    load = _("{running} of {slots} slots in use").format(running=running, slots=slots)
+    count = ngettext("{count} agent", "{count} agents", len(found)).format(count=f"{len(found):,}")
+    of_all = _(" of {count}").format(count=f"{len(agents):,}") if len(found) < len(agents) else ""
+    load = _("{running} of {slots} slots in use").format(running=f"{running:,}", slots=f"{slots:,}")
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{count}{of_all}**, {load}")
         if len(found) > 1:

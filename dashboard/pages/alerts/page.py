@@ -64,7 +64,7 @@ def show_summary(alerts: data.Alerts) -> None:
     firing, acknowledged = len(alerts.in_state("firing")), len(alerts.in_state("acknowledged"))
     silences = len(alerts.silences)
     with st.container(horizontal=True, gap="small"):
-        st.badge(_("{count} firing").format(count=firing), color="red" if firing else "green")
+        st.badge(_("{count} firing").format(count=f"{firing:,}"), color="red" if firing else "green")
         st.badge(_("{count} acknowledged").format(count=acknowledged), color="blue" if acknowledged else "gray")
         text = ngettext("{count} silence", "{count} silences", silences).format(count=silences)
         st.badge(text, color="violet" if silences else "gray")

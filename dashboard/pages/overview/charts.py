@@ -14,7 +14,7 @@ from taskyard.dashboard.components.panels import HeatPanel, Leads, MarkedTime, P
 from taskyard.dashboard.components.permitted import is_narrowed
 from taskyard.dashboard.components.show_panels import show_panels
 from taskyard.dashboard.components.states import word
-from taskyard.dashboard.i18n import _
+from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.pages.overview import data
 
 MANY_COLORS = ("blue", "green", "orange", "violet", "red", "yellow", "gray")
@@ -84,23 +84,27 @@ def _throughput(charts: data.Charts) -> Panel:
 
 
 def _capacity(charts: data.Charts) -> Sequence[Panel]:
-    load = {name: [None if v is None else 100 * v for v in values] for name, values in charts.load.items()}
+    depth = _many(charts.depth.by_name)
+    queues = [Leads({"queues": name, "sort": Sort.OLDEST}) for name in charts.depth.by_name]
+    if count := _most_others(charts.depth):
+        text = ngettext("{count} other queue", "{count} other queues", count).format(count=f"{count:,}")
+        depth.append(Line(text, "gray", [other and other[0] for other in charts.depth.others]))
+        queues.append(Leads({"sort": Sort.OLDEST}))
+    load = _many({name: [v and 100 * v for v in values] for name, values in charts.load.by_name.items()})
+    agents = [Leads({"agent": name, "sort": Sort.LONGEST}) for name in charts.load.by_name]
+    if count := _most_others(charts.load):
+        text = ngettext("{count} other agent", "mean of {count} other agents", count).format(count=f"{count:,}")
+        load.append(Line(text, "gray", [other and 100 * other[0] / other[1] for other in charts.load.others]))
+        agents.append(Leads({"sort": Sort.LONGEST}))
     return (
-        TimePanel(
-            _("Ready tasks by queue"),
-            _many(charts.depth),
-            unit=_("tasks"),
-            is_stacked=True,
-            leads=[Leads({"queues": name, "sort": Sort.OLDEST}) for name in charts.depth],
-        ),
-        TimePanel(
-            _("Agents' load"),
-            _many(load),
-            unit="%",
-            most=105,
-            leads=[Leads({"agent": name, "sort": Sort.LONGEST}) for name in load],
-        ),
+        TimePanel(_("Ready tasks by queue"), depth, unit=_("tasks"), is_stacked=True, leads=queues),
+        TimePanel(_("Agents' load"), load, unit="%", most=105, leads=agents),
     )
+
+
+def _most_others(found: data.Foremost) -> int:
+    """Returns how many names have no line of their own, at most at once."""
+    return max((count for _sum, count in filter(None, found.others)), default=0)
 
 
 def _ended(query: Mapping[str, str]) -> Leads:

@@ -23,6 +23,11 @@ MIN_HEIGHT_PX = 150
 
 def show_depths(title: str, depths: Sequence[tuple[str, Mapping[str, int]]], *, key: str) -> None:
     """Shows bars of ready tasks by priority, longest first; `depths` are labels with the counts of each priority."""
+    if not any(sum(counts.values()) for _label, counts in depths):
+        with st.container(border=True, height="stretch"):
+            st.markdown(f"**{title}**")
+            st.caption(_("No tasks waiting for an agent."))
+        return
     deepest = sorted(depths, key=lambda depth: -sum(depth[1].values()))[:BARS_SHOWN]
     lines = [
         Line(word(name), states.PRIORITY_COLORS[name], [counts.get(name, 0) for _label, counts in deepest])
@@ -33,7 +38,9 @@ def show_depths(title: str, depths: Sequence[tuple[str, Mapping[str, int]]], *, 
     left = len(depths) - len(deepest)
     if left:
         st.caption(
-            ngettext("{count} shorter one not shown.", "{count} shorter ones not shown.", left).format(count=left)
+            ngettext("{count} shorter one not shown.", "{count} shorter ones not shown.", left).format(
+                count=f"{left:,}"
+            )
         )
 
 

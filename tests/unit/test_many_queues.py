@@ -1,0 +1,92 @@
+"""Many queues beside many agents: what suits which agent is asked once for a type, not once for each queue."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+from msgspec.structs import replace
+
+from taskyard.core.alerts.placement_reasons import lanes_without_agent
+from taskyard.core.models import AgentRecord, Lane
+from taskyard.core.reasons import Reasons as TaskReasons
+from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode, Holds
+from taskyard.core.scheduling.placement import AgentSlots
+from taskyard.core.telemetry.live_snapshot import LaneDepth
+from taskyard.core.views.queues import Reasons
+from taskyard.worker.dispatch.leader_state import Durations, LeaderState
+from tests.dashboard.snapshots import agent, snapshot
+from tests.unit.leader_state_support import info
+
+COUNT = 100
+TYPE = "diagnostic.noop"
+LANES = [Lane(f"customer-{number}", TYPE) for number in range(COUNT)]
+STUCK = [Lane(f"customer-{number}", TYPE, ("gpu",)) for number in range(COUNT)]
+SINCE = datetime(2026, 3, 1, tzinfo=UTC)
+RECORDS = [
+    AgentRecord(f"a{n}:b", f"a{n}", "b", "coder", "here", 1, ("*",), (), 3, "online", SINCE, None) for n in range(COUNT)
+]
+MOST_QUESTIONS = 4 * COUNT  # for each of two kinds of lanes: who takes it, and who would without its tags
+
+
+def holds(*names: tuple[HoldKind, str]) -> Holds:
+    return Holds.of([Hold(kind, name, HoldMode.PAUSED, "me", "the disk is full", SINCE) for kind, name in names])
+
+
+@pytest.fixture
+def questions(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Lane]]:
+    """The lanes that agents were asked about; few in the end."""
+    asked: list[Lane] = []
+    can_take = AgentSlots.can_take
+
+    def ask(slots: AgentSlots, lane: Lane) -> bool:
+        asked.append(lane)
+        return can_take(slots, lane)
+
+    monkeypatch.setattr(AgentSlots, "can_take", ask)
+    yield asked
+    assert 0 < len(asked) <= MOST_QUESTIONS
+
+
+def test_a_tick(questions: list[Lane]) -> None:
+    leader_state = LeaderState(Durations())
+    for number in range(COUNT):
+        leader_state.add_agent(info(f"coder-{number}:a"))
+    leader_state.hold(holds((HoldKind.QUEUE, "customer-7")))
+    leader_state.hot_lanes |= {*LANES, *STUCK}
+
+    assert leader_state.wanted(0.05, 10) == {lane: 10 for lane in LANES if lane.queue != "customer-7"}
+
+
+def test_the_alert_of_no_agent(questions: list[Lane]) -> None:
+    depths = [LaneDepth(lane.queue, TYPE, list(lane.requires), 1, None, {}) for lane in (*LANES, *STUCK)]
+    live = replace(snapshot(agents=[agent(f"a{number}") for number in range(COUNT)]), lanes=depths)
+
+    found = list(lanes_without_agent(live))
+
+    assert [lane.queue for lane, _reason in found] == [lane.queue for lane in STUCK]
+    assert all("has tag gpu" in reason for _lane, reason in found)
+
+
+def test_the_queues_page(questions: list[Lane]) -> None:
+    reasons = Reasons(RECORDS, holds((HoldKind.QUEUE, "customer-7")))
+
+    by_queue = {lane.queue: reasons.of(lane) for lane in LANES}
+    assert "the disk is full" in by_queue.pop("customer-7")[0]
+    assert set(by_queue.values()) == {("", False)}
+    assert all(is_stuck and "has tag gpu" in reason for reason, is_stuck in map(reasons.of, STUCK))
+
+
+def test_a_list_of_tasks(questions: list[Lane]) -> None:
+    reasons = TaskReasons(RECORDS, holds((HoldKind.QUEUE, "customer-7")))
+
+    held = {lane.queue for lane in LANES if reasons.of_lane(lane)}
+    assert held == {"customer-7"}
+    assert all("has tag gpu" in str(reasons.of_lane(lane)) for lane in STUCK if lane.queue != "customer-7")
+
+
+def test_agents_that_are_all_held() -> None:
+    held = holds(*((HoldKind.AGENT, record.name) for record in RECORDS))
+    assert "the disk is full" in str(TaskReasons(RECORDS, held).of_lane(LANES[0]))
+    assert "the disk is full" in Reasons(RECORDS, held).of(LANES[0])[0]

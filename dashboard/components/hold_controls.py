@@ -10,6 +10,7 @@ import streamlit as st
 
 from taskyard.core.access.identity import EVERY, Actor
 from taskyard.core.access.permissions import Permission
+from taskyard.core.humanize import number
 from taskyard.core.i18n import N_
 from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode
 from taskyard.dashboard.components import permitted
@@ -139,7 +140,7 @@ def show_bulk_menu(kind: HoldKind, names: Sequence[str], *, key: str) -> None:
             want(kind, action, names)
 
     st.menu_button(
-        _("All {count}").format(count=f"{len(names):,}"),
+        _("All {count}").format(count=number(len(names))),
         [action for action in Action if (kind, action) in TITLES],
         format_func=label,
         key=key,

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import streamlit as st
 
 from taskyard.core.errors import NotPermitted
+from taskyard.core.humanize import number
 from taskyard.dashboard.components.states import SEVERITY_COLORS, word
 from taskyard.dashboard.components.styles import show_style
 from taskyard.dashboard.components.theme import color
@@ -51,7 +52,7 @@ def style(counts: Mapping[str, int], page: str) -> str:
     if not counts:
         return f"{link} {{ content: none; }}"
     picture = f'url("data:image/svg+xml,{quote(_picture(counts))}")'
-    told = enumerated([f"{count:,} {word(severity)}" for severity, count in counts.items()])
+    told = enumerated([f"{number(count)} {word(severity)}" for severity, count in counts.items()])
     # browsers that know no text beside a picture take the first
     content = f'content: {picture}; content: {picture} / "{_in_style(told)}";'
     return f"{link} {{ {content} margin: 0 -6px 0 auto; height: {HEIGHT_PX}px; flex: none; }}"

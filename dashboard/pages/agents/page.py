@@ -6,6 +6,7 @@ from typing import Any
 
 import streamlit as st
 
+from taskyard.core.humanize import number
 from taskyard.core.i18n import N_
 from taskyard.core.scheduling.holds import HoldKind
 from taskyard.dashboard.components import address, hold_controls
@@ -125,9 +126,9 @@ def show_left_out_of() -> None:
 def show_summary(agents: Sequence[Agent], found: Sequence[Agent]) -> None:
     """Shows their number, and a menu for all that match."""
     running, slots = sum(agent.running or 0 for agent in found), sum(agent.slots for agent in found)
-    count = ngettext("{count} agent", "{count} agents", len(found)).format(count=f"{len(found):,}")
-    of_all = _(" of {count}").format(count=f"{len(agents):,}") if len(found) < len(agents) else ""
-    load = _("{running} of {slots} slots in use").format(running=f"{running:,}", slots=f"{slots:,}")
+    count = ngettext("{count} agent", "{count} agents", len(found)).format(count=number(len(found)))
+    of_all = _(" of {count}").format(count=number(len(agents))) if len(found) < len(agents) else ""
+    load = _("{running} of {slots} slots in use").format(running=number(running), slots=number(slots))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.markdown(f"**{count}{of_all}**, {load}")
         if len(found) > 1:

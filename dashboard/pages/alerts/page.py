@@ -9,6 +9,7 @@ import streamlit as st
 from taskyard.core.access.identity import EVERY
 from taskyard.core.access.permissions import Permission
 from taskyard.core.alerts.runbook import runbook
+from taskyard.core.humanize import number
 from taskyard.core.i18n import N_
 from taskyard.core.views.alert_groups import grouped
 from taskyard.dashboard.components import address, states
@@ -64,7 +65,7 @@ def show_summary(alerts: data.Alerts) -> None:
     firing, acknowledged = len(alerts.in_state("firing")), len(alerts.in_state("acknowledged"))
     silences = len(alerts.silences)
     with st.container(horizontal=True, gap="small"):
-        st.badge(_("{count} firing").format(count=f"{firing:,}"), color="red" if firing else "green")
+        st.badge(_("{count} firing").format(count=number(firing)), color="red" if firing else "green")
         st.badge(_("{count} acknowledged").format(count=acknowledged), color="blue" if acknowledged else "gray")
         text = ngettext("{count} silence", "{count} silences", silences).format(count=silences)
         st.badge(text, color="violet" if silences else "gray")

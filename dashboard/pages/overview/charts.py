@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from taskyard.core.errors import ErrorClass
 from taskyard.core.filters.search_filter import Sort
+from taskyard.core.humanize import number
 from taskyard.core.states import TaskState
 from taskyard.core.views.overview_marks import Mark
 from taskyard.dashboard.components import states
@@ -87,13 +88,13 @@ def _capacity(charts: data.Charts) -> Sequence[Panel]:
     depth = _many(charts.depth.by_name)
     queues = [Leads({"queues": name, "sort": Sort.OLDEST}) for name in charts.depth.by_name]
     if count := _most_others(charts.depth):
-        text = ngettext("{count} other queue", "{count} other queues", count).format(count=f"{count:,}")
+        text = ngettext("{count} other queue", "{count} other queues", count).format(count=number(count))
         depth.append(Line(text, "gray", [other and other[0] for other in charts.depth.others]))
         queues.append(Leads({"sort": Sort.OLDEST}))
     load = _many({name: [v and 100 * v for v in values] for name, values in charts.load.by_name.items()})
     agents = [Leads({"agent": name, "sort": Sort.LONGEST}) for name in charts.load.by_name]
     if count := _most_others(charts.load):
-        text = ngettext("{count} other agent", "mean of {count} other agents", count).format(count=f"{count:,}")
+        text = ngettext("{count} other agent", "mean of {count} other agents", count).format(count=number(count))
         load.append(Line(text, "gray", [other and 100 * other[0] / other[1] for other in charts.load.others]))
         agents.append(Leads({"sort": Sort.LONGEST}))
     return (

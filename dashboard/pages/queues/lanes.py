@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 import streamlit as st
 
+from taskyard.core.humanize import number
 from taskyard.dashboard.components import states
 from taskyard.dashboard.components.charts import Line, bar_chart
 from taskyard.dashboard.components.states import word
@@ -39,7 +40,7 @@ def show_depths(title: str, depths: Sequence[tuple[str, Mapping[str, int]]], *, 
     if left:
         st.caption(
             ngettext("{count} shorter one not shown.", "{count} shorter ones not shown.", left).format(
-                count=f"{left:,}"
+                count=number(left)
             )
         )
 

@@ -26,7 +26,7 @@ from taskyard.core.config import ENV_PREFIX, Settings, load_settings
 from taskyard.core.embedded.servers import Endpoints
 from taskyard.core.models import AuditEvent, Task
 from taskyard.core.postgres.database import Database, connect_leader
-from taskyard.core.postgres.store import tasks
+from taskyard.core.postgres.store import task_logs, tasks
 from taskyard.core.protocol import AgentInfo, Done, Run
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
@@ -228,8 +228,23 @@ class Engine:
             return tasks.get_task(tx, task_id)
 
     def history(self, task_id: str) -> list[AuditEvent]:
+        """Its events in order, the lines of its log among them."""
         with self.database.transaction() as tx:
-            return tasks.history(tx, task_id)
+            events, lines = tasks.history(tx, task_id), list(task_logs.whole(tx, task_id))
+        logged = [
+            AuditEvent(
+                line.at,
+                "log",
+                None,
+                None,
+                line.attempt,
+                "",
+                line.agent_id,
+                {"level": line.level, "message": line.message},
+            )
+            for line in lines
+        ]
+        return sorted([*events, *logged], key=lambda event: event.at)
 
     def events(self, task_id: str) -> list[str]:
         return [event.event for event in self.history(task_id)]

@@ -248,7 +248,7 @@ def test_searches_by_contents_are_refused(open_page: OpenPage, sign_in: SignIn, 
     assert "see inputs, outputs, logs" in page.info[-1].value.replace("\\", "")
     only = TaskFilter(input_path="$.value")
     with pytest.raises(NotPermitted):
-        tasks_data.matching(tasks_data.params_of(only))
+        tasks_data.matching(only)
     sign_in("operator")
     found = open_page("tasks", query={"text": SECRET})
     assert planted["failed"][-12:] in output(found)

@@ -105,8 +105,8 @@ def test_who_leads(open_page: OpenPage, database: Database, cache: RedisCache) -
     assert any(text.value == HOSTILE for text in page.get("text"))
     assert "term 7; 1 agent" in texts(page)
     shown = figures(page)
-    assert shown["Ticks"] == "10.0 / s"
-    assert shown["Batch"] == "3.0 / 9"
+    assert shown["Ticks"] == "10 / s"
+    assert shown["Batch"] == "3 / 9"
 
 
 def test_without_a_leader_the_last_one_is_named(open_page: OpenPage, database: Database) -> None:

@@ -18,6 +18,8 @@ from taskyard.core.views.timeline import Timeline
 from taskyard.dashboard.components.charts import draw, plain
 from taskyard.dashboard.components.states import STATE_COLORS, badge_column, word
 from taskyard.dashboard.components.tables import show_table
+from taskyard.dashboard.components.task_facts import shortened_id
+from taskyard.dashboard.components.task_links import task_column
 from taskyard.dashboard.components.theme import color
 from taskyard.dashboard.components.times import duration, time_column, time_of
 from taskyard.dashboard.i18n import _, enumerated, ngettext
@@ -127,7 +129,7 @@ def show_as_table(spans: Sequence[Span], key: str) -> None:
                 "Started": time_of(span.start),
                 "Took": duration(span.end - span.start),
                 "Attempt": span.attempt,
-                "Task": f"task?id={span.task_id}",
+                "Task": shortened_id(span.task_id),
             }
             for span in newest
         ]
@@ -142,7 +144,7 @@ def show_as_table(spans: Sequence[Span], key: str) -> None:
                 "Started": time_column(_("Started"), is_exact=True),
                 "Took": _("Took"),
                 "Attempt": _("Attempt"),
-                "Task": st.column_config.LinkColumn(_("Task"), display_text=_("Open")),
+                "Task": task_column([span.task_id for span in newest], key=f"{key}_task"),
             },
             key=f"{key}_table",
             height=TABLE_HEIGHT_PX,

@@ -10,9 +10,9 @@ import streamlit as st
 from taskyard.core.models import Task
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.states import STATE_COLORS, word
+from taskyard.dashboard.components.task_links import open_task
 from taskyard.dashboard.components.times import duration
 from taskyard.dashboard.i18n import _
-from taskyard.dashboard.pages.task.panel import open_task
 from taskyard.dashboard.pages.tasks.columns import error_of, title_of
 
 MAX_LENGTH = 90

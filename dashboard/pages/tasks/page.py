@@ -21,7 +21,7 @@ from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.data.base import Reading
 from taskyard.dashboard.data.bulk_runs import Target
 from taskyard.dashboard.i18n import _, ngettext
-from taskyard.dashboard.pages.task.panel import draw_if_opened, show_panel
+from taskyard.dashboard.pages.task.panel import show_panel
 from taskyard.dashboard.pages.tasks import data, filters, saved_filters
 from taskyard.dashboard.pages.tasks.cards import show_cards
 from taskyard.dashboard.pages.tasks.further import read_further, show_progress
@@ -70,7 +70,6 @@ def show_page(page: data.Page, key: str, only: TaskFilter, after: str) -> None:
     if page.problem:
         show_refused(translate(page.problem))
         return
-    draw_if_opened()
     st.session_state[PAGE_KEY] = page
     if page.tasks:
         show_actions(key, only, page, after)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 import pandas as pd
@@ -12,8 +12,8 @@ import streamlit as st
 from taskyard.core.models import Task
 from taskyard.dashboard.components.tables import show_table
 from taskyard.dashboard.components.task_facts import shortened_id
+from taskyard.dashboard.components.task_links import task_column
 from taskyard.dashboard.i18n import _
-from taskyard.dashboard.pages.task.panel import open_task
 from taskyard.dashboard.pages.tasks.columns import COLUMNS, USUAL, cell, chosen_columns, column_settings
 
 CLICK_KEY = "clicked_task"
@@ -49,17 +49,6 @@ def shown_ids(key: str) -> tuple[str, ...]:
 def show_tasks(tasks: Sequence[Task], now: datetime, key: str) -> None:
     """Shows a table of tasks whose rows can be selected."""
     st.session_state[SHOWN_KEY] = {key: tuple(task.id for task in tasks)}
-    ids = {shortened_id(task.id): task.id for task in tasks}
-    id_column = st.column_config.ButtonColumn(
-        _("Task"),
-        alignment="left",
-        width=112,
-        type="tertiary",
-        help=_("End of the task id; opens the task"),
-        on_click=open_clicked,
-        args=(ids,),
-        key=CLICK_KEY,
-    )
     show_table(
         frame_of(tasks, now, chosen_columns()),
         alt=_("Tasks"),
@@ -68,15 +57,8 @@ def show_tasks(tasks: Sequence[Task], now: datetime, key: str) -> None:
         selection_mode="multi-row",
         height="content",
         row_height=ROW_HEIGHT_PX,
-        columns=column_settings(id_column),
+        columns=column_settings(task_column([task.id for task in tasks], key=CLICK_KEY)),
     )
-
-
-def open_clicked(ids: Mapping[str, str]) -> None:
-    """Opens the task whose button was clicked: by its label, since rows may have moved since they were drawn."""
-    task_id = ids.get(st.session_state[CLICK_KEY]["label"])
-    if task_id is not None:
-        open_task(task_id)
 
 
 def frame_of(tasks: Sequence[Task], now: datetime, names: Sequence[str] = USUAL) -> pd.DataFrame:

@@ -12,7 +12,7 @@ from taskyard.core.scheduling.holds import HoldKind
 from taskyard.dashboard.components import states
 from taskyard.dashboard.components.charts import Line, time_chart
 from taskyard.dashboard.components.hold_controls import show_menu
-from taskyard.dashboard.components.tables import show_table
+from taskyard.dashboard.components.tables import show_table, value_column
 from taskyard.dashboard.components.task_facts import shortened_id
 from taskyard.dashboard.components.task_links import task_column
 from taskyard.dashboard.components.times import age, shown_time, time_column, time_of
@@ -90,7 +90,7 @@ def _show_running(agent: Agent, at: float) -> None:
         rows = [
             {
                 "Type": task.type,
-                "For": age(max(0.0, at - task.started_at)),
+                "For": max(0.0, at - task.started_at),
                 "Started": time_of(task.started_at),
                 "Attempt": task.attempt,
                 "Task": shortened_id(task.task_id),
@@ -102,11 +102,12 @@ def _show_running(agent: Agent, at: float) -> None:
             alt=_("Running now"),
             columns={
                 "Type": st.column_config.TextColumn(_("Type"), pinned=True),
-                "For": _("For"),
+                "For": value_column(_("For")),
                 "Started": time_column(_("Started"), is_exact=True),
                 "Attempt": _("Attempt"),
                 "Task": task_column([task.task_id for task in agent.tasks], key="agent_runs_task"),
             },
+            words={"For": age},
             key="agent_runs",
             height="content" if len(rows) <= ROWS_IN_FULL else TABLE_HEIGHT_PX,
         )

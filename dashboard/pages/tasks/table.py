@@ -14,7 +14,7 @@ from taskyard.dashboard.components.tables import show_table
 from taskyard.dashboard.components.task_facts import shortened_id
 from taskyard.dashboard.components.task_links import task_column
 from taskyard.dashboard.i18n import _
-from taskyard.dashboard.pages.tasks.columns import COLUMNS, USUAL, cell, chosen_columns, column_settings
+from taskyard.dashboard.pages.tasks.columns import COLUMNS, USUAL, cell, chosen_columns, column_settings, words_of
 
 CLICK_KEY = "clicked_task"
 SHOWN_KEY = "shown_tasks"
@@ -49,9 +49,11 @@ def shown_ids(key: str) -> tuple[str, ...]:
 def show_tasks(tasks: Sequence[Task], now: datetime, key: str) -> None:
     """Shows a table of tasks whose rows can be selected."""
     st.session_state[SHOWN_KEY] = {key: tuple(task.id for task in tasks)}
+    names = chosen_columns()
     show_table(
-        frame_of(tasks, now, chosen_columns()),
+        frame_of(tasks, now, names),
         alt=_("Tasks"),
+        words=words_of(tasks, names),
         key=key,
         on_select="rerun",
         selection_mode="multi-row",

@@ -23,6 +23,7 @@ from taskyard.core.submission.submit import Submitter
 from taskyard.core.telemetry.live_snapshot import AgentLive, OpenBreaker, RunningTask, write_live
 from taskyard.core.telemetry.timeline import Span, Step
 from taskyard.core.views.timeline import Timeline
+from taskyard.dashboard.components.task_facts import shortened_id
 from taskyard.dashboard.pages.agents.steps_chart import steps_spec
 from taskyard.worker.monitor.rollup import RollUp
 from tests.dashboard.conftest import AGENT_ID, HOSTILE, OpenPage, SignIn, refreshed
@@ -73,9 +74,10 @@ def test_a_card_says_how_an_agent_does_and_what_it_runs(
     assert "**50.0%**" in shown  # one of two attempts
     assert "**50 MiB**" in shown
     assert "Heartbeat just now" in shown
-    [(label, query)] = [link for link in links(page) if link[0].startswith("diagnostic")]
-    assert "for 1 min 30 s" in label
-    assert query == f"id={loaded['running']}"
+    [run] = [button for button in page.button if button.label.startswith("diagnostic")]
+    assert "for 1 min 30 s" in run.label
+    run.click().run()
+    assert page.query_params["task"] == loaded["running"]
 
 
 def test_what_is_not_as_usual_is_said(open_page: OpenPage, loaded: dict[str, str], cache: RedisCache) -> None:
@@ -195,7 +197,7 @@ def test_one_agent_is_shown_over_time(
     figures = {metric.label: metric.value for metric in page.metric}
     assert figures["Slots in use"] == "1 / 3"
     assert figures["Success"] == "50.0%"
-    assert list(table(page, "For")["Task"]) == [f"task?id={loaded['running']}"]
+    assert list(table(page, "For")["Task"]) == [shortened_id(loaded["running"])]
     assert list(table(page, "Attempts")["Type"]) == ["diagnostic.echo"]
     assert len(page.get("plotly_chart")) == 4
     assert any(AGENT_ID in text for text in plain_texts(page))
@@ -236,7 +238,7 @@ def test_what_was_run_is_drawn_and_listed(
     assert "**2 attempts**" in rendered(page)
     rows = table(page, "Outcome")
     assert sorted(cell[0] for cell in rows["Outcome"]) == ["completed", "in progress"]
-    assert {f"task?id={loaded[name]}" for name in ("running", "completed")} == set(rows["Task"])
+    assert {shortened_id(loaded[name]) for name in ("running", "completed")} == set(rows["Task"])
 
 
 def test_how_each_did_with_each_type(

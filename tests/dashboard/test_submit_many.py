@@ -14,6 +14,7 @@ from taskyard.core.postgres.store import tasks as tasks_store
 from taskyard.core.scheduling.holds import HoldKind, HoldMode
 from taskyard.core.submission.bulk_rows import row_key
 from taskyard.core.submission.submit import Submitter
+from taskyard.dashboard.components.task_facts import shortened_id
 from taskyard.dashboard.pages.submit import bulk_file, data
 from tests.dashboard.conftest import HOSTILE, NOBODY_URLS, OpenPage, refreshed
 from tests.dashboard.test_submit import said, tasks
@@ -267,5 +268,5 @@ def test_a_batch_is_followed_with_counts_and_failures(many: AppTest, database: D
     assert not many.exception
     table = many.dataframe[-1].value
     assert list(table["name"]) == ["One"]
-    assert list(table["task"]) == [f"task?id={tasks(database)[0].id}"]
+    assert list(table["task"]) == [shortened_id(tasks(database)[0].id)]
     assert "1 cancelled" in said(many)

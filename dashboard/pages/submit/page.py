@@ -23,15 +23,15 @@ from taskyard.dashboard.forms.model_form import ModelForm
 from taskyard.dashboard.i18n import _, labelled, ngettext
 from taskyard.dashboard.pages.submit import data, draft, follow
 from taskyard.dashboard.pages.submit import options as task_options
-from taskyard.dashboard.pages.submit.draft import TYPE
+from taskyard.dashboard.pages.submit.draft import MANY, MODE, TYPE
 from taskyard.dashboard.pages.submit.task_types import pick_type, show_facts
 from taskyard.dashboard.pages.submit.upload import show_upload
 from taskyard.dashboard.pages.task.panel import show_panel
 from taskyard.dashboard.shell import frame
 
-ONE, MANY = "one", "many"
+ONE = "one"
 MODES = {ONE: N_("One task"), MANY: N_("Many from a file")}
-MODE, FILL, PRESSED, CLEARED = "submit_mode", "submit_fill", "submit_pressed", "submit_cleared"
+FILL, PRESSED, CLEARED = "submit_fill", "submit_pressed", "submit_cleared"
 # What is reported about the current form content.
 TRIED, FAILED, AWAY, BARRED, DONE, NOTE, SOURCE = NOTES = tuple(
     f"submit_{name}" for name in ("tried", "failed", "away", "barred", "done", "note", "source")
@@ -96,6 +96,7 @@ def show_arrival() -> None:
 def show_form(types: Registry) -> None:
     """Shows the form of one task. Its inputs rerun nothing else on the page."""
     draw_if_opened()
+    draft.draw_if_switched()
     known = pick_type(types, TYPE)
     draft.show_field(types, form_of)
     if known is None:
@@ -277,7 +278,8 @@ with left:
     )
     show_arrival()
     if mode == MANY:
-        show_upload(registry)
+        draft.show_field(registry, form_of)
+        show_upload(registry, st.session_state[FILL])
     else:
         show_form(registry)
 with right:

@@ -55,7 +55,7 @@ def test_a_log_follows_until_somebody_scrolls_up(
     task_id = running_task(settings, database)
     write(database, task_id, 1, LINES)
     page = open_page(browser, watched, dashboard.url, f"/task?id={task_id}")
-    page.get_by_role("tab", name="Logs").click()
+    page.locator(".st-key-address_part").get_by_text("Logs", exact=True).click()
     log = page.locator(".st-key-log_view")
     expect(log).to_contain_text(f"line {LINES} <b>x")  # text, not markup
     page.wait_for_function("e => e.scrollTop > 0", arg=log.element_handle())
@@ -96,7 +96,7 @@ def test_a_search_and_its_hits_are_steps_of_the_history(
     write(database, task_id, 1, LINES)
     page = open_page(browser, watched, dashboard.url, f"/tasks?task={task_id}", viewport={"width": 1440, "height": 900})
     log, first = page.locator(".st-key-log_view"), page.evaluate("history.length")
-    page.get_by_role("tab", name="Logs").click()
+    page.locator(".st-key-address_part").get_by_text("Logs", exact=True).click()
     expect(page).to_have_url(re.compile(r"&part=logs$"))
     expect(log).to_contain_text(f"line {LINES} ")
     search = page.locator(".st-key-address_log_text input")

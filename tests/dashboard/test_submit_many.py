@@ -290,7 +290,7 @@ code.run,,
 
     problems = page.dataframe[0].value
     assert list(problems["row"]) == [3, 4, 5]
-    assert list(problems["field"]) == ["input.to", "queue", "type"]
+    assert list(problems["field"]) == ["input", "queue", "type"]
     assert "permitted" in problems["expected"].tolist()[1]
     page.toggle(key="submit_only_valid").set_value(True).run()
     press(page)

@@ -54,7 +54,13 @@ def test_a_task_in_any_state_is_shown(
     assert not page.error
     assert loaded[name] in shown(page)
     assert len(page.get("plotly_chart")) == (1 if name in ("blocked", "cancelled") else 2)
-    assert [tab.label for tab in page.tabs] == ["Input", "Output", "Logs", "Events", "Related tasks"]
+    assert [option.content for option in page.button_group(key="address_part").proto.options] == [
+        "Input",
+        "Output",
+        "Logs",
+        "Events",
+        "Related tasks",
+    ]
 
 
 def test_a_running_task_shows_its_progress(open_page: OpenPage, loaded: dict[str, str]) -> None:

@@ -140,12 +140,12 @@ def test_the_address_has_the_search_and_the_page(
     assert log_of(again)[0].startswith("701 ")
     assert "log_before" not in again.query_params
 
-    page.text_input(key="address_log_text").set_value("77 ").run()
+    page.text_input(key="address_log_text").set_value("1177 83f97f").run()
     found = log_of(page)
     assert found[-1].startswith("1177 ")
-    assert page.query_params["log_text"] == "77 "
+    assert page.query_params["log_text"] == "1177 83f97f"
     assert "log_before" not in page.query_params  # another search begins with the newest lines
-    assert log_of(open_page("task", query={**query, "log_text": "77 ", "log_kinds": "log"})) == found
+    assert log_of(open_page("task", query={**query, "log_text": "1177 83f97f", "log_kinds": "log"})) == found
 
     page = open_page("task", query={**query, "log_before": "<b>", "log_kinds": "nothing"})
     assert not page.exception
@@ -158,7 +158,7 @@ def test_a_hit_leads_to_the_lines_around_it(open_page: OpenPage, loaded: dict[st
     with database.transaction() as tx:
         tx.rows(MANY_LINES, {"id": running, "count": 1_000, "size": 64})
     query = {"id": running, **LOGS}
-    page = open_page("task", query={**query, "log_text": "500 "})
+    page = open_page("task", query={**query, "log_text": "500 cee631"})
     [href] = re.findall('<a href="[?](.*?)"', html_of(page))
     led = {name: value for name, [value] in parse_qs(unescape(href)).items()}
     assert led.keys() == {*query, "log_at"}

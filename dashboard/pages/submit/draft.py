@@ -124,7 +124,7 @@ def _take(types: Registry, form_of: FormOf) -> None:
 
 def _restore_many(draft: Mapping[str, Any], *, switches: bool) -> None:
     if not st.session_state.get(PASTE):
-        st.session_state[PASTE] = str(draft["texts"].get(PASTE, ""))[:MAX_PASTED]
+        st.session_state[PASTE] = str(dict(draft["texts"]).get(PASTE, ""))[:MAX_PASTED]
     if draft["file"]:
         st.session_state[RESTORED_FILE] = str(draft["file"])
     if switches:

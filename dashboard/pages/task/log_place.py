@@ -19,7 +19,8 @@ from taskyard.dashboard.pages.task import data
 BEFORE, AT = "log_before", "log_at"
 FOLLOW_KEY = "log_follow"
 HELD_KEY = "log_held"  # the log, and the end of its page
-NEWER_KEY, TOP_KEY = "log_newer", "log_top"  # of pages gone to: where each came from; the one that begins at its top
+NEWER_KEY = "log_came_from"  # by the end of a page gone to: that of the page it was gone to from
+TOP_KEY = "log_top"  # the page that is shown from its top
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,7 +22,6 @@ from taskyard.dashboard.pages.task.log_viewer import show_log
 from taskyard.dashboard.pages.task.relatives import show_relatives
 from taskyard.dashboard.shell import frame
 
-PART, KEY = "part", "parts"
 PARTS: Mapping[str, str] = {
     "input": N_("Input"),
     "output": N_("Output"),
@@ -35,18 +34,16 @@ PAYLOADS = ("input", "output", "logs")  # these need a permission of their own
 
 def show_parts(task_id: str, attempts: Sequence[int], every_seconds: float) -> None:
     """Shows the part that is asked for, and the way to the others."""
-    asked = st.query_params.get(PART, "")
-    part = asked if asked in PARTS else "input"
-    names = {_(title): name for name, title in PARTS.items()}
-    st.session_state[KEY] = _(PARTS[part])
-
-    def pick() -> None:
-        chosen = names[st.session_state[KEY]]
-        address.change(**{PART: None if chosen == "input" else chosen})
-
-    tabs = dict(zip(PARTS, st.tabs(list(names), key=KEY, on_change=pick), strict=True))
+    part = st.segmented_control(
+        _("Part"),
+        list(PARTS),
+        required=True,
+        format_func=lambda name: _(PARTS[name]),
+        label_visibility="collapsed",
+        **address.choice("part", list(PARTS), "input"),
+    )
     hidden = lacking(Permission.PAYLOAD_READ) if part in PAYLOADS else ""
-    with tabs[part]:
+    with st.container(key="task_part"):
         if hidden:
             show_barred(hidden)
         elif part == "logs":

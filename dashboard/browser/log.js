@@ -52,8 +52,7 @@
     } else if (follows === "1" || (isNew && start === "end")) {
       log.scrollTop = log.scrollHeight;
     } else if (isNew && start === "line") {
-      const line = log.querySelector(".taskyard-log-hit");
-      if (line) log.scrollTop += line.getBoundingClientRect().top - log.getBoundingClientRect().top - log.clientHeight / 2;
+      log.querySelector(".taskyard-log-hit")?.scrollIntoView({ block: "center" }); // in the panel, too
     } else if (isNew) {
       log.scrollTop = 0;
     }

@@ -90,8 +90,12 @@
     if (!found) return;
     pending[found] = event.target.value;
     const isOpen = draft.state === "empty" && filled[draft.slot] !== draft.fill && offered !== draft.fill;
-    if (isOpen && SLOTS.some(stored)) offer(draft);
-    else if (draft.state !== "done") keep(draft);
+    if (isOpen && SLOTS.some(stored)) {
+      offer(draft);
+    } else if (draft.state !== "done") {
+      if (isOpen) offered = draft.fill; // what is kept from now on is what is being typed: it is not to be given back
+      keep(draft);
+    }
   }, true);
   document.addEventListener("click", (event) => {
     if (event.target.closest?.(SIGN_OUT)) SLOTS.forEach(forget);

@@ -86,7 +86,7 @@ def test_every_page_opens_tasks_in_its_panel(
 
     page.goto(f"{installation.url}/submit")
     page.get_by_role("combobox", name="Task type").fill("diagnostic.noop")
-    page.get_by_role("option", name="diagnostic.noop").click()
+    page.get_by_role("option", name="diagnostic.noop", exact=True).click()
     page.locator(".st-key-submit_one button").click()
     expect(page.get_by_text("Accepted")).to_be_visible()
     title = page.get_by_role("combobox", name="Task type")

@@ -36,7 +36,7 @@ def table(page: AppTest, column: str) -> pd.DataFrame:
 def words(page: AppTest, column: str) -> list[str]:
     """What is read in a column of numbers of the first table that has it."""
     found = next(element for element in page.dataframe if column in element.value.columns)
-    return list(convert_arrow_bytes_to_pandas_df(found.proto.styler.display_values)[column])
+    return list(convert_arrow_bytes_to_pandas_df(found.proto.arrow_data.styler.display_values)[column])
 
 
 def audited(database: Database, event: str) -> list[AuditEntry]:

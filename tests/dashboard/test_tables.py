@@ -46,7 +46,7 @@ def test_numbers_are_sent_with_what_is_read_in_their_place() -> None:
     assert sent["took"].tolist()[::2] == [9.0, 600.0]
     assert sent["kept"].tolist() == [3.0, math.inf, 1.0]
     assert sent["name"].tolist()[0] == "'=1"
-    read = convert_arrow_bytes_to_pandas_df(element.proto.styler.display_values)
+    read = convert_arrow_bytes_to_pandas_df(element.proto.arrow_data.styler.display_values)
     assert read["took"].tolist() == ["9 s", "", "600 s"]
     assert read["kept"].tolist() == ["3 days", "for ever", "1 day"]
     assert read["name"].tolist() == ["'=1", "", "c"]  # no None

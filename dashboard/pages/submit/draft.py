@@ -88,11 +88,16 @@ def show_restored_file(*, is_chosen: bool) -> None:
     if is_chosen:
         st.session_state.pop(RESTORED_FILE, None)
     name = st.session_state.get(RESTORED_FILE)
-    if name:
-        text = _("{name} has to be chosen again: a browser does not keep files. No row is submitted twice.")
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.warning(text.format(name=escaped(name, 80)), icon=":material/upload_file:")
-            st.button(_("Dismiss"), key="submit_dismiss", type="tertiary", on_click=_dismiss)
+    with st.container(key="submit_restored_note"):  # always there: what is below keeps its place, and stays open
+        if name:
+            _show_note(name)
+
+
+def _show_note(name: str) -> None:
+    text = _("{name} has to be chosen again: a browser does not keep files. No row is submitted twice.")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.warning(text.format(name=escaped(name, 80)), icon=":material/upload_file:")
+        st.button(_("Dismiss"), key="submit_dismiss", type="tertiary", on_click=_dismiss)
 
 
 def _dismiss() -> None:

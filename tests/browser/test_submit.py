@@ -155,5 +155,5 @@ def test_a_pasted_text_comes_back_and_a_file_is_asked_for_again(form: Page, data
     pasted.fill("")
     form.get_by_role("button", name="Submit 1 task").click()
     expect(form.get_by_text("0 of 1 ended")).to_be_visible()
-    form.wait_for_function(f"!({HAS_DRAFT})")
+    form.wait_for_function(f"() => !({HAS_DRAFT})")
     assert len(tasks(database)) == 1

@@ -104,6 +104,13 @@ def test_every_page_opens_tasks_in_its_panel(
     page.go_back()
     expect(panel.get_by_role("heading", name="Flaky 0")).to_be_visible()
 
+    panel.get_by_role("link", name="View tasks").click()  # a link to the page that is shown
+    expect(page).to_have_url(re.compile(r"/tasks\?fingerprint=\w+$"))
+    expect(panel).to_be_hidden()
+    page.go_back()
+    expect(page).to_have_url(re.compile(rf"/tasks\?states=failed&task={failed[0]}$"))
+    expect(panel.get_by_role("heading", name="Flaky 0")).to_be_visible()
+
 
 def press_group(groups: Locator) -> None:
     """Presses the example of the first group; the first column's button opens the group."""

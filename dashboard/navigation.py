@@ -18,6 +18,11 @@ from taskyard.core.paths import FILES
 from taskyard.dashboard.i18n import _
 
 PAGES = FILES / "dashboard" / "pages"
+# Where somebody is in a task, on its page or in a panel; and the task in the panel of another page.
+IN_A_TASK = ("part", "log_text", "log_attempt", "log_kinds", "log_before", "log_at")
+PANEL_TASK = "task"
+PANEL = (PANEL_TASK, *IN_A_TASK)
+CLOSE = ("Esc", N_("Close the task"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +91,12 @@ TASKS = View(
         ("j", N_("Next task")),
         ("k", N_("Previous task")),
         ("Enter", N_("Open the task")),
-        ("Esc", N_("Close the task")),
+        CLOSE,
         ("x", N_("Select the task")),
         ("r", N_("Retry what is selected")),
         ("c", N_("Cancel what is selected")),
     ),
-    parameters=(*search_filter.PARAMS, "sort", "after", "task", "columns"),
+    parameters=(*search_filter.PARAMS, "sort", "after", "columns", *PANEL),
 )
 TASK = View(
     "task",
@@ -99,7 +104,7 @@ TASK = View(
     "description",
     N_("One task and its whole history"),
     is_hidden=True,
-    parameters=("id",),
+    parameters=("id", *IN_A_TASK),
 )
 SUBMIT = View(
     "submit",
@@ -108,8 +113,8 @@ SUBMIT = View(
     N_("Submit one task with a form, or many from a file"),
     "3",
     needs=Permission.TASK_SUBMIT,
-    shortcuts=(("Ctrl+Enter", N_("Submit")),),
-    parameters=("type", "copy"),
+    shortcuts=(("Ctrl+Enter", N_("Submit")), CLOSE),
+    parameters=("type", "copy", *PANEL),
 )
 QUEUES = View(
     "queues",
@@ -125,7 +130,8 @@ AGENTS = View(
     "smart_toy",
     N_("Load and success of each agent; pause, drain or restart"),
     "5",
-    parameters=("agent", "view", "sort", "state", "type", "find", "range", "minutes"),
+    shortcuts=(CLOSE,),
+    parameters=("agent", "view", "sort", "state", "type", "find", "range", "minutes", *PANEL),
 )
 FAILURES = View(
     "failures",
@@ -133,7 +139,8 @@ FAILURES = View(
     "error",
     N_("Failures grouped by cause"),
     "6",
-    parameters=("group", "range", "type", "class", "text", "sort", "muted", "task"),
+    shortcuts=(CLOSE,),
+    parameters=("group", "range", "type", "class", "text", "sort", "muted", *PANEL),
 )
 ALERTS = View(
     "alerts",
@@ -163,8 +170,8 @@ AUDIT = View(
     "8",
     needs=Permission.AUDIT_EXPORT,
     is_whole=True,
-    shortcuts=(("Shift+E", N_("Export CSV")),),
-    parameters=(*audit_page.PARAMS, "before"),
+    shortcuts=(("Shift+E", N_("Export CSV")), CLOSE),
+    parameters=(*audit_page.PARAMS, "before", *PANEL),
 )
 REPORTS = View(
     "reports",

@@ -11,15 +11,12 @@ from taskyard.api.authentication import ActorDep, needs
 from taskyard.api.language import in_language_of
 from taskyard.api.models.files import FileCheck, RowProblemInfo, TaskIds, TaskStates, UnsuccessfulTask
 from taskyard.api.reading import ServicesDep, acting_for, in_thread, read
-from taskyard.api.services import Services
 from taskyard.core.access.identity import Actor
 from taskyard.core.access.permissions import Permission
 from taskyard.core.postgres.database import Transaction
 from taskyard.core.postgres.store import submission_status, tasks
-from taskyard.core.submission.bulk_file import read_file
-from taskyard.core.submission.bulk_rows import Checked, check_rows
+from taskyard.core.submission import file_check
 from taskyard.core.submission.commands import check_task_ids
-from taskyard.core.submission.validate import Limits
 from taskyard.core.views.masking import reads_payloads
 
 MAX_PROBLEMS = 1_000
@@ -46,7 +43,7 @@ async def check_file(
 ) -> FileCheck:
     """Checks each row of a CSV file, or of JSON lines, as if the sender submitted it; stores nothing."""
     content = await request.body()
-    checked, known = await in_thread(_checked, services, actor, content, name)
+    checked, known = await in_thread(file_check.check_file, services, acting_for(services, actor), content, name)
     say = in_language_of(request)
     problems = [
         RowProblemInfo(**{**asdict(one), "expected": say(one.expected)}) for one in checked.problems[:MAX_PROBLEMS]
@@ -64,19 +61,6 @@ async def check_file(
 async def count_states(given: TaskIds, services: ServicesDep, actor: ActorDep) -> TaskStates:
     """Returns how many of these tasks are in each state, and the first that failed or were cancelled."""
     return await read(services, _states, actor, check_task_ids(given.ids))
-
-
-def _checked(services: Services, actor: Actor, content: bytes, name: str) -> tuple[Checked, int]:
-    current = services.settings
-    limits = Limits(current.input_limit_bytes, current.output_limit_bytes, current.pending_limit_per_creator)
-    with services.database.transaction() as tx:
-        now = tasks.now(tx)
-    file = read_file(content, name, current.input_limit_bytes)
-    refusal_of = acting_for(services, actor).refusal_of
-    checked = check_rows(file, services.registry, limits, now, published=services.published, refusal_of=refusal_of)
-    keys = [row.arguments["idempotency_key"] for row in checked.submittable]
-    with services.database.transaction() as tx:
-        return checked, submission_status.known_keys(tx, keys)
 
 
 def _states(tx: Transaction, actor: Actor, ids: list[str]) -> TaskStates:

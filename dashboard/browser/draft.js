@@ -1,7 +1,8 @@
 // Keeps what is typed into the Submit page in this browser, over a restart of the server and hours offline.
 //
 // The server says what the form holds, and which of it may be kept: [data-taskyard-draft]. What is typed and has not
-// reached it is added here. A form that is still empty in a new session gets the draft through a hidden field.
+// reached it is added here. A form that is still empty in a new session gets the draft through a hidden field. One task
+// and many have a slot each, and are given back together.
 (() => {
   "use strict";
 
@@ -11,40 +12,46 @@
   const KEPT_MS = 14 * 86400 * 1000;
   const PREFIX = "taskyard-draft:";
   let pending = {}; // texts that the server does not know yet, by the key of their field
-  let last = "", offered = "", filled = ""; // filled: the session in which the form was seen with something in it
+  const SLOTS = ["one", "many"];
+  let last = "", offered = "";
+  const filled = {}; // by slot, the session in which it was seen with something in it
 
   const style = document.createElement("style");
   style.textContent = ".st-key-submit_draft { position: absolute !important; left: -200vw; height: 1px; overflow: hidden; }";
   addEventListener("DOMContentLoaded", () => document.head.append(style));
 
-  const name = () => PREFIX + window.taskyard.user();
-  function stored() {
-    const found = JSON.parse(localStorage.getItem(name()) ?? "null");
+  const name = (slot) => `${PREFIX}${window.taskyard.user()}${slot === "one" ? "" : ":" + slot}`;
+  function stored(slot) {
+    const found = JSON.parse(localStorage.getItem(name(slot)) ?? "null");
     return found && Date.now() - found.at < KEPT_MS ? found : null;
   }
-  function forget() {
+  function forget(slot) {
     pending = {};
-    localStorage.removeItem(name());
+    localStorage.removeItem(name(slot));
   }
   function keep(draft) {
-    for (const [key, text] of Object.entries(pending)) if (draft.texts[key] === text) delete pending[key];
-    const { state, ...content } = draft;
+    for (const [key, text] of Object.entries(pending))
+      if (!(key in draft.texts) || draft.texts[key] === text) delete pending[key]; // it is there, or must not be kept
+    const { state, slot, ...content } = draft;
     const texts = { ...content.texts, ...pending };
     try {
-      localStorage.setItem(name(), JSON.stringify({ ...content, texts, at: Date.now() }));
+      localStorage.setItem(name(slot), JSON.stringify({ ...content, texts, at: Date.now() }));
     } catch {
-      localStorage.removeItem(name()); // too large for this browser: an old draft would be another text
+      localStorage.removeItem(name(slot)); // too large for this browser: an old draft would be another text
     }
   }
 
   function offer(draft) {
     const field = document.querySelector(FIELD);
     if (!field || field.disabled || offered === draft.fill) return;
-    const found = stored();
+    const found = Object.fromEntries(SLOTS.map((slot) => [slot, stored(slot)]));
     offered = draft.fill; // once in a session
-    if (!found) return;
-    found.texts = { ...found.texts, ...pending }; // typed before the copy was offered
-    localStorage.setItem(name(), JSON.stringify(found));
+    if (!SLOTS.some((slot) => found[slot])) return;
+    const own = found[draft.slot];
+    if (own) {
+      own.texts = { ...own.texts, ...pending }; // typed before the copy was offered
+      localStorage.setItem(name(draft.slot), JSON.stringify(own));
+    }
     const write = Object.getOwnPropertyDescriptor(HTMLTextAreaElement.prototype, "value").set;
     write.call(field, JSON.stringify(found));
     field.dispatchEvent(new Event("input", { bubbles: true }));
@@ -64,12 +71,12 @@
     const isNew = text !== last;
     last = text;
     if (draft.state === "empty") {
-      if (filled !== draft.fill) offer(draft);
-      else if (isNew && Object.keys(pending).length === 0) forget(); // emptied by hand
+      if (filled[draft.slot] !== draft.fill) offer(draft);
+      else if (isNew && Object.keys(pending).length === 0) forget(draft.slot); // emptied by hand
       return;
     }
-    if (draft.state !== "empty") filled = draft.fill;
-    if (draft.state === "done") forget();
+    filled[draft.slot] = draft.fill;
+    if (draft.state === "done") forget(draft.slot);
     else if (isNew) keep(draft);
   }
 
@@ -82,11 +89,16 @@
     const found = Object.keys(draft.texts).find((one) => `st-key-${one.replace(/[^a-zA-Z0-9_-]/g, "-")}` === key);
     if (!found) return;
     pending[found] = event.target.value;
-    if (draft.state === "empty" && filled !== draft.fill && offered !== draft.fill && stored()) offer(draft);
-    else if (draft.state !== "done") keep(draft);
+    const isOpen = draft.state === "empty" && filled[draft.slot] !== draft.fill && offered !== draft.fill;
+    if (isOpen && SLOTS.some(stored)) {
+      offer(draft);
+    } else if (draft.state !== "done") {
+      if (isOpen) offered = draft.fill; // what is kept from now on is what is being typed: it is not to be given back
+      keep(draft);
+    }
   }, true);
   document.addEventListener("click", (event) => {
-    if (event.target.closest?.(SIGN_OUT)) forget();
+    if (event.target.closest?.(SIGN_OUT)) SLOTS.forEach(forget);
   }, true);
   setInterval(look, LOOK_MS);
 })();

@@ -29,6 +29,7 @@ __all__ = [
     "flag",
     "has_arrived",
     "here",
+    "is_known",
     "is_refused",
     "moment",
     "read_for",
@@ -79,6 +80,11 @@ def _drop_unusable(known: Sequence[str]) -> dict[str, SubmissionError]:
 def is_refused(name: str) -> bool:
     """Returns True if a widget of this run could not read its value in the address, and has its default."""
     return name in st.session_state.get(NOTES_KEY, {})
+
+
+def is_known(name: str) -> bool:
+    """Returns True for a parameter of the page's address."""
+    return name in st.session_state.get(KNOWN_KEY, ())
 
 
 def has_arrived() -> bool:

@@ -10,6 +10,7 @@ import streamlit as st
 
 from taskyard.core.models import LogEntry
 from taskyard.dashboard.components.times import shown_clock, shown_day, viewer_zone
+from taskyard.dashboard.i18n import _
 
 STREAMS = ("stdout", "stderr")
 # The look of each level, a class of console.css; others look plain.
@@ -25,28 +26,42 @@ LOOKS = {
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
-def show_log_lines(entries: Sequence[LogEntry], label: str, needle: str = "") -> None:
-    """Shows entries, whatever they contain as text; of printed lines those with `needle`, which is marked."""
-    lines = markup(entries, needle)
+def show_log_lines(
+    entries: Sequence[LogEntry],
+    label: str,
+    *,
+    needle: str = "",
+    hrefs: Sequence[str] = (),
+    marked: int | None = None,
+) -> None:
+    """Shows entries, whatever they contain as text; of printed lines those with `needle`, which is marked.
+
+    With `hrefs`, each has the address of the lines around it; the entry with the number `marked` stands out.
+    """
+    lines = markup(entries, needle, hrefs, marked)
     st.html(f'<div class="taskyard-log" role="group" aria-label="{escape(label)}">{lines}</div>')
 
 
-def markup(entries: Iterable[LogEntry], needle: str = "") -> str:
+def markup(entries: Iterable[LogEntry], needle: str = "", hrefs: Sequence[str] = (), marked: int | None = None) -> str:
     """Returns the HTML of entries."""
     wanted = re.compile(re.escape(needle), re.IGNORECASE) if needle else None
     zone = viewer_zone()
     parts = []
     last_day = ""
-    for entry in entries:
+    around, hit = escape(_("Show the lines around it")), " taskyard-log-hit"
+    for number, entry in enumerate(entries):
         day = shown_day(entry.at, zone)
         if day != last_day:
             parts.append(f'<div class="taskyard-log-day">{escape(day)}</div>')
             last_day = day
         level = entry.level.lower()
+        clock = shown_clock(entry.at, zone)
+        if hrefs:
+            clock = f'<a href="{escape(hrefs[number])}" title="{around}">{clock}</a>'
         attempt = "" if entry.attempt is None else f"#{entry.attempt}"
         head = (
-            f'<div class="taskyard-log-line taskyard-log-{LOOKS.get(level, "plain")}">'
-            f"<time>{shown_clock(entry.at, zone)}</time><span>{attempt}</span><b>{_shown(level)}</b><div>"
+            f'<div class="taskyard-log-line taskyard-log-{LOOKS.get(level, "plain")}{hit if number == marked else ""}">'
+            f"<time>{clock}</time><span>{attempt}</span><b>{_shown(level)}</b><div>"
         )
         parts += [f"{head}{_marked(line, wanted)}</div></div>" for line in lines_of(entry, wanted)]
     return "".join(parts)

@@ -92,11 +92,6 @@ def _clocks_change(now: datetime, zone: tzinfo) -> bool:
     return len({at.astimezone(zone).utcoffset() for at in moments}) > 1
 
 
-def duration_column(label: str, **options: Any) -> Any:
-    """Returns a column of texts by `duration`."""
-    return st.column_config.TextColumn(label, alignment="right", **options)
-
-
 def duration(seconds: float | None, *, is_short: bool = False) -> str:
     """Returns `seconds` in at most two units: 4 ms, 0.25 s, 3 min 20 s, 2 d 4 h; "–" for None. `is_short`: one
     rounded unit.
@@ -104,11 +99,6 @@ def duration(seconds: float | None, *, is_short: bool = False) -> str:
     if seconds is None:
         return humanize.UNKNOWN
     return translate(humanize.rounded_duration(seconds) if is_short else humanize.duration(seconds, is_figure=True))
-
-
-def duration_or_none(seconds: float | None) -> str | None:
-    """Returns `duration` for a cell of a table, which stays empty for None."""
-    return None if seconds is None else duration(seconds)
 
 
 def span(seconds: float) -> str:

@@ -44,7 +44,7 @@ class Reading(Generic[Value]):
 @st.cache_resource(show_spinner=False, on_release=Servers.close)
 def connections() -> Servers:
     """Returns this process's connections; raises ConfigurationError, or Unavailable until all are open."""
-    servers = open_servers(settings(), msg("dashboard"), POOL_SIZE, clock=_clock)
+    servers = open_servers(settings(), msg("dashboard"), POOL_SIZE, clock=_clock, accepts_published=True)
     _keep_time(servers)
     return servers
 

@@ -23,7 +23,9 @@ from taskyard.core.translation import LANGUAGES, catalogue
 
 PATH = "/browser/{name}"
 TEXTS_NAME = "texts.js"
+FIRST_NAME = "base.js"  # run at once, before Streamlit's scripts
 NAMES = (
+    FIRST_NAME,
     TEXTS_NAME,
     "page.js",
     "forms.js",
@@ -64,7 +66,10 @@ class BrowserScripts:
 
     def __init__(self, app: ASGIApp, base: str) -> None:
         self._app = app
-        tags = [f'<script defer src="{base}/browser/{name}?{_digest(name)}"></script>' for name in NAMES]
+        tags = [
+            f'<script{"" if name == FIRST_NAME else " defer"} src="{base}/browser/{name}?{_digest(name)}"></script>'
+            for name in NAMES
+        ]
         self._tags = "".join(tags).encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -9,6 +9,7 @@ import streamlit as st
 
 from taskyard.core.errors import NotPermitted
 from taskyard.dashboard.components.permitted import reason_of, show_barred
+from taskyard.dashboard.components.task_links import draw_if_opened
 from taskyard.dashboard.components.times import shown_time
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.data.base import Reading, now
@@ -62,6 +63,7 @@ def live(
 
     @st.fragment(run_every=every_seconds if is_live() else None, key=f"section_{name}")
     def section() -> None:
+        draw_if_opened()
         if presence() is not Presence.IN and not _has_ended():
             st.rerun()  # the whole page says so
         with timed(name), st.container(key=f"section_of_{name}"):

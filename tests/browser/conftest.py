@@ -81,9 +81,7 @@ class Watched:
         page.on("console", self._note_line)
 
     def _note_line(self, line: ConsoleMessage) -> None:
-        # below a page's path Streamlit's client looks for its server there first
-        is_search = "404" in line.text and "/_stcore/" in line.location["url"]
-        if line.type == "error" and not is_search:
+        if line.type == "error":
             self.problems.append(f"the console: {line.text} ({line.location['url']})")
 
     def _note_request(self, url: str, address: str) -> None:

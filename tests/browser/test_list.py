@@ -216,5 +216,15 @@ def test_keys_and_phones(browser: Browser, watched: list[Watched], installation:
     phone.locator(".st-key-filters_toggle button").click()
     expect(search).to_be_visible()
     assert phone.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
+    boxes = phone.locator(".st-key-task_cards").get_by_role("checkbox")
+    for position in range(2):
+        boxes.nth(position).locator("xpath=ancestor::label").tap()
+        expect(phone.get_by_text(f"{position + 1} task")).to_contain_text("selected:")
+    phone.locator(".st-key-bulk_retry_selected button").tap()
+    expect(phone.get_by_role("dialog").get_by_text("2 tasks are selected; 2 can be retried.")).to_be_visible()
+    phone.get_by_role("dialog").get_by_role("button", name="Close").tap()
+    phone.locator(".st-key-unselect button").tap()
+    expect(boxes.first).not_to_be_checked()
+    expect(phone.get_by_text("selected:")).to_be_hidden()
     card.click()
     expect(phone.locator(".st-key-task_panel")).to_be_visible()

@@ -55,19 +55,20 @@ def test_a_log_follows_until_somebody_scrolls_up(
     task_id = running_task(settings, database)
     write(database, task_id, 1, LINES)
     page = open_page(browser, watched, dashboard.url, f"/task?id={task_id}")
-    page.get_by_role("tab", name="Logs").click()
+    page.locator(".st-key-address_part").get_by_text("Logs", exact=True).click()
     log = page.locator(".st-key-log_view")
     expect(log).to_contain_text(f"line {LINES} <b>x")  # text, not markup
     page.wait_for_function("e => e.scrollTop > 0", arg=log.element_handle())
     assert from_end(page) < 2
     assert log.evaluate("e => e.scrollWidth <= e.clientWidth")  # lines are wrapped
 
-    search = page.locator('[class*="st-key-log_text_"] input')
+    search = page.locator(".st-key-address_log_text input")
     search.press_sequentially("typed")
     write(database, task_id, LINES + 1, 10)
     expect(log).to_contain_text(f"line {LINES + 10} ")
     assert from_end(page) < 2
     expect(search).to_have_value("typed")
+    assert "log_text" not in page.url  # before it is sent
     search.fill("")
 
     log.hover()
@@ -84,4 +85,48 @@ def test_a_log_follows_until_somebody_scrolls_up(
     page.locator(".st-key-log_follow label").click()
     expect(log).to_contain_text(f"line {LINES + 20} ")
     page.wait_for_function("e => e.scrollHeight - e.scrollTop - e.clientHeight < 2", arg=log.element_handle())
+    database.close()
+
+
+def test_a_search_and_its_hits_are_steps_of_the_history(
+    browser: Browser, dashboard: Dashboard, settings: Settings, watched: list[Watched]
+) -> None:
+    database = Database(settings.database_url or "")
+    task_id = running_task(settings, database)
+    write(database, task_id, 1, LINES)
+    page = open_page(browser, watched, dashboard.url, f"/tasks?task={task_id}", viewport={"width": 1440, "height": 900})
+    log, first = page.locator(".st-key-log_view"), page.evaluate("history.length")
+    page.locator(".st-key-address_part").get_by_text("Logs", exact=True).click()
+    expect(page).to_have_url(re.compile(r"&part=logs$"))
+    expect(log).to_contain_text(f"line {LINES} ")
+    search = page.locator(".st-key-address_log_text input")
+    search.press_sequentially("line 60 ")
+    search.press("Enter")
+    expect(page).to_have_url(re.compile(r"&log_text=line\+60"))
+    expect(log.locator("mark")).to_have_count(1)
+    hit = page.url
+    log.get_by_role("link").click()
+    expect(page).to_have_url(re.compile(r"&log_at="))
+    around = log.locator(".taskyard-log-hit")
+    expect(around).to_contain_text("line 60 ")
+    expect(around).to_be_in_viewport()
+    expect(log).to_contain_text("line 59 ")
+    expect(log).to_contain_text("line 61 ")
+    expect(search).to_have_value("")
+    assert page.evaluate("history.length") == first + 3
+    there = page.url
+    page.go_back()
+    expect(page).to_have_url(hit)
+    expect(search).to_have_value("line 60 ")
+    expect(log.locator("mark")).to_have_count(1)
+    page.go_back()
+    expect(search).to_have_value("")
+    expect(log).to_contain_text(f"line {LINES} ")
+    page.go_forward()
+    expect(search).to_have_value("line 60 ")
+    page.go_forward()
+    expect(around).to_be_in_viewport()
+
+    page = open_page(browser, watched, dashboard.url, there.removeprefix(dashboard.url))  # a link to the line
+    expect(page.locator(".taskyard-log-hit")).to_be_in_viewport()
     database.close()

@@ -132,3 +132,28 @@ def test_what_is_typed_before_a_draft_is_offered_stays(slow_form: Page, database
     slow_form.wait_for_timeout(REFRESH_MS)  # only time can show that nothing more happens
     expect(script).to_have_value("print(5)")
     assert tasks(database) == []
+
+
+def test_a_pasted_text_comes_back_and_a_file_is_asked_for_again(form: Page, database: Database) -> None:
+    many = form.get_by_test_id("stMain").get_by_text("Many from a file", exact=True)
+    many.click()
+    content = b"type\ndiagnostic.noop\n"
+    tasks_file = {"name": "tasks.csv", "mimeType": "text/csv", "buffer": content}
+    form.locator("input[type=file]").set_input_files(tasks_file)
+    expect(form.get_by_role("button", name="Submit 1 task")).to_be_visible()
+    form.get_by_text("Or paste it").click()
+    pasted = form.get_by_role("textbox", name="CSV or JSON lines")
+    pasted.fill("type,title\ndiagnostic.noop,Half a ")
+    form.wait_for_function(f"{HAS_DRAFT} && JSON.stringify(localStorage).includes('Half a')")
+
+    form.goto(form.url.partition("?")[0])
+    expect(form.get_by_text("tasks.csv has to be chosen again")).to_be_visible()
+    form.get_by_text("Or paste it").click()
+    expect(pasted).to_have_value("type,title\ndiagnostic.noop,Half a ")
+    form.locator("input[type=file]").set_input_files(tasks_file)
+    expect(form.get_by_text("tasks.csv has to be chosen again")).to_be_hidden()
+    pasted.fill("")
+    form.get_by_role("button", name="Submit 1 task").click()
+    expect(form.get_by_text("0 of 1 ended")).to_be_visible()
+    form.wait_for_function(f"() => !({HAS_DRAFT})")
+    assert len(tasks(database)) == 1

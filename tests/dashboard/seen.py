@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
+from streamlit.dataframe_util import convert_arrow_bytes_to_pandas_df
 from streamlit.testing.v1 import AppTest
 
 from taskyard.core.filters.audit_filter import EventFilter
@@ -30,6 +31,12 @@ def texts(page: AppTest) -> str:
 def table(page: AppTest, column: str) -> pd.DataFrame:
     """The first table with a column."""
     return next(element.value for element in page.dataframe if column in element.value.columns)
+
+
+def words(page: AppTest, column: str) -> list[str]:
+    """What is read in a column of numbers of the first table that has it."""
+    found = next(element for element in page.dataframe if column in element.value.columns)
+    return list(convert_arrow_bytes_to_pandas_df(found.proto.arrow_data.styler.display_values)[column])
 
 
 def audited(database: Database, event: str) -> list[AuditEntry]:

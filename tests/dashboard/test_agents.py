@@ -23,10 +23,11 @@ from taskyard.core.submission.submit import Submitter
 from taskyard.core.telemetry.live_snapshot import AgentLive, OpenBreaker, RunningTask, write_live
 from taskyard.core.telemetry.timeline import Span, Step
 from taskyard.core.views.timeline import Timeline
+from taskyard.dashboard.components.task_facts import shortened_id
 from taskyard.dashboard.pages.agents.steps_chart import steps_spec
 from taskyard.worker.monitor.rollup import RollUp
 from tests.dashboard.conftest import AGENT_ID, HOSTILE, OpenPage, SignIn, refreshed
-from tests.dashboard.seen import plain_texts, rendered, table
+from tests.dashboard.seen import plain_texts, rendered, table, words
 from tests.dashboard.snapshots import agent, snapshot
 from tests.outages import database_away
 
@@ -73,9 +74,10 @@ def test_a_card_says_how_an_agent_does_and_what_it_runs(
     assert "**50.0%**" in shown  # one of two attempts
     assert "**50 MiB**" in shown
     assert "Heartbeat just now" in shown
-    [(label, query)] = [link for link in links(page) if link[0].startswith("diagnostic")]
-    assert "for 1 min 30 s" in label
-    assert query == f"id={loaded['running']}"
+    [run] = [button for button in page.button if button.label.startswith("diagnostic")]
+    assert "for 1 min 30 s" in run.label
+    run.click().run()
+    assert page.query_params["task"] == loaded["running"]
 
 
 def test_what_is_not_as_usual_is_said(open_page: OpenPage, loaded: dict[str, str], cache: RedisCache) -> None:
@@ -156,7 +158,8 @@ def test_the_table_has_a_row_and_a_menu_for_each(
     assert not page.exception
     rows = table(page, "Slots")
     assert list(rows["Agent"]) == ["'=other", "builder"]
-    assert list(rows["Slots"]) == ["1 / 4", "3 / 3"]
+    assert list(rows["Slots"]) == [1, 3]  # by which it sorts
+    assert words(page, "Slots") == ["1 / 4", "3 / 3"]
     assert [[text.split(": ")[1] for text in cell] for cell in rows["Act"]] == [
         ["Details", "Pause", "Drain", "Restart"],
         ["Details", "Resume", "Drain", "Restart"],
@@ -195,7 +198,7 @@ def test_one_agent_is_shown_over_time(
     figures = {metric.label: metric.value for metric in page.metric}
     assert figures["Slots in use"] == "1 / 3"
     assert figures["Success"] == "50.0%"
-    assert list(table(page, "For")["Task"]) == [f"task?id={loaded['running']}"]
+    assert list(table(page, "For")["Task"]) == [shortened_id(loaded["running"])]
     assert list(table(page, "Attempts")["Type"]) == ["diagnostic.echo"]
     assert len(page.get("plotly_chart")) == 4
     assert any(AGENT_ID in text for text in plain_texts(page))
@@ -236,7 +239,7 @@ def test_what_was_run_is_drawn_and_listed(
     assert "**2 attempts**" in rendered(page)
     rows = table(page, "Outcome")
     assert sorted(cell[0] for cell in rows["Outcome"]) == ["completed", "in progress"]
-    assert {f"task?id={loaded[name]}" for name in ("running", "completed")} == set(rows["Task"])
+    assert {shortened_id(loaded[name]) for name in ("running", "completed")} == set(rows["Task"])
 
 
 def test_how_each_did_with_each_type(
@@ -287,9 +290,10 @@ def test_which_agent_is_slow_is_seen_without_a_click(open_page: OpenPage) -> Non
     assert label.replace("\\", "") == ":orange[crawler: 2.2× slower at diagnostic.sleep]"
     assert query == "agent=crawler"
 
-    rows = table(open_page("agents", query={"view": "table", "sort": "slow"}), "Slots")
+    page = open_page("agents", query={"view": "table", "sort": "slow"})
+    rows = table(page, "Slots")
     assert list(rows["Agent"]) == ["crawler", "builder", "dozer"]
-    assert list(rows["Slower"]) == ["2.2× slower at diagnostic.sleep", "", ""]
+    assert words(page, "Slower") == ["2.2× slower at diagnostic.sleep", "", ""]
 
 
 @pytest.mark.usefixtures("uneven")
@@ -300,14 +304,14 @@ def test_an_agent_is_compared_by_type_and_its_whole_range_is_drawn(open_page: Op
     shown = rendered(page)
     assert "2.2× slower at diagnostic" in shown
     [row] = table(page, "Compared").to_dict("records")
-    assert (row["Type"], row["Attempts"], row["Compared"]) == ("diagnostic.sleep", 95, "2.2× slower")
-    assert [row[name] for name in ("P50", "OthersP50")] == ["2.12 s", "0.95 s"]  # to 5 %
+    assert (row["Type"], row["Attempts"], words(page, "Compared")) == ("diagnostic.sleep", 95, ["2.2× slower"])
+    assert [words(page, name) for name in ("P50", "OthersP50")] == [["2.12 s"], ["0.95 s"]]  # to 5 %
     assert "**95 attempts**" in shown
     assert "Each bar is what ended within 10 min" in shown
 
     other = open_page("agents", query={"agent": "builder", "range": "24h"})
     assert "slower" not in rendered(other)
-    assert list(table(other, "Compared")["Compared"]) == ["similar"]
+    assert words(other, "Compared") == ["similar"]
 
 
 @pytest.mark.usefixtures("uneven")

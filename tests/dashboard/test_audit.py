@@ -12,6 +12,7 @@ from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import holds
 from taskyard.core.scheduling.holds import HoldKind, HoldMode
 from taskyard.core.submission.submit import Submitter
+from taskyard.dashboard.components.task_facts import shortened_id
 from taskyard.dashboard.pages.audit import data
 from tests.dashboard.conftest import HOSTILE, OpenPage, refreshed
 from tests.dashboard.seen import plain_texts, rendered, table
@@ -61,7 +62,7 @@ def test_who_did_what(open_page: OpenPage, loaded: dict[str, str], submitter: Su
     assert events["actor"].tolist() == ["bob", "ann", "test"]
     assert events["reason"].tolist()[:2] == ["maintenance", "the disk is back"]
     assert events["states"].tolist()[1:] == ["failed → pending", "pending → cancelled"]
-    assert events["task"].tolist()[1] == f"task?id={loaded['failed']}"
+    assert events["task"].tolist()[1] == shortened_id(loaded["failed"])
     assert events["about"].tolist()[0] == "queue default"
 
 

@@ -71,7 +71,7 @@ def test_a_group_has_its_figures(open_page: OpenPage, counted: dict[str, str]) -
     assert (row["attempts"], row["tasks"], row["failed_now"], sum(row["trend"])) == (1, 1, 1, 1)
     assert (row["type"], row["message"], row["agents"]) == ("diagnostic.echo", "no such file", "builder (1)")
     assert list(row["class"]) == ["permanent", "new"]
-    assert row["example"] == f"task?id={counted['failed']}"
+    assert row["example"] == shortened_id(counted["failed"])
     assert "1 group · 1 failed attempt · 1 failed task" in rendered(page)
 
 

@@ -192,14 +192,15 @@ def test_what_the_browser_kept_fills_an_empty_form_only(open_page: OpenPage, dat
     assert kept["state"] == "typed"
     kept["at"] = 1_800_000_000_000
 
-    other = hand_in(open_page("submit", **queues), json.dumps(kept))
+    other = hand_in(open_page("submit", **queues), json.dumps({"one": kept, "many": None}))
     assert other.selectbox(key="submit_type").value == name
     assert other.text_input(key=f"submit_input_{name}.seconds").value == "1e"
     assert other.text_input(key="submit_option_title").value == "A nap"
     assert other.selectbox(key="submit_option_queue").value == "nightly"
     assert any("Restored from this browser" in caption.value for caption in other.caption)
 
-    hand_in(other, json.dumps({**kept, "texts": {"submit_option_title": "Another"}}))
+    another = {**kept, "texts": {"submit_option_title": "Another"}}
+    hand_in(other, json.dumps({"one": another, "many": None}))
     assert other.text_input(key="submit_option_title").value == "A nap"  # something is in the form
     other.button(key="submit_clear").click().run()
     assert draft_of(other)["state"] == "done"
@@ -210,7 +211,16 @@ def test_what_the_browser_kept_fills_an_empty_form_only(open_page: OpenPage, dat
 
 
 @pytest.mark.parametrize(
-    "draft", ["", "{", "[]", "{}", '{"type": "no.such"}', '{"type": "diagnostic.noop", "texts": [], "at": "x"}']
+    "draft",
+    [
+        "",
+        "{",
+        "[]",
+        "{}",
+        '{"one": {"type": "no.such"}, "many": null}',
+        '{"one": {"type": "diagnostic.noop", "texts": [], "at": "x"}, "many": null}',
+        '{"one": null, "many": {"texts": []}}',
+    ],
 )
 def test_a_draft_that_makes_no_sense_is_left_alone(open_page: OpenPage, database: Database, draft: str) -> None:
     page = hand_in(open_page("submit"), draft)
@@ -226,3 +236,26 @@ def test_a_draft_has_no_secrets(open_page: OpenPage, database: Database) -> None
     page.run()
     assert draft_of(page)["state"] == "typed"
     assert "hunter2" not in json.dumps(draft_of(page))
+
+
+def test_a_pasted_text_and_the_name_of_a_file_come_back(open_page: OpenPage) -> None:
+    page = open_page("submit")
+    page.segmented_control(key="submit_mode").set_value("many").run()
+    assert draft_of(page)["state"] == "empty"
+    page.text_area(key="submit_paste").set_value("type\ndiagnostic.noop").run()
+    page.file_uploader(key="submit_upload").set_value(("a.csv", b"type\ndiagnostic.noop\n", "text/csv")).run()
+    kept = draft_of(page)
+    assert (kept["state"], kept["file"], kept["texts"]) == ("typed", "a.csv", {"submit_paste": "type\ndiagnostic.noop"})
+    page.text_area(key="submit_paste").set_value("type,input\ncode.run,my-password").run()
+    assert draft_of(page)["texts"] == {}
+
+    other = hand_in(open_page("submit"), json.dumps({"one": None, "many": kept}))
+    assert not other.exception
+    assert other.segmented_control(key="submit_mode").value == "many"
+    assert other.text_area(key="submit_paste").value == "type\ndiagnostic.noop"
+    assert any(
+        "a\\.csv has to be chosen again" in warning.value or "a.csv has to" in warning.value
+        for warning in other.warning
+    )
+    other.button(key="submit_dismiss").click().run()
+    assert not other.warning

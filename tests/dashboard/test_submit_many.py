@@ -9,13 +9,14 @@ from streamlit.testing.v1 import AppTest
 
 from taskyard.core.embedded.servers import Endpoints
 from taskyard.core.postgres.database import Database
-from taskyard.core.postgres.store import commands, holds
+from taskyard.core.postgres.store import commands, holds, recovery
 from taskyard.core.postgres.store import tasks as tasks_store
 from taskyard.core.scheduling.holds import HoldKind, HoldMode
 from taskyard.core.submission.bulk_rows import row_key
 from taskyard.core.submission.submit import Submitter
+from taskyard.dashboard.components.task_facts import shortened_id
 from taskyard.dashboard.pages.submit import bulk_file, data
-from tests.dashboard.conftest import HOSTILE, NOBODY_URLS, OpenPage, refreshed
+from tests.dashboard.conftest import HOSTILE, NOBODY_URLS, OpenPage, SignIn, refreshed
 from tests.dashboard.test_submit import said, tasks
 from tests.outages import switch_for
 
@@ -165,7 +166,7 @@ def test_keys_of_the_file_are_kept_and_a_taken_one_stops_at_its_row(
     press(many)
 
     _taken, first, second = tasks(database)
-    digest = data.check_file(content, "a.csv").digest
+    digest = data.check_file(content, "a.csv")[0].digest
     assert [first.idempotency_key, second.idempotency_key] == ["mine", row_key(digest, 4)]
     assert "2 tasks accepted. 1 row skipped." in many.success[0].value
 
@@ -236,11 +237,11 @@ def test_a_queue_that_drains_is_told(many: AppTest, database: Database) -> None:
 
 def test_with_servers_away_a_file_is_checked_and_kept(open_page: OpenPage) -> None:
     page = upload(to_files(open_page("submit", **NOBODY_URLS)), GOOD)
-    assert list(page.dataframe[0].value["title"]) == ["One", "Two"]
 
-    press(page)
-
-    assert "0 of 2 tasks were accepted" in page.warning[0].value
+    assert page.warning[0].proto.title == "Can't be checked now"
+    page.button(key="submit_check").click().run()
+    assert not page.exception
+    assert page.warning[0].proto.title == "Can't be checked now"
 
 
 def test_a_file_outlives_leaving_the_page_until_it_is_put_away(many: AppTest, database: Database) -> None:
@@ -267,5 +268,30 @@ def test_a_batch_is_followed_with_counts_and_failures(many: AppTest, database: D
     assert not many.exception
     table = many.dataframe[-1].value
     assert list(table["name"]) == ["One"]
-    assert list(table["task"]) == [f"task?id={tasks(database)[0].id}"]
+    assert list(table["task"]) == [shortened_id(tasks(database)[0].id)]
     assert "1 cancelled" in said(many)
+
+
+def test_rows_are_checked_as_the_api_checks_them(open_page: OpenPage, sign_in: SignIn, database: Database) -> None:
+    known = {"name": "mail.send", "version": "1", "requires": [], "input_schema": {"required": ["to"]}}
+    agent = {"id": "m:1", "boot_id": "1", "name": "m", "kind": "mail", "host": "there", "pid": 1, "types": ["*"]}
+    with database.transaction() as tx:
+        more = {"tags": [], "max_concurrency": 1, "state": "online", "known_types": [known]}
+        recovery.register_agents(tx, [{**agent, **more}])
+    sign_in("operator", queues=("default",))
+    rows = b"""type,input,queue
+mail.send,"{""to"": 1}",
+mail.send,{},
+diagnostic.noop,,other
+code.run,,
+"""
+
+    page = upload(to_files(open_page("submit")), rows)
+
+    problems = page.dataframe[0].value
+    assert list(problems["row"]) == [3, 4, 5]
+    assert list(problems["field"]) == ["input", "queue", "type"]
+    assert "permitted" in problems["expected"].tolist()[1]
+    page.toggle(key="submit_only_valid").set_value(True).run()
+    press(page)
+    assert [(task.type, task.input) for task in tasks(database)] == [("mail.send", {"to": 1})]

@@ -54,7 +54,13 @@ def test_a_task_in_any_state_is_shown(
     assert not page.error
     assert loaded[name] in shown(page)
     assert len(page.get("plotly_chart")) == (1 if name in ("blocked", "cancelled") else 2)
-    assert [tab.label for tab in page.tabs] == ["Input", "Output", "Logs", "Events", "Related tasks"]
+    assert [option.content for option in page.button_group(key="address_part").proto.options] == [
+        "Input",
+        "Output",
+        "Logs",
+        "Events",
+        "Related tasks",
+    ]
 
 
 def test_a_running_task_shows_its_progress(open_page: OpenPage, loaded: dict[str, str]) -> None:
@@ -187,10 +193,10 @@ def test_a_copy_is_made_on_the_page_submit(
 def test_related_tasks_are_linked(
     open_page: OpenPage, loaded: dict[str, str], submitter: Submitter, database: Database
 ) -> None:
-    page = open_page("task", query={"id": loaded["pending"]})
+    page = open_page("task", query={"id": loaded["pending"], "part": "related"})
     assert any("**Waiting for it** (1)" in element.value for element in page.markdown)
 
-    page = open_page("task", query={"id": loaded["blocked"]})
+    page = open_page("task", query={"id": loaded["blocked"], "part": "related"})
     assert any("**Waits for** (1)" in element.value for element in page.markdown)
 
 
@@ -202,10 +208,10 @@ def test_children_of_a_task_are_linked(
     with database.transaction() as tx:
         [child_id] = submission.insert(tx, [child]).ids
 
-    page = open_page("task", query={"id": parent})
+    page = open_page("task", query={"id": parent, "part": "related"})
     assert any("**Submitted by it** (1)" in element.value for element in page.markdown)
 
-    page = open_page("task", query={"id": str(child_id)})
+    page = open_page("task", query={"id": str(child_id), "part": "related"})
     assert any("**Submitted by the task** (1)" in element.value for element in page.markdown)
 
 

@@ -18,7 +18,6 @@ from taskyard.core.submission.submit import Submitter
 from taskyard.dashboard.components.task_facts import shortened_id
 from taskyard.dashboard.pages.tasks import data, saved_filters
 from taskyard.dashboard.pages.tasks.state_tabs import tab_of
-from taskyard.dashboard.pages.tasks.table import CLICK_KEY, open_clicked
 from tests.dashboard.conftest import HOSTILE, OpenPage, refreshed
 from tests.dashboard.dialogs import answered
 from tests.dashboard.seen import audited, rendered, table, texts
@@ -283,16 +282,6 @@ def test_a_task_opens_in_a_panel_and_the_list_stays(open_page: OpenPage, loaded:
     assert "is not a valid task ID" in rendered(open_page("tasks", query={"task": "<b>"}))
     nobody = "0199c0de-0000-7000-8000-000000000000"
     assert "There is no task with the id" in rendered(open_page("tasks", query={"task": nobody}))
-
-
-def test_a_click_opens_the_task(monkeypatch: pytest.MonkeyPatch) -> None:
-    opened: list[str] = []
-    monkeypatch.setattr("taskyard.dashboard.pages.tasks.table.open_task", opened.append)
-    monkeypatch.setattr("streamlit.session_state", {CLICK_KEY: {"row": 7, "label": "b"}})
-
-    open_clicked({"a": "id of a", "b": "id of b"})
-
-    assert opened == ["id of b"]
 
 
 def test_hostile_texts_change_nothing(open_page: OpenPage, loaded: dict[str, str], submitter: Submitter) -> None:

@@ -60,7 +60,7 @@ PEOPLE, CREDENTIALS = "Create and change people, services and agents", "Set pass
 TRIES = (
     Try(
         "See a task's log", "task", ("a line of its log",), lambda ids: task.log_page(ids["failed"], ""),
-        {"id": "{failed}"}, is_text=True,
+        {"id": "{failed}", "part": "logs"}, is_text=True,
     ),
     Try(
         "See the worker's log and its reports", "system", ("a line of the worker",),

@@ -150,3 +150,22 @@ def test_a_history_reads_nothing_of_a_log(engine: Engine, task_id: str) -> None:
         asked = {"id": task_id, "limit": tasks.HISTORY_EVENTS}
         [[plan]] = tx.rows(f"EXPLAIN (ANALYZE, FORMAT JSON) {queries('tasks')['history']}", asked)
     assert most_rows(plan[0]["Plan"]) <= 10
+
+
+def test_the_lines_around_one_and_the_page_behind_it(engine: Engine, task_id: str) -> None:
+    add_logs(engine, task_id, 1_100, 64)
+    with engine.database.transaction() as tx:
+        [place] = task_logs.matching(tx, task_id, LogFilter(text="300 ")).places
+        page = task_logs.around(tx, task_id, place)
+        lines = task_logs.LINES_AROUND
+        assert numbers(page.entries) == list(range(300 - lines, 300 + lines + 1))
+        assert page.places[lines] == place
+        older = task_logs.newest(tx, task_id, before=page.older, limit=2)
+        assert numbers(older.entries) == [298 - lines, 299 - lines]
+
+        end = task_logs.end_of_next(tx, task_id, page.places[-1])
+        behind = task_logs.newest(tx, task_id, before=end)
+        assert numbers(behind.entries) == list(range(301 + lines, 801 + lines))
+        assert task_logs.end_of_next(tx, task_id, behind.places[-1]) is None
+        first = task_logs.newest(tx, task_id, before=page.older, limit=1_000).places[0]
+        assert numbers(task_logs.around(tx, task_id, first).entries) == list(range(1, lines + 2))

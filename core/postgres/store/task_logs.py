@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -14,6 +14,7 @@ from taskyard.core.postgres.database import Transaction, queries
 from taskyard.core.postgres.store.audit import EventCursor
 
 PAGE_LINES = 500
+LINES_AROUND = 40  # before an entry, and behind it
 PAGE_BYTES = 128 << 10
 SLICE_LINES, SLICE_BYTES = 5_000, 4 << 20  # of what is read to its end
 LOOK_AT_LINES = 2_000  # at once, by a search
@@ -23,7 +24,8 @@ KINDS = ("log", "stdout", "stderr")
 
 @dataclass(frozen=True, slots=True)
 class LogPage:
-    """A page of entries, newest last; `older` is the end of the page before, None at the log's beginning.
+    """A page of entries, newest last, and the place of each; `older` is the end of the page before, None at the log's
+    beginning.
 
     `searched_to` is set if the time for a search was over before the page was full; `older` continues it.
     """
@@ -31,6 +33,7 @@ class LogPage:
     entries: tuple[LogEntry, ...]
     older: EventCursor | None
     searched_to: datetime | None = None
+    places: tuple[EventCursor, ...] = ()
 
     def end(self) -> EventCursor | None:
         """Returns the position behind its last entry, from which the same page is read; None without entries."""
@@ -67,7 +70,28 @@ def newest(
     has_more = bool(rows) and (len(rows) > limit or rows[0][-1])
     rows = rows[-limit:]
     older = EventCursor(rows[0][0], rows[0][5]) if has_more else None
-    return LogPage(tuple(LogEntry(*row[:5]) for row in rows), older)
+    return _with_places(rows, older)
+
+
+def around(tx: Transaction, task_id: str, at: EventCursor) -> LogPage:
+    """Returns the entry at a place and those around it, as far as they fit into a page."""
+    half = PAGE_BYTES // 2
+    before = newest(tx, task_id, before=at, limit=LINES_AROUND, limit_bytes=half)
+    last = before.places[-1] if before.places else None
+    rows = tx.rows(queries("task_logs")["log_after"], _asked(task_id, last, 1 + LINES_AROUND, half))
+    behind = _with_places(rows, None)
+    return LogPage(before.entries + behind.entries, before.older, None, before.places + behind.places)
+
+
+def end_of_next(tx: Transaction, task_id: str, place: EventCursor) -> EventCursor | None:
+    """Returns the end of the page behind a place, from which `newest` reads it; None if that is the newest page."""
+    last = place
+    for limit in (PAGE_LINES, 1):
+        rows = tx.rows(queries("task_logs")["log_after"], _asked(task_id, last, limit, PAGE_BYTES))
+        if not rows:
+            return None
+        last = _place(rows[-1])
+    return last
 
 
 def matching(
@@ -82,13 +106,13 @@ def matching(
 ) -> LogPage:
     """Returns the newest entries that match, of all or before a position, as far as the search gets in its time."""
     until = time.monotonic() + budget_seconds
-    found: list[LogEntry] = []
+    found: list[Any] = []
     used_bytes = 0
     while True:
         asked = _asked(task_id, before, limit - len(found), limit_bytes - used_bytes) | _asked_for(only, not found)
         rows = tx.rows(queries("task_logs")["log_matching"], asked)
         taken = [row for row in rows if row[6]]
-        found += [LogEntry(*row[:5]) for row in taken]
+        found += taken
         used_bytes += sum(len(row[3].encode()) for row in taken)
         if rows and len(taken) < rows[-1][8]:  # the page is full
             return _page(found, _place(taken[-1]) if taken else before)
@@ -109,8 +133,12 @@ def whole(tx: Transaction, task_id: str) -> Iterator[LogEntry]:
         after = EventCursor(rows[-1][0], rows[-1][5])
 
 
-def _page(backwards: list[LogEntry], older: EventCursor | None, searched_to: datetime | None = None) -> LogPage:
-    return LogPage(tuple(reversed(backwards)), older, searched_to)
+def _page(backwards: Sequence[Any], older: EventCursor | None, searched_to: datetime | None = None) -> LogPage:
+    return _with_places(backwards[::-1], older, searched_to)
+
+
+def _with_places(rows: Sequence[Any], older: EventCursor | None, searched_to: datetime | None = None) -> LogPage:
+    return LogPage(tuple(LogEntry(*row[:5]) for row in rows), older, searched_to, tuple(map(_place, rows)))
 
 
 def _place(row: Any) -> EventCursor:

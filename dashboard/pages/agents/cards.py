@@ -15,11 +15,12 @@ from taskyard.dashboard.components import states
 from taskyard.dashboard.components.address import here
 from taskyard.dashboard.components.hold_controls import show_hold, show_menu
 from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.task_links import task_button
 from taskyard.dashboard.components.times import age as shown_age
 from taskyard.dashboard.components.times import shown_time
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _, labelled, ngettext
-from taskyard.dashboard.navigation import AGENTS, TASK, TASKS
+from taskyard.dashboard.navigation import AGENTS, TASKS
 from taskyard.dashboard.pages.agents.data import Agent, Record, Records, overall
 from taskyard.dashboard.pages.agents.slower import show_slower
 
@@ -146,13 +147,11 @@ def _show_tasks(agent: Agent, at: float) -> None:
     if not agent.tasks and (agent.running or agent.state != "draining"):
         st.caption(_("Only short tasks running") if agent.running else _("Idle"))
     for task in agent.tasks[:TASKS_SHOWN]:
-        st.page_link(
-            TASK.path,
-            label=_("{type}, for {time}").format(
-                type=escaped(task.type, 60), time=shown_age(max(0.0, at - task.started_at))
-            ),
+        task_button(
+            task.task_id,
+            _("{type}, for {time}").format(type=escaped(task.type, 60), time=shown_age(max(0.0, at - task.started_at))),
+            key=f"run_{agent.name}_{task.task_id}",
             icon=":material/play_circle:",
-            query_params={"id": task.task_id},
         )
     more = agent.running - min(len(agent.tasks), TASKS_SHOWN)
     if agent.tasks and more > 0:

@@ -12,7 +12,9 @@ from taskyard.core.scheduling.holds import HoldKind
 from taskyard.dashboard.components import states
 from taskyard.dashboard.components.charts import Line, time_chart
 from taskyard.dashboard.components.hold_controls import show_menu
-from taskyard.dashboard.components.tables import show_table
+from taskyard.dashboard.components.tables import show_table, value_column
+from taskyard.dashboard.components.task_facts import shortened_id
+from taskyard.dashboard.components.task_links import task_column
 from taskyard.dashboard.components.times import age, shown_time, time_column, time_of
 from taskyard.dashboard.i18n import _, labelled
 from taskyard.dashboard.pages.agents.cards import CARD_WIDTH_PX, heartbeat, show_notes
@@ -88,10 +90,10 @@ def _show_running(agent: Agent, at: float) -> None:
         rows = [
             {
                 "Type": task.type,
-                "For": age(max(0.0, at - task.started_at)),
+                "For": max(0.0, at - task.started_at),
                 "Started": time_of(task.started_at),
                 "Attempt": task.attempt,
-                "Task": f"task?id={task.task_id}",
+                "Task": shortened_id(task.task_id),
             }
             for task in agent.tasks
         ]
@@ -100,11 +102,12 @@ def _show_running(agent: Agent, at: float) -> None:
             alt=_("Running now"),
             columns={
                 "Type": st.column_config.TextColumn(_("Type"), pinned=True),
-                "For": _("For"),
+                "For": value_column(_("For")),
                 "Started": time_column(_("Started"), is_exact=True),
                 "Attempt": _("Attempt"),
-                "Task": st.column_config.LinkColumn(_("Task"), display_text=_("Open")),
+                "Task": task_column([task.task_id for task in agent.tasks], key="agent_runs_task"),
             },
+            words={"For": age},
             key="agent_runs",
             height="content" if len(rows) <= ROWS_IN_FULL else TABLE_HEIGHT_PX,
         )

@@ -17,7 +17,9 @@ from taskyard.core.views.agents import named_with
 from taskyard.core.views.timeline import Timeline
 from taskyard.dashboard.components.charts import draw, plain
 from taskyard.dashboard.components.states import STATE_COLORS, badge_column, word
-from taskyard.dashboard.components.tables import show_table
+from taskyard.dashboard.components.tables import show_table, value_column
+from taskyard.dashboard.components.task_facts import shortened_id
+from taskyard.dashboard.components.task_links import task_column
 from taskyard.dashboard.components.theme import color
 from taskyard.dashboard.components.times import duration, time_column, time_of
 from taskyard.dashboard.i18n import _, enumerated, ngettext
@@ -125,9 +127,9 @@ def show_as_table(spans: Sequence[Span], key: str) -> None:
                 "Agent": named_with(span.agent, [span.host]) if span.host else span.agent,
                 "Outcome": [outcome_word(OUTCOMES[span.outcome][0])],
                 "Started": time_of(span.start),
-                "Took": duration(span.end - span.start),
+                "Took": span.end - span.start,
                 "Attempt": span.attempt,
-                "Task": f"task?id={span.task_id}",
+                "Task": shortened_id(span.task_id),
             }
             for span in newest
         ]
@@ -140,10 +142,11 @@ def show_as_table(spans: Sequence[Span], key: str) -> None:
                 "Agent": _("Agent"),
                 "Outcome": badge_column(_("Outcome"), colors),
                 "Started": time_column(_("Started"), is_exact=True),
-                "Took": _("Took"),
+                "Took": value_column(_("Took")),
                 "Attempt": _("Attempt"),
-                "Task": st.column_config.LinkColumn(_("Task"), display_text=_("Open")),
+                "Task": task_column([span.task_id for span in newest], key=f"{key}_task"),
             },
+            words={"Took": duration},
             key=f"{key}_table",
             height=TABLE_HEIGHT_PX,
         )

@@ -17,6 +17,7 @@ from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.permitted import is_narrowed, show_left_out
 from taskyard.dashboard.components.ranges import pick_range
 from taskyard.dashboard.components.states import word
+from taskyard.dashboard.components.task_links import without_task
 from taskyard.dashboard.data import controls
 from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.pages.agents import data
@@ -26,6 +27,7 @@ from taskyard.dashboard.pages.agents.detail import show_agent, show_usage
 from taskyard.dashboard.pages.agents.slower import show_slowest, worst_ratio
 from taskyard.dashboard.pages.agents.table import show_gone, show_reliability, show_rows
 from taskyard.dashboard.pages.agents.timeline import timeline_section
+from taskyard.dashboard.pages.task.panel import show_panel
 from taskyard.dashboard.shell import frame
 
 PAGE_SIZE = 12
@@ -157,7 +159,7 @@ def show_no_agents() -> None:
 
 def close_agent() -> None:
     """Goes back to the list."""
-    del st.query_params["agent"]
+    address.change(**without_task(agent=None))
 
 
 def open_agent(name: str) -> None:
@@ -261,3 +263,4 @@ if st.query_params.get("agent"):
     agent_page(st.query_params["agent"])
 else:
     list_page()
+show_panel()

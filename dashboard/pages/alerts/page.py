@@ -18,7 +18,7 @@ from taskyard.dashboard.components.dialogs import tell
 from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.permitted import button, lacking
 from taskyard.dashboard.components.states import word
-from taskyard.dashboard.components.tables import show_table, table_height
+from taskyard.dashboard.components.tables import show_table, table_height, value_column
 from taskyard.dashboard.components.times import duration, time_column
 from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.pages.alerts import cards, data, groups, questions
@@ -82,7 +82,7 @@ def show_history(history: Sequence[data.ShownAlert]) -> None:
             "rule": rule_word(shown.alert.rule),
             "subject": shown.alert.subject,
             "fired": shown.alert.fired_at,
-            "lasted": duration((shown.alert.resolved_at - shown.alert.fired_at).total_seconds()),
+            "lasted": (shown.alert.resolved_at - shown.alert.fired_at).total_seconds(),
             "message": alert_message(shown.alert),
             "value": compared(shown.kind, shown.alert.value, shown.alert.threshold),
             "by": shown.alert.acknowledged_by or "",
@@ -99,12 +99,13 @@ def show_history(history: Sequence[data.ShownAlert]) -> None:
             "rule": _("Rule"),
             "subject": _("Subject"),
             "fired": time_column(_("Fired")),
-            "lasted": _("Lasted"),
+            "lasted": value_column(_("Lasted")),
             "message": st.column_config.TextColumn(_("Message"), width=320),
             "value": _("Last value"),
             "by": _("Acknowledged by"),
             "resolved": time_column(_("Resolved")),
         },
+        words={"lasted": duration},
         key="alerts_history",
         height=table_height(len(rows)),
     )

@@ -11,7 +11,7 @@ from taskyard.dashboard.components import states
 from taskyard.dashboard.components.alert_values import rule_word, shown_value
 from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.states import word
-from taskyard.dashboard.components.tables import show_table
+from taskyard.dashboard.components.tables import show_table, value_column
 from taskyard.dashboard.components.times import span
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _
@@ -61,8 +61,8 @@ def show_rule_table(rules: Sequence[data.ShownRule]) -> None:
             "severity": [word(rule.severity)],
             "fires_at": _("yes") if rule.threshold is None else shown_value(rule.kind, rule.threshold),
             "clears_below": _("no") if rule.clear is None else shown_value(rule.kind, rule.clear),
-            "for": span(rule.for_seconds) if rule.for_seconds else _("at once"),
-            "window": "" if rule.window_seconds is None else span(rule.window_seconds),
+            "for": rule.for_seconds,
+            "window": rule.window_seconds,
             "measures": _(rule.measures),
             "subjects": ", ".join(rule.subjects),
             "channels": _("all") if rule.channels is None else ", ".join(rule.channels) or _("none"),
@@ -77,12 +77,13 @@ def show_rule_table(rules: Sequence[data.ShownRule]) -> None:
             "severity": states.badge_column(_("Severity"), states.SEVERITY_COLORS, width=90),
             "fires_at": _("Fires at"),
             "clears_below": _("Clears below"),
-            "for": _("For"),
-            "window": _("Window"),
+            "for": value_column(_("For")),
+            "window": value_column(_("Window")),
             "measures": st.column_config.TextColumn(_("Measures"), width=380),
             "subjects": _("Subjects"),
             "channels": _("Channels"),
         },
+        words={"for": lambda seconds: span(seconds) if seconds else _("at once"), "window": span},
         key="alerts_rules",
         height="content",
     )

@@ -20,11 +20,14 @@ from taskyard.dashboard.components.markdown_escape import escaped, one_line
 from taskyard.dashboard.components.permitted import button, lacking, show_barred
 from taskyard.dashboard.components.states import event_word, word
 from taskyard.dashboard.components.tables import show_table, table_height
+from taskyard.dashboard.components.task_facts import shortened_id
+from taskyard.dashboard.components.task_links import task_column
 from taskyard.dashboard.components.times import shown_time, time_column
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.data.viewer import viewer
 from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.pages.audit import data
+from taskyard.dashboard.pages.task.panel import show_panel
 from taskyard.dashboard.shell import frame
 
 SHOWS = {"operators": N_("User actions"), "everything": N_("Everything")}
@@ -139,7 +142,7 @@ def show_events(events: tuple[AuditEntry, ...]) -> None:
             "about": about(event.detail),
             "reason": one_line(translate(reason(event.detail or {}))),
             "states": in_states(event.from_state, event.to_state),
-            "task": f"task?id={event.task_id}" if event.task_id else None,
+            "task": shortened_id(event.task_id) if event.task_id else None,
             "agent": (event.agent_id or "").rpartition(":")[0] or event.agent_id or "",
             "attempt": event.attempt,
             "detail": orjson.dumps(event.detail).decode()[:MAX_DETAIL_LENGTH] if event.detail else "",
@@ -156,7 +159,7 @@ def show_events(events: tuple[AuditEntry, ...]) -> None:
             "about": st.column_config.TextColumn(_("About"), width=170),
             "reason": st.column_config.TextColumn(_("Reason"), width=220),
             "states": st.column_config.TextColumn(_("States"), width=150),
-            "task": st.column_config.LinkColumn(_("Task"), display_text=_("Open task"), width=90),
+            "task": task_column([event.task_id for event in events], key="audit_task"),
             "agent": st.column_config.TextColumn(_("Agent"), width=100),
             "attempt": st.column_config.NumberColumn(_("Attempt"), width=70),
             "detail": st.column_config.TextColumn(_("Detail"), width=400),
@@ -271,3 +274,4 @@ if st.session_state.get(FILTERS_KEY, wanted_params) != wanted_params:
     go_to(None)  # other filters start at the newest event
 st.session_state[FILTERS_KEY] = wanted_params
 show_log(wanted_params)
+show_panel()

@@ -18,13 +18,13 @@ from taskyard.dashboard.components.markdown_escape import one_line
 from taskyard.dashboard.components.states import word
 from taskyard.dashboard.components.tables import show_table, table_height
 from taskyard.dashboard.components.task_facts import shortened_id
+from taskyard.dashboard.components.task_links import task_button, task_column
 from taskyard.dashboard.components.times import shown_time, time_column
 from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.pages.failures.data import MAX_FAILED, OneGroup, ShownGroup, counts_groups
-from taskyard.dashboard.pages.task.panel import open_task
 
 OPEN_KEY = "failures_open"
-LATEST_KEY = "failures_latest_open"
+EXAMPLE_KEY, LATEST_KEY = "failures_example_open", "failures_latest_open"
 CLASS_COLORS: Mapping[str, str] = {
     ErrorClass.TIMEOUT: "orange",
     ErrorClass.CRASHED: "red",
@@ -78,7 +78,9 @@ def show_groups(groups: Sequence[ShownGroup], open_group: Callable[[str], None])
             "last_seen": time_column(_("Last seen")),
             "first_seen": time_column(_("First seen")),
             "agents": st.column_config.TextColumn(_("Agents"), width=140),
-            "example": st.column_config.LinkColumn(_("Example"), display_text=_("Open task")),
+            "example": task_column(
+                [shown.group.example_task_id for shown in groups], key=EXAMPLE_KEY, label=_("Example")
+            ),
         },
         key="failures_groups",
         height=table_height(len(groups)),
@@ -94,7 +96,7 @@ def _row(shown: ShownGroup) -> dict[str, Any]:
         "failed_now": shown.failed_now,
         "trend": list(shown.trend),
         "agents": agents_in_words(group.agents),
-        "example": f"task?id={group.example_task_id}",
+        "example": shortened_id(group.example_task_id),
     }
     return {
         "open": ":material/open_in_full:",
@@ -161,9 +163,7 @@ def show_example(one: OneGroup) -> None:
     traceback = str(error.get("traceback") or "") if is_same else ""
     st.subheader(_("Traceback of an example"))
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button(_("Open the task"), icon=":material/arrow_forward:", key="open_example", type="tertiary"):
-            open_task(group.example_task_id)
-            st.rerun()
+        task_button(group.example_task_id, _("Open the task"), key="open_example", icon=":material/arrow_forward:")
     if traceback:
         st.code(traceback, language=None, wrap_lines=True, height=260 if traceback.count("\n") > 12 else "content")
     elif example is None:
@@ -180,13 +180,6 @@ def show_latest(tasks: Sequence[Task]) -> None:
     if not tasks:
         show_nothing(_("No task has this error any more: all were retried or deleted."), "task_alt")
         return
-    ids = {shortened_id(task.id): task.id for task in tasks}
-
-    def clicked() -> None:
-        task_id = ids.get(st.session_state[LATEST_KEY]["label"])
-        if task_id is not None:
-            open_task(task_id)
-
     rows = [
         {
             "task": shortened_id(task.id),
@@ -204,9 +197,7 @@ def show_latest(tasks: Sequence[Task]) -> None:
         pd.DataFrame(rows),
         alt=_("Latest tasks"),
         columns={
-            "task": st.column_config.ButtonColumn(
-                _("Task"), key=LATEST_KEY, on_click=clicked, type="tertiary", pinned=True, alignment="left"
-            ),
+            "task": task_column([task.id for task in tasks], key=LATEST_KEY, pinned=True),
             "state": states.badge_column(_("State"), states.STATE_COLORS),
             "title": _("Title"),
             "submitted": time_column(_("Submitted at")),

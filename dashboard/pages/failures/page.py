@@ -17,12 +17,13 @@ from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.permitted import button, lacking, show_left_out
 from taskyard.dashboard.components.ranges import pick_range
 from taskyard.dashboard.components.states import word
+from taskyard.dashboard.components.task_links import without_task
 from taskyard.dashboard.components.times import duration, shown_time
 from taskyard.dashboard.data.bulk_runs import Target
 from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.navigation import TASKS
 from taskyard.dashboard.pages.failures import data, groups
-from taskyard.dashboard.pages.task.panel import PARAMETER, draw_if_opened, show_panel
+from taskyard.dashboard.pages.task.panel import show_panel
 from taskyard.dashboard.shell import frame
 
 SORTS = {"count": N_("Most frequent"), "last": N_("Last seen"), "new": N_("Newest")}
@@ -111,7 +112,7 @@ def open_group(fingerprint: str) -> None:
 
 def close_group() -> None:
     """Goes back to the list."""
-    address.change(**{GROUP: None, PARAMETER: None})
+    address.change(**without_task(**{GROUP: None}))
 
 
 def show_one(fingerprint: str, range_seconds: int) -> None:
@@ -138,7 +139,6 @@ def show_one(fingerprint: str, range_seconds: int) -> None:
 
 def show_group(fingerprint: str, one: data.OneGroup) -> None:
     """Shows all details of a group."""
-    draw_if_opened()
     if one.group is None:
         show_nothing(_("It did not occur in this time range."), "check_circle")
     else:

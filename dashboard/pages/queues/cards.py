@@ -17,7 +17,7 @@ from taskyard.dashboard.components.address import here
 from taskyard.dashboard.components.hold_controls import act_column, show_hold, show_menu
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.states import badge_column, word
-from taskyard.dashboard.components.tables import show_table, table_height
+from taskyard.dashboard.components.tables import show_table, table_height, value_column
 from taskyard.dashboard.components.times import age
 from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.navigation import QUEUES, TASKS
@@ -90,16 +90,17 @@ def show_queue_rows(queues: Sequence[Queue], open_queue: Callable[[str], None], 
             "Act": column,
             "State": badge_column(_("State"), states.QUEUE_COLORS),
             "Ready": st.column_config.NumberColumn(_("Ready"), format="localized", width=80),
-            "Oldest": st.column_config.TextColumn(_("Oldest"), width=100),
+            "Oldest": value_column(_("Oldest"), width=100),
             "In": st.column_config.NumberColumn(_("In per min"), format="%.1f", width=90),
             "Out": st.column_config.NumberColumn(_("Out per min"), format="%.1f", width=90),
-            "Done": st.column_config.TextColumn(_("Time to drain"), width=140),
+            "Done": value_column(_("Time to drain"), width=140),
             "Running": st.column_config.NumberColumn(_("Running"), format="localized", width=80),
             "Scheduled": st.column_config.NumberColumn(_("Scheduled"), format="localized", width=90),
             "Blocked": st.column_config.NumberColumn(_("Blocked"), format="localized", width=80),
             "Policy": st.column_config.TextColumn(_("Placement")),
             "Held": st.column_config.TextColumn(_("On hold")),
         },
+        words={"Oldest": age, "Done": [drain_text(queue) for queue in queues]},
         key=key,
         height=table_height(len(rows)),
     )
@@ -156,10 +157,10 @@ def _row(queue: Queue, act: list[str]) -> dict[str, object]:
         "Act": act,
         "State": [word(queue.state)],
         "Ready": queue.ready,
-        "Oldest": oldest(queue),
+        "Oldest": queue.figures.oldest_seconds,
         "In": queue.recent.arrived,
         "Out": queue.recent.ended,
-        "Done": drain_text(queue),
+        "Done": math.inf if queue.drain.seconds is None else queue.drain.seconds,
         "Running": queue.running,
         "Scheduled": queue.scheduled,
         "Blocked": queue.blocked,

@@ -11,7 +11,7 @@ from taskyard.core.humanize import number
 from taskyard.dashboard.components import states
 from taskyard.dashboard.components.charts import Line, bar_chart
 from taskyard.dashboard.components.states import word
-from taskyard.dashboard.components.tables import show_table, table_height
+from taskyard.dashboard.components.tables import show_table, table_height, value_column
 from taskyard.dashboard.components.times import age
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _, ngettext
@@ -57,7 +57,7 @@ def show_lanes(lanes: Sequence[LaneNow], *, key: str) -> None:
         {
             "Type": lane.lane.type,
             "Ready": lane.ready,
-            "Oldest": "–" if lane.oldest_seconds is None else age(lane.oldest_seconds),
+            "Oldest": lane.oldest_seconds,
             "Why": translate(lane.reason),
             "Queue": lane.lane.queue,
             "Tags": ", ".join(lane.lane.requires),
@@ -71,7 +71,7 @@ def show_lanes(lanes: Sequence[LaneNow], *, key: str) -> None:
         columns={
             "Type": st.column_config.TextColumn(_("Type"), pinned=True, width=170),
             "Ready": st.column_config.NumberColumn(_("Ready"), format="localized", width=80),
-            "Oldest": st.column_config.TextColumn(_("Oldest"), help=_("Age of the oldest task"), width=100),
+            "Oldest": value_column(_("Oldest"), help=_("Age of the oldest task"), width=100),
             "Why": st.column_config.TextColumn(_("Reason"), help=_("Empty: waiting for a free slot"), width=320),
             "Queue": st.column_config.TextColumn(_("Queue"), width=120),
             "Tags": st.column_config.TextColumn(_("Requires tags"), width=120),
@@ -80,6 +80,7 @@ def show_lanes(lanes: Sequence[LaneNow], *, key: str) -> None:
                 for name in states.PRIORITIES
             },
         },
+        words={"Oldest": age},
         key=key,
         height=table_height(len(rows)),
     )

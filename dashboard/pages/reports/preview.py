@@ -17,8 +17,8 @@ from taskyard.core.reports.render.wording import ValueKind
 from taskyard.dashboard.components.charts import Line, bar_spec, draw, in_words, time_spec
 from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.markdown_escape import escaped
-from taskyard.dashboard.components.tables import show_table, table_height
-from taskyard.dashboard.components.times import duration_column, duration_or_none, time_column
+from taskyard.dashboard.components.tables import show_table, table_height, value_column
+from taskyard.dashboard.components.times import duration, time_column
 from taskyard.dashboard.i18n import _, labelled
 
 CARD_WIDTH_PX = 160
@@ -127,14 +127,13 @@ def _show_table(table: Table, *, has_title: bool = True) -> None:
     for column in table.columns:
         if column.kind is ValueKind.MOMENT:
             frame[column.name] = pd.to_datetime(frame[column.name], utc=True)
-        elif column.kind is ValueKind.SECONDS:
-            frame[column.name] = [duration_or_none(seconds) for seconds in frame[column.name]]
         elif column.kind is not ValueKind.TEXT:
             frame[column.name] = pd.to_numeric(frame[column.name])
     show_table(
         frame,
         alt=table.title,
         columns={column.name: _configured(column, is_first=n == 0) for n, column in enumerate(table.columns)},
+        words={column.name: duration for column in table.columns if column.kind is ValueKind.SECONDS},
         height=table_height(len(table.rows)),
     )
 
@@ -145,7 +144,7 @@ def _configured(column: Column, *, is_first: bool) -> Any:
     if column.kind is ValueKind.MOMENT:
         return time_column(column.title, has_year=True, pinned=is_first)
     if column.kind is ValueKind.SECONDS:
-        return duration_column(column.title)
+        return value_column(column.title)
     if column.kind in (ValueKind.SHARE, ValueKind.CHANGE, ValueKind.POINTS):
         return st.column_config.NumberColumn(column.title, format="percent")
     return st.column_config.NumberColumn(column.title, format="localized")

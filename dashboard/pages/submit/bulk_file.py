@@ -28,15 +28,16 @@ ONLY_VALID = "submit_only_valid"
 
 @dataclass(slots=True)
 class Loaded:
-    """A file that was read, and its submitted part.
+    """A file that was read, or the text `pasted`, and its submitted part.
 
-    `known` is how many of its rows were tasks already when it was read, None if unknown.
+    `known` is how many of its rows were tasks already when it was read, None if they have new keys since.
     """
 
     name: str
     checked: Checked
     known: int | None
     rows: list[Submittable]
+    pasted: str = ""
     ids: list[str] = field(default_factory=list)
     left_out: list[RowProblem] = field(default_factory=list)
     stopped: str = ""
@@ -65,7 +66,7 @@ def show_loaded(loaded: Loaded, discard: Callable[[], None] | None) -> None:
             _show_problems(checked.problems)
         if checked.submittable:
             _show_preview(checked.submittable)
-        if any(data.types().get(one.arguments["type"]).is_guarded for one in loaded.left):
+        if data.has_guarded(checked):
             show_needed()
         _show_submit(loaded)
 

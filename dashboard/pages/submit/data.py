@@ -19,10 +19,9 @@ from taskyard.core.ids import parsed_id
 from taskyard.core.postgres.store import submission_status, tasks
 from taskyard.core.postgres.store.submission_status import SubmissionStatus, Unsuccessful
 from taskyard.core.states import TERMINAL
-from taskyard.core.submission.bulk_file import read_file
-from taskyard.core.submission.bulk_rows import Checked, Submittable, check_rows
+from taskyard.core.submission import file_check
+from taskyard.core.submission.bulk_rows import Checked, Submittable
 from taskyard.core.submission.open_servers import Servers
-from taskyard.core.submission.validate import Limits
 from taskyard.core.task_types.registry import Registry, registry
 from taskyard.core.views.masking import masked_status, masked_unsuccessful
 from taskyard.core.views.narrowing import check_seen, seen_ids
@@ -151,18 +150,21 @@ def copied(task_id: str) -> Copied:
     )
 
 
-def check_file(content: bytes, name: str) -> Checked:
-    """Reads a file and checks each row; needs no server. Raises SubmissionError if it can't be read as a whole."""
-    current = settings()
-    limits = Limits(current.input_limit_bytes, current.output_limit_bytes, current.pending_limit_per_creator)
-    return check_rows(read_file(content, name, current.input_limit_bytes), types(), limits, base.now())
+def check_file(content: bytes, name: str) -> tuple[Checked, int]:
+    """Returns what each row of a file would submit as the viewer, and how many are tasks already.
+
+    Raises SubmissionError if it can't be read as a whole, ConfigurationError and Unavailable.
+    """
+    with _reaching() as servers:
+        return file_check.check_file(servers, acting(), content, name)
 
 
-def count_known(rows: Sequence[Submittable]) -> int:
-    """Counts how many of these rows are tasks already; raises Unavailable."""
-    keys = [row.arguments["idempotency_key"] for row in rows]
-    with _reaching() as servers, servers.database.transaction() as tx:
-        return submission_status.known_keys(tx, keys)
+def has_guarded(checked: Checked) -> bool:
+    """Returns True if rows are of types that run code or read files; those of the viewer's lack are problems."""
+    names = {row.arguments["type"] for row in checked.submittable}
+    names |= {problem.value for problem in checked.problems if problem.field == "type"}
+    known = types().types
+    return any(known[name].is_guarded for name in names if name in known)
 
 
 def submit_rows(rows: Sequence[Submittable]) -> list[str]:

@@ -1,8 +1,9 @@
-"""Keeps what is typed into the form of one task in the viewer's browser (dashboard/browser/draft.js).
+"""Keeps what is typed into the Submit page in the viewer's browser (dashboard/browser/draft.js).
 
 A session, and what is typed in it, ends with the server's process. The browser keeps a copy of the form until it was
-submitted or cleared, or the viewer signed out, and a form that is empty in a new session is filled from it. Fields
-whose names speak of secrets are not kept.
+submitted or cleared, or the viewer signed out, and a form that is empty in a new session is filled from it. Of many
+tasks it keeps the pasted text, and the name of the file: the file has to be chosen again. What speaks of secrets is not
+kept.
 """
 
 from __future__ import annotations
@@ -25,9 +26,12 @@ from taskyard.dashboard.i18n import _
 from taskyard.dashboard.pages.submit import options as task_options
 
 TYPE, KEY, RESTORED = "submit_type", "submit_draft", "submit_restored"
+MODE, MANY, PASTE = "submit_mode", "many", "submit_paste"
+RESTORED_FILE, SWITCHED = "submit_restored_file", "submit_switched"
 FormOf = Callable[[TaskType], ModelForm]
 EMPTY, TYPED, DONE = "empty", "typed", "done"
 MAX_BYTES = 1 << 20
+MAX_PASTED = 200_000  # characters: more has to be pasted again
 SECRET = re.compile(r"pass(word|phrase|wd)?|secret|token|credential|api_?key|private_?key|auth|env(ironment)?", re.I)
 
 
@@ -35,7 +39,7 @@ def show_draft(
     known: TaskType | None, form: ModelForm | None, fill: str, *, is_done: bool = False, is_cleared: bool = False
 ) -> None:
     """Tells the browser what to keep; if it was submitted or cleared, that nothing of it is needed."""
-    content: dict[str, Any] = {"state": EMPTY, "fill": fill, "texts": {}}
+    content: dict[str, Any] = {"state": EMPTY, "fill": fill, "slot": "one", "texts": {}}
     if known is not None and form is not None:
         value, texts = form.draft(SECRET)
         chosen = task_options.draft()
@@ -48,6 +52,19 @@ def show_draft(
             "options": chosen,
             "is_expert": form.is_expert,
         }
+    _tell(content)
+
+
+def show_many_draft(file: str, pasted: str, fill: str, *, is_done: bool) -> None:
+    """Tells the browser to keep a pasted text and the name of a chosen file; if they were submitted, to forget them."""
+    is_kept = len(pasted) <= MAX_PASTED and not SECRET.search(pasted)
+    texts = {PASTE: pasted} if is_kept else {}
+    again = file or ("" if is_kept else _("Pasted text")) or st.session_state.get(RESTORED_FILE, "")
+    state = DONE if is_done else TYPED if again or pasted else EMPTY
+    _tell({"state": state, "fill": fill, "slot": MANY, "texts": texts, "file": again})
+
+
+def _tell(content: Mapping[str, Any]) -> None:
     text = json.dumps(content)
     if len(text) <= MAX_BYTES:
         show_mark("draft", text)
@@ -66,17 +83,58 @@ def show_restored() -> None:
         st.caption(text.format(time=escaped(shown_time(time_of(at)))))
 
 
+def show_restored_file(*, is_chosen: bool) -> None:
+    """Says which file has to be chosen again, until one is chosen."""
+    if is_chosen:
+        st.session_state.pop(RESTORED_FILE, None)
+    name = st.session_state.get(RESTORED_FILE)
+    with st.container(key="submit_restored_note"):  # always there: what is below keeps its place, and stays open
+        if name:
+            _show_note(name)
+
+
+def _show_note(name: str) -> None:
+    text = _("{name} has to be chosen again: a browser does not keep files. No row is submitted twice.")
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.warning(text.format(name=escaped(name, 80)), icon=":material/upload_file:")
+        st.button(_("Dismiss"), key="submit_dismiss", type="tertiary", on_click=_dismiss)
+
+
+def _dismiss() -> None:
+    st.session_state.pop(RESTORED_FILE, None)
+
+
+def draw_if_switched() -> None:
+    """Has the whole page drawn if the browser's copy was one of many tasks."""
+    if st.session_state.pop(SWITCHED, False):
+        st.rerun()
+
+
 def _take(types: Registry, form_of: FormOf) -> None:
-    """Fills the form from the browser's copy, unless something was typed meanwhile or it makes no sense."""
+    """Fills the page from the browser's copy, unless something was typed meanwhile or it makes no sense."""
     text = str(st.session_state.get(KEY) or "")
     st.session_state[KEY] = ""
     try:
-        draft = read_json("draft", text, MAX_BYTES)
-        known = types.get(str(draft["type"]))
-        if st.session_state.get(TYPE) in (None, known.name):
-            _restore(known, form_of(known), draft)
+        drafts = read_json("draft", text, 2 * MAX_BYTES)
+        one, many = drafts["one"], drafts["many"]
+        if many is not None:
+            _restore_many(many, switches=one is None)
+        if one is not None:
+            known = types.get(str(one["type"]))
+            if st.session_state.get(TYPE) in (None, known.name):
+                _restore(known, form_of(known), one)
     except (TaskyardError, KeyError, TypeError, ValueError):
         return  # of another release, say, or of a type that is gone: the form stays empty
+
+
+def _restore_many(draft: Mapping[str, Any], *, switches: bool) -> None:
+    if not st.session_state.get(PASTE):
+        st.session_state[PASTE] = str(dict(draft["texts"]).get(PASTE, ""))[:MAX_PASTED]
+    if draft["file"]:
+        st.session_state[RESTORED_FILE] = str(draft["file"])
+    if switches:
+        st.session_state[MODE] = MANY
+        st.session_state[SWITCHED] = True
 
 
 def _restore(known: TaskType, form: ModelForm, draft: Mapping[str, Any]) -> None:

@@ -17,11 +17,12 @@ from taskyard.dashboard.components.json_tree import as_shown
 from taskyard.dashboard.components.markdown_escape import escaped, one_line
 from taskyard.dashboard.components.states import STATE_COLORS, STATES, word
 from taskyard.dashboard.components.tables import show_table
+from taskyard.dashboard.components.task_facts import shortened_id
+from taskyard.dashboard.components.task_links import task_button, task_column
 from taskyard.dashboard.components.times import duration, shown_time
 from taskyard.dashboard.data import base
 from taskyard.dashboard.data.base import Reading
 from taskyard.dashboard.i18n import _, labelled, ngettext
-from taskyard.dashboard.navigation import TASK
 from taskyard.dashboard.pages.submit import data
 from taskyard.dashboard.shell import frame
 
@@ -91,12 +92,7 @@ def _show_one(one: Submitted, task: SubmissionStatus | None, position: int) -> N
             if task is not None:
                 states.show_badge(task.state)
             name = (task.title or task.type) if task is not None else one.ids
-            st.page_link(
-                TASK.path,
-                label=escaped(name, 60),
-                query_params={"id": one.ids},
-                icon=":material/open_in_new:",
-            )
+            task_button(one.ids, escaped(name, 60), key=f"follow_{one.ids}", icon=":material/open_in_full:")
         if task is None:
             st.caption(_("Unknown task: it was deleted, or is not stored yet."))
             return
@@ -162,7 +158,7 @@ def _show_unsuccessful(standing: data.BatchStatus, position: int) -> None:
     show_table(
         pd.DataFrame(
             {
-                "task": [f"task?id={row.id}" for row in rows],
+                "task": [shortened_id(row.id) for row in rows],
                 "name": [one_line(row.title or row.type, 80) for row in rows],
                 "error": [
                     one_line(labelled(word(row.error_class or row.state), row.message or ""), 200) for row in rows
@@ -171,7 +167,7 @@ def _show_unsuccessful(standing: data.BatchStatus, position: int) -> None:
         ),
         alt=_("Tasks that did not complete"),
         columns={
-            "task": st.column_config.LinkColumn(_("Task"), display_text=_("Open"), width=60),
+            "task": task_column([row.id for row in rows], key=f"unsuccessful_{position}_task"),
             "name": st.column_config.TextColumn(_("Name")),
             "error": st.column_config.TextColumn(_("Error"), width="large"),
         },

@@ -15,22 +15,23 @@ from taskyard.core.task_types.registry import Registry, TaskType
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.permitted import button, lacking
 from taskyard.dashboard.components.sign_in import show_needed
+from taskyard.dashboard.components.task_links import draw_if_opened, task_button
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.data.viewer import viewer
 from taskyard.dashboard.forms.field_widgets import translated_problem
 from taskyard.dashboard.forms.model_form import ModelForm
 from taskyard.dashboard.i18n import _, labelled, ngettext
-from taskyard.dashboard.navigation import TASK
 from taskyard.dashboard.pages.submit import data, draft, follow
 from taskyard.dashboard.pages.submit import options as task_options
-from taskyard.dashboard.pages.submit.draft import TYPE
+from taskyard.dashboard.pages.submit.draft import MANY, MODE, TYPE
 from taskyard.dashboard.pages.submit.task_types import pick_type, show_facts
 from taskyard.dashboard.pages.submit.upload import show_upload
+from taskyard.dashboard.pages.task.panel import show_panel
 from taskyard.dashboard.shell import frame
 
-ONE, MANY = "one", "many"
+ONE = "one"
 MODES = {ONE: N_("One task"), MANY: N_("Many from a file")}
-MODE, FILL, PRESSED, CLEARED = "submit_mode", "submit_fill", "submit_pressed", "submit_cleared"
+FILL, PRESSED, CLEARED = "submit_fill", "submit_pressed", "submit_cleared"
 # What is reported about the current form content.
 TRIED, FAILED, AWAY, BARRED, DONE, NOTE, SOURCE = NOTES = tuple(
     f"submit_{name}" for name in ("tried", "failed", "away", "barred", "done", "note", "source")
@@ -88,12 +89,14 @@ def show_arrival() -> None:
     if source:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             st.caption(_("Copied from a task, except its idempotency key and dependencies:"))
-            st.page_link(TASK.path, label=source, query_params={"id": source}, icon=":material/content_copy:")
+            task_button(source, source, key="open_source", icon=":material/content_copy:")
 
 
 @st.fragment
 def show_form(types: Registry) -> None:
     """Shows the form of one task. Its inputs rerun nothing else on the page."""
+    draw_if_opened()
+    draft.draw_if_switched()
     known = pick_type(types, TYPE)
     draft.show_field(types, form_of)
     if known is None:
@@ -192,7 +195,7 @@ def show_buttons(known: TaskType, form: ModelForm, key: str) -> None:
     if done and done[1] == key:
         with st.container(horizontal=True, vertical_alignment="center"):
             st.badge(_("Accepted"), icon=":material/check:", color="green")
-            st.page_link(TASK.path, label=done[0], query_params={"id": done[0]}, icon=":material/open_in_new:")
+            task_button(done[0], done[0], key="open_accepted", icon=":material/open_in_full:")
             st.button(
                 _("Submit again"),
                 icon=":material/replay:",
@@ -275,8 +278,10 @@ with left:
     )
     show_arrival()
     if mode == MANY:
-        show_upload(registry)
+        draft.show_field(registry, form_of)
+        show_upload(registry, st.session_state[FILL])
     else:
         show_form(registry)
 with right:
     follow.show_following()
+show_panel()

@@ -9,7 +9,7 @@ from taskyard.core.i18n import N_
 from taskyard.core.task_types.registry import Isolation, Registry, TaskType
 from taskyard.core.views.seeing import sees_type
 from taskyard.dashboard.components.markdown_escape import escaped
-from taskyard.dashboard.components.tables import show_table
+from taskyard.dashboard.components.tables import show_table, value_column
 from taskyard.dashboard.components.times import span
 from taskyard.dashboard.data.viewer import viewer
 from taskyard.dashboard.i18n import _, ngettext
@@ -41,7 +41,7 @@ def pick_type(types: Registry, key: str) -> TaskType | None:
         {
             "type": names,
             "does": [_(types.get(known).description).replace("\n", " ") for known in names],
-            "timeout": [span(types.get(known).timeout_seconds) for known in names],
+            "timeout": [types.get(known).timeout_seconds for known in names],
         }
     )
 
@@ -56,8 +56,9 @@ def pick_type(types: Registry, key: str) -> TaskType | None:
         columns={
             "type": st.column_config.TextColumn(_("Type"), pinned=True),
             "does": st.column_config.TextColumn(_("Description"), width="large"),
-            "timeout": st.column_config.TextColumn(_("Timeout")),
+            "timeout": value_column(_("Timeout")),
         },
+        words={"timeout": span},
         key=f"{key}_table",
         on_select=take,
         selection_mode="single-row",

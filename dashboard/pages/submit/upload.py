@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from taskyard.core.errors import TaskyardError
+from taskyard.core.errors import SubmissionError, TaskyardError
 from taskyard.core.humanize import number
 from taskyard.core.submission.bulk_file import MAX_ROWS
 from taskyard.core.submission.bulk_rows import template_csv, template_json_lines
@@ -12,19 +12,21 @@ from taskyard.core.task_types.registry import Registry
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _
-from taskyard.dashboard.pages.submit import data
+from taskyard.dashboard.pages.submit import data, draft
 from taskyard.dashboard.pages.submit.bulk_file import ONLY_VALID, Loaded, show_loaded
 
+PASTE = draft.PASTE
 EXAMPLE = "type,input.seconds,title\ndiagnostic.sleep,1.5,A nap"
-KEY = "submit_file"
+KEY, REFUSED, AWAY = "submit_file", "submit_file_refused", "submit_file_away"
 PASTED = "pasted.txt"
 PASTE_CHARACTERS = 1_000_000
 ENDINGS = ("csv", "tsv", "jsonl", "ndjson", "json", "txt")
 
 
-def show_upload(types: Registry) -> None:
+def show_upload(types: Registry, fill: str) -> None:
     """Shows the upload, or the file that was read."""
     show_templates(types)
+    draft.show_restored_file(is_chosen=KEY in st.session_state)
     uploaded = st.file_uploader(
         _("CSV or JSON lines, at most {count} tasks").format(count=number(MAX_ROWS)),
         type=list(ENDINGS),
@@ -38,17 +40,18 @@ def show_upload(types: Registry) -> None:
     with st.expander(_("Or paste it"), icon=":material/content_paste:"):
         st.text_area(
             _("CSV or JSON lines"),
-            key="submit_paste",
+            key=PASTE,
             height=160,
             max_chars=PASTE_CHARACTERS,
             placeholder=EXAMPLE,
             persist_state="session",
         )
         st.button(_("Read pasted text"), on_click=_take_paste, icon=":material/check:")
-    refused = st.session_state.get(f"{KEY}_refused")
-    if refused:
-        st.error(escaped(translate(refused), 600), title=_("Can't be read"), icon=":material/error:")
+    _show_refused()
     loaded: Loaded | None = st.session_state.get(KEY)
+    pasted = str(st.session_state.get(PASTE) or "")
+    is_done = loaded is not None and not loaded.left and pasted in ("", loaded.pasted)
+    draft.show_many_draft(loaded.name if loaded and not loaded.pasted else "", pasted, fill, is_done=is_done)
     if loaded is not None:
         show_loaded(loaded, None if uploaded is not None else discard)  # the uploader has its own X
 
@@ -86,27 +89,36 @@ def _take_upload() -> None:
 
 
 def _take_paste() -> None:
-    load(str(st.session_state.get("submit_paste") or "").encode("utf-8", "replace"), PASTED)
+    load(str(st.session_state.get(PASTE) or "").encode("utf-8", "replace"), PASTED)
 
 
 def discard() -> None:
     """Discards the file; tasks already submitted from it stay."""
-    for name in (KEY, f"{KEY}_refused", ONLY_VALID):
+    for name in (KEY, REFUSED, AWAY, ONLY_VALID):
         st.session_state.pop(name, None)
 
 
 def load(content: bytes, name: str) -> None:
     """Reads and checks a file, and keeps it until another one or `discard`."""
     discard()
+    is_pasted = name == PASTED
     try:
-        checked = data.check_file(content, "" if name == PASTED else name)
+        checked, known = data.check_file(content, "" if is_pasted else name)
+    except SubmissionError as error:
+        st.session_state[REFUSED] = error.text
     except TaskyardError as error:
-        st.session_state[f"{KEY}_refused"] = error.text
-        return
-    try:
-        known = data.count_known(checked.submittable)
-    except TaskyardError:
-        known = None  # what can't be checked now is reported by the first attempt to submit
-    st.session_state[KEY] = Loaded(
-        _("Pasted text") if name == PASTED else name, checked, known, list(checked.submittable)
-    )
+        st.session_state[AWAY] = error.text, content, name
+    else:
+        shown, pasted = (_("Pasted text"), str(st.session_state.get(PASTE) or "")) if is_pasted else (name, "")
+        st.session_state[KEY] = Loaded(shown, checked, known, list(checked.submittable), pasted)
+
+
+def _show_refused() -> None:
+    """Shows why a file can't be read, or can't be checked now."""
+    refused = st.session_state.get(REFUSED)
+    if refused:
+        st.error(escaped(translate(refused), 600), title=_("Can't be read"), icon=":material/error:")
+    problem, content, name = st.session_state.get(AWAY, ("", b"", ""))
+    if problem:
+        st.warning(escaped(translate(problem), 600), title=_("Can't be checked now"), icon=":material/cloud_off:")
+        st.button(_("Check again"), icon=":material/refresh:", key="submit_check", on_click=load, args=(content, name))

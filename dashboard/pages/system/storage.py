@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import pandas as pd
@@ -13,7 +14,7 @@ from taskyard.core.i18n import N_
 from taskyard.core.postgres.store.system import Index, Relation
 from taskyard.core.redis.usage import RedisMemory
 from taskyard.core.views.storage import Kept, Storage
-from taskyard.dashboard.components.tables import show_table
+from taskyard.dashboard.components.tables import show_table, value_column
 from taskyard.dashboard.components.times import time_column
 from taskyard.dashboard.i18n import _, ngettext
 
@@ -143,13 +144,17 @@ def _show_redis(usage: RedisMemory) -> None:
         st.caption(_("The server holds too many keys to scan all of them: these are a sample."))
 
 
+def _kept_for(days: float) -> str:
+    if math.isinf(days):
+        return _("for ever")
+    return ngettext("{count} day", "{count} days", int(days)).format(count=number(days))
+
+
 def _show_kept(kept: Sequence[Kept]) -> None:
     rows = [
         {
             "name": _(item.name),
-            "days": ngettext("{count} day", "{count} days", item.days).format(count=number(item.days))
-            if item.days
-            else _("for ever"),
+            "days": item.days or math.inf,
             "oldest": item.oldest,
             "setting": f"{ENV_PREFIX}{item.setting.upper()}",
         }
@@ -160,9 +165,10 @@ def _show_kept(kept: Sequence[Kept]) -> None:
         alt=_("Retention periods"),
         columns={
             "name": st.column_config.TextColumn(_("What"), pinned=True),
-            "days": st.column_config.TextColumn(_("Kept for")),
+            "days": value_column(_("Kept for")),
             "oldest": time_column(_("Oldest entry"), has_year=True),
             "setting": st.column_config.TextColumn(_("Setting")),
         },
+        words={"days": _kept_for},
         key="retention",
     )

@@ -14,12 +14,10 @@ from taskyard.core.i18n import N_
 from taskyard.core.views.attempts import RUNNING, WAITING, Attempt
 from taskyard.dashboard.components.charts import TIME_TICKS, draw, plain
 from taskyard.dashboard.components.states import word
-from taskyard.dashboard.components.tables import show_table
+from taskyard.dashboard.components.tables import show_table, value_column
 from taskyard.dashboard.components.theme import color
 from taskyard.dashboard.components.times import (
     duration,
-    duration_column,
-    duration_or_none,
     shown_time,
     time_column,
     viewer_zone,
@@ -124,12 +122,13 @@ def show_attempts(attempts: Sequence[Attempt], now: datetime) -> None:
         columns={
             _("Attempt"): st.column_config.NumberColumn(format="%d", width=70, pinned=True),
             _("Started"): time_column(_("Started"), is_exact=True),
-            _("Queue latency"): duration_column(_("Queue latency"), width=115),
-            _("Run time"): duration_column(_("Run time"), width=115),
-            _("CPU"): duration_column(_("CPU"), width=115),
-            _("Peak memory"): st.column_config.TextColumn(width=110, alignment="right"),
+            _("Queue latency"): value_column(_("Queue latency"), width=115),
+            _("Run time"): value_column(_("Run time"), width=115),
+            _("CPU"): value_column(_("CPU"), width=115),
+            _("Peak memory"): value_column(_("Peak memory"), width=110),
             _("Message"): st.column_config.TextColumn(width="large"),
         },
+        words={**dict.fromkeys((_("Queue latency"), _("Run time"), _("CPU")), duration), _("Peak memory"): byte_size},
     )
 
 
@@ -142,10 +141,10 @@ def frame_of(attempts: Sequence[Attempt], now: datetime) -> pd.DataFrame:
             _("Class"): word(attempt.error_class),
             _("Agent"): attempt.agent,
             _("Started"): attempt.started_at,
-            _("Queue latency"): duration_or_none(attempt.wait_seconds(now)),
-            _("Run time"): duration_or_none(attempt.run_seconds(now)),
-            _("CPU"): duration_or_none(attempt.cpu_seconds),
-            _("Peak memory"): None if attempt.peak_memory_bytes is None else byte_size(attempt.peak_memory_bytes),
+            _("Queue latency"): attempt.wait_seconds(now),
+            _("Run time"): attempt.run_seconds(now),
+            _("CPU"): attempt.cpu_seconds,
+            _("Peak memory"): attempt.peak_memory_bytes,
             _("Message"): attempt.message,
         }
         for attempt in attempts

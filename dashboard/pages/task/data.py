@@ -111,6 +111,23 @@ def log_matches(servers: Servers, sight: Actor, task_id: str, before: str, only:
         return task_logs.matching(tx, task_id, only, before=EventCursor.parse(before) if before else None)
 
 
+@seen(ttl_seconds=LOG_SEARCH_SECONDS, max_entries=50, needs=Permission.PAYLOAD_READ)
+def log_around(servers: Servers, sight: Actor, task_id: str, at: str) -> LogPage:
+    """Returns the entry at a place of a task's log, and those around it."""
+    with servers.database.transaction() as tx:
+        if not seen_ids(tx, sight, [task_id]):
+            return LogPage((), None)
+        return task_logs.around(tx, task_id, EventCursor.parse(at))
+
+
+@seen(ttl_seconds=2.0, max_entries=50, needs=Permission.PAYLOAD_READ)
+def log_end_of_next(servers: Servers, sight: Actor, task_id: str, place: str) -> str:
+    """Returns the end of the page behind a place of a task's log; "" if that is the newest page."""
+    with servers.database.transaction() as tx:
+        end = task_logs.end_of_next(tx, task_id, EventCursor.parse(place)) if seen_ids(tx, sight, [task_id]) else None
+    return "" if end is None else str(end)
+
+
 def whole_log(task_id: str, who: Actor) -> Iterator[LogEntry]:
     """Yields every entry of a task's log in order, some in memory at a time.
 

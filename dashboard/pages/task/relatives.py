@@ -11,9 +11,10 @@ from taskyard.core.views.attempts import name_of
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.states import show_badge
 from taskyard.dashboard.components.task_facts import shortened_id
+from taskyard.dashboard.components.task_links import task_button
 from taskyard.dashboard.components.times import shown_time
 from taskyard.dashboard.i18n import _
-from taskyard.dashboard.navigation import TASK, TASKS
+from taskyard.dashboard.navigation import TASKS
 from taskyard.dashboard.pages.task.data import Relatives
 
 SHOWN = 20
@@ -24,10 +25,10 @@ def show_relatives(found: Relatives) -> None:
     if found.is_alone:
         st.caption(_("No related tasks"))
         return
-    _show(_("Submitted by the task"), found.parents)
-    _show(_("Waits for"), found.awaited)
-    _show(_("Submitted by it"), found.children)
-    _show(_("Waiting for it"), found.dependants)
+    _show("parent", _("Submitted by the task"), found.parents)
+    _show("awaited", _("Waits for"), found.awaited)
+    _show("child", _("Submitted by it"), found.children)
+    _show("dependant", _("Waiting for it"), found.dependants)
     if found.workflow_id:
         st.page_link(
             TASKS.path,
@@ -41,22 +42,22 @@ def show_failures(tasks: Sequence[SimilarFailure]) -> None:
     """Shows failed tasks: where and when."""
     for task in tasks:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            _link(task.id, task.title or task.type)
+            _link("similar", task.id, task.title or task.type)
             st.text(f"{shown_time(task.finished_at)}  {name_of(task.agent_id)}", width="content")
 
 
-def _show(title: str, tasks: Sequence[Related]) -> None:
+def _show(kind: str, title: str, tasks: Sequence[Related]) -> None:
     if not tasks:
         return
     st.markdown(f"**{title}** ({len(tasks)})")
     for task in tasks[:SHOWN]:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             show_badge(task.state)
-            _link(task.id, task.title or task.type)
+            _link(kind, task.id, task.title or task.type)
     if len(tasks) > SHOWN:
         st.caption(_("and {count} more").format(count=len(tasks) - SHOWN))
 
 
-def _link(task_id: str, name: str) -> None:
+def _link(kind: str, task_id: str, name: str) -> None:
     label = escaped(f"{name} {shortened_id(task_id)}", 80)
-    st.page_link(TASK.path, label=label, query_params={"id": task_id})
+    task_button(task_id, label, key=f"{kind}_{task_id}")

@@ -9,18 +9,16 @@ from taskyard.core.humanize import number
 from taskyard.core.states import TERMINAL
 from taskyard.core.views.attempts import path_of
 from taskyard.dashboard.components import task_facts
-from taskyard.dashboard.components.json_tree import show_json
 from taskyard.dashboard.components.markdown_escape import escaped
-from taskyard.dashboard.components.permitted import lacking, show_barred
+from taskyard.dashboard.components.permitted import lacking
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.data.base import Reading
 from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.navigation import FAILURES, TASKS
 from taskyard.dashboard.pages.task import actions, data
 from taskyard.dashboard.pages.task.attempts_chart import show_attempts, show_timeline
-from taskyard.dashboard.pages.task.events import show_events
-from taskyard.dashboard.pages.task.log_viewer import show_log
-from taskyard.dashboard.pages.task.relatives import show_failures, show_relatives
+from taskyard.dashboard.pages.task.parts import show_parts
+from taskyard.dashboard.pages.task.relatives import show_failures
 from taskyard.dashboard.pages.task.state_diagram import in_words, show_diagram
 from taskyard.dashboard.shell import frame
 
@@ -32,7 +30,14 @@ def show_task(task_id: str, reading: Reading[data.Details | None]) -> None:
     """Shows a task, and keeps it up to date; `reading` is its first."""
     task = reading.value.task if reading.value else None
     seconds = ENDED_SECONDS if task is not None and task.state in TERMINAL else RUNNING_SECONDS
-    frame.live("task", lambda: data.details(task_id), show_head, about=task_id, every_seconds=seconds)
+    attempts = [attempt.number for attempt in reading.value.attempts] if reading.value else []
+
+    def show(details: data.Details | None) -> None:
+        if details is not None and (task is None or [one.number for one in details.attempts] != attempts):
+            st.rerun()  # what is below knows too little
+        show_head(details)
+
+    frame.live("task", lambda: data.details(task_id), show, about=task_id, every_seconds=seconds)
     frame.live(
         "task_body",
         lambda: data.details(task_id),
@@ -42,6 +47,8 @@ def show_task(task_id: str, reading: Reading[data.Details | None]) -> None:
         shows_update_time=False,
         height_px=500,
     )
+    if task is not None:
+        show_parts(task_id, attempts, 2 * seconds)
     actions.open_requested()
 
 
@@ -110,7 +117,7 @@ def show_similar(mark: str, task_id: str) -> None:
 
 
 def show_body(details: data.Details | None) -> None:
-    """Shows its facts and its history."""
+    """Shows its facts and its attempts."""
     if details is None:
         return
     task = details.task
@@ -121,39 +128,3 @@ def show_body(details: data.Details | None) -> None:
         show_timeline(details.attempts, details.now)
     st.caption(in_words(path))
     show_attempts(details.attempts, details.now)
-    show_parts(details)
-
-
-def show_parts(details: data.Details) -> None:
-    """Shows input, output, log and events."""
-    task = details.task
-    names = [_("Input"), _("Output"), _("Logs"), _("Events"), _("Related tasks")]
-    given, result, logs, events, related = st.tabs(names, key="parts")
-    hidden = lacking(Permission.PAYLOAD_READ)
-    payload = None if hidden else data.payload(task.id, task.attempt, task.state.value).value
-    with given:
-        if hidden:
-            show_barred(hidden)
-        elif payload is not None:
-            show_json(payload.input, name="input", file_name=f"{task.id}-input.json")
-    with result:
-        if hidden:
-            show_barred(hidden)
-        elif payload is not None and payload.output is not None:
-            show_json(payload.output, name="output", file_name=f"{task.id}-output.json")
-        else:
-            st.caption(_("No output.") if task.state in TERMINAL else _("No output yet."))
-        if payload is not None and payload.checkpoint is not None:
-            st.markdown(f"**{_('Last checkpoint')}**")
-            show_json(payload.checkpoint, name="checkpoint", file_name=f"{task.id}-checkpoint.json")
-    with logs:
-        if hidden:
-            show_barred(hidden)
-        else:
-            show_log(task.id, [attempt.number for attempt in details.attempts])
-    with events:
-        show_events(details.events)
-    with related:
-        found = data.relatives(task.id).value
-        if found is not None:
-            show_relatives(found)

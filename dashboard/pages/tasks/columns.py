@@ -14,7 +14,8 @@ from taskyard.core.views.attempts import name_of
 from taskyard.core.views.masking import MASK
 from taskyard.dashboard.components.markdown_escape import one_line
 from taskyard.dashboard.components.states import PRIORITY_COLORS, STATE_COLORS, badge_column, word
-from taskyard.dashboard.components.times import time_column
+from taskyard.dashboard.components.tables import Words, value_column
+from taskyard.dashboard.components.times import duration, time_column
 from taskyard.dashboard.i18n import _, labelled
 
 COLUMNS_PARAMETER = "columns"
@@ -55,12 +56,10 @@ def column_settings(id_column: Any) -> dict[str, Any]:
         _("Error"): text(_("Error"), width=215, help=_("Class and first line")),
         _("Queue"): text(_("Queue"), width=70),
         _("Agent"): text(_("Agent"), width=80),
-        _("Attempts"): text(_("Attempts"), width=64),
+        _("Attempts"): value_column(_("Attempts"), width=64),
         _("Submitted at"): time_column(_("Submitted at")),
         _("Ended"): time_column(_("Ended")),
-        _("Run time"): st.column_config.NumberColumn(
-            _("Run time"), format=_("%.2f s"), width=76, help=_("Of the last attempt")
-        ),
+        _("Run time"): value_column(_("Run time"), width=76, help=_("Of the last attempt")),
         _("Task"): id_column,
         _("Type"): text(_("Type"), width=130),
         _("Priority"): badge_column(_("Priority"), PRIORITY_COLORS, width=75),
@@ -81,7 +80,7 @@ def cell(name: str, task: Task, short_id: str, now: datetime) -> Any:
         case "error":
             return error_of(task)
         case "attempts":
-            return _("{used} of {most}").format(used=task.attempt - task.refunded, most=task.max_attempts)
+            return task.attempt - task.refunded
         case "run":
             return run_seconds(task, now)
         case "priority":
@@ -98,6 +97,17 @@ def cell(name: str, task: Task, short_id: str, now: datetime) -> Any:
         "by": one_line(task.created_by),
     }
     return plain[name]
+
+
+def words_of(tasks: Sequence[Task], names: Sequence[str]) -> Mapping[str, Words]:
+    """Returns what is read in the columns whose values are numbers."""
+    words: Mapping[str, Words] = {
+        "attempts": [
+            _("{used} of {most}").format(used=task.attempt - task.refunded, most=task.max_attempts) for task in tasks
+        ],
+        "run": duration,
+    }
+    return {_(COLUMNS[name]): given for name, given in words.items() if name in names}
 
 
 def title_of(task: Task) -> str:

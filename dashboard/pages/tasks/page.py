@@ -21,11 +21,12 @@ from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.data.base import Reading
 from taskyard.dashboard.data.bulk_runs import Target
 from taskyard.dashboard.i18n import _, ngettext
-from taskyard.dashboard.pages.task.panel import draw_if_opened, show_panel
+from taskyard.dashboard.pages.task.panel import show_panel
 from taskyard.dashboard.pages.tasks import data, filters, saved_filters
 from taskyard.dashboard.pages.tasks.cards import show_cards
 from taskyard.dashboard.pages.tasks.further import read_further, show_progress
-from taskyard.dashboard.pages.tasks.table import selected_ids, show_tasks, shown_ids, table_key, unselect
+from taskyard.dashboard.pages.tasks.selection import list_key, note_shown, selected_ids, shown_ids, unselect
+from taskyard.dashboard.pages.tasks.table import show_tasks
 from taskyard.dashboard.pages.tasks.tabs import show_tabs
 from taskyard.dashboard.shell import frame
 
@@ -70,14 +71,14 @@ def show_page(page: data.Page, key: str, only: TaskFilter, after: str) -> None:
     if page.problem:
         show_refused(translate(page.problem))
         return
-    draw_if_opened()
     st.session_state[PAGE_KEY] = page
     if page.tasks:
         show_actions(key, only, page, after)
         if device.is_phone():
-            show_cards(page.tasks, page.now)
+            show_cards(page.tasks, page.now, key)
         else:
             show_tasks(page.tasks, page.now, key)
+        note_shown(page.tasks, key)
     elif page.searched_to is None:
         show_none(only, after)
     is_going_on = not after and filters.asked_sort() in BY_AGE
@@ -186,7 +187,7 @@ def show_search() -> None:
         show_refused(problem)
         return
     after = st.query_params.get(filters.AFTER, "")
-    key = table_key(f"{data.params_of(only)} {filters.asked_sort()} {after}")
+    key = list_key(f"{data.params_of(only)} {filters.asked_sort()} {after}")
     if st.session_state.get("key_of_tasks") != key:
         st.session_state["key_of_tasks"] = key
         st.session_state.pop(PAGE_KEY, None)  # the last reading is of another search

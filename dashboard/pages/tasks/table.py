@@ -2,81 +2,36 @@
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 import pandas as pd
-import streamlit as st
 
 from taskyard.core.models import Task
 from taskyard.dashboard.components.tables import show_table
 from taskyard.dashboard.components.task_facts import shortened_id
+from taskyard.dashboard.components.task_links import task_column
 from taskyard.dashboard.i18n import _
-from taskyard.dashboard.pages.task.panel import open_task
-from taskyard.dashboard.pages.tasks.columns import COLUMNS, USUAL, cell, chosen_columns, column_settings
+from taskyard.dashboard.pages.tasks.columns import COLUMNS, USUAL, cell, chosen_columns, column_settings, words_of
 
 CLICK_KEY = "clicked_task"
-SHOWN_KEY = "shown_tasks"
-ROUND_KEY = "rounds_of_selection"
 ROW_HEIGHT_PX = 24
-
-
-def table_key(asked: str) -> str:
-    """Returns the table's key for a search: another search gets another key, and so no selection."""
-    text = f"{asked} {st.session_state.get(ROUND_KEY, 0)}"
-    return f"tasks_{hashlib.blake2b(text.encode(), digest_size=8).hexdigest()}"
-
-
-def unselect() -> None:
-    """Clears the selection from the next run of the page on."""
-    st.session_state[ROUND_KEY] = st.session_state.get(ROUND_KEY, 0) + 1
-
-
-def selected_ids(key: str) -> list[str]:
-    """Returns the ids of the selected rows of the table with this key, in its last drawn content."""
-    shown = st.session_state.get(SHOWN_KEY, {}).get(key, ())
-    state = st.session_state.get(key)
-    rows = state["selection"]["rows"] if state else []
-    return [shown[row] for row in rows if row < len(shown)]
-
-
-def shown_ids(key: str) -> tuple[str, ...]:
-    """Returns the ids in the last drawn order of the table with this key."""
-    return tuple(st.session_state.get(SHOWN_KEY, {}).get(key, ()))
 
 
 def show_tasks(tasks: Sequence[Task], now: datetime, key: str) -> None:
     """Shows a table of tasks whose rows can be selected."""
-    st.session_state[SHOWN_KEY] = {key: tuple(task.id for task in tasks)}
-    ids = {shortened_id(task.id): task.id for task in tasks}
-    id_column = st.column_config.ButtonColumn(
-        _("Task"),
-        alignment="left",
-        width=112,
-        type="tertiary",
-        help=_("End of the task id; opens the task"),
-        on_click=open_clicked,
-        args=(ids,),
-        key=CLICK_KEY,
-    )
+    names = chosen_columns()
     show_table(
-        frame_of(tasks, now, chosen_columns()),
+        frame_of(tasks, now, names),
         alt=_("Tasks"),
+        words=words_of(tasks, names),
         key=key,
         on_select="rerun",
         selection_mode="multi-row",
         height="content",
         row_height=ROW_HEIGHT_PX,
-        columns=column_settings(id_column),
+        columns=column_settings(task_column([task.id for task in tasks], key=CLICK_KEY)),
     )
-
-
-def open_clicked(ids: Mapping[str, str]) -> None:
-    """Opens the task whose button was clicked: by its label, since rows may have moved since they were drawn."""
-    task_id = ids.get(st.session_state[CLICK_KEY]["label"])
-    if task_id is not None:
-        open_task(task_id)
 
 
 def frame_of(tasks: Sequence[Task], now: datetime, names: Sequence[str] = USUAL) -> pd.DataFrame:

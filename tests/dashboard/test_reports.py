@@ -25,6 +25,7 @@ from taskyard.dashboard.pages.reports.periods import PRESETS, span
 from taskyard.worker.devtools.seed import seed
 from taskyard.worker.monitor.rollup import RollUp
 from tests.dashboard.conftest import HOSTILE, NOBODY_URLS, OpenPage, refreshed
+from tests.dashboard.seen import words
 
 Downloads = dict[str, Callable[[], bytes]]
 

@@ -25,6 +25,7 @@ from taskyard.core.telemetry.live_snapshot import write_live
 from taskyard.core.views.settings import settings_in_force
 from taskyard.dashboard import timing
 from tests.dashboard.conftest import HOSTILE, OpenPage, refreshed
+from tests.dashboard.seen import words
 from tests.dashboard.snapshots import snapshot
 from tests.outages import database_away
 

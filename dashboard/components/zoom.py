@@ -12,7 +12,7 @@ from typing import Any
 
 def showing(first: str | float, last: str | float) -> dict[str, Any]:
     """Returns what makes an axis go from `first` to `last`, until the viewer zooms."""
-    return {"autorangeoptions": {"minallowed": first, "maxallowed": last}}
+    return {"autorangeoptions": {"include": [first, last], "clipmin": first, "clipmax": last}}
 
 
 def revision(key: str, seconds: float) -> str:

@@ -127,7 +127,7 @@ def test_a_refresh_asks_for_the_same_range_and_another_range_for_another_one() -
 
 
 def test_a_cell_leads_to_the_tasks_that_are_counted_in_it() -> None:
-    durations = [0.0, 1e-7, 0.0953, 0.1, 0.11, 0.9999, 1.0, 5.0, 4000.0]
+    durations = [0.0, 1e-7, 0.0953, 0.1, 0.11, 0.9999, 1.001, 5.0, 4000.0]
     heat = heat_of([Histogram.of(durations)])
     bounds = heat.bounds()
     for row, [count] in enumerate(heat.counts):

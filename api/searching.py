@@ -29,6 +29,10 @@ async def searched(
     workflow_id: Annotated[str, Query(description="Only of this workflow")] = "",
     ended_since: Annotated[str, Query(description="Ended then or later: ISO 8601 with a zone, or an age")] = "",
     ended_until: Annotated[str, Query(description="Ended before: ISO 8601 with a zone, or an age")] = "",
+    min_wait_seconds: Annotated[str, Query(description="An attempt waited that long or longer")] = "",
+    max_wait_seconds: Annotated[str, Query(description="An attempt waited shorter than that")] = "",
+    min_run_seconds: Annotated[str, Query(description="An attempt ran that long or longer")] = "",
+    max_run_seconds: Annotated[str, Query(description="An attempt ran shorter than that")] = "",
 ) -> TaskFilter:
     """Returns the filter in the parameters; raises SubmissionError, which names the field."""
     return TaskFilter.from_params(locals())

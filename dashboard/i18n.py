@@ -1,7 +1,7 @@
 """Provides the interface's languages: English in the source, others from the catalogues of core.
 
 The viewer's language is that of the switch or of the page's address, or else the one last chosen in this browser,
-which a cookie keeps, or else the browser's. A text with values is translated first and
+which a cookie keeps (dashboard/kept_choices.py), or else the browser's. A text with values is translated first and
 filled in then: `_("{count} tasks").format(count=3)`.
 """
 
@@ -11,12 +11,11 @@ from collections.abc import Callable, Iterable
 
 import streamlit as st
 
-from taskyard.core.access.request_guard import parse_authority
 from taskyard.core.translation import DEFAULT, LANGUAGES, catalogue
+from taskyard.dashboard import kept_choices
 
 LANGUAGE_KEY = "lang"  # of the switch, and in the address
-SEEN_KEY, SAVED_KEY = "language_seen", "language_saved"
-DEFAULT_PORT = 80
+SEEN_KEY = "language_seen"
 _CODES = {**{code: code for code in LANGUAGES}, **{name: code for code, name in LANGUAGES.items()}}
 
 
@@ -31,33 +30,23 @@ def settle_language() -> None:
 
 
 def choose_language() -> None:
-    """Makes the switch's language that of this page's address and, by `saved_language`, of this browser."""
+    """Makes the switch's language that of this page's address and of this browser."""
     chosen = st.session_state[LANGUAGE_KEY]
-    st.query_params[LANGUAGE_KEY] = st.session_state[SEEN_KEY] = st.session_state[SAVED_KEY] = chosen
-
-
-def saved_language() -> str | None:
-    """Returns the language that the switch was set to in this session, which the browser is to keep."""
-    return st.session_state.get(SAVED_KEY)
+    st.query_params[LANGUAGE_KEY] = st.session_state[SEEN_KEY] = chosen
+    kept_choices.keep(kept_choices.LANGUAGE, chosen)
 
 
 def language() -> str:
     """Returns the viewer's language, a key of LANGUAGES."""
     chosen = st.session_state.get(LANGUAGE_KEY)
     if chosen not in LANGUAGES:
-        chosen = st.context.cookies.get(cookie_name(st.context.headers.get("host") or ""))
+        chosen = kept_choices.kept(kept_choices.LANGUAGE)
     return chosen if chosen in LANGUAGES else browser_language()
 
 
 def is_english() -> bool:
     """Returns True if the viewer reads the source's own language."""
     return language() == DEFAULT
-
-
-def cookie_name(host: str) -> str:
-    """Returns the name of the cookie with the language: browsers share cookies between all ports of a host."""
-    authority = parse_authority(host)
-    return f"taskyard_language_{(authority and authority.port) or DEFAULT_PORT}"
 
 
 def browser_language() -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import uuid
 from collections.abc import Iterable, Mapping
@@ -75,6 +76,17 @@ def check_bound(name: str, value: object) -> datetime | str:
     if not isinstance(at, datetime) or at.utcoffset() is None or not 1970 < at.year < 9999:
         raise refused(name, value, _TIME_TEXT)
     return at.astimezone(UTC)
+
+
+def check_seconds(name: str, value: object) -> float:
+    """Returns a duration in seconds."""
+    try:
+        seconds = float(value) if isinstance(value, str | int | float) else math.nan
+    except ValueError:
+        seconds = math.nan
+    if not 0 <= seconds <= MAX_SECONDS:
+        raise refused(name, value, msg("a number of seconds, at most 100 years"))
+    return seconds
 
 
 def instant(bound: datetime | str | None, now: datetime) -> datetime | None:

@@ -9,7 +9,15 @@ from enum import StrEnum
 from typing import Any, Self
 
 from taskyard.core.errors import ErrorClass
-from taskyard.core.filters.fields import check_bound, check_choices, check_known, check_names, check_uuid, instant
+from taskyard.core.filters.fields import (
+    check_bound,
+    check_choices,
+    check_known,
+    check_names,
+    check_seconds,
+    check_uuid,
+    instant,
+)
 from taskyard.core.i18n import msg
 from taskyard.core.ids import is_id
 from taskyard.core.payload.culprits import refused
@@ -17,6 +25,7 @@ from taskyard.core.payload.encode import check_text
 from taskyard.core.states import Priority, TaskState
 
 MAX_PATH_LENGTH = 1000  # characters
+DURATIONS = ("min_wait_seconds", "max_wait_seconds", "min_run_seconds", "max_run_seconds")
 _LISTS = ("states", "types", "queues", "priorities")
 
 
@@ -26,9 +35,10 @@ class TaskFilter:
 
     `agent` is the name of the agent that has a task, or had it last; `tag` is one that it requires; `since`
     (inclusive) and `until` (exclusive) bound its submission, each an aware datetime or an age such as "24h" counted
-    from the time of the search, and `ended_since` and `ended_until` its end. `text` is part of the title, the type, the
-    id or the error's message, in any case; what is the id of a task, its beginning (8 digits or more), its last 12
-    digits or a whole idempotency key finds only such tasks. `input_path` and `output_path` are SQL/JSON paths
+    from the time of the search, and `ended_since` and `ended_until` its end. An attempt of it waited, or ran, for
+    `min_…` (inclusive) to `max_…` (exclusive) seconds, by the audit log. `text` is part of the title, the type, the id
+    or the error's message, in any case; what is the id of a task, its beginning (8 digits or more), its last 12 digits
+    or a whole idempotency key finds only such tasks. `input_path` and `output_path` are SQL/JSON paths
     (`$.rows[*].a > 3`, `$.rows[*] ? (@.a > 3)`) whose first result must be something other than false or null; a path
     that fails on a task does not match it. Raises SubmissionError, which names the field.
     """
@@ -50,6 +60,10 @@ class TaskFilter:
     workflow_id: str | None = None
     ended_since: datetime | str | None = None
     ended_until: datetime | str | None = None
+    min_wait_seconds: float | None = None
+    max_wait_seconds: float | None = None
+    min_run_seconds: float | None = None
+    max_run_seconds: float | None = None
 
     def __post_init__(self) -> None:
         for name, check in _CHECKS.items():
@@ -91,7 +105,7 @@ class TaskFilter:
 
     def as_json(self) -> dict[str, Any]:
         """Returns the fields that are set: texts and lists of texts."""
-        return {field.name: _plain(value) for field in fields(self) if (value := getattr(self, field.name))}
+        return {field.name: _plain(value) for field in fields(self) if _is_set(value := getattr(self, field.name))}
 
     @classmethod
     def from_json(cls, document: object) -> Self:
@@ -104,6 +118,10 @@ class TaskFilter:
 
 
 PARAMS = tuple(field.name for field in fields(TaskFilter))
+
+
+def _is_set(value: object) -> bool:
+    return value is not None and value not in ((), "")
 
 
 def _plain(value: Any) -> str | list[str]:
@@ -150,6 +168,7 @@ _CHECKS: dict[str, Any] = {
     "workflow_id": check_uuid,
     "ended_since": check_bound,
     "ended_until": check_bound,
+    **dict.fromkeys(DURATIONS, check_seconds),
 }
 
 

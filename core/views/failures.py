@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from taskyard.core.filters.search_filter import TaskFilter
 from taskyard.core.models import Task
@@ -95,23 +95,23 @@ def group_details(
 ) -> tuple[Mapping[str, Sequence[int]], Mapping[str, int], datetime]:
     """Returns by fingerprint the trend and the number of tasks still failed, and the start of the range."""
     until = tasks_store.now(tx)
-    since, _step, counts = _trend(tx, fingerprints, until.timestamp(), range_seconds)
+    _first, _step, counts = _trend(tx, fingerprints, until.timestamp(), range_seconds)
     failed_now = store.failed_now(tx, fingerprints)
     width = max(1, len(next(iter(counts.values()), ())) // TREND_STEPS)
     trends = {name: [sum(c[n : n + width]) for n in range(0, len(c), width)] for name, c in counts.items()}
-    return trends, failed_now, datetime.fromtimestamp(since, until.tzinfo)
+    return trends, failed_now, until - timedelta(seconds=range_seconds)
 
 
 def one_group(tx: Transaction, fingerprint: str, range_seconds: int) -> OneGroup:
     """Returns one group with all its details over a range until now; raises Unavailable."""
     until = tasks_store.now(tx).timestamp()
-    since, step, counts = _trend(tx, [fingerprint], until, range_seconds)
-    found = store.groups(tx, since, until, fingerprint=fingerprint, include_muted=True)
+    first, step, counts = _trend(tx, [fingerprint], until, range_seconds)
+    found = store.groups(tx, until - range_seconds, until, fingerprint=fingerprint, include_muted=True)
     group = found[0] if found else None
     return OneGroup(
         group=group,
         failed_now=store.failed_now(tx, [fingerprint])[fingerprint],
-        at=[since + step * n for n in range(len(counts[fingerprint]))],
+        at=[first + step * n for n in range(len(counts[fingerprint]))],
         counts=counts[fingerprint],
         latest=search.find(tx, TaskFilter(fingerprint=fingerprint), limit=MAX_LATEST).tasks,
         example=tasks_store.find_task(tx, group.example_task_id) if group else None,

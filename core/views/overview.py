@@ -47,7 +47,10 @@ class Foremost:
 
 @dataclass(frozen=True, slots=True)
 class Charts:
-    """A range in steps of `step_seconds`; every series has one value for each of `at` (epoch seconds)."""
+    """A range in steps of `step_seconds`; every series has one value for each of `at` (epoch seconds).
+
+    The first step has the range's beginning in it; `total` leaves out what was before.
+    """
 
     at: Sequence[float]
     step_seconds: int
@@ -149,7 +152,7 @@ def overview_charts(
         failures={name: [float(_point(points, t).failures.get(name, 0)) for t in at] for name in classes},
         load=load,
         depth=depth,
-        total=history.total([points[t] for t in sorted(points)]),
+        total=_total(tx, until - range_seconds, first + step, step, filters, points),
         wait_heat=heat_of([_point(points, t).wait for t in at]),
         run_heat=heat_of([_point(points, t).run for t in at]),
         whole_steps=sum(t + step + COUNTING_SECONDS <= until for t in at),
@@ -157,13 +160,36 @@ def overview_charts(
     )
 
 
+def _total(
+    tx: Transaction,
+    since: float,
+    second: float,
+    step_seconds: int,
+    filters: Sequence[Filter] | None,
+    points: Mapping[float, Point],
+) -> Point:
+    """Returns the sum of a range that begins at `since` (epoch seconds), within the step before the `second` one."""
+    begin = history.begin_of(since)
+    first = summed(tx, begin, second, step_seconds, filters, whole_steps=False) if begin < second else {}
+    return history.total([*first.values(), *(points[at] for at in sorted(points) if at >= second)])
+
+
 def summed(
-    tx: Transaction, since: float, until: float, step_seconds: int, filters: Sequence[Filter] | None
+    tx: Transaction,
+    since: float,
+    until: float,
+    step_seconds: int,
+    filters: Sequence[Filter] | None,
+    *,
+    whole_steps: bool = True,
 ) -> dict[float, Point]:
-    """Returns the figures of each step by its beginning: of all tasks, or the sums of these parts of them."""
+    """Returns the figures of each step by its beginning: of all tasks, or the sums of these parts of them.
+
+    Without `whole_steps` the first begins at `since`.
+    """
     points: dict[float, Point] = {}
     for only in (Filter(),) if filters is None else filters:
-        for point in history.series(tx, since, until, step_seconds, only):
+        for point in history.series(tx, since, until, step_seconds, only, whole_steps=whole_steps):
             points.setdefault(point.at, Point(point.at)).add(point)
     return points
 

@@ -1,4 +1,4 @@
-// Leads from a point or a bar of a chart to the tasks behind it (dashboard/components/panels.py).
+// Leads from a point, a bar or a cell of a chart to the tasks behind it (dashboard/components/panels.py).
 //
 // Where a label tells the values of all lines at a time, Streamlit's own selection takes the last line, not the nearest.
 (() => {
@@ -18,17 +18,20 @@
       const y = event.clientY - top;
       return bbox === undefined || (bbox.y0 <= y && y <= bbox.y1) ? 0 : Math.abs((bbox.y0 + bbox.y1) / 2 - y);
     };
-    const known = (chart._hoverdata ?? []).filter((point) => point.data?.meta?.query !== undefined);
+    const isEmpty = ({ data, z }) => data.meta.bounds !== undefined && !Number.isFinite(z); // a cell without tasks
+    const known = (chart._hoverdata ?? []).filter((point) => point.data?.meta?.query !== undefined && !isEmpty(point));
     return known.sort((one, other) => away(one) - away(other))[0];
   }
 
   function address(chart, point, tasks) {
     const { at, step, before } = chart._fullLayout.meta;
-    const { query, names, looks_back: looksBack, first } = point.data.meta;
-    const place = first + point.pointNumber;
+    const { query, names, looks_back: looksBack, first, names_of_row: namesOfRow, bounds } = point.data.meta;
+    const [row, column] = Array.isArray(point.pointNumber) ? point.pointNumber : [0, point.pointNumber];
+    const place = first + column;
     const parameters = new URLSearchParams(query);
     parameters.set(names[0], shown(at[place] - (looksBack ? before[place] ?? 0 : 0)));
     parameters.set(names[1], shown(at[place] + step));
+    namesOfRow?.forEach((name, end) => parameters.set(name, bounds[row + end]));
     const url = new URL(tasks.href);
     url.search = parameters;
     return url;

@@ -17,6 +17,7 @@ from streamlit import runtime
 from taskyard.core.humanize import UNKNOWN, duration_ticks, number
 from taskyard.dashboard.components.theme import color
 from taskyard.dashboard.components.times import axis_zone, duration, local_times, span
+from taskyard.dashboard.components.zoom import revision, showing
 from taskyard.dashboard.i18n import _, enumerated
 from taskyard.dashboard.timing import wait
 
@@ -108,7 +109,7 @@ def time_spec(
         data.append(trace)
     xaxis: Spec = {"hoverformat": "%Y-%m-%d %H:%M:%S", "tickformatstops": TIME_TICKS}
     if len(times) > 1:
-        xaxis["range"] = [times[0], times[-1]]
+        xaxis |= showing(times[0], times[-1])
     if zone := axis_zone(at):
         xaxis["title"] = {"text": plain(zone), "font": {"size": 12}}
     yaxis = {
@@ -117,7 +118,8 @@ def time_spec(
         **_named(unit),
         **(_duration_axis(lines) if is_seconds else {}),
     }
-    return {"data": data, "layout": {"xaxis": xaxis, "yaxis": yaxis, "hovermode": "x unified"}}
+    layout = {"xaxis": xaxis, "yaxis": yaxis, "hovermode": "x unified"}
+    return {"data": data, "layout": layout | ({"uirevision": revision("", at[-1] - at[0])} if at else {})}
 
 
 def number_or_none(value: float | None) -> str:
@@ -132,7 +134,7 @@ def _duration_axis(lines: Sequence[Line]) -> Spec:
         "tickmode": "array",
         "tickvals": ticks,
         "ticktext": [span(tick) if tick else "0" for tick in ticks],
-        "range": [0, ticks[-1]],
+        **showing(0, ticks[-1]),
     }
 
 
@@ -154,7 +156,7 @@ def bar_spec(labels: Sequence[str], lines: Sequence[Line], *, unit: str = "") ->
     ]
     columns = zip(*(line.values for line in lines), strict=True)
     most = max((sum(value or 0 for value in column) for column in columns), default=0)
-    xaxis = {"range": [0, max(1, most * 1.05)], "tickformat": ",~r", **_named(unit)}
+    xaxis = {**showing(0, max(1, most * 1.05)), "tickformat": ",~r", **_named(unit)}
     layout = {"barmode": "stack", "yaxis": {"autorange": "reversed", "type": "category"}, "xaxis": xaxis}
     return {"data": data, "layout": layout}
 
@@ -188,7 +190,7 @@ def _draw_spec(title: str, spec: Spec, *, alt: str, key: str, height_px: int) ->
             "font": {"size": 12},
             "traceorder": "normal",
         },
-        "uirevision": key,  # zoom and hidden series survive a refresh
+        "uirevision": f"{key}{layout.get('uirevision', '')}",  # zoom and hidden series survive a refresh
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "xaxis": {**grid, **layout.get("xaxis", {})},

@@ -6,10 +6,13 @@ from collections.abc import Mapping
 
 import streamlit as st
 
-from taskyard.core.filters.search_filter import TaskFilter
+from taskyard.core.errors import SubmissionError
+from taskyard.core.filters.fields import check_seconds
+from taskyard.core.filters.search_filter import DURATIONS, TaskFilter
 from taskyard.core.i18n import N_
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.states import word
+from taskyard.dashboard.components.times import duration
 from taskyard.dashboard.i18n import _, labelled
 
 MAX_VALUE_LENGTH = 40  # characters of a value on a chip
@@ -35,6 +38,10 @@ LABELS: Mapping[str, str] = {
     "until": N_("Submitted before"),
     "ended_since": N_("Ended since"),
     "ended_until": N_("Ended before"),
+    "min_wait_seconds": N_("Waited at least"),
+    "max_wait_seconds": N_("Waited less than"),
+    "min_run_seconds": N_("Ran at least"),
+    "max_run_seconds": N_("Ran less than"),
     "text": N_("Search"),
     "input_path": N_("Input path"),
     "output_path": N_("Output path"),
@@ -49,7 +56,17 @@ def in_words(name: str, value: str) -> str:
         value = ", ".join(word(one) for one in value.split(","))
     elif value in AGES:
         value = _(AGES[value])
+    elif name in DURATIONS:
+        value = _duration_in_words(name, value)
     return labelled(_(LABELS[name]), escaped(value.replace(",", ", "), MAX_VALUE_LENGTH))
+
+
+def _duration_in_words(name: str, value: str) -> str:
+    """Returns a duration in the viewer's units; one that is refused as it is, under the problem that the page shows."""
+    try:
+        return duration(check_seconds(name, value))
+    except SubmissionError:
+        return value
 
 
 def show_filter(only: TaskFilter) -> None:

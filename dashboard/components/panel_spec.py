@@ -9,9 +9,10 @@ from urllib.parse import urlencode
 
 from taskyard.core.telemetry.heat import ROWS_PER_DECADE, Heat
 from taskyard.dashboard.components.charts import TIME_TICKS, Spec, number_or_none, plain
-from taskyard.dashboard.components.panels import HeatPanel, MarkedTime, Panel, TimeAxis, TimePanel
+from taskyard.dashboard.components.panels import CellLeads, HeatPanel, Leads, MarkedTime, Panel, TimeAxis, TimePanel
 from taskyard.dashboard.components.theme import color
 from taskyard.dashboard.components.times import axis_zone, duration, local_times
+from taskyard.dashboard.components.zoom import revision, showing
 from taskyard.dashboard.i18n import _
 
 TITLE_PX, NAME_PX, AXIS_PX = 42, 22, 34  # a panel's head: its name, and its legend below that
@@ -30,7 +31,7 @@ def panels_spec(axis: TimeAxis, panels: Sequence[Panel], key: str) -> Spec:
     layout: Spec = {
         "height": total + AXIS_PX,
         "margin": {"l": 8, "r": 8, "t": 0, "b": AXIS_PX},
-        "uirevision": key,  # zoom and hidden series survive a refresh
+        "uirevision": revision(key, axis.step_seconds * len(axis.at)),
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "barmode": "stack",
@@ -87,7 +88,7 @@ def _time_axis(axis: TimeAxis, panels: Sequence[Panel]) -> Spec:
         "spikecolor": color("gray"),
     }
     if axis.at:
-        shown["range"] = [_on(axis, axis.at[0]), _on(axis, axis.at[-1] + axis.step_seconds)]
+        shown |= showing(_on(axis, axis.at[0]), _on(axis, axis.at[-1] + axis.step_seconds))
     if zone := axis_zone(axis.at):
         shown["title"] = {"text": plain(zone), "font": {"size": 12}}
     return shown
@@ -115,12 +116,7 @@ def _traces(panel: TimePanel, number: int, axis: TimeAxis, times: list[str], yax
         }
         leads = panel.leads[place] if place < len(panel.leads) else None
         if leads is not None:
-            trace["meta"] = {
-                "query": urlencode(leads.query),
-                "names": list(leads.names),
-                "looks_back": leads.looks_back,
-                "first": 0,
-            }
+            trace["meta"] = {**_lead(leads), "looks_back": leads.looks_back}
         if panel.is_stacked:
             opacity = [1.0 if step < whole else PALE for step in range(len(values))]
             step_ms = axis.step_seconds * 1000
@@ -156,7 +152,10 @@ def _heat_trace(panel: HeatPanel, times: list[str], yaxis: str) -> Spec:
     # texts for each cell would be most of what a refresh sends and takes
     shares = [[round(count / sums[step], 3) if count else None for step, count in enumerate(row)] for row in counts]
     background = color("background")
+    leads = panel.leads
+    meta = {} if leads is None else {"meta": {**_lead(leads), **_lead_of_rows(leads, panel.heat)}}
     return {
+        **meta,
         "type": "heatmap",
         "x": times,
         "y": _rows(panel.heat),
@@ -168,6 +167,15 @@ def _heat_trace(panel: HeatPanel, times: list[str], yaxis: str) -> Spec:
         "showscale": False,
         "colorscale": [[0, background], [0.05, _mixed(background, color(panel.color), 0.25)], [1, color(panel.color)]],
     }
+
+
+def _lead(leads: Leads | CellLeads) -> Spec:
+    """Returns what dashboard/browser/charts.js makes an address of."""
+    return {"query": urlencode(leads.query), "names": list(leads.names), "looks_back": False, "first": 0}
+
+
+def _lead_of_rows(leads: CellLeads, heat: Heat) -> Spec:
+    return {"names_of_row": list(leads.names_of_row), "bounds": [float(f"{bound:.6g}") for bound in heat.bounds()]}
 
 
 def _rows(heat: Heat) -> list[str]:

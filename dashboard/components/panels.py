@@ -28,6 +28,17 @@ class Leads:
 
 
 @dataclass(frozen=True, slots=True)
+class CellLeads:
+    """The tasks behind the cells of a heat map: parameters of the Tasks page, and the `names` of those with the ends of
+    the step and of the durations (seconds) of a cell.
+    """
+
+    query: Mapping[str, str]
+    names: tuple[str, str]
+    names_of_row: tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class TimePanel:
     """A chart of lines; `is_stacked` of bars. With `is_seconds` the axis is logarithmic and says durations.
 
@@ -59,11 +70,12 @@ class TimePanel:
 
 @dataclass(frozen=True, slots=True)
 class HeatPanel:
-    """A heat map of durations: how they are distributed in each step."""
+    """A heat map of durations: how they are distributed in each step. `leads` makes cells lead to their tasks."""
 
     title: str
     heat: Heat
     color: str = "blue"
+    leads: CellLeads | None = None
 
     @property
     def is_empty(self) -> bool:

@@ -16,9 +16,10 @@ def is_dark() -> bool:
 
 def color(name: str) -> str:
     """Returns a colour of the theme in `.streamlit/config.toml` by its name (red, gray, text, border, …), as CSS."""
-    return _configured("dark" if is_dark() else "light", name)
+    return configured("dark" if is_dark() else "light", name)
 
 
 @lru_cache
-def _configured(mode: str, name: str) -> str:
+def configured(mode: str, name: str) -> str:
+    """Returns a colour of a theme, "dark" or "light"."""
     return str(st.get_option(f"theme.{mode}.{name}Color") or _FALLBACK)

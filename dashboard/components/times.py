@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import streamlit as st
 
 from taskyard.core import humanize
+from taskyard.dashboard import kept_choices
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.data import base
 from taskyard.dashboard.i18n import _
@@ -28,7 +29,13 @@ def browser_zone() -> tzinfo:
 
 def viewer_zone() -> tzinfo:
     """Returns the zone in which times are shown: the browser's, or UTC if the viewer has switched to that."""
-    return UTC if st.session_state.get(UTC_KEY) else browser_zone()
+    return UTC if shows_utc() else browser_zone()
+
+
+def shows_utc() -> bool:
+    """Returns True if the viewer has switched to UTC, in this session or the last time in this browser."""
+    chosen = st.session_state.get(UTC_KEY)
+    return kept_choices.kept(kept_choices.ZONE) == kept_choices.UTC_ZONE if chosen is None else bool(chosen)
 
 
 def shown_time(moment: datetime) -> str:

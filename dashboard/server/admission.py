@@ -14,13 +14,22 @@ from taskyard.core.access.modes import SIGNED_IN_ONLY, WITH_SESSIONS, Mode
 from taskyard.core.access.proxies import FORWARDED_FOR, TrustedProxies
 from taskyard.core.config import Settings
 from taskyard.core.errors import TaskyardError
+from taskyard.dashboard.kept_choices import CHOICES
 from taskyard.dashboard.server import entrance
 
 SIGN_IN, SIGN_OUT = "/sign-in", "/sign-out"
 FREE = ("/healthz", "/metrics", SIGN_IN, f"{SIGN_IN}/start", f"{SIGN_IN}/callback", SIGN_OUT, entrance.PATH)
 AT_ROOT = ("/healthz", "/metrics")  # for probes, whatever the pages' path is
 # What a page loads; everything else that a browser opens by itself is a page.
-PARTS = ("/_stcore/", "/media/", "/export/", "/component/", "/static/", "/browser/", "/language")
+PARTS = (
+    "/_stcore/",
+    "/media/",
+    "/export/",
+    "/component/",
+    "/static/",
+    "/browser/",
+    *(f"/{choice}" for choice in CHOICES),
+)
 CLIENT = "/static/"  # files that are the same in every installation
 NO_TRACE = {"cache-control": "no-store"}
 Scope = MutableMapping[str, Any]

@@ -19,9 +19,9 @@ from starlette.routing import Route
 
 from taskyard.core.config import settings
 from taskyard.core.errors import TaskyardError
-from taskyard.core.translation import LANGUAGES
 from taskyard.dashboard import timing
-from taskyard.dashboard.i18n import _, cookie_name
+from taskyard.dashboard.i18n import _
+from taskyard.dashboard.kept_choices import CHOICES, cookie_name
 from taskyard.dashboard.server import browser_scripts, entrance, exports
 from taskyard.dashboard.server.admission import Admission
 from taskyard.dashboard.server.gate import Gate, base_path, dashboard_border
@@ -32,7 +32,7 @@ from taskyard.dashboard.server.sign_in.routes import SignIn
 # plotly takes a half-loaded pandas for a whole one.
 SLOW_MODULES = ("pandas", "plotly.graph_objects")
 EMPTY_PICTURE = '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>'
-LANGUAGE_SECONDS = 365 * 86400
+CHOICE_SECONDS = 365 * 86400
 
 log = logging.getLogger(__name__)
 
@@ -53,16 +53,17 @@ async def overview(request: Request) -> Response:
     return RedirectResponse(f"./{query}")
 
 
-async def save_language(request: Request) -> Response:
-    """Answers with an empty picture, and a cookie by which this browser keeps the language that was chosen."""
-    chosen = request.query_params.get("to")
-    if chosen not in LANGUAGES:
-        return PlainTextResponse(f"to: expected one of {', '.join(LANGUAGES)}\n", 400)
+async def keep_choice(request: Request) -> Response:
+    """Answers with an empty picture, and a cookie by which this browser keeps what was chosen."""
+    choice, chosen = request.url.path.rpartition("/")[2], request.query_params.get("to")
+    known = CHOICES[choice]
+    if chosen not in known:
+        return PlainTextResponse(f"to: expected one of {', '.join(known)}\n", 400)
     answer = Response(EMPTY_PICTURE, media_type="image/svg+xml", headers={"cache-control": "no-store"})
     answer.set_cookie(
-        cookie_name(request.headers["host"]),
+        cookie_name(choice, request.headers["host"]),
         chosen,
-        max_age=LANGUAGE_SECONDS,
+        max_age=CHOICE_SECONDS,
         path=f"{base_path()}/",
         secure=request.scope[entrance.ORIGIN_KEY].startswith("https:"),
         httponly=True,
@@ -75,8 +76,8 @@ def routes() -> Sequence[Route]:
     """Returns all routes other than pages, below the pages' path; probes find theirs at the root, too."""
     base = base_path()
     probes = [Route("/healthz", health), Route("/metrics", metrics)]
-    ours = [Route("/overview", overview), Route("/language", save_language), *exports.routes(), *probes]
-    ours.append(Route(browser_scripts.PATH, browser_scripts.script))
+    ours = [Route("/overview", overview), *exports.routes(), *probes]
+    ours += [Route(browser_scripts.PATH, browser_scripts.script), *(Route(f"/{one}", keep_choice) for one in CHOICES)]
     below = [Route(f"{base}{route.path}", route.endpoint) for route in ours]
     return [entrance.route(base), *SignIn(base).routes(), *below, *(probes if base else ())]
 

@@ -32,6 +32,7 @@ NAMES = (
     "freshness.js",
     "draft.js",
     "charts.js",
+    "zoom.js",
     "history.js",
     "log.js",
     "keyboard.js",

@@ -7,13 +7,12 @@ import streamlit as st
 from taskyard.core.translation import LANGUAGES
 from taskyard.dashboard.components.sign_in import show_signed_in
 from taskyard.dashboard.data.viewer import viewer
-from taskyard.dashboard.i18n import LANGUAGE_KEY, _, choose_language, labelled, saved_language
+from taskyard.dashboard.i18n import LANGUAGE_KEY, _, choose_language, labelled
+from taskyard.dashboard.kept_choices import show_keeping
 from taskyard.dashboard.navigation import VIEWS_BY_NAME
 from taskyard.dashboard.shell.frame import LIVE_KEY, REFRESH_SECONDS
 from taskyard.dashboard.shell.jump import JUMP_KEYS, show_jump
 from taskyard.dashboard.shell.zone import show_zone_switch
-
-KEEPING = {code: f"![](language?to={code})" for code in LANGUAGES}  # an empty picture, whose answer sets the cookie
 
 
 def show_sidebar() -> None:
@@ -34,8 +33,7 @@ def show_sidebar() -> None:
             key=LANGUAGE_KEY,
             on_change=choose_language,
         )
-        if chosen := saved_language():
-            st.markdown(KEEPING[chosen])
+        show_keeping()
         if st.button(_("Jump to"), icon=":material/keyboard:", shortcut=JUMP_KEYS, key="help", width="stretch"):
             show_jump()
         if st.button(_("Keyboard shortcuts"), icon=":material/help:", key="keys", type="tertiary", help="?"):

@@ -26,6 +26,16 @@
     AND (%(until)s::timestamptz IS NULL OR created_at < %(until)s::timestamptz)
     AND (%(ended_since)s::timestamptz IS NULL OR finished_at >= %(ended_since)s::timestamptz)
     AND (%(ended_until)s::timestamptz IS NULL OR finished_at < %(ended_until)s::timestamptz)
+    AND (num_nonnulls(%(min_wait_seconds)s::float8, %(max_wait_seconds)s::float8, %(min_run_seconds)s::float8,
+        %(max_run_seconds)s::float8) = 0 OR EXISTS (
+        SELECT FROM task_events e
+        WHERE e.task_id = tasks.id AND e.at >= tasks.created_at AND e.at <= coalesce(tasks.finished_at, now())
+            AND e.event IN ('completed', 'failed', 'attempt_failed', 'cancelled')
+            AND (%(min_wait_seconds)s::float8 IS NULL OR e.wait_seconds >= %(min_wait_seconds)s::float8)
+            AND (%(max_wait_seconds)s::float8 IS NULL OR e.wait_seconds < %(max_wait_seconds)s::float8)
+            AND (%(min_run_seconds)s::float8 IS NULL OR e.run_seconds >= %(min_run_seconds)s::float8)
+            AND (%(max_run_seconds)s::float8 IS NULL OR e.run_seconds < %(max_run_seconds)s::float8)
+    ))
     AND (%(pattern)s::text IS NULL OR title ILIKE %(pattern)s OR type ILIKE %(pattern)s
         OR (%(reads_errors)s AND error->>'message' ILIKE %(pattern)s) OR id::text ILIKE %(pattern)s)
     AND (%(input_path)s::text IS NULL

@@ -19,7 +19,7 @@ from taskyard.core.task_types.registry import registry
 from tests.own_servers import OwnServers
 from tests.servers import REPOSITORY, free_port, wait_until
 
-START_SECONDS = 60
+START_SECONDS = 180  # on a machine that is busy with others
 STOP_SECONDS = 30
 POOL = """
 [[agents]]

@@ -86,12 +86,6 @@ class Firefox:
         assert answer["type"] == "success", answer
         return answer["result"].get("value")
 
-    def click(self, selector: str) -> None:
-        """Clicks the middle of an element, once it is there."""
-        self.wait_for(f"!!document.querySelector({json.dumps(selector)})")
-        edge = f"document.querySelector({json.dumps(selector)}).getBoundingClientRect()"
-        self.click_at(self.value(f"{edge}.left + {edge}.width / 2"), self.value(f"{edge}.top + {edge}.height / 2"))
-
     def click_at(self, x: float, y: float) -> None:
         """Clicks a point of the window."""
         pressed = [{"type": kind, "button": 0} for kind in ("pointerDown", "pointerUp")]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
@@ -12,14 +11,13 @@ from taskyard.dashboard.components.task_facts import shortened_id
 from tests.browser.conftest import Watched, open_page
 from tests.browser.counted import Counted
 from tests.browser.dashboards import Installation
-from tests.browser.test_journeys import follow
+from tests.browser.ways_back import Chromium, walk
 from tests.servers import wait_until
 
 DENSE = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
 PHONE_AGENT = "Mozilla/5.0 (Linux; Android 14) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/126.0 Mobile Safari/537.36"
 HEADER_PX, FIRST_ROW_PX, ROWS = 32, 230, 27
-GROUP = {"x": 20, "y": 54}
 FAILED, OTHERS, DEPLOYED = 3, 32, 40
 
 
@@ -61,61 +59,13 @@ def settled(page: Page) -> None:
     page.locator('[data-testid="stApp"][data-test-script-state="notRunning"]').wait_for()
 
 
-def seen(page: Page) -> tuple[str, str, int, str]:
-    """What somebody sees of where they are: address, title, an open panel, and how many tasks match."""
-    settled(page)
-    count = page.locator(".st-key-section_of_tasks").get_by_text(re.compile(r"\d tasks?( match(es)?)?:"))
-    return (
-        page.url,
-        page.locator("h1").first.inner_text(),
-        page.locator(".st-key-task_panel").count(),
-        count.first.inner_text() if "/tasks" in page.url and count.count() else "",
-    )
-
-
 @pytest.mark.slow
 def test_back_and_forward_give_exactly_what_was_there(
     browser: Browser, watched: list[Watched], installation: Installation
 ) -> None:
     fill(installation)
-    page = open_page(browser, watched, installation.url, "/?range=24h", viewport=DENSE)
-    link: Callable[[str], None] = lambda name: page.get_by_role("link", name=name).first.click()  # noqa: E731
-    tab: Callable[[str], None] = lambda name: page.locator(f".st-key-tab_{name} button").click()  # noqa: E731
-    steps: list[tuple[Callable[[], object], str]] = [
-        (lambda: follow(page, "Failures"), r"/failures\?range=24h$"),
-        (
-            lambda: page.get_by_text("7d", exact=True).first.click(),
-            "range=7d",
-        ),
-        (lambda: page.get_by_test_id("stDataFrame").first.click(position=GROUP), r"range=7d&group=\w+$"),
-        (lambda: link("View failed tasks"), r"/tasks\?.*fingerprint="),
-        (lambda: rows(page).click(position=button_of_row(page, 0)), r"/tasks\?.*fingerprint=.*task="),
-        (lambda: link("Open in full"), r"/task\?id="),
-        (lambda: link("View tasks"), r"/tasks\?fingerprint=\w+$"),
-        (lambda: tab("failed"), r"states=failed"),
-        (lambda: tab("all"), r"/tasks\?fingerprint=\w+$"),
-        (lambda: page.locator(".st-key-drop_fingerprint button").click(), r"/tasks$"),
-        (lambda: page.locator(".st-key-page_chevron_right button").first.click(), r"/tasks\?after="),
-        (lambda: follow(page, "Overview"), r"/\?range=7d$"),
-    ]
-    expect(page.get_by_text("Oldest ready task")).to_be_visible()
-    stops = [seen(page)]
-    first = page.evaluate("history.length")
-    for number, (step, there) in enumerate(steps, 1):
-        step()
-        expect(page).to_have_url(re.compile(there))
-        expect(page.locator("h1").first).to_be_visible()
-        page.wait_for_timeout(700)  # whatever else would add an entry
-        stops.append(seen(page))
-        assert page.evaluate("history.length") == first + number, there
-    for stop in reversed(stops[:-1]):
-        page.go_back()
-        expect(page).to_have_url(stop[0])
-        wait_until(lambda stop=stop: seen(page) == stop, 30, f"Back shows {stop}")
-    for stop in stops[1:]:
-        page.go_forward()
-        expect(page).to_have_url(stop[0])
-        wait_until(lambda stop=stop: seen(page) == stop, 30, f"Forward shows {stop}")
+    page = open_page(browser, watched, installation.url, viewport=DENSE)
+    walk(Chromium(page), installation.url)
 
 
 def test_an_operators_work_takes_few_actions(

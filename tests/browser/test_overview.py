@@ -111,6 +111,24 @@ def test_it_speaks_the_browsers_language_and_the_switchs(
     expect(page.get_by_role("heading", name="告警", exact=True)).to_be_visible()
 
 
+def test_the_browser_keeps_whether_times_are_in_utc(
+    browser: Browser, dashboard: Dashboard, watched: list[Watched]
+) -> None:
+    page = open_page(browser, watched, dashboard.url, "/queues", timezone_id="Asia/Shanghai")
+    as_of, switch = page.get_by_text("Updated 20"), page.get_by_test_id("stSidebar").get_by_text("Times in UTC")
+    expect(as_of).to_contain_text("CST")
+    with page.expect_response(lambda answer: "/zone?to=utc" in answer.url):
+        switch.click()
+    expect(as_of).to_contain_text("UTC")
+    page.goto(f"{dashboard.url}/alerts")  # another session of the same browser
+    expect(as_of).to_contain_text("UTC")
+    expect(page.get_by_test_id("stSidebar").get_by_role("switch", name="Times in UTC")).to_be_checked()
+    with page.expect_response(lambda answer: "/zone?to=browser" in answer.url):
+        switch.click()
+    page.reload()
+    expect(as_of).to_contain_text("CST")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_fits_a_phone_in_light_and_dark(
     browser: Browser, dashboard: Dashboard, watched: list[Watched], submitter: Submitter, scheme: str

@@ -7,6 +7,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs, urlsplit
 
+import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from taskyard.core.config import Settings
@@ -17,9 +18,11 @@ from taskyard.core.submission.submit import open_submitter
 from taskyard.core.task_types.registry import registry
 from taskyard.worker.monitor.rollup import RollUp
 from tests.browser.conftest import Watched, open_page
-from tests.browser.dashboards import Dashboard
+from tests.browser.dashboards import Dashboard, Installation
+from tests.servers import wait_until
 
 SCREEN = {"width": 1440, "height": 900}
+TALL = {"width": 1440, "height": 1800}  # all charts at once
 CHART = ".st-key-panels_overview .js-plotly-plot"
 COUNTS = """(told) => getComputedStyle(
     document.querySelector('[data-testid=stSidebarNavLink][href$="/alerts"]'), '::after').content.includes(told)"""
@@ -30,6 +33,25 @@ MOST = """() => {
     const most = line.y.indexOf(Math.max(...line.y)), { xaxis, yaxis } = chart._fullLayout;
     const box = chart.getBoundingClientRect();
     return [box.left + xaxis._offset + xaxis.d2p(line.x[most]), box.top + yaxis._offset + yaxis.d2p(line.y[most])];
+}"""
+
+CELL = """() => {
+    const chart = document.querySelector('.st-key-panels_overview .js-plotly-plot');
+    const heat = chart?._fullData.find((one) => one.meta?.names_of_row?.[0] === 'min_run_seconds');
+    if (!heat) return null;
+    for (const [row, cells] of heat.z.entries())
+        for (const [column, share] of cells.entries())
+            if (share) {
+                const { xaxis } = chart._fullLayout, yaxis = chart._fullLayout[heat.yaxis.replace('y', 'yaxis')];
+                const box = chart.getBoundingClientRect();
+                const middle = (xaxis.d2p(heat.x[column]) + xaxis.d2p(heat.x[column + 1])) / 2;
+                return [box.left + xaxis._offset + middle, box.top + yaxis._offset + yaxis.c2p(row)];
+            }
+    return null;
+}"""
+SHOWN = """() => {
+    const { xaxis, meta } = document.querySelector('.st-key-panels_overview .js-plotly-plot')._fullLayout;
+    return { range: xaxis.range.join(), first: meta.at[0] };
 }"""
 
 
@@ -99,3 +121,41 @@ def test_the_overview_on_one_screen(
     lines.first.click()
     expect(page).to_have_url(re.compile(f"alerts\\?alert={critical.id}"))
     expect(page.get_by_text("redis is bad")).to_be_visible()
+
+
+@pytest.mark.slow
+def test_a_cell_opens_its_tasks_and_a_zoom_stays(
+    browser: Browser, watched: list[Watched], installation: Installation
+) -> None:
+    ids = installation.submitter().submit_many([{"type": "diagnostic.sleep", "input": {"seconds": 2}}] * 5)
+    wait_until(lambda: all(installation.state_of(one) == "completed" for one in ids), 120, "they have completed")
+    page = shown(open_page(browser, watched, installation.url, "/?range=15m", viewport=TALL))
+    page.wait_for_function(CELL)
+    x, y = page.evaluate(CELL)
+    page.mouse.move(x - 2, y)
+    page.mouse.move(x, y)
+    page.wait_for_function("document.querySelector('.st-key-panels_overview .js-plotly-plot')._hoverdata?.length")
+    page.mouse.click(x, y)
+    expect(page.get_by_role("heading", name="Tasks")).to_be_visible()
+    expect(page.get_by_text("Ran at least")).to_be_visible()
+    query = parse_qs(urlsplit(page.url).query)
+    assert float(query["min_run_seconds"][0]) <= 2.2 < float(query["max_run_seconds"][0]) * 1.1
+    expect(page.get_by_text(re.compile("^[1-5] tasks? match(es)?:$"))).to_be_visible()
+
+    page.go_back()
+    shown(page)
+    whole, chart = page.evaluate(SHOWN), page.locator(CHART).bounding_box()
+    assert chart is not None
+    line = chart["y"] + 90  # within the first of the charts
+    page.mouse.move(chart["x"] + 300, line)
+    page.mouse.down()
+    page.mouse.move(chart["x"] + 500, line, steps=5)
+    page.mouse.up()
+    page.wait_for_function(f"(whole) => ({SHOWN})().range !== whole", arg=whole["range"])
+    zoomed = page.evaluate(SHOWN)
+    page.wait_for_function(f"(first) => ({SHOWN})().first !== first", arg=zoomed["first"], timeout=150_000)
+    assert page.evaluate(SHOWN)["range"] == zoomed["range"]
+    page.get_by_text("1h", exact=True).click()  # another range is shown whole
+    page.wait_for_function(f"(first) => ({SHOWN})().first < first - 1800", arg=zoomed["first"])
+    first, last = (datetime.fromisoformat(at) for at in page.evaluate(SHOWN)["range"].split(","))
+    assert last - first >= timedelta(minutes=59)

@@ -146,6 +146,7 @@ def test_phones_get_cards(open_page: OpenPage, loaded: dict[str, str], monkeypat
         ({"since": "1h", "states": "scheduled"}, ("scheduled",)),
         ({"ended_since": "1h", "states": "failed"}, ("failed",)),
         ({"ended_until": "1h"}, ()),
+        ({"min_run_seconds": "86400"}, ()),
         ({"queues": "elsewhere"}, ()),
     ],
 )

@@ -60,7 +60,7 @@ def recounted(events: list[dict[str, Any]], step: int) -> list[Step]:
     ]
 
 
-@pytest.mark.parametrize("since", [START, UNTIL - HOUR, UNTIL - 600])
+@pytest.mark.parametrize("since", [START, UNTIL - HOUR, UNTIL - 600, UNTIL - 2 * HOUR + 7 * 60])
 def test_results_are_those_of_a_recount(database: Database, ended: list[dict[str, Any]], since: float) -> None:
     with database.transaction() as tx:
         found = agent_results(tx, since, UNTIL)

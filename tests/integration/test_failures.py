@@ -47,8 +47,9 @@ def audit(database: Database) -> list[tuple[Any, ...]]:
         )
 
 
-def test_groups_count_a_range(database: Database, events: list[dict[str, Any]]) -> None:
-    since, until = START + HOUR, START + 3 * HOUR
+@pytest.mark.parametrize("minutes", [0, 7])  # not only with a step of a chart
+def test_groups_count_a_range(database: Database, events: list[dict[str, Any]], minutes: int) -> None:
+    since, until = START + HOUR + 60 * minutes, START + 3 * HOUR
     with database.transaction() as tx:
         found = failures.groups(tx, since, until)
     assert [group.attempts for group in found] == sorted((group.attempts for group in found), reverse=True)

@@ -186,6 +186,20 @@ def test_availability_and_load_come_from_samples(database: Database) -> None:
     assert made(database, since, end).now.availability == pytest.approx(0.75)
 
 
+def test_24_hours_are_24_hours_in_whole_steps(database: Database) -> None:
+    start = START // DAY * DAY - 3 * DAY
+    events = counted(database, random_events(random.Random(6), start, start + 2 * DAY))
+    since = start + 13 * HOUR + 7 * MINUTE  # within a step by the clock
+    report = made(database, since, since + DAY + 20, terms=Terms(ZoneInfo("Europe/Berlin")))
+    assert (report.now.since, report.now.until) == (moment(since), moment(since + DAY))
+    assert report.before.until - report.before.since == timedelta(hours=24)
+    assert {step.seconds for step in report.steps} == {10.0 * MINUTE}
+    assert report.now.counts.completed == tally(events, since, since + DAY)["completed"]
+    for step in report.steps:
+        wanted = tally(events, step.at.timestamp(), step.at.timestamp() + step.seconds)
+        assert (step.counts.submitted, step.counts.completed) == (wanted["submitted"], wanted["completed"])
+
+
 def test_days_are_those_of_the_zone(database: Database) -> None:
     kolkata = ZoneInfo("Asia/Kolkata")
     start = START // DAY * DAY - 8 * DAY

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import uuid
 from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
@@ -297,3 +298,39 @@ def test_states_are_counted_beside_each_other(database: Database) -> None:
     assert all(count.is_exact for count in counted.values())
     for state, count in counted.items():
         assert count.count == sum(row["state"] == state for row in made), state
+
+
+def test_a_search_finds_tasks_by_what_an_attempt_of_them_waited_and_ran(database: Database) -> None:
+    with database.transaction() as tx:
+        tx.rows("DELETE FROM tasks", {})
+    submitted = [task_of_a_second(database, wait, run) for wait, run in ((0.5, (2.0,)), (3.0, (0.1, 9.0)), (7.0, ()))]
+    wanted = {
+        (): {0, 1, 2},
+        ("min_run_seconds", 2): {0, 1},  # from
+        ("max_run_seconds", 2): {1},  # below; it ran twice
+        ("min_wait_seconds", 3): {1},
+        ("max_wait_seconds", 3): {0},
+    }
+    for condition, expected in wanted.items():
+        only = TaskFilter(**dict([condition] if condition else []))
+        assert set(ids(find(database, only))) == {submitted[number] for number in expected}, condition
+        with database.transaction() as tx:
+            assert search.count_matching(tx, only).count == len(expected)
+    between = TaskFilter(min_run_seconds=1, max_run_seconds=5)  # one attempt must be between both
+    assert ids(find(database, between)) == [submitted[0]]
+
+
+def task_of_a_second(database: Database, wait: float, runs: tuple[float, ...]) -> str:
+    """A task submitted a second ago, with ends of attempts that waited and ran so long."""
+    task_id = str(uuid.uuid4())
+    event = "INSERT INTO task_events (task_id, at, event, actor, wait_seconds, run_seconds) VALUES (%(id)s, now(), "
+    with database.transaction() as tx:
+        tx.rows(
+            "INSERT INTO tasks (id, type, state, queue, priority, input, created_at, ready_at, max_attempts,"
+            " timeout_seconds) VALUES (%(id)s, 'a.b', 'pending', 'q', 2, '{}', now() - interval '1 s', now(), 3, 60)",
+            {"id": task_id},
+        )
+        tx.rows(f"{event}'claimed', 'test', NULL, NULL)", {"id": task_id})
+        for run in runs:
+            tx.rows(f"{event}'attempt_failed', 'test', %(wait)s, %(run)s)", {"id": task_id, "wait": wait, "run": run})
+    return task_id

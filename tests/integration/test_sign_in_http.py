@@ -34,7 +34,7 @@ PARTS = (
     "/_stcore/health", "/_stcore/host-config", "/_stcore/stream", "/export/audit.csv", "/export/audit.jsonl",
     "/export/log.txt?id=x", "/media/a.png", "/static/js/a.js", "/_stcore/upload_file/a/b",
     "/_stcore/agent/openapi.json",
-    "/component/a/index.html", "/language?to=en", "/tasks/_stcore/health",
+    "/component/a/index.html", "/language?to=en", "/zone?to=utc", "/tasks/_stcore/health",
 )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from taskyard.dashboard.components.panels import (
     EMPTY_PX,
     HEAT_PX,
     PLOT_PX,
+    CellLeads,
     HeatPanel,
     Leads,
     MarkedTime,
@@ -62,7 +63,7 @@ def test_plotly_accepts_panels(axis: TimeAxis) -> None:
 
     figure = go.Figure(panels_spec(axis, panels, "key"))
 
-    assert figure.layout.uirevision == "key"
+    assert figure.layout.uirevision.startswith("key ")
     assert "Through&lt;put&gt;" in figure.layout.annotations[0].text
 
 
@@ -112,6 +113,32 @@ def test_a_line_leads_to_its_tasks() -> None:
     assert "meta" not in traces(panels_spec(AXIS, [WAITS], "key"), "y")[0]
 
 
+def test_a_refresh_asks_for_the_same_range_and_another_range_for_another_one() -> None:
+    def layout(first: int, step: int, count: int) -> dict[str, Any]:
+        axis = TimeAxis([AT[0] + step * (first + n) for n in range(count)], step, count)
+        return dict(panels_spec(axis, [RATES], "key")["layout"])
+
+    now, later = layout(0, 60, 15), layout(1, 60, 15)
+    assert "range" not in now["xaxis"]  # plotly takes another one for the page's own wish, and forgets the zoom
+    assert now["xaxis"]["autorangeoptions"] != later["xaxis"]["autorangeoptions"]
+    assert now["uirevision"] == later["uirevision"] == layout(0, 60, 16)["uirevision"]
+    ranges = [(60, 15), (60, 60), (300, 72), (600, 144), (21_600, 28), (21_600, 120), (86_400, 90)]
+    assert len({layout(0, step, count)["uirevision"] for step, count in ranges}) == len(ranges)
+
+
+def test_a_cell_leads_to_the_tasks_that_are_counted_in_it() -> None:
+    durations = [0.0, 1e-7, 0.0953, 0.1, 0.11, 0.9999, 1.001, 5.0, 4000.0]
+    heat = heat_of([Histogram.of(durations)])
+    bounds = heat.bounds()
+    for row, [count] in enumerate(heat.counts):
+        assert sum(bounds[row] <= seconds < bounds[row + 1] for seconds in durations) == count, row
+    panel = HeatPanel("Runs", heat, leads=CellLeads({}, ("ended_since", "ended_until"), ("min_x", "max_x")))
+    [trace] = traces(panels_spec(AXIS, [panel], "key"), "y")
+    assert trace["meta"]["names"] == ["ended_since", "ended_until"]
+    assert trace["meta"]["names_of_row"] == ["min_x", "max_x"]
+    assert trace["meta"]["bounds"] == pytest.approx(bounds, rel=1e-5)
+
+
 def test_a_heat_map_counts_durations_by_step_and_size() -> None:
     heat = HEAT.heat
     edges = heat.edges()
@@ -153,7 +180,13 @@ def test_every_point_of_the_overview_leads_to_a_search_that_the_tasks_page_knows
         total=Point(0.0), wait_heat=Heat(0, ()), run_heat=Heat(0, ()),
         whole_steps=3, marks=(),
     )  # fmt: skip
-    panels = [panel for panel in panels_of(charts, is_whole=True) if isinstance(panel, TimePanel)]
+    every = panels_of(charts, is_whole=True)
+    cells = [panel.leads for panel in every if isinstance(panel, HeatPanel)]
+    assert len(cells) == 2
+    for one in cells:
+        assert one is not None
+        assert {*one.query, *one.names, *one.names_of_row} <= {*PARAMS, "sort"}
+    panels = [panel for panel in every if isinstance(panel, TimePanel)]
     assert len(panels) == 6
     depth, load = panels[-2:]
     assert [(line.name, line.values[0]) for line in depth.lines] == [("default", 1.0), ("2 other queues", 7.0)]

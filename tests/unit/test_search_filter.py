@@ -25,6 +25,7 @@ NAMES = st.lists(
 ZONES = st.timezones() | st.integers(-23, 23).map(lambda hours: timezone(timedelta(hours=hours)))
 TIMES = st.datetimes(datetime(1971, 1, 3), datetime(9998, 12, 29), timezones=ZONES, allow_imaginary=False)
 BOUNDS = st.none() | TIMES | st.sampled_from(("90s", "30m", "24h", "7d", "2w"))
+SECONDS = st.none() | st.floats(0, 1e6) | st.integers(0, 100)
 PATHS = st.none() | st.text(LETTERS, min_size=1, max_size=1000)
 FILTERS = st.builds(
     TaskFilter,
@@ -41,6 +42,10 @@ FILTERS = st.builds(
     until=BOUNDS,
     ended_since=BOUNDS,
     ended_until=BOUNDS,
+    min_wait_seconds=SECONDS,
+    max_wait_seconds=SECONDS,
+    min_run_seconds=SECONDS,
+    max_run_seconds=SECONDS,
     text=TEXTS,
     input_path=PATHS,
     output_path=PATHS,

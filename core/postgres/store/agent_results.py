@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from taskyard.core.postgres.database import Transaction, queries
-from taskyard.core.postgres.store.history import range_parameters, step_for
+from taskyard.core.postgres.store.history import begin_of, range_parameters
 from taskyard.core.postgres.store.rollups import DAY
 from taskyard.core.telemetry.histogram import Histogram
 
@@ -25,11 +24,9 @@ class AgentResult:
 def agent_results(tx: Transaction, since: float, until: float) -> list[AgentResult]:
     """Returns each agent's results with each type in a range (epoch seconds), by agent and type.
 
-    The range begins with a whole step of its charts. Whole days of it are read as such, for all the rest is added up.
+    Whole days of it are read as such, for all the rest is added up.
     """
-    step = step_for(until - since)
-    first = math.floor(since / step) * step
-    parameters = range_parameters(tx, first, until, DAY, whole_steps=False)
+    parameters = range_parameters(tx, begin_of(since), until, DAY, whole_steps=False)
     return [
         AgentResult(agent, type_, completed, failed, Histogram(dict(zip(buckets, counts, strict=True)), seconds))
         for agent, type_, completed, failed, seconds, buckets, counts in tx.rows(

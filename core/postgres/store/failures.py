@@ -62,11 +62,9 @@ def groups(
     include_muted: bool = False,
     limit: int = 100,
 ) -> list[FailureGroup]:
-    """Returns the failures in a range (epoch seconds), most frequent first; of a `type`, or of one group.
-
-    The range begins with a whole step of `core.postgres.store.history.step_for`, as its charts do.
-    """
-    range_ = history.range_parameters(tx, since, until, history.step_for(until - since))
+    """Returns the failures in a range (epoch seconds), most frequent first; of a `type`, or of one group."""
+    step = history.step_for(until - since)
+    range_ = history.range_parameters(tx, history.begin_of(since), until, step, whole_steps=False)
     wanted = {"type": type, "fingerprint": fingerprint, "include_muted": include_muted, "limit": limit}
     parameters = {**range_, **wanted, "max_retried": MAX_RETRIED}
     return [FailureGroup.from_row(row) for row in tx.rows(queries("failures")["groups"], parameters)]

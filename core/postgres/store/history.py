@@ -87,6 +87,15 @@ def step_for(seconds: float) -> int:
     return next((step for step in STEPS_SECONDS if seconds / step <= STEPS_WANTED), DAY)
 
 
+def begin_of(since: float) -> float:
+    """Returns the first whole minute of a range (epoch seconds): what is counted from there on is not older.
+
+    Figures of a range begin there; its charts begin with the whole step that has it. Of ranges that are longer than
+    minutes are kept, the part before the first unit that is kept is missing.
+    """
+    return float(math.ceil(since / MINUTE) * MINUTE)
+
+
 def spans(since: float, until: float, step_seconds: int, rolled: Mapping[int, float]) -> list[tuple[int, float, float]]:
     """Returns (level, since, until) spans that cover a range (epoch seconds) once, coarse levels first (pure).
 
@@ -154,7 +163,7 @@ def total(points: Sequence[Point]) -> Point:
 
 def reliability(tx: Transaction, since: float, until: float) -> list[Reliability]:
     """Returns each agent's reliability with each type in a range (epoch seconds)."""
-    parameters = range_parameters(tx, since, until, step_for(until - since))
+    parameters = range_parameters(tx, begin_of(since), until, step_for(until - since), whole_steps=False)
     return [
         Reliability(agent, type_, completed, failed, seconds / ran if ran else None)
         for agent, type_, completed, failed, seconds, ran in tx.rows(queries("rollups")["reliability"], parameters)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from taskyard.core.errors import Busy, SubmissionError
 from taskyard.core.filters.fields import like_pattern
-from taskyard.core.filters.search_filter import Sort, TaskFilter
+from taskyard.core.filters.search_filter import DURATIONS, Sort, TaskFilter
 from taskyard.core.i18n import msg
 from taskyard.core.ids import first_id_at
 from taskyard.core.payload.culprits import refused
@@ -66,6 +66,7 @@ def parameters_of(
         "until": until,
         "ended_since": ended_since,
         "ended_until": ended_until,
+        **{name: getattr(only, name) for name in DURATIONS},
         "pattern": like_pattern(only.text) if only.text and not only.task_id else None,
         "input_path": only.input_path,
         "output_path": only.output_path,

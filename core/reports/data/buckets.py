@@ -9,9 +9,10 @@ from taskyard.core.postgres.store.rollups import HOUR, LEVELS, MINUTE
 
 
 def begins(since: float, until: float, step_seconds: int, unit_seconds: int, zone: tzinfo = UTC) -> list[float]:
-    """Returns when the steps of a range begin (epoch seconds): round times and days of the zone.
+    """Returns when the steps of a range begin (epoch seconds): up to an hour long with the range, others by the zone's
+    days, the first at or before `since`.
 
-    The first is at or before `since`. Where only units are kept that do not fit the zone's days, these are UTC's.
+    Where only units are kept that do not fit the zone's days, these are UTC's.
     """
     found = _begins(since, until, step_seconds, zone)
     return found if all(at % unit_seconds == 0 for at in found) else _begins(since, until, step_seconds, UTC)
@@ -25,12 +26,9 @@ def grain(begins_: Sequence[float], step_seconds: int) -> int:
 
 
 def _begins(since: float, until: float, step_seconds: int, zone: tzinfo) -> list[float]:
-    local = datetime.fromtimestamp(since, zone)
-    if step_seconds <= HOUR:  # by the offset alone: an hour that the clock repeats is two steps
-        offset = (local.utcoffset() or timedelta()).total_seconds() % step_seconds
-        first = since - (since + offset) % step_seconds
-        return [first + step_seconds * n for n in range(int((until - first - 1) // step_seconds) + 1)]
-    midnight = local.replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
+    if step_seconds <= HOUR:
+        return [since + step_seconds * n for n in range(int((until - since - 1) // step_seconds) + 1)]
+    midnight = datetime.fromtimestamp(since, zone).replace(hour=0, minute=0, second=0, microsecond=0, tzinfo=None)
     found: list[float] = []
     number = 0
     while (at := (midnight + timedelta(seconds=step_seconds * number)).replace(tzinfo=zone).timestamp()) < until:

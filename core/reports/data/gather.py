@@ -36,9 +36,10 @@ def gather(
 ) -> Report:
     """Returns the report of a range (epoch seconds), of one queue or type or of all.
 
-    Must be the first call in its transaction, which it makes read-only. The range begins with a whole step, by the
-    clock of the terms' zone, and ends with the last whole minute in the past, or with the last whole one of the units
-    that are still kept. Raises SubmissionError for an invalid range.
+    Must be the first call in its transaction, which it makes read-only. The range ends with the last whole minute in
+    the past, or with the last whole one of the units that are still kept, and is as long as asked for; with steps of
+    more than an hour it begins with a whole one, by the clock of the terms' zone. Raises SubmissionError for an invalid
+    range.
     """
     tx.rows(queries("reports")["snapshot"], {})
     oldest, now = _held(tx)

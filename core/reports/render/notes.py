@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from taskyard.core.i18n import N_
-from taskyard.core.postgres.store.rollups import MINUTE
+from taskyard.core.postgres.store.rollups import HOUR, MINUTE
 from taskyard.core.reports.data.report import Report
 from taskyard.core.reports.render.wording import Wording
 
@@ -63,7 +63,7 @@ def notes(report: Report, words: Wording) -> list[tuple[str, str]]:
         )
         found.append((words(N_("Whole units")), text))
     step = words(
-        N_("Of {length}, by the clock of {zone}. The period begins with a whole one; the last may be shorter."),
+        _BY_CLOCK if report.step_seconds > HOUR else N_("Of {length}, from the beginning on; the last may be shorter."),
         length=words.duration(report.step_seconds),
         zone=words.zone_name(report.now.until),
     )
@@ -80,6 +80,7 @@ def notes(report: Report, words: Wording) -> list[tuple[str, str]]:
     return found
 
 
+_BY_CLOCK = N_("Of {length}, by the clock of {zone}. The period begins with a whole one; the last may be shorter.")
 _BY_TYPE = N_(
     "They are not counted by queue: the groups of this queue's task types are listed, with their failures in all"
     " queues."

@@ -8,17 +8,19 @@ from datetime import datetime
 from taskyard.core.views.timeline import Timeline
 from taskyard.dashboard.components.charts import TIME_TICKS, Spec
 from taskyard.dashboard.components.times import local_times
+from taskyard.dashboard.components.zoom import revision, showing
 
 MAX_PX = 900
 
 
 def rows_layout(timeline: Timeline, rows: Sequence[str]) -> Spec:
     """Returns the layout as plotly's JSON: the timeline's range across, the rows from the top down."""
-    axis = [time.isoformat() for time in local_times([timeline.since, timeline.until])]
+    first, last = (time.isoformat() for time in local_times([timeline.since, timeline.until]))
     return {
         "barmode": "overlay",
         "showlegend": True,
-        "xaxis": {"range": axis, "type": "date", "tickformatstops": TIME_TICKS},
+        "uirevision": revision("", timeline.until - timeline.since),
+        "xaxis": {**showing(first, last), "type": "date", "tickformatstops": TIME_TICKS},
         "yaxis": {
             "type": "category",
             "categoryorder": "array",

@@ -11,7 +11,7 @@ from taskyard.core.states import TaskState
 from taskyard.core.views.overview_marks import Mark
 from taskyard.dashboard.components import states
 from taskyard.dashboard.components.charts import Line
-from taskyard.dashboard.components.panels import HeatPanel, Leads, MarkedTime, Panel, TimeAxis, TimePanel
+from taskyard.dashboard.components.panels import CellLeads, HeatPanel, Leads, MarkedTime, Panel, TimeAxis, TimePanel
 from taskyard.dashboard.components.permitted import is_narrowed
 from taskyard.dashboard.components.show_panels import show_panels
 from taskyard.dashboard.components.states import word
@@ -59,8 +59,8 @@ def panels_of(charts: data.Charts, *, is_whole: bool) -> Sequence[Panel]:
             is_seconds=True,
             leads=[_ended({"sort": Sort.LONGEST})] * 2,
         ),
-        HeatPanel(_("Distribution of queue latency"), charts.wait_heat),
-        HeatPanel(_("Distribution of run time"), charts.run_heat, "violet"),
+        HeatPanel(_("Distribution of queue latency"), charts.wait_heat, leads=_lasting("wait")),
+        HeatPanel(_("Distribution of run time"), charts.run_heat, "violet", _lasting("run")),
     ]
     return [*panels, *_capacity(charts)] if is_whole else panels
 
@@ -111,6 +111,12 @@ def _most_others(found: data.Foremost) -> int:
 def _ended(query: Mapping[str, str]) -> Leads:
     """Returns the tasks that ended in a step."""
     return Leads(query, ("ended_since", "ended_until"), looks_back=False)
+
+
+def _lasting(what: str) -> CellLeads:
+    """Returns the tasks that ended in a step after they had waited or run as long as a cell says."""
+    names = (f"min_{what}_seconds", f"max_{what}_seconds")
+    return CellLeads({"sort": Sort.FINISHED}, ("ended_since", "ended_until"), names)
 
 
 def _marked(mark: Mark) -> MarkedTime:

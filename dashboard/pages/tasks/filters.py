@@ -13,7 +13,7 @@ import streamlit as st
 
 from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import ErrorClass, SubmissionError
-from taskyard.core.filters.search_filter import PARAMS, Sort, TaskFilter
+from taskyard.core.filters.search_filter import DURATIONS, PARAMS, Sort, TaskFilter
 from taskyard.core.i18n import N_
 from taskyard.dashboard.components.address import SEPARATOR, change, choice, choices, moment, text_field
 from taskyard.dashboard.components.filter_words import AGES, LABELS, in_words
@@ -101,6 +101,8 @@ def show_more(facets: Facets) -> None:
         _pick("created_by", facets.creators)
         for bound in ("until", "ended_until"):
             st.datetime_input(_(LABELS[bound]), **_first_page(moment(bound)))
+        for name in DURATIONS:
+            st.text_input(_(LABELS[name]), placeholder=_("Seconds"), **_first_page(text_field(name)))
         path_help = _("An SQL/JSON path that matches, such as `{example}`")
         barred = lacking(Permission.PAYLOAD_READ)
         for name, example in (("input_path", "$.rows[*].a > 3"), ("output_path", '$.status == "ok"')):

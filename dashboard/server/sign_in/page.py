@@ -18,7 +18,7 @@ from starlette.responses import HTMLResponse
 from taskyard.core.i18n import N_
 from taskyard.core.paths import FILES
 from taskyard.core.translation import LANGUAGES, catalogue, preferred_language
-from taskyard.dashboard.i18n import cookie_name
+from taskyard.dashboard.kept_choices import LANGUAGE, cookie_name
 
 FOLDER = Path(__file__).parent
 NAME, PASSWORD = N_("Name"), N_("Password")
@@ -52,7 +52,9 @@ class Page:
 
 def language_of(request: Request) -> str:
     """Returns the viewer's language: that of the address, of the dashboard's cookie, or of the browser."""
-    given = request.query_params.get("lang") or request.cookies.get(cookie_name(request.headers.get("host", "")))
+    given = request.query_params.get("lang") or request.cookies.get(
+        cookie_name(LANGUAGE, request.headers.get("host", ""))
+    )
     return given if given in LANGUAGES else preferred_language(request.headers.get("accept-language", ""))
 
 

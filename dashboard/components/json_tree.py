@@ -33,7 +33,7 @@ def show_json(value: Any, *, name: str, file_name: str) -> None:
         )
         st.download_button(
             _("Download"),
-            text,
+            lambda: text,  # made when it is pressed: a file made before is gone once the page is drawn anew
             file_name=file_name,
             mime="application/json",
             key=f"json_download_{name}",

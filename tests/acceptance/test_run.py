@@ -35,7 +35,7 @@ def test_a_run_from_nothing_ends_cleanly_on_ctrl_c_and_the_next_goes_on(main: Ma
 def test_kill_9_of_the_whole_group_loses_nothing(main: Main) -> None:
     first = main.start()
     main.wait_until_up()
-    running = [main.submit("diagnostic.sleep", seconds=3) for _ in range(3)]
+    running = [main.submit("diagnostic.sleep", seconds=8) for _ in range(3)]
     main.wait_for_state(running[-1], "in_progress")  # the first may have ended, where starting a command takes long
 
     os.killpg(first.pid, signal.SIGKILL)

@@ -89,7 +89,7 @@ def _show_problems(problems: Sequence[RowProblem]) -> None:
         st.caption(_("Showing the first {count}; the download has all of them.").format(count=PROBLEM_ROWS))
     st.download_button(
         _("Download problems (CSV)"),
-        table.map(neutral).to_csv(index=False).encode("utf-8-sig"),
+        lambda: table.map(neutral).to_csv(index=False).encode("utf-8-sig"),
         file_name="problems.csv",
         mime="text/csv",
         key="submit_problems_csv",

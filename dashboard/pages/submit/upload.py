@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import streamlit as st
 
 from taskyard.core.errors import SubmissionError, TaskyardError
@@ -71,7 +73,7 @@ def show_templates(types: Registry) -> None:
         ):
             st.download_button(
                 label,
-                text,
+                functools.partial(str, text),
                 file_name=f"{name}.{ending}",
                 key=f"template_{ending}",
                 icon=":material/download:",

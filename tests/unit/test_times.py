@@ -61,7 +61,7 @@ def test_bars_of_agents_stand_on_their_axis_over_a_change_of_clocks(monkeypatch:
     monkeypatch.setattr(times, "viewer_zone", lambda: BERLIN)
     timeline = Timeline(BACK - 7200, BACK + 7200, BACK - 7200, [], 0, is_cut=False)
     start = BACK - 3600
-    [left, right] = map(datetime.fromisoformat, rows_layout(timeline, ["a"])["xaxis"]["range"])
+    [left, right] = map(datetime.fromisoformat, rows_layout(timeline, ["a"])["xaxis"]["autorangeoptions"]["include"])
     bars = gantt._bars([Span("a", 0, "t", 1, "x.y", start, BACK - 1800, "completed")], "completed", timeline)
     for left_end in (bars["base"][0], axis_times([start], timeline)[0].isoformat()):
         assert datetime.fromisoformat(left_end) - left == timedelta(seconds=3600)

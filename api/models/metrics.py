@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from taskyard.core.telemetry.histogram import Histogram
 
@@ -56,8 +58,16 @@ class Series(BaseModel):
     run_p99: list[float | None]
     oldest: list[float | None] = Field(description="Seconds that the oldest ready task has waited")
     failures: dict[str, list[float]] = Field(description="Failed attempts by error class")
-    load: dict[str, list[float | None]] = Field(description="The share of its slots in use, by agent")
-    depth: dict[str, list[float | None]] = Field(description="Tasks that wait, by queue")
+    load: dict[str, list[float | None]] = Field(
+        description="The share of its slots in use, by agent: of the ten with the largest"
+    )
+    depth: dict[str, list[float | None]] = Field(description="Tasks that wait, by queue: of the ten with the most")
+
+    @field_validator("load", "depth", mode="before")
+    @classmethod
+    def _by_name(cls, found: Any) -> Any:
+        """Takes what is known of single names from a figure that also has the rest."""
+        return getattr(found, "by_name", found)
 
 
 class Summary(BaseModel):

@@ -150,7 +150,7 @@ def test_numbers_and_messages_in_messages_keep_their_types(database: Database, c
         assert alerts.fire(tx, alert)
     assert stored(database).message_parameters == parameters
     with database.transaction() as tx:
-        alerts.update(tx, replace(alert, message="n", message_id=None, message_parameters=None))
+        alerts.update(tx, [replace(alert, message="n", message_id=None, message_parameters=None)])
     assert stored(database).message_parameters is None
 
 

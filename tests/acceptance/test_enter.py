@@ -6,6 +6,8 @@ import re
 import urllib.error
 import urllib.request
 
+import pytest
+
 from tests.acceptance.main import Main
 from tests.browser.dashboards import free_port
 from tests.servers import wait_until
@@ -26,6 +28,7 @@ def opened(link: str) -> tuple[int, str]:
             return error.code, error.headers.get("set-cookie", "")
 
 
+@pytest.mark.slow
 def test_run_prints_a_link_and_the_command_another(main: Main) -> None:
     port = free_port()
     main.environment |= {"TASKYARD_DASHBOARD_PORT": str(port), "TASKYARD_METRICS_PORT": "0"}

@@ -6,6 +6,8 @@ import json
 import os
 import signal
 
+import pytest
+
 from tests.acceptance.main import Main
 from tests.servers import running_endpoints, wait_until
 
@@ -49,6 +51,7 @@ def test_kill_9_of_the_whole_group_loses_nothing(main: Main) -> None:
     assert sum(event["to_state"] == "completed" for event in events) == 1
 
 
+@pytest.mark.slow
 def test_a_second_worker_stands_by_and_takes_over(main: Main) -> None:
     first = main.start()
     main.wait_until_up()

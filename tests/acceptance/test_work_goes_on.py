@@ -398,6 +398,7 @@ def test_process_1_buries_orphans_and_a_second_signal_ends_it_while_a_tick_waits
         assert time.monotonic() - began < 10
 
 
+@pytest.mark.slow
 def test_a_run_whose_output_nobody_reads_works_on(own_yard: Yard) -> None:
     read_end, write_end = os.pipe()
     os.close(read_end)

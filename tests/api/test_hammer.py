@@ -28,6 +28,7 @@ def _configured(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv(f"TASKYARD_{name.upper()}", str(getattr(settings, name)))
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("_configured")
 def test_answers_are_as_documented(settings: Settings, tmp_path: Path) -> None:
     log = tmp_path / "api.log"

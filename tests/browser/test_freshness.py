@@ -25,6 +25,7 @@ def dashboard(settings: Settings, tmp_path: Path) -> Iterator[Dashboard]:
         yield dashboard
 
 
+@pytest.mark.slow
 def test_the_browser_tells_the_age_of_a_page_whose_server_hangs(
     browser: Browser, dashboard: Dashboard, watched: list[Watched]
 ) -> None:

@@ -121,6 +121,7 @@ def test_an_operators_work_takes_few_actions(
     assert cancel.actions <= 4
 
 
+@pytest.mark.slow
 def test_keys_and_phones(browser: Browser, watched: list[Watched], installation: Installation) -> None:
     ids = fill(installation)
     page = open_page(browser, watched, installation.url, "/tasks?states=failed&types=diagnostic.flaky", viewport=DENSE)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from taskyard.dashboard.components.task_facts import shortened_id
@@ -57,6 +58,7 @@ def goes_there_and_back(page: Page, opens: Callable[[], None], kept: Locator) ->
     expect(panel).to_be_hidden()
 
 
+@pytest.mark.slow
 def test_every_page_opens_tasks_in_its_panel(
     browser: Browser, watched: list[Watched], installation: Installation
 ) -> None:

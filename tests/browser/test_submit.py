@@ -120,6 +120,7 @@ def test_a_pause_while_typing_submits_nothing(slow_form: Page, database: Databas
     assert tasks(database) == []
 
 
+@pytest.mark.slow
 def test_what_is_typed_before_a_draft_is_offered_stays(slow_form: Page, database: Database) -> None:
     script, title = slow_form.get_by_role("textbox", name="Script"), slow_form.get_by_role("textbox", name="Title")
     title.fill("Before")

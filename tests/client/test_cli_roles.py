@@ -115,6 +115,7 @@ def test_every_command_over_http_is_tried() -> None:
 
 
 @for_each("role", list(Role), lambda role: role.value)
+@pytest.mark.slow
 def test_a_role_may_do_what_the_table_says(role: Role, as_role: Callable[[Role], Doors], tmp_path: Path) -> None:
     doors = as_role(role)
     for name, arguments in ARGUMENTS.items():

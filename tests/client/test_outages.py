@@ -80,6 +80,7 @@ def test_an_api_that_stays_away_is_told_in_time() -> None:
         client.submit("diagnostic.noop")
 
 
+@pytest.mark.slow
 def test_a_killed_api_loses_and_doubles_no_submission(shared_settings: Settings, client: Client, token: str) -> None:
     queue, count = own_queue(), 400
     with running_api(shared_settings) as api, Client(api.url, token, retry_seconds=60) as submitting:

@@ -23,6 +23,7 @@ MAX_LARGE = 5  # entries of a megabyte that one reading may take, above its boun
 COPIES = 11  # of a portion that the driver and the allocator may have at once
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keyed", [False, True])
 def test_many_large_inputs_are_submitted_in_little_memory(engine: Engine, keyed: bool) -> None:
     count = 120

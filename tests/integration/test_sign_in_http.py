@@ -187,6 +187,7 @@ def test_another_sites_form_signs_nobody_in(browser: httpx.Client) -> None:
     )
 
 
+@pytest.mark.slow
 def test_guessing_waits_longer_and_longer_and_survives_a_restart(
     settings: Settings, tmp_path: Path, database: Database
 ) -> None:

@@ -202,6 +202,7 @@ except ImportError as error:
 """
 
 
+@pytest.mark.slow
 def test_the_client_needs_pydantic_and_httpx_only(
     base: Callable[..., Path], environment: dict[str, str], tmp_path: Path
 ) -> None:

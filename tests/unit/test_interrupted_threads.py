@@ -125,7 +125,10 @@ class Interruption:
             raise Sent
 
 
-@pytest.mark.parametrize("run_seconds", [0.0001, 0.01], ids=["several-at-a-time", "one-at-a-time"])
+@pytest.mark.parametrize(
+    "run_seconds",
+    [pytest.param(0.0001, id="several-at-a-time", marks=pytest.mark.slow), pytest.param(0.01, id="one-at-a-time")],
+)
 @pytest.mark.parametrize("thread", ["inbox", "slot-0", "outbox"])
 def test_an_interruption_anywhere_loses_and_doubles_nothing(
     thread: str, run_seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

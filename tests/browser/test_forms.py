@@ -99,6 +99,7 @@ class Form:
         )
 
 
+@pytest.mark.slow
 def test_what_is_shown_is_submitted_or_nothing_is(
     browser: Browser, dashboard: Dashboard, watched: list[Watched], database: Database
 ) -> None:

@@ -68,6 +68,7 @@ def test_back_and_forward_give_exactly_what_was_there(
     walk(Chromium(page), installation.url)
 
 
+@pytest.mark.slow
 def test_an_operators_work_takes_few_actions(
     browser: Browser, watched: list[Watched], installation: Installation
 ) -> None:

@@ -129,6 +129,7 @@ def test_the_browser_keeps_whether_times_are_in_utc(
     expect(as_of).to_contain_text("CST")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_every_page_fits_a_phone_in_light_and_dark(
     browser: Browser, dashboard: Dashboard, watched: list[Watched], submitter: Submitter, scheme: str

@@ -109,6 +109,7 @@ def test_every_operation_on_a_page_is_tried() -> None:
     assert {page for row in OPERATIONS for page in row.pages} == set(VIEWS_BY_NAME)
 
 
+@pytest.mark.slow
 def test_pages_offer_what_the_table_says(open_page: OpenPage, sign_in: SignIn, planted: dict[str, str]) -> None:
     wrong = []
     for sender in SENDERS:

@@ -411,6 +411,7 @@ def test_expected_work_is_absent(watch: Watch) -> None:
     assert_told(watch, "expected work is absent", "demo.steady")
 
 
+@pytest.mark.slow
 def test_unlike_itself(watch: Watch) -> None:
     """Two weeks of steady events, then attempts that take four times as long."""
     watch.start("unlike itself")
@@ -551,6 +552,7 @@ def test_duties_late(watch: Watch) -> None:
     assert_told(watch, "duties late", "hang")
 
 
+@pytest.mark.slow
 def test_tasks_assigned_but_not_started(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     watch.start("tasks assigned but not started", threshold=0.5, clear=0.2)
     watch.engine.define("demo.echo", echo)

@@ -8,7 +8,7 @@
 (() => {
   const KINDS = ["pointerdown", "keydown", "click"];
 
-  const LINKS = "[data-testid=stPageLink-NavLink]";
+  const LINKS = "[data-testid=stPageLink-NavLink], .taskyard-log a[href]"; // the latter: to the lines around one found
 
   function lead(event) {
     const link = event.target.closest?.(LINKS);

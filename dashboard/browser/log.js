@@ -1,5 +1,5 @@
 // Keeps the end of a task's log in view while it follows what is written, and stops that once somebody scrolls up or
-// selects something in it: then the page stays as it is. Leads from a line that was found to the lines around it.
+// selects something in it: then the page stays as it is.
 (() => {
   "use strict";
 
@@ -58,20 +58,10 @@
     }
   }
 
-  function lead(event) {
-    const link = event.target.closest?.(".taskyard-log a[href]");
-    if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button) return;
-    event.preventDefault();
-    event.stopPropagation();
-    history.pushState({}, "", link.href);
-    dispatchEvent(new PopStateEvent("popstate")); // Streamlit then shows the page of the new address
-  }
-
   const sizes = new ResizeObserver(place);
   if (!window.taskyardLog) {
     window.taskyardLog = true;
     document.addEventListener("selectionchange", selected);
-    document.addEventListener("click", lead, true);
     addEventListener("DOMContentLoaded", () => {
       new MutationObserver(place).observe(document.body, { childList: true, subtree: true });
     });

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 import streamlit as st
 
 from taskyard.core.i18n import N_
-from taskyard.dashboard.components.address import choice, has_arrived
+from taskyard.dashboard.components.address import has_arrived
+from taskyard.dashboard.components.choices import show_choice
 from taskyard.dashboard.i18n import _
 
 MINUTE, HOUR, DAY = 60, 3600, 86_400
@@ -43,14 +44,7 @@ def pick_range(key: str = "range", default: str = "1h") -> int:
     kept = st.session_state.get(KEPT_KEY)
     if kept is not None and has_arrived() and key not in st.query_params:
         st.query_params[key] = kept
-    chosen = st.segmented_control(
-        _("Time range"),
-        list(RANGES_SECONDS),
-        required=True,
-        format_func=lambda name: _(LABELS[name]),
-        label_visibility="collapsed",
-        **choice(key, list(RANGES_SECONDS), default),
-    )
+    chosen = show_choice(_("Time range"), LABELS, key, default)
     if kept is not None or chosen != default:
-        st.session_state[KEPT_KEY] = chosen or default
-    return RANGES_SECONDS[chosen or default]
+        st.session_state[KEPT_KEY] = chosen
+    return RANGES_SECONDS[chosen]

@@ -3,7 +3,7 @@
 import streamlit as st
 
 from taskyard.core.i18n import N_
-from taskyard.dashboard.components.address import choice
+from taskyard.dashboard.components.choices import show_choice
 from taskyard.dashboard.components.dialogs import tell
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.pages.access import credentials, data, people
@@ -14,14 +14,7 @@ PARTS = {"people": N_("People and services"), "tokens": N_("Tokens"), "sessions"
 frame.header(_("Access"), _("Who may do what. Changes take effect within seconds."))
 tell()
 with st.container(horizontal=True, vertical_alignment="center"):
-    part = st.segmented_control(
-        _("Part"),
-        list(PARTS),
-        required=True,
-        format_func=lambda name: _(PARTS[name]),
-        label_visibility="collapsed",
-        **choice("part", list(PARTS), "people"),
-    )
+    part = show_choice(_("Part"), PARTS, "part", "people")
     if part == "people":
         people.show_new()
 if part == "tokens":

@@ -14,6 +14,7 @@ from taskyard.core.i18n import N_
 from taskyard.core.views.alert_groups import grouped
 from taskyard.dashboard.components import address, states
 from taskyard.dashboard.components.alert_values import alert_message, compared, rule_word
+from taskyard.dashboard.components.choices import show_choice
 from taskyard.dashboard.components.dialogs import tell
 from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.permitted import button, lacking
@@ -140,14 +141,7 @@ def show_one(alert_id: str) -> None:
 def show_all() -> None:
     """Shows the alerts of the chosen section, or what it has instead of alerts."""
     with st.container(horizontal=True, vertical_alignment="center"):
-        section = st.segmented_control(
-            _("Which alerts"),
-            list(SECTIONS),
-            required=True,
-            format_func=lambda name: _(SECTIONS[name]),
-            label_visibility="collapsed",
-            **address.choice("show", list(SECTIONS), "firing"),
-        )
+        section = show_choice(_("Which alerts"), SECTIONS, "show", "firing")
         barred = lacking(Permission.ALERT_HANDLE, queue=EVERY, type_=EVERY)
         if st.button(
             _("New silence"),

@@ -15,6 +15,7 @@ from taskyard.core.postgres.store.audit import AuditEntry, EventCursor, EventPag
 from taskyard.core.scheduling.breaker import breaker_reason
 from taskyard.dashboard.components import address
 from taskyard.dashboard.components.alert_values import rule_word
+from taskyard.dashboard.components.choices import show_choice
 from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.markdown_escape import escaped, one_line
 from taskyard.dashboard.components.permitted import button, lacking, show_barred
@@ -53,14 +54,7 @@ SUBJECTS: Mapping[str, str] = {"queue": N_("queue"), "type": N_("type"), "agent"
 
 def pick_filters() -> None:
     """Shows the filters, all kept in the address."""
-    st.segmented_control(
-        _("Which events"),
-        list(SHOWS),
-        required=True,
-        format_func=lambda name: _(SHOWS[name]),
-        label_visibility="collapsed",
-        **address.choice("show", list(SHOWS), data.SHOWS[0]),
-    )
+    show_choice(_("Which events"), SHOWS, "show", data.SHOWS[0])
     with st.grid(3, min_column_width=FILTER_WIDTH_PX):
         st.multiselect(
             _("Events"),

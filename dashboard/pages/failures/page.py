@@ -11,6 +11,7 @@ from taskyard.core.postgres.store.failures import FailureGroup
 from taskyard.core.submission.bulk_operation import Action
 from taskyard.dashboard.components import address
 from taskyard.dashboard.components.bulk_dialog import ask_many, read_runs, show_runs
+from taskyard.dashboard.components.choices import show_choice
 from taskyard.dashboard.components.dialogs import ask, tell
 from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.markdown_escape import escaped
@@ -64,16 +65,9 @@ def pick_groups(range_seconds: int) -> data.Choice:
             _("Text"), placeholder=_("Part of the message"), max_chars=200, **address.text_field("text")
         )
     with st.container(horizontal=True, vertical_alignment="center"):
-        sort = st.segmented_control(
-            _("Order"),
-            list(SORTS),
-            required=True,
-            format_func=lambda name: _(SORTS[name]),
-            label_visibility="collapsed",
-            **address.choice("sort", list(SORTS), "count"),
-        )
+        sort = show_choice(_("Order"), SORTS, "sort", "count")
         has_muted = st.toggle(_("Show muted"), **address.flag("muted"))
-    return data.Choice(type_, error_class, (text or "").strip(), has_muted, sort or "count")
+    return data.Choice(type_, error_class, (text or "").strip(), has_muted, sort)
 
 
 def show_found(found: data.Failures, choice: data.Choice) -> None:

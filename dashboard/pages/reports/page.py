@@ -8,6 +8,7 @@ from taskyard.core.i18n import N_
 from taskyard.core.reports import Report, Wording
 from taskyard.core.views.seeing import sees_all_queues, sees_all_types
 from taskyard.dashboard.components.address import choice
+from taskyard.dashboard.components.choices import show_choice
 from taskyard.dashboard.components.permitted import lacking, show_barred, show_left_out
 from taskyard.dashboard.components.times import viewer_zone
 from taskyard.dashboard.components.translate import translate
@@ -104,14 +105,7 @@ def show_written() -> None:
 
 
 frame.header(_("Reports"))
-part = st.segmented_control(
-    _("Part"),
-    list(PARTS),
-    required=True,
-    format_func=lambda name: _(PARTS[name]),
-    label_visibility="collapsed",
-    **choice("part", list(PARTS), "range"),
-)
+part = show_choice(_("Part"), PARTS, "part", "range")
 if part == "written":
     show_written()
 else:

@@ -7,7 +7,7 @@ from taskyard.core.errors import ConfigurationError
 from taskyard.core.i18n import N_
 from taskyard.core.views import settings as settings_view
 from taskyard.dashboard import timing
-from taskyard.dashboard.components.address import choice
+from taskyard.dashboard.components.choices import show_choice
 from taskyard.dashboard.components.permitted import is_narrowed, lacking, show_left_out
 from taskyard.dashboard.components.ranges import pick_range
 from taskyard.dashboard.components.translate import translate
@@ -133,12 +133,5 @@ frame.header(_("System"))
 if is_narrowed():
     show_left_out()
 shown = parts_for_viewer()
-part = st.segmented_control(
-    _("Part"),
-    shown,
-    required=True,
-    format_func=lambda name: _(PARTS[name]),
-    label_visibility="collapsed",
-    **choice("part", shown, "servers"),
-)
+part = show_choice(_("Part"), {name: PARTS[name] for name in shown}, "part", "servers")
 SHOW[part]()

@@ -12,7 +12,7 @@ import streamlit as st
 from taskyard.core.access.permissions import Permission
 from taskyard.core.i18n import N_
 from taskyard.core.states import TERMINAL
-from taskyard.dashboard.components import address
+from taskyard.dashboard.components.choices import show_choice
 from taskyard.dashboard.components.json_tree import show_json
 from taskyard.dashboard.components.permitted import lacking, show_barred
 from taskyard.dashboard.i18n import _
@@ -34,14 +34,7 @@ PAYLOADS = ("input", "output", "logs")  # these need a permission of their own
 
 def show_parts(task_id: str, attempts: Sequence[int], every_seconds: float) -> None:
     """Shows the part that is asked for, and the way to the others."""
-    part = st.segmented_control(
-        _("Part"),
-        list(PARTS),
-        required=True,
-        format_func=lambda name: _(PARTS[name]),
-        label_visibility="collapsed",
-        **address.choice("part", list(PARTS), "input"),
-    )
+    part = show_choice(_("Part"), PARTS, "part", "input")
     hidden = lacking(Permission.PAYLOAD_READ) if part in PAYLOADS else ""
     with st.container(key="task_part"):
         if hidden:

@@ -10,6 +10,7 @@ from taskyard.core.errors import TaskyardError
 from taskyard.core.i18n import N_
 from taskyard.core.webhooks.webhook import Delivery, DeliveryState
 from taskyard.dashboard.components import address
+from taskyard.dashboard.components.choices import show_choice
 from taskyard.dashboard.components.dialogs import tell
 from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.markdown_escape import escaped
@@ -107,14 +108,7 @@ frame.header(_("Webhooks"), _("Tell others when tasks end, and let them submit t
 tell()
 act_now()
 with st.container(horizontal=True, vertical_alignment="center"):
-    chosen = st.segmented_control(
-        _("Which webhooks"),
-        list(SECTIONS),
-        required=True,
-        format_func=lambda name: _(SECTIONS[name]),
-        label_visibility="collapsed",
-        **address.choice(SHOW, list(SECTIONS), "outgoing"),
-    )
+    chosen = show_choice(_("Which webhooks"), SECTIONS, SHOW, "outgoing")
     is_inbound = chosen == "inbound"
     if st.button(
         _("New hook") if is_inbound else _("New webhook"),

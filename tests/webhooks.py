@@ -37,9 +37,13 @@ def webhook_server(context: ssl.SSLContext | None = None) -> Iterator[Hook]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            number = len(hook.requests)
-            hook.requests.append((dict(self.headers), body))
+            length = int(self.headers["Content-Length"])
+            body = self.rfile.read(length)
+            if len(body) < length:
+                return  # its sender was killed in the middle: nothing has arrived
+            with counting:
+                number = len(hook.requests)
+                hook.requests.append((dict(self.headers), body))
             status, headers = hook.answers(number)
             self.send_response(status)
             for name, value in headers.items():
@@ -50,6 +54,7 @@ def webhook_server(context: ssl.SSLContext | None = None) -> Iterator[Hook]:
         def log_message(self, format: str, *args: object) -> None:
             pass
 
+    counting = threading.Lock()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     if context is not None:
         server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)

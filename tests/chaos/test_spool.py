@@ -36,10 +36,12 @@ def spooled(world: World) -> int:
 
 
 def test_results_outlive_redis_and_their_agents(world: World) -> None:
-    ids = [accept(world, {"type": "prove.thread", "input": {"seconds": 2.0}}) for _ in range(TASKS)]
+    ready = world.folder / "redis is gone"
+    ids = [accept(world, {"type": "prove.thread", "input": {"until_file": str(ready)}}) for _ in range(TASKS)]
     wait_until(lambda: states(world, ids) == [("in_progress", 1)] * TASKS, PATIENCE_SECONDS)
     running = world.processes()
     kill_all(running["redis"])
+    ready.touch()
     wait_until(lambda: spooled(world) == TASKS, PATIENCE_SECONDS)
     kill_all(running["agents"])  # one that was still starting has ended by itself without Redis
     psutil.wait_procs(running["agents"], timeout=PATIENCE_SECONDS)

@@ -21,11 +21,15 @@ MANY = RetryPolicy(max_attempts=50, backoff_seconds=0.2, max_backoff_seconds=1.0
 
 
 class Work(BaseModel):
-    """How long to work, how many attempts fail first, whether it fails for good, and the sizes of data and output."""
+    """How long to work, how many attempts fail first, whether it fails for good, and the sizes of data and output.
+
+    `until_file` is a path: the attempt does not end before such a file exists.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
     seconds: float = Field(0.0, ge=0, le=60)
+    until_file: str = ""
     failures: int = Field(0, ge=0, le=5)
     hopeless: bool = False
     output_bytes: int = Field(0, ge=0)
@@ -44,6 +48,8 @@ def work(given: Work, context: TaskContext) -> Worked:
     """Writes a line into the ledger and behaves as the input says."""
     records.append(Path(os.environ[LEDGER_VARIABLE]), [context.task_id, context.attempt, os.getpid()])
     time.sleep(given.seconds)
+    while given.until_file and not Path(given.until_file).exists():
+        time.sleep(0.02)
     if given.hopeless:
         raise PermanentError("meant to fail")
     if context.attempt <= given.failures:

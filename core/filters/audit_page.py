@@ -71,6 +71,7 @@ EVENTS = (
     "agent_joined",
     "agent_left",
     "agent_lost",
+    "types_deployed",
 )
 
 

@@ -59,6 +59,7 @@ EVENT_WORDS: Mapping[str, str] = {
     "agent_joined": N_("agent joined"),
     "agent_left": N_("agent left"),
     "agent_lost": N_("agent lost"),
+    "types_deployed": N_("types deployed"),
     "signed_in": N_("signed in"),
     "signed_out": N_("signed out"),
     "signed_out_everywhere": N_("signed out everywhere"),

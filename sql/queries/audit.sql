@@ -17,6 +17,17 @@ WHERE at >= %(low)s::timestamptz AND at < %(high)s::timestamptz
     AND (%(pattern)s::text IS NULL OR detail::text ILIKE %(pattern)s)
 ORDER BY at DESC, ctid DESC LIMIT %(limit)s
 
+-- name: deployed_types
+-- The types of which agents deployed other versions, by step (a start in epoch seconds), from the index of users' actions.
+SELECT step, array_agg(DISTINCT type ORDER BY type)
+FROM (
+    SELECT floor(date_part('epoch', at) / %(step)s) * %(step)s AS step, jsonb_object_keys(detail -> 'types') AS type
+    FROM task_events
+    WHERE at >= to_timestamp(%(since)s) AND at < to_timestamp(%(until)s)
+        AND task_id IS NULL AND event = 'types_deployed'
+) deployed
+GROUP BY step ORDER BY step
+
 -- name: first_in_default
 -- The first event in the default partition.
 SELECT min(at) FROM task_events_default

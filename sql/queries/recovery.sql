@@ -51,23 +51,29 @@ WHERE NOT coalesce((
 ), false)
 
 -- name: register_agents
--- Agents that registered; new ones get an audit row.
-WITH came AS (
+-- Agents that registered. New ones get an audit row, and so do those that deploy other versions of types.
+WITH given AS (
+    SELECT *
+    FROM jsonb_to_recordset(%(agents)s::jsonb) AS a(id text, name text, boot_id text, kind text, host text,
+        pid int, types jsonb, tags jsonb, max_concurrency int, state text, known_types jsonb,
+        agent_class text, deployed jsonb)
+), came AS (
     INSERT INTO agents (id, name, boot_id, kind, host, pid, types, tags, max_concurrency, state, known_types,
         agent_class)
     SELECT id, name, boot_id, kind, host, pid, ARRAY(SELECT jsonb_array_elements_text(types)),
         ARRAY(SELECT jsonb_array_elements_text(tags)), max_concurrency, state, nullif(known_types, 'null'),
         coalesce(agent_class, '')
-    FROM jsonb_to_recordset(%(agents)s::jsonb) AS a(id text, name text, boot_id text, kind text, host text,
-        pid int, types jsonb, tags jsonb, max_concurrency int, state text, known_types jsonb,
-        agent_class text)
+    FROM given
     ON CONFLICT (id) DO UPDATE SET state = EXCLUDED.state, left_at = NULL,
         known_types = coalesce(EXCLUDED.known_types, agents.known_types)
     RETURNING id, host, pid, xmax = 0 AS is_new
 )
 INSERT INTO task_events (event, actor, agent_id, detail)
 SELECT 'agent_joined', 'dispatcher', id, jsonb_build_object('host', host, 'pid', pid) FROM came WHERE is_new
-RETURNING agent_id
+UNION ALL
+SELECT 'types_deployed', 'dispatcher', id, jsonb_build_object('types', deployed) FROM given
+WHERE deployed <> 'null'
+RETURNING agent_id, event
 
 -- name: end_agents
 -- Agents that left or were lost, with an audit row each.
@@ -99,6 +105,15 @@ SELECT id FROM agents WHERE left_at IS NULL
 -- name: known_types
 -- The declared types of agents whose end is not recorded, in the order of their registration.
 SELECT id, known_types FROM agents WHERE left_at IS NULL AND known_types IS NOT NULL ORDER BY registered_at
+
+-- name: last_versions
+-- The newest version of each type that ended agents declared: of the last 200, for a name keeps one ended boot.
+SELECT DISTINCT ON (one ->> 'name') one ->> 'name', one ->> 'version'
+FROM (
+    SELECT registered_at, known_types FROM agents
+    WHERE left_at IS NOT NULL AND known_types IS NOT NULL ORDER BY left_at DESC LIMIT 200
+) ended, jsonb_array_elements(ended.known_types) AS one
+ORDER BY one ->> 'name', registered_at DESC
 
 -- name: create_partition
 -- Creates the audit log's partition of one day.

@@ -18,7 +18,7 @@ from taskyard.core.postgres.store.rollups import HOUR
 from taskyard.core.redis.cache import RedisCache
 from taskyard.core.task_types.registry import RetryPolicy
 from taskyard.core.telemetry.live_snapshot import TTL_SECONDS, LiveSnapshot, read_live
-from taskyard.core.views.overview_marks import Mark, overview_marks
+from taskyard.core.views.overview_marks import Mark, MarkKind, overview_marks
 from taskyard.worker.attempts.context import TaskContext
 from taskyard.worker.monitor import observer as observing
 from taskyard.worker.monitor.monitor import Monitor
@@ -158,7 +158,7 @@ def test_a_change_of_the_leader_is_sampled_and_marked(engine: Engine, monitor: M
     monitor._sampler.flush(math.inf)
     with engine.database.transaction() as tx:
         marks = overview_marks(tx, minute, minute + 600, 60)
-    assert marks == [Mark(minute + 120, 8, taskyard.__version__, is_deploy=False)]
+    assert marks == [Mark(minute + 120, MarkKind.LEADER, 8, taskyard.__version__)]
 
 
 def test_samples_reach_the_database(engine: Engine, monitor: Monitor) -> None:

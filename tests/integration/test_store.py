@@ -16,11 +16,11 @@ from taskyard.core.errors import IllegalTransition, TaskNotFound
 from taskyard.core.models import Task, Waiting
 from taskyard.core.postgres.arrays import plain, quoted
 from taskyard.core.postgres.database import Database, DriverTransaction, Transaction, connect_leader
-from taskyard.core.postgres.store import commands, dependants, recovery, tasks, tick
+from taskyard.core.postgres.store import audit, commands, dependants, recovery, tasks, tick
 from taskyard.core.postgres.store.dependants import Ended
 from taskyard.core.postgres.store.tick import Completion, Settlement, Stale
 from taskyard.core.states import CLAIMED, TERMINAL, WAITING, Priority, TaskState, is_legal
-from taskyard.worker.dispatch.batch import Batch
+from taskyard.worker.dispatch.batch import Arrival, Batch
 from taskyard.worker.dispatch.committer import commit
 from tests.databases import Databases
 from tests.unit.leader_state_support import info, task_id
@@ -512,9 +512,25 @@ def test_agents_come_and_go(tx: DriverTransaction) -> None:
     assert {agent.id for agent in tasks.agents(tx)} == {"coder-1:c", "coder-2:b"}
 
 
+def test_deployed_versions_are_recorded_and_outlive_their_agents(database: Database) -> None:
+    before, now = {"name": "demo.a", "version": "1"}, {"name": "demo.a", "version": "2"}
+    with database.transaction() as tx:
+        recovery.register_agents(tx, [agent_fields("coder-1:a") | {"known_types": [before]}])
+        recovery.end_agents(tx, [("coder-1:a", "left")])
+        assert recovery.last_versions(tx) == {"demo.a": "1"}
+        deployed = {"known_types": [now], "deployed": {"demo.a": ["1", "2"], "demo.b": ["1", "2"]}}
+        assert recovery.register_agents(tx, [agent_fields("coder-1:b") | deployed]) == ["coder-1:b"]
+    with database.transaction() as tx:
+        recovery.register_agents(tx, [agent_fields("coder-2:c") | {"deployed": {"demo.a": ["2", "3"]}}])
+        at = tx.rows("SELECT date_part('epoch', at) FROM task_events WHERE event = 'types_deployed'", {})
+        (step,) = {at // 60 * 60 for (at,) in at}
+        assert audit.deployed_types(tx, step, step + 60, 60) == [(step, ("demo.a", "demo.b"))]
+        assert audit.deployed_types(tx, step - 60, step, 60) == []
+
+
 def test_boots_that_come_and_go_within_one_tick_are_forgotten_but_for_the_last(database_url: str) -> None:
     with contextlib.closing(connect_leader(database_url)) as connection:
-        boots = [info(f"coder-1:{boot}") for boot in "abc"]
+        boots = [Arrival(info(f"coder-1:{boot}")) for boot in "abc"]
         commit(connection, Batch(arrivals=boots[:1]))
         commit(connection, Batch(arrivals=boots[1:], endings=[("coder-1:a", "left"), ("coder-1:b", "lost")]))
         with connection.cursor() as cursor:

@@ -367,7 +367,7 @@ def test_a_child_that_is_refused(desk: Desk, report: SubmitChild, reason: str) -
 def test_a_new_agent_is_welcomed_and_recorded_once(desk: Desk) -> None:
     hello = Register(info("coder-2:b"))
     batch = desk.read(hello, hello)
-    assert batch.arrivals == [hello.agent]
+    assert [one.info for one in batch.arrivals] == [hello.agent]
     assert batch.orders == {"coder-2:b": [Welcome(), Welcome()]}
     assert "coder-2:b" in desk.leader_state.agents
 

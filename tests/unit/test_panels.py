@@ -12,7 +12,7 @@ from taskyard.core.postgres.store.history import Point
 from taskyard.core.telemetry.heat import Heat, heat_of
 from taskyard.core.telemetry.histogram import Histogram
 from taskyard.core.views.overview import Charts, Foremost
-from taskyard.core.views.overview_marks import Mark, marks_of
+from taskyard.core.views.overview_marks import Mark, MarkKind, marks_of
 from taskyard.dashboard.components.charts import Line
 from taskyard.dashboard.components.panel_spec import AXIS_PX, TITLE_PX, panels_spec
 from taskyard.dashboard.components.panels import (
@@ -164,9 +164,9 @@ def test_a_new_term_or_release_is_a_mark_and_the_first_leader_is_none() -> None:
         (180.0, "1.0", 8, 8),
         (180.0, "1.1", 9, 9),
     ]
-    assert marks_of(samples) == [Mark(60.0, 8, "1.0", is_deploy=False), Mark(180.0, 9, "1.1", is_deploy=True)]
-    assert marks_of([(0.0, "1.0", 7, 7), (600.0, "1.0", 9, 9)]) == [Mark(600.0, 9, "1.0", is_deploy=False)]
-    assert marks_of([(0.0, "1.0", 3, 5)]) == [Mark(0.0, 5, "1.0", is_deploy=False)]
+    assert marks_of(samples) == [Mark(60.0, MarkKind.LEADER, 8, "1.0"), Mark(180.0, MarkKind.RELEASE, 9, "1.1")]
+    assert marks_of([(0.0, "1.0", 7, 7), (600.0, "1.0", 9, 9)]) == [Mark(600.0, MarkKind.LEADER, 9, "1.0")]
+    assert marks_of([(0.0, "1.0", 3, 5)]) == [Mark(0.0, MarkKind.LEADER, 5, "1.0")]
     assert marks_of([]) == []
 
 

@@ -76,7 +76,9 @@ def refused_input(number: int = 1) -> Done:
 
 def test_an_agent_gets_only_types_that_it_says_it_knows(desk: Desk) -> None:
     batch = desk.hello(OLD, known("demo.other"))
-    assert batch.known_types == {OLD: [{"name": "demo.other", "version": "1", "requires": []}]}
+    assert {one.id: one.known_types for one in batch.arrivals} == {
+        OLD: [{"name": "demo.other", "version": "1", "requires": []}]
+    }
     assert [arrival.id for arrival in batch.arrivals] == [OLD]
     assert not desk.takes(OLD)
     assert desk.takes(OLD, Lane("default", "demo.other"))
@@ -183,7 +185,9 @@ def test_what_can_be_no_type_is_not_remembered(desk: Desk, field: dict[str, obje
     odd = msgspec.structs.replace(known("acme.new"), **field)
     assert not is_readable(odd)
     batch = desk.hello(NEW, odd, known())
-    assert batch.known_types == {NEW: [{"name": WORK, "version": "1", "requires": []}]}
+    assert {one.id: one.known_types for one in batch.arrivals} == {
+        NEW: [{"name": WORK, "version": "1", "requires": []}]
+    }
 
 
 def test_why_nobody_can_take_a_type_names_who_does_not_know_it(desk: Desk) -> None:
@@ -197,6 +201,29 @@ def test_a_fleet_knows_the_types_of_its_own_process_first() -> None:
     fleet.learn("a:1", [known("diagnostic.noop", max_attempts=9)])
     assert fleet.get("diagnostic.noop").handler is registry.types["diagnostic.noop"].handler
     assert fleet.differs("a:1", "diagnostic.noop")
+
+
+def test_a_version_that_no_agent_had_is_deployed_by_the_first_that_comes_with_it() -> None:
+    fleet = FleetTypes(Registry())
+    fleet.remember({WORK: "1", "demo.gone": "7"})
+    assert fleet.learn("a:1", [known(version="1"), known("demo.new")]) == {}
+    assert fleet.learn("b:1", [known(version="1")]) == {}
+    assert fleet.learn("a:2", [known(version="2"), known("demo.gone", "8")]) == {
+        WORK: ["1", "2"],
+        "demo.gone": ["7", "8"],
+    }
+    assert fleet.learn("b:1", [known(version="1")]) == {}, "while it is rolled out, the old one may restart"
+    assert fleet.learn("c:1", [known(version="1")]) == {}
+    assert fleet.learn("b:2", [known(version="2")]) == {}
+    for agent_id in ("a:1", "b:1", "c:1"):
+        fleet.forget(agent_id)
+    assert fleet.learn("c:2", [known(version="1")]) == {WORK: ["2", "1"]}, "the one before is deployed again"
+
+
+def test_what_an_agent_deploys_is_recorded_with_it(desk: Desk) -> None:
+    desk.hello(OLD, known(version="1"))
+    (arrival,) = desk.read(Register(info(NEW), [known(version="2")])).arrivals
+    assert (arrival.id, arrival.deployed) == (NEW, {WORK: ["1", "2"]})
 
 
 def test_what_something_is_in_the_way_of_goes_to_others_at_once_and_not_here_for_a_while(desk: Desk) -> None:

@@ -44,6 +44,19 @@ class Child:
 
 
 @dataclass(slots=True)
+class Arrival:
+    """A boot that registered, or declared its types: what it knows (None: not declared) and newly deploys."""
+
+    info: AgentInfo
+    known_types: list[dict[str, Any]] | None = None  # fields of core.protocol.KnownType
+    deployed: dict[str, list[str]] = field(default_factory=dict)  # [version before, now] by type
+
+    @property
+    def id(self) -> str:
+        return self.info.id
+
+
+@dataclass(slots=True)
 class Sweep:
     """A slice of the unfinished rows to be compared with Redis."""
 
@@ -65,8 +78,7 @@ class Batch:
     logs: list[tuple[str | None, str, int | None, str, str, str]] = field(default_factory=list)
     checkpoints: list[Checkpoint] = field(default_factory=list)
     children: list[Child] = field(default_factory=list)
-    arrivals: list[AgentInfo] = field(default_factory=list)
-    known_types: dict[str, Any] = field(default_factory=dict)  # declared types, to be stored
+    arrivals: list[Arrival] = field(default_factory=list)
     endings: list[tuple[str, str]] = field(default_factory=list)
     fenced: list[str] = field(default_factory=list)
     orders: dict[str, list[Order]] = field(default_factory=dict)
@@ -112,6 +124,14 @@ class Batch:
     def size(self) -> int:
         """Returns the approximate number of tasks it changes."""
         return len(self.completions) + len(self.claims) + len(self.settlements)
+
+    def arrival(self, info: AgentInfo) -> Arrival:
+        """Returns what is to be recorded of a boot in this tick."""
+        known = next((one for one in self.arrivals if one.id == info.id), None)
+        if known is None:
+            known = Arrival(info)
+            self.arrivals.append(known)
+        return known
 
     def add(self, other: Batch) -> None:
         """Adds the lists of another batch."""

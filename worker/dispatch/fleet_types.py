@@ -35,12 +35,29 @@ class FleetTypes(Registry):
     def __init__(self, own: Registry) -> None:
         super().__init__(own.types)
         self._by_agent: dict[str, dict[str, KnownType]] = {}
+        self._deployed: dict[str, str] = {}  # the newest version of each type; it stays when its agents have ended
 
-    def learn(self, agent_id: str, known: Iterable[KnownType]) -> None:
-        """Stores what an agent declared."""
+    def learn(self, agent_id: str, known: Iterable[KnownType]) -> dict[str, list[str]]:
+        """Stores what an agent declared; returns what it deploys: [version before, now] by type.
+
+        A version that another agent still has was deployed before: an agent that restarts while a newer version is
+        being rolled out deploys nothing.
+        """
         readable = {one.name: one for one in list(known)[:MAX_KNOWN_TYPES] if is_readable(one)}
         self._by_agent.pop(agent_id, None)
+        deployed = {}
+        for name, one in readable.items():
+            before = self._deployed.setdefault(name, one.version)
+            if one.version not in {before, *self._versions(name)}:
+                deployed[name] = [before, one.version]
+                self._deployed[name] = one.version
         self._by_agent[agent_id] = readable  # the last one that registered decides for a type
+        return deployed
+
+    def remember(self, versions: Mapping[str, str]) -> None:
+        """Stores the newest versions of types whose agents have ended."""
+        for name, version in versions.items():
+            self._deployed.setdefault(name, version)
 
     def forget(self, agent_id: str) -> None:
         """Removes an agent that ended."""
@@ -75,10 +92,14 @@ class FleetTypes(Registry):
         version = self.version_at(agent_id, name)
         if version is None:
             return False
-        versions = {one[name].version for one in self._by_agent.values() if name in one}
+        versions = self._versions(name)
         if name in self.types:
             versions.add(self.types[name].version)
         return versions != {version}
+
+    def _versions(self, name: str) -> set[str]:
+        """Returns the versions of a type that agents have."""
+        return {one[name].version for one in self._by_agent.values() if name in one}
 
 
 def is_readable(known: KnownType) -> bool:

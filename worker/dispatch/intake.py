@@ -270,15 +270,14 @@ class Intake:
             raise ValueError("invalid agent: its name can't be stored, or its id is not name:boot")
         if agent_id in self._leader_state.ended:
             return
-        is_new = agent_id not in self._leader_state.agents
         if report.known_types is not None:
-            self._leader_state.learn_types(agent_id, report.known_types)
+            arrival = batch.arrival(report.agent)
+            arrival.deployed |= self._leader_state.learn_types(agent_id, report.known_types)
             known = self._leader_state.fleet.known_by(agent_id) or {}
-            batch.known_types[agent_id] = to_builtins(list(known.values()))
-        if is_new:
+            arrival.known_types = to_builtins(list(known.values()))
+        if agent_id not in self._leader_state.agents:
+            batch.arrival(report.agent)
             self._leader_state.add_agent(report.agent)
-        if (is_new or report.known_types is not None) and all(one.id != agent_id for one in batch.arrivals):
-            batch.arrivals.append(report.agent)
         batch.order(agent_id, Welcome())
 
     def _deregister(self, report: Deregister, batch: Batch) -> None:

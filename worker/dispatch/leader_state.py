@@ -182,12 +182,15 @@ class LeaderState:
                     agent.slots.barred.discard(breaker.type)
                     agent.slots.probes.add(breaker.type)
 
-    def learn_types(self, agent_id: str, known: Iterable[KnownType]) -> None:
-        """Stores the types that an agent declared and may have: it gets no others."""
+    def learn_types(self, agent_id: str, known: Iterable[KnownType]) -> dict[str, list[str]]:
+        """Stores the types that an agent declared and may have: it gets no others. Returns as FleetTypes.learn."""
         allowed = self.allowed_types.get(agent_name_of(agent_id))
-        self.fleet.learn(agent_id, [one for one in known if allowed is None or matches_any(one.name, allowed)])
+        deployed = self.fleet.learn(
+            agent_id, [one for one in known if allowed is None or matches_any(one.name, allowed)]
+        )
         if agent_id in self.agents:
             self.agents[agent_id].slots.known_types = self.fleet.known_by(agent_id)
+        return deployed
 
     def bar_type(self, agent_id: str, task_type: str, reason: str) -> None:
         """Bars a type that the boot can't run: it gets none of it again (P16)."""

@@ -131,7 +131,7 @@ class Recovery:
         agent = self._leader_state.agents.get(agent_id)
         if agent is None:
             agent = self._leader_state.add_agent(heartbeat.agent)
-            batch.arrivals.append(heartbeat.agent)
+            batch.arrival(heartbeat.agent)
         if agent.heartbeat is None or agent.heartbeat.number != heartbeat.number:
             agent.heartbeat_at, agent.unheard_seconds = now, 0.0
         agent.heartbeat = heartbeat

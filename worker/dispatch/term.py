@@ -165,6 +165,7 @@ class TermFactory:
             leader_state.inherited.update(recovery_store.online_agents(tx))
             for agent_id, known in recovery_store.known_types(tx):
                 _learn(leader_state, agent_id, known)
+            leader_state.fleet.remember(recovery_store.last_versions(tx))
             leader_state.load(recovery_store.claimed_tasks(tx), self._clock.monotonic(), database_now)
             return database_now
 

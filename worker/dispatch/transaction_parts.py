@@ -13,8 +13,8 @@ from taskyard.core.errors import SubmissionError
 from taskyard.core.postgres.database import DriverTransaction
 from taskyard.core.postgres.store import dependants, holds, locks, recovery, submission, tick
 from taskyard.core.postgres.store.dependants import NONE
-from taskyard.core.protocol import AgentInfo, Reply
-from taskyard.worker.dispatch.batch import LISTS, Batch, Child, Committed
+from taskyard.core.protocol import Reply
+from taskyard.worker.dispatch.batch import LISTS, Arrival, Batch, Child, Committed
 from taskyard.worker.dispatch.claim_holders import NOT_CURRENT
 from taskyard.worker.dispatch.recording import record
 from taskyard.worker.dispatch.savepoints import LOCKED, Careful, bounded, each
@@ -108,10 +108,10 @@ def _note(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
 
 
 def _keep_agents(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
-    def register(arrivals: Sequence[AgentInfo]) -> None:
+    def register(arrivals: Sequence[Arrival]) -> None:
         agents = [
-            {f: getattr(a, f) for f in a.__struct_fields__}
-            | {"state": "online", "known_types": batch.known_types.get(a.id)}
+            {name: getattr(a.info, name) for name in a.info.__struct_fields__}
+            | {"state": "online", "known_types": a.known_types, "deployed": a.deployed or None}
             for a in arrivals
         ]
         committed.joined += recovery.register_agents(tx, agents)
@@ -124,7 +124,7 @@ def _keep_agents(tx: DriverTransaction, batch: Batch, committed: Committed) -> N
     if batch.endings:
         each(tx, batch.endings, end, committed.left.endings)
     if batch.arrivals:  # last, since the boot that an agent follows often ends in the same tick
-        recovery.forget_boots(tx, list({agent.name: agent.id for agent in batch.arrivals}.values()))
+        recovery.forget_boots(tx, list({one.info.name: one.id for one in batch.arrivals}.values()))
 
 
 def _sweep(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:

@@ -119,6 +119,14 @@ def find_events(
     return EventPage(found, EventCursor(edge), edge) if edge > low else EventPage(found, None, None)
 
 
+def deployed_types(
+    tx: Transaction, since: float, until: float, step_seconds: int
+) -> list[tuple[float, tuple[str, ...]]]:
+    """Returns the types of which other versions were deployed in a range: (start of a step in epoch seconds, names)."""
+    asked = {"since": since, "until": until, "step": step_seconds}
+    return [(at, tuple(names)) for at, names in tx.rows(queries("audit")["deployed_types"], asked)]
+
+
 def export_events(tx: Transaction, only: EventFilter) -> Iterator[AuditEntry]:
     """Yields every event that matches, newest first; raises Busy or Unavailable.
 

@@ -95,10 +95,11 @@ def not_held(tx: Transaction, pairs: Sequence[tuple[str, int]]) -> list[tuple[st
 def register_agents(tx: Transaction, agents: Sequence[dict[str, Any]]) -> list[str]:
     """Records agents that registered or declared more; returns the new ids.
 
-    They are dictionaries of `core.protocol.AgentInfo`'s fields, a state, and `known_types` (None: not declared).
+    They are dictionaries of `core.protocol.AgentInfo`'s fields, a state, `known_types` (None: not declared), and
+    `deployed`: [version before, now] by type (None: nothing new).
     """
     rows = tx.rows(queries("recovery")["register_agents"], {"agents": orjson.dumps(list(agents)).decode()})
-    return [row[0] for row in rows]
+    return [agent_id for agent_id, event in rows if event == "agent_joined"]
 
 
 def end_agents(tx: Transaction, ended: Sequence[tuple[str, str]]) -> list[str]:
@@ -121,6 +122,11 @@ def online_agents(tx: Transaction) -> list[str]:
 def known_types(tx: Transaction) -> list[tuple[str, list[dict[str, Any]]]]:
     """Returns the declared types of agents whose end is not recorded: (id, fields of `core.protocol.KnownType`)."""
     return [(row[0], row[1]) for row in tx.rows(queries("recovery")["known_types"], {})]
+
+
+def last_versions(tx: Transaction) -> dict[str, str]:
+    """Returns the newest version of each type that agents declared which have ended."""
+    return {row[0]: row[1] for row in tx.rows(queries("recovery")["last_versions"], {})}
 
 
 def ensure_partitions(tx: Transaction, today: date, days_ahead: int = 7) -> list[str]:

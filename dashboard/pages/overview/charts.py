@@ -8,7 +8,7 @@ from taskyard.core.errors import ErrorClass
 from taskyard.core.filters.search_filter import Sort
 from taskyard.core.humanize import number
 from taskyard.core.states import TaskState
-from taskyard.core.views.overview_marks import Mark
+from taskyard.core.views.overview_marks import Mark, MarkKind
 from taskyard.dashboard.components import states
 from taskyard.dashboard.components.charts import Line
 from taskyard.dashboard.components.panels import CellLeads, HeatPanel, Leads, MarkedTime, Panel, TimeAxis, TimePanel
@@ -19,6 +19,7 @@ from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.pages.overview import data
 
 MANY_COLORS = ("blue", "green", "orange", "violet", "red", "yellow", "gray")
+MARKED_TYPES = 5  # that a mark names
 CLASS_COLORS = ("red", "orange", "violet", "yellow", "blue", "gray", "green")
 
 
@@ -120,7 +121,16 @@ def _lasting(what: str) -> CellLeads:
 
 
 def _marked(mark: Mark) -> MarkedTime:
-    if mark.is_deploy:
+    if mark.kind is MarkKind.TYPES:
+        count, names = len(mark.types), ", ".join(mark.types[:MARKED_TYPES])
+        text = ngettext(
+            "Agents came with another version of {names}",
+            "Agents came with other versions of {count} types: {names}",
+            count,
+        )
+        text = text.format(count=number(count), names=names + (" …" if count > MARKED_TYPES else ""))
+        return MarkedTime(mark.at, f"▲ {mark.types[0] if count == 1 else number(count)}", text, "green")
+    if mark.kind is MarkKind.RELEASE:
         text = _("Taskyard {release} deployed, term {term}").format(release=mark.release, term=mark.term)
         return MarkedTime(mark.at, f"▲ {mark.release}", text, "violet")
     return MarkedTime(mark.at, "◆", _("New leader, term {term}").format(term=mark.term), "gray")

@@ -16,11 +16,13 @@ WHERE (%(state)s::text IS NULL OR state = %(state)s) AND (%(rule)s::text IS NULL
 ORDER BY fired_at DESC, id LIMIT %(limit)s
 
 -- name: fire
--- Adds an alert, unless the same is open already.
+-- Adds alerts, except those that are open already.
 INSERT INTO alerts (id, rule, subject, severity, state, message, value, threshold, fired_at, message_id,
     message_parameters)
-VALUES (%(id)s::uuid, %(rule)s, %(subject)s, %(severity)s, 'firing', %(message)s, %(value)s, %(threshold)s,
-    to_timestamp(%(fired_at)s), %(message_id)s, %(message_parameters)s::jsonb)
+SELECT id, rule, subject, severity, 'firing', message, value, threshold, to_timestamp(fired_at), message_id,
+    nullif(message_parameters, 'null')
+FROM jsonb_to_recordset(%(alerts)s::jsonb) AS a(id uuid, rule text, subject text, severity text, message text,
+    value float8, threshold float8, fired_at float8, message_id text, message_parameters jsonb)
 ON CONFLICT DO NOTHING RETURNING id
 
 -- name: update_alerts
@@ -32,9 +34,9 @@ FROM unnest(%(ids)s::uuid[], %(messages)s::text[], %(values)s::float8[], %(messa
 WHERE a.id = n.id AND a.resolved_at IS NULL
 
 -- name: resolve
--- Resolves an alert.
-UPDATE alerts SET state = 'resolved', resolved_at = to_timestamp(%(at)s)
-WHERE id = %(id)s::uuid AND resolved_at IS NULL RETURNING id
+-- Resolves alerts.
+UPDATE alerts a SET state = 'resolved', resolved_at = to_timestamp(e.at)
+FROM unnest(%(ids)s::uuid[], %(times)s::float8[]) AS e(id, at) WHERE a.id = e.id AND a.resolved_at IS NULL
 
 -- name: acknowledge
 -- firing → acknowledged, by an operator; one or many.

@@ -86,7 +86,7 @@ def fired(database: Database, rule: str = "tasks wait long", subject: str = "def
     """A stored alert; returns its id."""
     alert = Alert(str(uuid.uuid4()), rule, subject, "warning", "firing", "it waits", 400.0, 300.0, datetime.now(UTC))
     with database.transaction() as tx:
-        assert alerts.fire(tx, alert)
+        assert alerts.fire(tx, [alert])
     return alert.id
 
 
@@ -102,7 +102,7 @@ def test_an_alert_is_shown_and_acknowledged(client: TestClient, database: Databa
     assert client.get(f"{V1}/alerts", params={"show": "firing"}).json()["alerts"] == []
     assert len(client.get(f"{V1}/alerts", params={"show": "acknowledged"}).json()["alerts"]) == 1
     with database.transaction() as tx:
-        alerts.resolve(tx, alert_id, datetime.now(UTC))
+        alerts.resolve(tx, {alert_id: datetime.now(UTC)})
     assert client.get(f"{V1}/alerts").json()["alerts"] == []
     [resolved] = client.get(f"{V1}/alerts", params={"show": "resolved", "rule": "tasks wait long"}).json()["alerts"]
     assert resolved["id"] == alert_id

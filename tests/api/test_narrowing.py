@@ -114,7 +114,7 @@ def test_alerts_about_other_queues_are_not_shown(of_queue: TestClient, client: T
         for subject in ("default", "reports"):
             ids[subject] = str(uuid.uuid4())
             now = datetime.now(UTC)
-            alerts.fire(tx, Alert(ids[subject], rule, subject, "warning", "firing", "it waits", 4.0, 3.0, now))
+            alerts.fire(tx, [Alert(ids[subject], rule, subject, "warning", "firing", "it waits", 4.0, 3.0, now)])
     assert [one["subject"] for one in of_queue.get(f"{V1}/alerts").json()["alerts"]] == ["reports"]
     problem_of(of_queue.get(f"{V1}/alerts/{ids['default']}"), 404)
     problem_of(of_queue.post(f"{V1}/alerts/{ids['default']}/ack"), 404)

@@ -94,7 +94,7 @@ def full(installation: Installation) -> Installation:
     database = Database(installation.servers.database_url)
     fired = Alert(str(uuid.uuid4()), "a", "q", "critical", "firing", "q is bad", 1.0, 1.0, datetime.now(UTC))
     with database.transaction() as tx:
-        assert alerts.fire(tx, fired)
+        assert alerts.fire(tx, [fired])
     database.close()
     return installation
 

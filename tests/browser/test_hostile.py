@@ -69,7 +69,7 @@ def hostile(settings: Settings) -> list[str]:
         )
         tick.claim(tx, ids, [agent_id] * len(ids))
         tick.settle(tx, [_failure(task_id, n, now) for n, task_id in enumerate(ids)])
-        alerts.fire(tx, _alert(now))
+        alerts.fire(tx, [_alert(now)])
         alerts.silence(tx, payload(8), payload(9), 600, payload(10), payload(11))
         holds.hold(tx, HoldKind.AGENT, name, HoldMode.PAUSED, payload(12), payload(13))
         holds.hold(tx, HoldKind.QUEUE, "default", HoldMode.PAUSED, payload(14), payload(15))

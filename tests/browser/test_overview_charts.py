@@ -59,7 +59,7 @@ def fire(database: Database, rule: str, subject: str, severity: str, minutes: in
     fired_at = datetime.now(UTC) - timedelta(minutes=minutes)
     one = Alert(str(uuid.uuid4()), rule, subject, severity, "firing", f"{subject} is bad", 1.0, 1.0, fired_at)
     with database.transaction() as tx:
-        assert alerts.fire(tx, one)
+        assert alerts.fire(tx, [one])
     return one
 
 

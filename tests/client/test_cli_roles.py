@@ -92,7 +92,7 @@ def alert(store: Engine) -> None:
     """An alert: commands look for its id first, which everybody may read."""
     fired = Alert(ALERT, "queue grows", "reports", "warning", "firing", "it grows", 3.0, 2.0, datetime.now(UTC))
     with store.database.transaction() as tx:
-        alerts.fire(tx, fired)
+        alerts.fire(tx, [fired])
 
 
 @pytest.fixture

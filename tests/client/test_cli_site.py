@@ -54,7 +54,7 @@ def scene(store: Engine) -> Iterator[None]:
     fired = Alert(ALERT, "queue grows", "reports", "warning", "firing", "it grows", 3.0, 2.0, datetime.now(UTC))
     with store.database.transaction() as tx:
         recovery.register_agents(tx, [AGENT])
-        alerts.fire(tx, fired)
+        alerts.fire(tx, [fired])
     store.submit("diagnostic.noop", queue="reports")
     yield
     Broker(store.broker.redis, store.settings.namespace, store.settings.placement_of).quarantine.drop_all()
@@ -129,7 +129,7 @@ def test_alerts_and_silences(doors: Doors, store: Engine) -> None:
     for number, door in enumerate(("local", "remote")):
         alert = str(uuid.uuid4())
         with store.database.transaction() as tx:
-            alerts.fire(tx, Alert(alert, "queue grows", f"q{number}", "info", "firing", "x", 1, 1, datetime.now(UTC)))
+            alerts.fire(tx, [Alert(alert, "queue grows", f"q{number}", "info", "firing", "x", 1, 1, datetime.now(UTC))])
         first, again = (without_ids(doors.through(door, "ack", alert, "--reason", "mine")) for _ in range(2))
         silenced = doors.through(door, "silence", "Queue grows", "--minutes", "5", "--json")
         made = json.loads(silenced.stdout) if silenced.exit_code == 0 else {}
@@ -148,7 +148,7 @@ def test_a_rule_s_alerts_are_acknowledged_and_everything_is_silenced_by_a_word(d
                 str(uuid.uuid4()), "dead letters", f"{door}{number}", "info", "firing", "x", 1, 1, datetime.now(UTC)
             )
             with store.database.transaction() as tx:
-                alerts.fire(tx, one)
+                alerts.fire(tx, [one])
         acknowledged = doors.through(door, "ack", "--rule", "Dead letters", "--reason", "mine", "--json")
         none = doors.through(door, "ack", "--rule", "dead letters", "--reason", "mine")
         refused = [

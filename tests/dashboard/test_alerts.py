@@ -54,7 +54,7 @@ def fired(database: Database, rule: str = "tasks wait long", subject: str = "def
     }
     alert = Alert(**{**values, **changes})
     with database.transaction() as tx:
-        assert alerts.fire(tx, alert)
+        assert alerts.fire(tx, [alert])
     return alert
 
 
@@ -339,7 +339,7 @@ def test_history_is_filtered_by_rule(open_page: OpenPage, database: Database) ->
     second = fired(database, rule="server down", subject="=redis", severity="critical", value=1.0, threshold=1.0)
     with database.transaction() as tx:
         for alert in (first, second):
-            alerts.resolve(tx, alert.id, alert.fired_at + timedelta(minutes=4))
+            alerts.resolve(tx, {alert.id: alert.fired_at + timedelta(minutes=4)})
 
     refreshed(page)
 

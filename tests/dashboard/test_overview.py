@@ -54,7 +54,7 @@ def test_alerts_come_by_severity_and_then_age_and_those_of_a_rule_as_one(
         fired_at = now - timedelta(minutes=minutes)
         one = Alert(str(uuid.uuid4()), rule, subject, severity, "firing", f"<b>{subject}</b>", 1.0, 1.0, fired_at)
         with database.transaction() as tx:
-            assert alerts.fire(tx, one)
+            assert alerts.fire(tx, [one])
         return one
 
     for number in range(6):

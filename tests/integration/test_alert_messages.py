@@ -147,7 +147,7 @@ def test_numbers_and_messages_in_messages_keep_their_types(database: Database, c
     alert = Alert(str(uuid.uuid4()), "r", "s", "info", "firing", "m", 1.0, 1.0, clock.now(), message_id="i.j",
                   message_parameters=parameters)  # fmt: skip
     with database.transaction() as tx:
-        assert alerts.fire(tx, alert)
+        assert alerts.fire(tx, [alert])
     assert stored(database).message_parameters == parameters
     with database.transaction() as tx:
         alerts.update(tx, [replace(alert, message="n", message_id=None, message_parameters=None)])

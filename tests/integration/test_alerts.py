@@ -273,7 +273,7 @@ def test_a_silence_is_of_a_rule_that_there_is(
     assert audit(database) == []
     fired = Alert(str(uuid.uuid4()), "of another file", "x", "warning", "firing", "m", 1.0, 1.0, Clock().now())
     with database.transaction() as tx:
-        assert alerts.fire(tx, fired)
+        assert alerts.fire(tx, [fired])
     assert cli("silence", "of another file").exit_code == 0
     titled = cli("silence", "Disk nearly full", "--json")
     assert json.loads(titled.stdout)["rule"] == "disk nearly full", "as pages call it"

@@ -230,9 +230,9 @@ def test_alerts_of_the_period_are_those_about_the_scope(database: Database) -> N
     with database.transaction() as tx:
         for rule, subject, severity, begin, end in given:
             alert = Alert(str(uuid4()), rule, subject, severity, "firing", "", 1.0, 1.0, moment(since + begin * MINUTE))
-            assert alerts.fire(tx, alert)
+            assert alerts.fire(tx, [alert])
             if end is not None:
-                alerts.resolve(tx, alert.id, moment(since + end * MINUTE))
+                alerts.resolve(tx, {alert.id: moment(since + end * MINUTE)})
 
     def found(**only: str) -> list[tuple[str, str, str, int, float, bool]]:
         report = made(database, since, until, terms=Terms(kinds=kinds), **only)

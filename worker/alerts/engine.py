@@ -58,15 +58,18 @@ class AlertEngine:
 
     def evaluate(self, signals: Signals, now: datetime, elapsed: float) -> None:
         """Evaluates every rule once; `elapsed` is monotonic seconds, by which conditions last."""
-        self._synchronise(now)
+        ended = self._synchronise(now)
+        fired: list[Alert] = []
         for rule in self._rules.values():
             for change, key, reading in self._step(rule, signals, elapsed):
                 if change is Change.FIRED:
-                    self._fire(rule, key, reading, now)
+                    fired.append(_fired(rule, key[1], reading, now))
                 elif change is Change.RESOLVED:
-                    self._resolve(key, now)
+                    ended.append(key)
                 else:
                     self._open[key] = replace(self._open[key], value=reading.value, **_message(reading))
+        self._fire(fired, now)
+        self._resolve(ended, now)
         for key in sorted(self._unreported):
             if not self._is_silenced(key, now):
                 self._unreported.discard(key)
@@ -108,34 +111,38 @@ class AlertEngine:
 
     # PostgreSQL
 
-    def _synchronise(self, now: datetime) -> None:
-        """Reads others' changes to alerts and silences, and stores what could not be stored before."""
+    def _synchronise(self, now: datetime) -> list[Key]:
+        """Reads others' changes to alerts and silences, and stores what could not be stored before.
+
+        Returns alerts that are over because their rule was removed from the file.
+        """
         try:
             with self._database.transaction() as tx:
                 stored = {(alert.rule, alert.subject): alert for alert in alerts.open_alerts(tx)}
                 self._silences = alerts.silences(tx)
-                for key in sorted(self._unsaved):
-                    if key not in stored and alerts.fire(tx, self._open[key]):
-                        stored[key] = self._open[key]
-                for alert_id, at in self._to_resolve.items():
-                    alerts.resolve(tx, alert_id, at)
+                unsaved = {self._open[key].id: key for key in sorted(self._unsaved) if key not in stored}
+                if unsaved:
+                    saved = alerts.fire(tx, [self._open[key] for key in unsaved.values()])
+                    stored |= {unsaved[alert_id]: self._open[unsaved[alert_id]] for alert_id in saved}
+                if self._to_resolve:
+                    alerts.resolve(tx, self._to_resolve)
                 stored = {key: alert for key, alert in stored.items() if alert.id not in self._to_resolve}
                 if changed := self._changed(stored):
                     alerts.update(tx, changed)
         except Unavailable as error:
             log.debug("alerts.waiting", reason=str(error))  # the monitor's duties log it
-            return
+            return []
         self._unsaved.clear()
         self._to_resolve.clear()
-        self._adopt(stored, now)
+        return self._adopt(stored, now)
 
     def _changed(self, stored: Mapping[Key, Alert]) -> list[Alert]:
         """Returns those of the open alerts that say something else than what is stored of them."""
         pairs = ((self._open.get(key), alert) for key, alert in stored.items())
         return [mine for mine, alert in pairs if mine is not None and _message_fields(mine) != _message_fields(alert)]
 
-    def _adopt(self, stored: dict[Key, Alert], now: datetime) -> None:
-        """Adopts the stored alerts, and at first restores their conditions."""
+    def _adopt(self, stored: dict[Key, Alert], now: datetime) -> list[Key]:
+        """Adopts the stored alerts, and at first restores their conditions; returns those without a rule."""
         for key, alert in stored.items():
             mine = self._open.get(key)
             self._open[key] = alert if mine is None else replace(alert, **_message_fields(mine))
@@ -145,49 +152,43 @@ class AlertEngine:
                 if not self._is_loaded and self._is_silenced(key, now):
                     self._unreported.add(key)
         self._is_loaded = True
-        for key in self._lifecycle.forget(lambda key: key[0] in self._rules):
-            self._resolve(key, now)  # its rule was removed from the file
+        return self._lifecycle.forget(lambda key: key[0] in self._rules)
 
-    def _fire(self, rule: Rule, key: Key, reading: Reading, now: datetime) -> None:
-        alert = Alert(
-            str(uuid.uuid4()),
-            rule.name,
-            key[1],
-            rule.severity,
-            "firing",
-            value=reading.value,
-            threshold=rule.threshold,
-            fired_at=now,
-            **_message(reading),
-        )
-        self._open[key] = alert
+    def _fire(self, fired: Sequence[Alert], now: datetime) -> None:
+        """Stores new alerts all at once, and notifies of those that no other worker stored before."""
+        if not fired:
+            return
+        self._open |= {(alert.rule, alert.subject): alert for alert in fired}
         try:
             with self._database.transaction() as tx:
-                is_first = alerts.fire(tx, alert)
+                first = alerts.fire(tx, fired)
         except Unavailable:
-            self._unsaved.add(key)
-            is_first = True
-        if not is_first:
-            return  # another worker was faster, and notifies
-        if self._is_silenced(key, now):
-            self._unreported.add(key)
-        else:
-            self._tell(key, "firing")
+            self._unsaved |= {(alert.rule, alert.subject) for alert in fired}
+            first = {alert.id for alert in fired}
+        for alert in fired:
+            key = (alert.rule, alert.subject)
+            if alert.id not in first:
+                continue  # another worker was faster, and notifies
+            if self._is_silenced(key, now):
+                self._unreported.add(key)
+            else:
+                self._tell(key, "firing")
 
-    def _resolve(self, key: Key, now: datetime) -> None:
-        alert = self._open.pop(key)
-        was_sent = key not in self._unreported
-        self._unreported.discard(key)
-        if key in self._unsaved:
-            self._unsaved.discard(key)
-        else:
+    def _resolve(self, ended: Sequence[Key], now: datetime) -> None:
+        """Resolves alerts all at once, and notifies of those that had been sent."""
+        over = {key: self._open.pop(key) for key in ended}
+        stored = {alert.id: now for key, alert in over.items() if key not in self._unsaved}
+        if stored:
             try:
                 with self._database.transaction() as tx:
-                    alerts.resolve(tx, alert.id, now)
+                    alerts.resolve(tx, stored)
             except Unavailable:
-                self._to_resolve[alert.id] = now
-        if was_sent and not self._is_silenced(key, now):
-            self._deliveries.send(self._channels_of(key), self._notification(alert, "resolved", now))
+                self._to_resolve |= stored
+        for key, alert in over.items():
+            if key not in self._unreported and not self._is_silenced(key, now):
+                self._deliveries.send(self._channels_of(key), self._notification(alert, "resolved", now))
+        self._unsaved -= over.keys()
+        self._unreported -= over.keys()
 
     # telling
 
@@ -224,6 +225,21 @@ class AlertEngine:
             silence.until > now and fnmatchcase(key[0], silence.rule) and fnmatchcase(key[1], silence.subject)
             for silence in self._silences
         )
+
+
+def _fired(rule: Rule, subject: str, reading: Reading, now: datetime) -> Alert:
+    """Returns a new alert."""
+    return Alert(
+        str(uuid.uuid4()),
+        rule.name,
+        subject,
+        rule.severity,
+        "firing",
+        value=reading.value,
+        threshold=rule.threshold,
+        fired_at=now,
+        **_message(reading),
+    )
 
 
 def _message(reading: Reading) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any, Self
@@ -15,6 +15,8 @@ from taskyard.core.ids import parsed_id
 from taskyard.core.payload.culprits import refused
 from taskyard.core.payload.encode import check_text
 from taskyard.core.postgres.database import Transaction, queries
+
+FIRED = ("id", "rule", "subject", "severity", "message", "value", "threshold", "message_id", "message_parameters")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,21 +98,12 @@ def alert_of(tx: Transaction, alert_id: str) -> Alert | None:
     return Alert.from_row(rows[0]) if rows else None
 
 
-def fire(tx: Transaction, alert: Alert) -> bool:
-    """Stores a new alert; returns False if the same condition has an open one already."""
-    parameters = {
-        "id": alert.id,
-        "rule": alert.rule,
-        "subject": alert.subject,
-        "severity": alert.severity,
-        "message": alert.message,
-        "value": alert.value,
-        "threshold": alert.threshold,
-        "fired_at": alert.fired_at.timestamp(),
-        "message_id": alert.message_id,
-        "message_parameters": _json(alert.message_parameters),
-    }
-    return bool(tx.rows(queries("alerts")["fire"], parameters))
+def fire(tx: Transaction, fired: Sequence[Alert]) -> set[str]:
+    """Stores new alerts; returns the ids of those whose condition had no open one yet."""
+    rows = [
+        {name: getattr(alert, name) for name in FIRED} | {"fired_at": alert.fired_at.timestamp()} for alert in fired
+    ]
+    return {str(row[0]) for row in tx.rows(queries("alerts")["fire"], {"alerts": orjson.dumps(rows).decode()})}
 
 
 def update(tx: Transaction, changed: Sequence[Alert]) -> None:
@@ -125,9 +118,10 @@ def update(tx: Transaction, changed: Sequence[Alert]) -> None:
     tx.rows(queries("alerts")["update_alerts"], parameters)
 
 
-def resolve(tx: Transaction, alert_id: str, at: datetime) -> bool:
-    """Resolves an alert; returns False if it was not open."""
-    return bool(tx.rows(queries("alerts")["resolve"], {"id": alert_id, "at": at.timestamp()}))
+def resolve(tx: Transaction, ended: Mapping[str, datetime]) -> None:
+    """Resolves those of these alerts (ids, and when they ended) that are open."""
+    times = [at.timestamp() for at in ended.values()]
+    tx.rows(queries("alerts")["resolve"], {"ids": list(ended), "times": times})
 
 
 def acknowledge(tx: Transaction, alert_id: str, actor: str, reason: str) -> bool:

@@ -169,7 +169,7 @@ class Scene:
         found = [str(uuid.uuid4()) for _ in range(EACH)]
         for number, id_ in enumerate(found):
             subject = f"queue {self._round}-{number}"
-            alerts.fire(tx, Alert(id_, "queue grows", subject, "info", "firing", "x", 1.0, 1.0, datetime.now(UTC)))
+            alerts.fire(tx, [Alert(id_, "queue grows", subject, "info", "firing", "x", 1.0, 1.0, datetime.now(UTC))])
         silences = [alerts.silence(tx, "queue*", "x", 60, "test", "").id for _ in range(EACH)]
         names = self._names("Filter")
         for name in names:

@@ -35,6 +35,7 @@ def test_a_second_signal_ends_at_once(main: Main, again: signal.Signals) -> None
     assert "Traceback" not in main.log.read_text()
 
 
+@pytest.mark.slow
 def test_a_thread_that_a_module_started_does_not_keep_the_process(main: Main, tmp_path: Path) -> None:
     source = "import threading\nthreading.Thread(target=threading.Event().wait, name='for-ever').start()\n"
     (tmp_path / "never_ending.py").write_text(source)

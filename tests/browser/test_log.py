@@ -6,6 +6,7 @@ import json
 import re
 import time
 
+import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from taskyard.core.config import Settings
@@ -48,6 +49,7 @@ def from_end(page: Page) -> float:
     return float(page.locator(".st-key-log_view").evaluate("e => e.scrollHeight - e.scrollTop - e.clientHeight"))
 
 
+@pytest.mark.slow
 def test_a_log_follows_until_somebody_scrolls_up(
     browser: Browser, dashboard: Dashboard, settings: Settings, watched: list[Watched]
 ) -> None:
@@ -88,6 +90,7 @@ def test_a_log_follows_until_somebody_scrolls_up(
     database.close()
 
 
+@pytest.mark.slow
 def test_a_search_and_its_hits_are_steps_of_the_history(
     browser: Browser, dashboard: Dashboard, settings: Settings, watched: list[Watched]
 ) -> None:

@@ -117,6 +117,7 @@ def test_a_rebound_name_gets_nothing(browser: Browser, dashboard: Dashboard) -> 
     assert "loaded" not in found.values()
 
 
+@pytest.mark.slow
 def test_pages_are_drawn_under_their_policy(browser: Browser, dashboard: Dashboard, watched: list[Watched]) -> None:
     page = open_page(browser, watched, dashboard.url)  # a refusal is a line in the console, which it watches
     for path in PAGES:

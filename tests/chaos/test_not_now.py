@@ -59,6 +59,7 @@ def _saves(client: redis.Redis) -> bool:
     return bool(client.info("persistence")["rdb_last_bgsave_status"] == "ok")
 
 
+@pytest.mark.slow
 def test_redis_that_cannot_save_stops_nobody_for_longer_than_that(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, data_dir: Path
 ) -> None:
@@ -137,6 +138,7 @@ def set_clock(stamp: Path, offset_seconds: float) -> None:
     new.replace(stamp)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(FAKETIME is None, reason="needs Debian's package faketime, which .ci/run installs")
 def test_a_clock_that_is_set_stops_no_duty(faked: tuple[subprocess.Popen[bytes], Path], settings: Settings) -> None:
     process, stamp = faked

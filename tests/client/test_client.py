@@ -51,6 +51,7 @@ def test_a_result_that_takes_longer_is_the_state_until_then(client: Client) -> N
     assert not caught.value.result.is_over
 
 
+@pytest.mark.slow
 def test_an_output_is_that_of_a_completed_task_or_an_error(client: Client, running: Engine) -> None:
     assert client.submit("diagnostic.echo", {"value": None}).output(20) == {"value": None}
     failing = client.submit("diagnostic.sleep", {"seconds": 30}, timeout_seconds=0.3, max_attempts=1)

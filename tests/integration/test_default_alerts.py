@@ -379,6 +379,7 @@ def test_disk_nearly_full(watch: Watch, tmp_path: Path) -> None:
         assert_told(watch, "disk nearly full", subject)
 
 
+@pytest.mark.slow
 def test_memory_nearly_full(watch: Watch) -> None:
     """A share of the machine's memory is really taken; the threshold is a little above what is used now."""
     memory = psutil.virtual_memory()

@@ -12,6 +12,7 @@ from tests.servers import wait_until
 SAID = "belongs to another database"
 
 
+@pytest.mark.slow
 def test_no_leader_of_another_database_leads_beside_this_one(engine: Engine, databases: Databases) -> None:
     first = engine.worker()
     engine.agent()

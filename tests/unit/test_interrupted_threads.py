@@ -129,7 +129,7 @@ class Interruption:
     "run_seconds",
     [pytest.param(0.0001, id="several-at-a-time", marks=pytest.mark.slow), pytest.param(0.01, id="one-at-a-time")],
 )
-@pytest.mark.parametrize("thread", ["inbox", "slot-0", "outbox"])
+@pytest.mark.parametrize("thread", ["inbox", pytest.param("slot-0", marks=pytest.mark.slow), "outbox"])
 def test_an_interruption_anywhere_loses_and_doubles_nothing(
     thread: str, run_seconds: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -72,9 +72,9 @@ def shared(
 ]:
     """Makes viewers share a reading of the servers for a while.
 
-    The decorated function gets the connections and hashable arguments; its value must be picklable and is never
-    changed. A server that is away becomes a problem in the answer, kept only for SHARED_SECONDS; other errors are
-    raised.
+    The decorated function gets the connections and hashable arguments. Viewers share the value itself, no copy: it is
+    never changed (the tests of the pages check that). A server that is away becomes a problem in the answer, kept only
+    for SHARED_SECONDS; other errors are raised.
     """
 
     def decorate(
@@ -102,7 +102,8 @@ def shared(
             # Streamlit tells caches apart by these names.
             function.__module__ = read.__module__
             function.__qualname__ = f"{read.__qualname__}.{function.__name__}.{ttl_seconds:g}"
-            cache: Any = st.cache_data  # its overloads know no parameters of a function
+            # not cache_data, which copies: of thousands of agents or queues that takes longer than reading them
+            cache: Any = st.cache_resource  # its overloads know no parameters of a function
             return cache(function, ttl=seconds, max_entries=max_entries, show_spinner=False)
 
         kept = cached(good, ttl_seconds)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import functools
+import pickle
 import time
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 import pytest
 from streamlit.components.v2 import manifest_scanner
@@ -22,6 +23,7 @@ from taskyard.core.redis.keys import Keys
 from taskyard.core.submission.submit import Submitter, open_submitter
 from taskyard.core.task_types.registry import Registry, registry
 from taskyard.dashboard.data import base, bulk_runs, viewer
+from taskyard.dashboard.data.base import Reading
 from tests.servers import REPOSITORY
 
 ROUTER = REPOSITORY / "dashboard" / "shell" / "router.py"
@@ -55,6 +57,22 @@ def _fresh_caches() -> Iterator[None]:
     base.forget()
     base.connections.clear()
     bulk_runs.runs.clear()
+
+
+@pytest.fixture(autouse=True)
+def _unchanged_readings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Viewers share what was read: no page changes it."""
+    read: list[tuple[Reading[Any], bytes]] = []
+
+    initialise = Reading.__init__
+
+    def noted(made: Reading[Any], *fields: Any, **named: Any) -> None:
+        initialise(made, *fields, **named)
+        read.append((made, pickle.dumps(made.value)))
+
+    monkeypatch.setattr(Reading, "__init__", noted)
+    yield
+    assert [made.value for made, before in read if pickle.dumps(made.value) != before] == []
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ from taskyard.dashboard.components.dialogs import tell
 from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.list_controls import pick_sort, pick_text, pick_view
 from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.paging import CARDS, ROWS, page_of
 from taskyard.dashboard.components.permitted import is_narrowed, show_left_out
 from taskyard.dashboard.components.ranges import pick_range
 from taskyard.dashboard.components.states import word
@@ -30,7 +31,6 @@ from taskyard.dashboard.pages.agents.timeline import timeline_section
 from taskyard.dashboard.pages.task.panel import show_panel
 from taskyard.dashboard.shell import frame
 
-PAGE_SIZE = 12
 STATES = ("online", "paused", "draining", "silent")
 SORTS: dict[str, tuple[str, Callable[[Agent, float], Any]]] = {  # by the agent, and how much slower it is
     "name": (N_("Name"), lambda agent, _slower: agent.name),
@@ -102,9 +102,9 @@ def show_now(now: data.AgentsNow, records: data.Records, choice: Choice) -> None
     if not found:
         show_nothing(_("No agent matches the filter."), "filter_alt_off")
     elif choice.view == "table":
-        show_rows(found, records, open_agent, key="agents_table")
+        show_rows(page_of(found, ROWS, key="agents_table_page"), records, open_agent, key="agents_table")
     else:
-        show_cards(page_of(found), records, now.at)
+        show_cards(page_of(found, CARDS, key="agents_page"), records, now.at)
     if found:
         st.caption(_("Success, attempts and run times are those of the time range."))
 
@@ -135,17 +135,6 @@ def show_summary(agents: Sequence[Agent], found: Sequence[Agent]) -> None:
         st.markdown(f"**{count}{of_all}**, {load}")
         if len(found) > 1:
             hold_controls.show_bulk_menu(HoldKind.AGENT, [agent.name for agent in found], key="agents_bulk")
-
-
-def page_of(agents: Sequence[Agent]) -> Sequence[Agent]:
-    """Returns one page of the cards, with paging controls."""
-    pages = -(-len(agents) // PAGE_SIZE)
-    if pages <= 1:
-        return agents
-    if st.session_state.get("agents_page", 1) > pages:  # there were more
-        del st.session_state["agents_page"]
-    number = st.pagination(pages, key="agents_page")
-    return agents[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
 
 
 def show_no_agents() -> None:

@@ -10,6 +10,7 @@ import streamlit as st
 from taskyard.core.humanize import number
 from taskyard.dashboard.components import states
 from taskyard.dashboard.components.charts import Line, bar_chart
+from taskyard.dashboard.components.paging import ROWS, page_of
 from taskyard.dashboard.components.states import word
 from taskyard.dashboard.components.tables import show_table, table_height, value_column
 from taskyard.dashboard.components.times import age
@@ -53,6 +54,7 @@ def lane_label(lane: LaneNow) -> str:
 def show_lanes(lanes: Sequence[LaneNow], *, key: str) -> None:
     """Shows a row for each lane, those that no agent can take first."""
     ordered = sorted(lanes, key=lambda lane: (not lane.is_stuck, not lane.reason, -lane.ready))
+    shown = page_of(ordered, ROWS, key=f"{key}_page")
     rows = [
         {
             "Type": lane.lane.type,
@@ -63,7 +65,7 @@ def show_lanes(lanes: Sequence[LaneNow], *, key: str) -> None:
             "Tags": ", ".join(lane.lane.requires),
             **{name: lane.by_priority.get(name, 0) for name in states.PRIORITIES[::-1]},
         }
-        for lane in ordered
+        for lane in shown
     ]
     show_table(
         pd.DataFrame(rows),

@@ -16,6 +16,7 @@ from taskyard.dashboard.components.dialogs import tell
 from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.list_controls import pick_sort, pick_text, pick_view
 from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.paging import CARDS, ROWS, page_of
 from taskyard.dashboard.components.permitted import lacking
 from taskyard.dashboard.components.ranges import pick_range
 from taskyard.dashboard.components.states import QUEUE_COLORS, word
@@ -28,7 +29,6 @@ from taskyard.dashboard.pages.queues.detail import show_charts, show_queue
 from taskyard.dashboard.pages.queues.lanes import show_depths, show_lanes
 from taskyard.dashboard.shell import frame
 
-PAGE_SIZE = 12
 FIGURE_WIDTH_PX = 140
 SORTS: dict[str, tuple[str, Callable[[Queue], Any]]] = {
     "name": (N_("Name"), lambda queue: queue.name),
@@ -76,9 +76,9 @@ def show_now(now: data.QueuesNow, choice: Choice) -> None:
     if not found:
         show_nothing(_("No queue matches the filter."), "filter_alt_off")
     elif choice.view == "table":
-        show_queue_rows(found, open_queue, key="queues_table")
+        show_queue_rows(page_of(found, ROWS, key="queues_table_page"), open_queue, key="queues_table")
     else:
-        show_queue_cards(page_of(found))
+        show_queue_cards(page_of(found, CARDS, key="queues_page"))
     lanes = [lane for queue in found for lane in queue.lanes]
     if not lanes:
         show_nothing(_("No tasks waiting for an agent."), "task_alt")
@@ -112,17 +112,6 @@ def show_figures(queues: Sequence[Queue]) -> None:
     with st.grid(6, min_column_width=FIGURE_WIDTH_PX):
         for label, count, help_ in figures:
             st.metric(label, number(count), border=True, help=help_)
-
-
-def page_of(queues: Sequence[Queue]) -> Sequence[Queue]:
-    """Returns one page of the cards, with paging controls."""
-    pages = -(-len(queues) // PAGE_SIZE)
-    if pages <= 1:
-        return queues
-    if st.session_state.get("queues_page", 1) > pages:  # there were more
-        del st.session_state["queues_page"]
-    number = st.pagination(pages, key="queues_page")
-    return queues[(number - 1) * PAGE_SIZE : number * PAGE_SIZE]
 
 
 def close_queue() -> None:

@@ -62,6 +62,12 @@ def messages(catalog: Catalog) -> Iterator[Message]:
     return (message for message in catalog if message.id)
 
 
+def is_translated(message: Message) -> bool:
+    """Returns whether a message has a translation, a plural one each of its forms."""
+    forms = message.string if isinstance(message.string, tuple | list) else (message.string,)
+    return not message.fuzzy and bool(forms) and all(forms)
+
+
 def _texts_of(tree: ast.Module) -> Iterator[str | tuple[str, ...]]:
     """The literals that a module gives to translators, also inside f-strings, where babel's extractor sees none."""
     for call in ast.walk(tree):
@@ -98,7 +104,7 @@ def update() -> None:
         path_of(code).parent.mkdir(parents=True, exist_ok=True)
         with path_of(code).open("wb") as target:
             write_po(target, catalog, width=WIDTH, no_location=True, omit_header=False, sort_output=True)
-        missing = [message.id for message in messages(catalog) if not message.string or message.fuzzy]
+        missing = [message.id for message in messages(catalog) if not is_translated(message)]
         for text in missing:
             print(f"to translate: {text!r}")
         print(f"{code}: {len(catalog)} texts, {len(missing)} without a translation, in {path_of(code)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from taskyard.core.postgres.database import Transaction
 from taskyard.core.postgres.store import history, tasks
@@ -12,10 +12,10 @@ from taskyard.core.postgres.store.rollups import MINUTE
 from taskyard.core.telemetry.heat import Heat, heat_of
 from taskyard.core.telemetry.live_snapshot import LaneDepth, LiveSnapshot
 from taskyard.core.telemetry.queue_figures import Counted
+from taskyard.core.views.foremost import Foremost, foremost
 from taskyard.core.views.overview_marks import Mark, overview_marks
 
 SPARK_MINUTES = 15
-NAMES_DRAWN = 10  # agents or queues with lines of their own
 COUNTING_SECONDS = 5.0  # until a minute that is over is counted to its end
 
 
@@ -32,17 +32,6 @@ class OverviewNow:
     oldest_seconds: float | None
     minutes: Sequence[tuple[int, int, int]]
     recent: Point
-
-
-@dataclass(frozen=True, slots=True)
-class Foremost:
-    """A figure over time by name, of the NAMES_DRAWN names with the most: thousands of lines say nothing.
-
-    `others` has for each step the sum of the other names and their number; None where there were none.
-    """
-
-    by_name: Mapping[str, Sequence[float | None]] = field(default_factory=dict)
-    others: Sequence[tuple[float, int] | None] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +114,8 @@ def overview_charts(
     load, depth = Foremost(), Foremost()
     oldest: Sequence[float | None] = [None] * len(at)
     if filters is None:
-        load = _foremost(tx, "agent", "load_ratio", first, until, step, at)
-        depth = _foremost(tx, "queue", "waiting", first, until, step, at)
+        load = foremost(tx, "agent", "load_ratio", first, until, step, at)
+        depth = foremost(tx, "queue", "waiting", first, until, step, at)
         waits = {
             start: most
             for start, _name, _sum, most, _of in history.foremost_samples(
@@ -192,24 +181,6 @@ def summed(
         for point in history.series(tx, since, until, step_seconds, only, whole_steps=whole_steps):
             points.setdefault(point.at, Point(point.at)).add(point)
     return points
-
-
-def _foremost(
-    tx: Transaction, source: str, metric: str, since: float, until: float, step_seconds: int, at: Sequence[float]
-) -> Foremost:
-    """Returns the means of each step by name, None where nothing was sampled."""
-    values: dict[str, dict[float, float]] = {}
-    others: dict[float, tuple[float, int]] = {}
-    for start, name, sum_, _most, count in history.foremost_samples(
-        tx, source, metric, since, until, step_seconds, NAMES_DRAWN
-    ):
-        if name is None:
-            others[start] = (sum_, count)
-        else:
-            values.setdefault(name, {})[start] = sum_
-    return Foremost(
-        {name: [steps.get(t) for t in at] for name, steps in sorted(values.items())}, [others.get(t) for t in at]
-    )
 
 
 def _point(points: Mapping[float, Point], at: float) -> Point:

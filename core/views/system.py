@@ -17,6 +17,7 @@ from taskyard.core.postgres.database import Database, Transaction
 from taskyard.core.postgres.store import history, live_counts, system, tasks
 from taskyard.core.redis.broker import Broker
 from taskyard.core.telemetry.live_snapshot import DispatcherLive, LiveSnapshot
+from taskyard.core.views.foremost import Foremost, foremost
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +77,15 @@ class Samples:
         return next(iter(self.of(source, metric).values()), [None] * len(self.at))
 
 
+@dataclass(frozen=True, slots=True)
+class HostCharts:
+    """Samples of hosts, and the CPU (percent of a core) and memory (bytes) of processes, of which there are many."""
+
+    hosts: Samples
+    cpu: Foremost
+    memory: Foremost
+
+
 def servers_now(database: Database, broker: Broker, at: datetime) -> ServersNow:
     """Returns both servers as this process reaches them at a time; an absent one is a finding."""
     return ServersNow(_found(lambda: _postgresql(database), database.close), _found(lambda: _redis(broker, at)))
@@ -120,6 +130,17 @@ def samples_of(tx: Transaction, until: float, range_seconds: int, sources: Seque
             for key, names in found.items()
         },
     )
+
+
+def host_charts(tx: Transaction, until: float, range_seconds: int) -> HostCharts:
+    """Returns the samples of hosts, and of processes on them, in a range that ends at `until` (epoch seconds)."""
+    hosts = samples_of(tx, until, range_seconds, ("host",))
+    step = history.step_for(range_seconds)
+    cpu, memory = (
+        foremost(tx, "process", metric, hosts.at[0], until, step, hosts.at)
+        for metric in ("cpu_percent", "memory_bytes")
+    )
+    return HostCharts(hosts, cpu, memory)
 
 
 def _found(look: Callable[[], ServerNow], forget_connections: Callable[[], object] | None = None) -> ServerNow:

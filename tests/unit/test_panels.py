@@ -11,7 +11,8 @@ from taskyard.core.filters.search_filter import PARAMS, TaskFilter
 from taskyard.core.postgres.store.history import Point
 from taskyard.core.telemetry.heat import Heat, heat_of
 from taskyard.core.telemetry.histogram import Histogram
-from taskyard.core.views.overview import Charts, Foremost
+from taskyard.core.views.foremost import Foremost
+from taskyard.core.views.overview import Charts
 from taskyard.core.views.overview_marks import Mark, MarkKind, marks_of
 from taskyard.dashboard.components.charts import Line
 from taskyard.dashboard.components.panel_spec import AXIS_PX, TITLE_PX, panels_spec

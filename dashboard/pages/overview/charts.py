@@ -11,6 +11,7 @@ from taskyard.core.states import TaskState
 from taskyard.core.views.overview_marks import Mark, MarkKind
 from taskyard.dashboard.components import states
 from taskyard.dashboard.components.charts import Line
+from taskyard.dashboard.components.foremost_lines import foremost_lines, mean_of_others, sum_of_others
 from taskyard.dashboard.components.panels import CellLeads, HeatPanel, Leads, MarkedTime, Panel, TimeAxis, TimePanel
 from taskyard.dashboard.components.permitted import is_narrowed
 from taskyard.dashboard.components.show_panels import show_panels
@@ -18,7 +19,6 @@ from taskyard.dashboard.components.states import word
 from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.pages.overview import data
 
-MANY_COLORS = ("blue", "green", "orange", "violet", "red", "yellow", "gray")
 MARKED_TYPES = 5  # that a mark names
 CLASS_COLORS = ("red", "orange", "violet", "yellow", "blue", "gray", "green")
 
@@ -86,27 +86,24 @@ def _throughput(charts: data.Charts) -> Panel:
 
 
 def _capacity(charts: data.Charts) -> Sequence[Panel]:
-    depth = _many(charts.depth.by_name)
+    depth = foremost_lines(charts.depth, _other_queues, sum_of_others)
+    load = foremost_lines(charts.load, _other_agents, mean_of_others, 100)
     queues = [Leads({"queues": name, "sort": Sort.OLDEST}) for name in charts.depth.by_name]
-    if count := _most_others(charts.depth):
-        text = ngettext("{count} other queue", "{count} other queues", count).format(count=number(count))
-        depth.append(Line(text, "gray", [other and other[0] for other in charts.depth.others]))
-        queues.append(Leads({"sort": Sort.OLDEST}))
-    load = _many({name: [v and 100 * v for v in values] for name, values in charts.load.by_name.items()})
     agents = [Leads({"agent": name, "sort": Sort.LONGEST}) for name in charts.load.by_name]
-    if count := _most_others(charts.load):
-        text = ngettext("{count} other agent", "mean of {count} other agents", count).format(count=number(count))
-        load.append(Line(text, "gray", [other and 100 * other[0] / other[1] for other in charts.load.others]))
-        agents.append(Leads({"sort": Sort.LONGEST}))
+    queues += [Leads({"sort": Sort.OLDEST})] * (len(depth) - len(queues))
+    agents += [Leads({"sort": Sort.LONGEST})] * (len(load) - len(agents))
     return (
         TimePanel(_("Ready tasks by queue"), depth, unit=_("tasks"), is_stacked=True, leads=queues),
         TimePanel(_("Agents' load"), load, unit="%", most=105, leads=agents),
     )
 
 
-def _most_others(found: data.Foremost) -> int:
-    """Returns how many names have no line of their own, at most at once."""
-    return max((count for _sum, count in filter(None, found.others)), default=0)
+def _other_queues(count: int) -> str:
+    return ngettext("{count} other queue", "{count} other queues", count).format(count=number(count))
+
+
+def _other_agents(count: int) -> str:
+    return ngettext("{count} other agent", "mean of {count} other agents", count).format(count=number(count))
 
 
 def _ended(query: Mapping[str, str]) -> Leads:
@@ -141,7 +138,3 @@ def _color_of(error_class: str) -> str:
     classes = list(ErrorClass)
     place = classes.index(ErrorClass(error_class)) if error_class in classes else len(classes)
     return CLASS_COLORS[place % len(CLASS_COLORS)]
-
-
-def _many(series: Mapping[str, Sequence[float | None]]) -> list[Line]:
-    return [Line(name, MANY_COLORS[n % len(MANY_COLORS)], values) for n, (name, values) in enumerate(series.items())]

@@ -7,12 +7,12 @@ from taskyard.core.postgres.store.rollups import HOUR
 from taskyard.core.submission.open_servers import Servers
 from taskyard.core.views import alerts as view
 from taskyard.core.views.narrowing import parts, seen_snapshot
-from taskyard.core.views.overview import SPARK_MINUTES, Charts, Foremost, OverviewNow, overview_charts, overview_now
+from taskyard.core.views.overview import SPARK_MINUTES, Charts, OverviewNow, overview_charts, overview_now
 from taskyard.dashboard.data import base
 from taskyard.dashboard.data.base import Reading, live
 from taskyard.dashboard.data.readings import seen
 
-__all__ = ["SPARK_MINUTES", "Charts", "Foremost", "OverviewNow", "charts", "now"]
+__all__ = ["SPARK_MINUTES", "Charts", "OverviewNow", "charts", "now"]
 
 
 @seen()

@@ -11,7 +11,7 @@ from taskyard.core.submission.open_servers import Servers
 from taskyard.core.views import storage as storage_view
 from taskyard.core.views import system
 from taskyard.core.views.storage import Storage
-from taskyard.core.views.system import Leadership, Samples, ServersNow
+from taskyard.core.views.system import HostCharts, Leadership, Samples, ServersNow
 from taskyard.dashboard.data import base
 from taskyard.dashboard.data.base import Reading, live
 from taskyard.dashboard.data.readings import seen
@@ -69,5 +69,17 @@ def _read_samples(servers: Servers, _sight: Actor, range_seconds: int, sources: 
         return system.samples_of(tx, base.now().timestamp(), range_seconds, sources)
 
 
+def host_charts(range_seconds: int) -> Reading[HostCharts]:
+    """Returns samples of hosts and their processes in a range; longer ranges are shared for longer."""
+    return (_host_charts_fast if range_seconds <= HOUR else _host_charts_slow)(range_seconds)
+
+
+def _read_host_charts(servers: Servers, _sight: Actor, range_seconds: int) -> HostCharts:
+    with servers.database.transaction() as tx:
+        return system.host_charts(tx, base.now().timestamp(), range_seconds)
+
+
+_host_charts_fast = seen(ttl_seconds=5.0)(_read_host_charts)
+_host_charts_slow = seen(ttl_seconds=30.0)(_read_host_charts)
 _samples_fast = seen(ttl_seconds=5.0)(_read_samples)
 _samples_slow = seen(ttl_seconds=30.0)(_read_samples)

@@ -8,16 +8,17 @@ import pandas as pd
 import streamlit as st
 
 from taskyard.core.humanize import MEBIBYTE, byte_size, number, percent
-from taskyard.core.views.system import Samples
+from taskyard.core.views.system import HostCharts, Samples
 from taskyard.dashboard.components.charts import Line, time_chart
 from taskyard.dashboard.components.empty import show_nothing
+from taskyard.dashboard.components.foremost_lines import COLORS, foremost_lines, mean_of_others
+from taskyard.dashboard.components.paging import ROWS, page_of
 from taskyard.dashboard.components.tables import show_table
-from taskyard.dashboard.i18n import _
+from taskyard.dashboard.i18n import _, ngettext
 
 CARD_WIDTH_PX = 420
 FIGURE_WIDTH_PX = 110
 CHART_WIDTH_PX = 420
-COLORS = ("blue", "green", "orange", "violet", "red", "yellow", "gray")
 DISK_IS_FULL, MEMORY_IS_FULL = 0.9, 0.95
 
 
@@ -33,7 +34,7 @@ def show_hosts(latest: Samples) -> None:
     cpu, memory = latest.of("process", "cpu_percent"), latest.of("process", "memory_bytes")
     rows = [
         {"name": name, "cpu": _last(cpu.get(name, ())), "memory": (_last(memory.get(name, ())) or 0.0) / MEBIBYTE}
-        for name in sorted(memory)
+        for name in page_of(sorted(memory), ROWS, key="processes_page")
     ]
     show_table(
         pd.DataFrame(rows, columns=["name", "cpu", "memory"]),
@@ -50,8 +51,9 @@ def show_hosts(latest: Samples) -> None:
 METRICS = ("cpu_percent", "load_1min", "memory_used_bytes", "memory_used_ratio", "disk_free_bytes", "disk_used_ratio")
 
 
-def show_charts(samples: Samples) -> None:
+def show_charts(charts: HostCharts) -> None:
     """Shows hosts and processes over the range."""
+    samples = charts.hosts
     with st.grid(2, min_column_width=CHART_WIDTH_PX):
         for title, metric, unit, scale in (
             (_("CPU"), "cpu_percent", "%", 1.0),
@@ -64,17 +66,21 @@ def show_charts(samples: Samples) -> None:
         time_chart(
             _("CPU of processes"),
             samples.at,
-            _lines(samples.of("process", "cpu_percent"), 1.0),
+            foremost_lines(charts.cpu, _others, mean_of_others),
             key="process_cpu",
             unit="%",
         )
         time_chart(
             _("Memory of processes"),
             samples.at,
-            _lines(samples.of("process", "memory_bytes"), 1 / MEBIBYTE),
+            foremost_lines(charts.memory, _others, mean_of_others, 1 / MEBIBYTE),
             key="process_memory",
             unit="MiB",
         )
+
+
+def _others(count: int) -> str:
+    return ngettext("{count} other process", "mean of {count} other processes", count).format(count=number(count))
 
 
 def _show_host(name: str, figures: Mapping[str, float | None]) -> None:

@@ -1,5 +1,8 @@
 """Draws the System page: servers, leadership, hosts, storage, settings, the dashboard itself, the log."""
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import streamlit as st
 
 from taskyard.core.access.permissions import Permission
@@ -11,6 +14,7 @@ from taskyard.dashboard.components.choices import show_choice
 from taskyard.dashboard.components.permitted import is_narrowed, lacking, show_left_out
 from taskyard.dashboard.components.ranges import pick_range
 from taskyard.dashboard.components.translate import translate
+from taskyard.dashboard.data.base import Reading
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.pages.system import (
     data,
@@ -36,6 +40,7 @@ PARTS = {
 }
 WHOLE = ("leader", "storage", "settings", "log")  # what can't be narrowed to queues and types
 CHARTS_SECONDS = 10.0
+Shown = TypeVar("Shown")
 
 
 def show_servers() -> None:
@@ -49,19 +54,19 @@ def show_servers() -> None:
         shows_update_time=False,
         height_px=60,
     )
-    _charts("system_server_charts", ("postgresql", "redis"), servers.show_charts)
+    _charts("system_server_charts", lambda seconds: data.samples(seconds, "postgresql", "redis"), servers.show_charts)
 
 
 def show_leader() -> None:
     """Shows the leading worker."""
     frame.live("system_leader", data.leadership, leadership.show_leadership, height_px=200)
-    _charts("system_leader_charts", ("dispatcher",), leadership.show_charts)
+    _charts("system_leader_charts", lambda seconds: data.samples(seconds, "dispatcher"), leadership.show_charts)
 
 
 def show_hosts() -> None:
     """Shows hosts and processes."""
     frame.live("system_hosts", data.hosts_now, hosts.show_hosts, every_seconds=CHARTS_SECONDS, height_px=300)
-    _charts("system_host_charts", ("host", "process"), hosts.show_charts)
+    _charts("system_host_charts", data.host_charts, hosts.show_charts)
 
 
 def show_storage() -> None:
@@ -99,12 +104,12 @@ def show_log() -> None:
     )
 
 
-def _charts(name: str, sources: tuple[str, ...], show: object) -> None:
+def _charts(name: str, read: Callable[[int], Reading[Shown]], show: Callable[[Shown], None]) -> None:
     range_seconds = pick_range()
     frame.live(
         name,
-        lambda: data.samples(range_seconds, *sources),
-        show,  # type: ignore[arg-type]
+        lambda: read(range_seconds),
+        show,
         every_seconds=CHARTS_SECONDS,
         shows_update_time=False,
         height_px=520,

@@ -157,10 +157,10 @@ WEBHOOKS = View(
     "webhook",
     N_("Tell others of tasks' ends, and let them submit tasks"),
     "w",
-    shortcuts=(("Shift+N", N_("New webhook or hook")),),
+    shortcuts=(("Shift+N", N_("New webhook or hook")), CLOSE),
     needs=Permission.AUDIT_EXPORT,
     is_whole=True,
-    parameters=("show", "webhook", "state"),
+    parameters=("show", "webhook", "state", *PANEL),
 )
 AUDIT = View(
     "audit",

@@ -14,11 +14,13 @@ from taskyard.core.config import Settings
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import hooks as hooks_store
 from taskyard.core.postgres.store import webhook_deliveries, webhooks
+from taskyard.core.postgres.store.webhook_deliveries import NewDelivery
 from taskyard.core.submission import authorized_hooks, authorized_webhooks
 from taskyard.core.submission.authorized import Authorized
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import Registry
 from taskyard.core.webhooks.webhook import PING
+from taskyard.dashboard.components.task_facts import shortened_id
 from taskyard.dashboard.data import base, viewer
 from tests.dashboard.conftest import HOSTILE, OpenPage
 from tests.dashboard.dialogs import answered
@@ -183,6 +185,24 @@ def test_deliveries_are_listed_and_a_test_is_sent(open_page: OpenPage, database:
     assert shown["event"].tolist() == ["ping"]
     assert shown["status"].tolist() == ["500"]
     assert "No delivery matches" in rendered(open_page("webhooks", query={"show": "deliveries", "state": "failed"}))
+
+
+def test_the_task_of_a_delivery_opens_in_a_panel(
+    open_page: OpenPage, database: Database, settings: Settings, submitter: Submitter
+) -> None:
+    add_webhook(database, settings)
+    task_id = submitter.submit("diagnostic.noop", {})
+    with database.transaction() as tx:
+        new = NewDelivery(webhooks.get(tx, "ci").id, "task.failed", task_id, {})
+        webhook_deliveries.add(tx, [new])
+    page = open_page("webhooks", query={"show": "deliveries"})
+    assert table(page, "event")["task"].tolist() == [shortened_id(task_id)]
+
+    page = open_page("webhooks", query={"show": "deliveries", "task": task_id})
+    assert not page.exception
+    assert "Why is it waiting?" in rendered(page)
+    page.button(key="close_task").click().run()
+    assert (page.query_params["show"], "task" in page.query_params) == ("deliveries", False)
 
 
 def test_a_hook_is_made_by_the_form(open_page: OpenPage, database: Database, as_admin: None) -> None:

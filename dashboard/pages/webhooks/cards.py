@@ -16,6 +16,8 @@ from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.states import word
 from taskyard.dashboard.components.tables import show_table, table_height
+from taskyard.dashboard.components.task_facts import shortened_id
+from taskyard.dashboard.components.task_links import task_column
 from taskyard.dashboard.components.times import shown_time, time_column
 from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.pages.webhooks import data
@@ -155,7 +157,7 @@ def show_deliveries(found: Sequence[Delivery], is_narrowed: bool, send_again: Ca
             "next": one.due_at if one.state == DeliveryState.PENDING else None,
             "status": "" if one.status is None else str(one.status),
             "answer": one.answer or "",
-            "task": one.task_id or "",
+            "task": shortened_id(one.task_id) if one.task_id else "",
             "id": one.id,
         }
         for one in found
@@ -172,7 +174,7 @@ def show_deliveries(found: Sequence[Delivery], is_narrowed: bool, send_again: Ca
             "next": time_column(_("Next try")),
             "status": _("Status"),
             "answer": st.column_config.TextColumn(_("Answer"), width=120),
-            "task": st.column_config.TextColumn(_("Task"), width=ID_WIDTH_PX),
+            "task": task_column([one.task_id for one in found], key="delivery_task"),
             "id": st.column_config.TextColumn(_("Id"), width=ID_WIDTH_PX),
         },
         key="webhook_deliveries",

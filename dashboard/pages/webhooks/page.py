@@ -17,6 +17,7 @@ from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.states import word
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _
+from taskyard.dashboard.pages.task.panel import show_panel
 from taskyard.dashboard.pages.webhooks import cards, data, questions
 from taskyard.dashboard.shell import frame
 
@@ -121,3 +122,4 @@ with st.container(horizontal=True, vertical_alignment="center"):
         ask_later("new_hook" if is_inbound else "new")
 questions.show_secret()
 show_section(chosen or "outgoing")
+show_panel()

@@ -177,6 +177,10 @@ def test_many_are_found_sorted_and_paged(open_page: OpenPage, submitter: Submitt
     page.pagination(key="agents_page").select(17).run()
     assert names(page) == ["a192", "a193", "a194", "a195", "a196", "a197", "a198", "gpu"]
 
+    page = open_page("agents", query={"view": "table"})
+    page.pagination(key="agents_table_page").select(2).run()
+    assert len(table(page, "Agent")) == 100
+
     assert names(open_page("agents", query={"find": "CUDA"})) == ["gpu"]
     assert names(open_page("agents", query={"state": "draining"})) == ["gpu"]
     assert names(open_page("agents", query={"type": "analysis.profile"})) == ["gpu"]

@@ -172,6 +172,12 @@ def test_many_are_found_sorted_and_paged(open_page: OpenPage, submitter: Submitt
     page.pagination(key="queues_page").select(9).run()
     assert names(page) == [f"q{n:03}" for n in range(96, 101)]
 
+    page = open_page("queues", query={"view": "table"})
+    assert len(table(page, "Queue")) == 100
+    assert "1–100 of 101" in rendered(page)
+    page.pagination(key="queues_table_page").select(2).run()
+    assert table(page, "Queue")["Queue"].tolist() == ["q100"]
+
     assert names(open_page("queues", query={"sort": "ready"}))[0] == "q100"
     assert names(open_page("queues", query={"find": "Q07"})) == [f"q{n:03}" for n in range(70, 80)]
     assert "No queue matches the filter." in rendered(open_page("queues", query={"state": "paused"}))

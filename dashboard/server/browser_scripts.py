@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from taskyard.core.i18n import N_
 from taskyard.core.paths import FILES
 from taskyard.core.translation import LANGUAGES, catalogue
+from taskyard.dashboard.server.preloads import preload_tags
 
 PATH = "/browser/{name}"
 TEXTS_NAME = "texts.js"
@@ -79,7 +80,8 @@ class BrowserScripts:
             return
         # a page that a browser has kept may be of another release, and one that is compressed can't be added to
         scope = {**scope, "headers": [one for one in scope["headers"] if one[0] not in CONDITIONS]}
-        await self._app(scope, receive, _Page(send, self._tags).send)
+        page = scope["path"].rpartition("/")[2]
+        await self._app(scope, receive, _Page(send, preload_tags(page) + self._tags).send)
 
 
 class _Page:

@@ -121,28 +121,7 @@
     Escape: () => click("close_task"),
   };
 
-  // Opens the box that leads anywhere, with the cursor in it.
-  function jump() {
-    if (!one(".st-key-jump_text")) {
-      click("help");
-    }
-    const begun = Date.now();
-    const look = setInterval(() => {
-      const input = one(".st-key-jump_text input");
-      input?.focus();
-      if (input || Date.now() - begun > WAIT_MS) {
-        clearInterval(look);
-      }
-    }, 50);
-  }
-
   function press(event) {
-    if (event.isTrusted && (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "k") {
-      event.preventDefault();
-      event.stopImmediatePropagation();
-      jump();
-      return;
-    }
     if (!event.isTrusted || event.ctrlKey || event.altKey || event.metaKey || one('[role="dialog"]')) {
       return;
     }

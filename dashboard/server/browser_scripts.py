@@ -36,6 +36,7 @@ NAMES = (
     "zoom.js",
     "history.js",
     "log.js",
+    "jump.js",
     "keyboard.js",
 )  # in the order in which they are run
 KEPT = "public, max-age=31536000, immutable"  # their addresses change with their content

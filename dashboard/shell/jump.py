@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.marks import show_mark
 from taskyard.dashboard.components.states import word
 from taskyard.dashboard.components.task_facts import shortened_id
 from taskyard.dashboard.data import named
@@ -31,32 +32,28 @@ class Place:
 
 
 def show_jump() -> None:
-    """Opens the box; without a text it leads to each page by one more key."""
+    """Opens the box, which finds while one types; without a text it leads to each page by one more key.
+
+    Enter opens the first place: dashboard/browser/jump.js.
+    """
 
     @st.dialog(_("Jump to"), icon=":material/keyboard:")
     def show() -> None:
-        text = st.text_input(_("Task id or key, queue, agent, type or page"), key="jump_text", max_chars=200).strip()
-        if not text:
+        label = _("Task id or key, queue, agent, type or page")
+        text = st.text_input(label, key="jump_text", max_chars=200, live=True).strip()
+        if text:
+            _show_places(text)
+        else:
             _show_pages()
-            return
-        places = places_for(text)
-        if len(places) == 1:
-            st.switch_page(places[0].view.path, query_params=dict(places[0].parameters))
-        for place in places:
-            st.page_link(
-                place.view.path,
-                label=place.label,
-                icon=f":material/{place.view.icon}:",
-                query_params=dict(place.parameters),
-            )
-        if not places:
-            st.caption(_("Nothing has this name or id."))
 
     show()
 
 
 def places_for(text: str) -> Sequence[Place]:
-    """Returns where a text leads: the tasks that it names, otherwise everything whose name contains it."""
+    """Returns where a text leads: the tasks that it names, otherwise everything whose name contains it.
+
+    What has just this name comes first, then what begins with it.
+    """
     found = named.found(text).value
     if found is None:
         return ()
@@ -72,7 +69,7 @@ def places_for(text: str) -> Sequence[Place]:
         return tuple(tasks)
     low, who = text.lower(), viewer()
     pages = [
-        Place(_(view.title), view, {})
+        (_(view.title), Place(_(view.title), view, {}))
         for view in VIEWS_BY_NAME.values()
         if not view.is_hidden and view.lack_of(who) is None and (low in _(view.title).lower() or low == view.key)
     ]
@@ -82,11 +79,29 @@ def places_for(text: str) -> Sequence[Place]:
         (found.types, _("Type"), TASKS, "types"),
     )
     others = [
-        Place(labelled(label, escaped(name, MAX_LENGTH)), view, {parameter: name})
+        (name, Place(labelled(label, escaped(name, MAX_LENGTH)), view, {parameter: name}))
         for names, label, view, parameter in kinds
         for name in [name for name in names if low in name.lower()][:MAX_SHOWN]
     ]
-    return (*pages, *others)
+    return tuple(place for _name, place in sorted((*pages, *others), key=lambda found: _rank(found[0].lower(), low)))
+
+
+def _rank(name: str, text: str) -> int:
+    return 0 if name == text else 1 if name.startswith(text) else 2
+
+
+def _show_places(text: str) -> None:
+    places = places_for(text)
+    with st.container(key="jump_places", gap="xsmall"):
+        for place in places:
+            st.page_link(
+                place.view.path,
+                label=place.label,
+                icon=f":material/{place.view.icon}:",
+                query_params=dict(place.parameters),
+            )
+    st.caption(_("Enter opens the first, arrow keys choose another.") if places else _("Nothing has this name or id."))
+    show_mark("jump", text)
 
 
 def _show_pages() -> None:

@@ -85,6 +85,24 @@ def test_keys_lead_from_page_to_page(page: Page) -> None:
     page.keyboard.press("Escape")
     expect(page.get_by_role("dialog")).to_be_hidden()
     expect(page.get_by_role("heading", name="Failures")).to_be_visible()
+    settled(page)
+
+    page.keyboard.press("Control+k")
+    page.keyboard.type("audit")  # at once, before the box is there
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name="Audit")).to_be_visible()
+    settled(page)
+
+    page.keyboard.press("Control+k")
+    page.keyboard.type("s")
+    places = page.locator(".st-key-jump_places a:visible")
+    expect(places.filter(has_text="System")).to_be_visible()  # while one types
+    page.keyboard.press("ArrowDown")
+    expect(places.first).to_be_focused()
+    page.keyboard.press("ArrowDown")
+    second = places.nth(1).inner_text()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("heading", name=second.split("\n")[-1])).to_be_visible()
 
 
 def test_it_speaks_the_browsers_language_and_the_switchs(

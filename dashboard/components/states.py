@@ -7,6 +7,7 @@ from typing import Any
 
 import streamlit as st
 
+from taskyard.core.errors import ErrorClass
 from taskyard.core.i18n import N_
 from taskyard.core.states import Priority, TaskState
 from taskyard.core.translation import WORDS
@@ -32,6 +33,20 @@ AGENT_COLORS: Mapping[str, str] = {
     "silent": "red",
     "left": "gray",
     "lost": "red",
+}
+# The usual classes differ, also in a chart of all; none is green, which means success.
+ERROR_COLORS: Mapping[str, str] = {
+    ErrorClass.TIMEOUT: "orange",
+    ErrorClass.CRASHED: "violet",
+    ErrorClass.INVALID_INPUT: "gray",
+    ErrorClass.INVALID_OUTPUT: "gray",
+    ErrorClass.RESOURCE_LIMIT: "gray",
+    ErrorClass.TRANSIENT: "yellow",
+    ErrorClass.PERMANENT: "red",
+    ErrorClass.CANCELLED: "gray",
+    ErrorClass.AGENT_LOST: "blue",
+    ErrorClass.UNSTORABLE: "gray",
+    ErrorClass.UNPROCESSABLE: "gray",
 }
 QUEUE_COLORS: Mapping[str, str] = {"open": "green", "paused": "orange", "draining": "violet"}
 # Kinds of events in the audit log; those that are states have the states' words.

@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from taskyard.core.config import settings
 from taskyard.core.errors import HandlerCrashed, PermanentError, ResourceLimitError, TransientError
+from taskyard.core.humanize import duration
 from taskyard.core.task_types.registry import task_type
 from taskyard.core.task_types.retry_policy import RetryPolicy
 from taskyard.worker.attempts.context import TaskContext
@@ -123,7 +124,7 @@ def sleep(wanted: Sleep, context: TaskContext) -> Slept:
 def _sleep_with_progress(seconds: float, context: TaskContext) -> None:
     deadline = time.monotonic() + seconds
     while (left := deadline - time.monotonic()) > 0:
-        context.progress(max(0.0, 1.0 - left / seconds), f"{left:.1f} s left")
+        context.progress(max(0.0, 1.0 - left / seconds), f"{duration(left)} left")
         time.sleep(min(left, max(0.2, seconds / 100)))
 
 

@@ -8,14 +8,13 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from taskyard.core.errors import ErrorClass
 from taskyard.core.humanize import number
 from taskyard.core.models import Task
 from taskyard.dashboard.components import states
 from taskyard.dashboard.components.charts import Line, bar_chart, time_chart
 from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.markdown_escape import one_line
-from taskyard.dashboard.components.states import word
+from taskyard.dashboard.components.states import ERROR_COLORS, word
 from taskyard.dashboard.components.tables import show_table, table_height
 from taskyard.dashboard.components.task_facts import shortened_id
 from taskyard.dashboard.components.task_links import task_button, task_column
@@ -25,19 +24,6 @@ from taskyard.dashboard.pages.failures.data import MAX_FAILED, OneGroup, ShownGr
 
 OPEN_KEY = "failures_open"
 EXAMPLE_KEY, LATEST_KEY = "failures_example_open", "failures_latest_open"
-CLASS_COLORS: Mapping[str, str] = {
-    ErrorClass.TIMEOUT: "orange",
-    ErrorClass.CRASHED: "red",
-    ErrorClass.INVALID_INPUT: "violet",
-    ErrorClass.INVALID_OUTPUT: "violet",
-    ErrorClass.RESOURCE_LIMIT: "orange",
-    ErrorClass.TRANSIENT: "yellow",
-    ErrorClass.PERMANENT: "red",
-    ErrorClass.CANCELLED: "gray",
-    ErrorClass.AGENT_LOST: "blue",
-    ErrorClass.UNSTORABLE: "violet",
-    ErrorClass.UNPROCESSABLE: "violet",
-}
 MAX_MESSAGE_LENGTH = 200
 CHART_WIDTH_PX = 420
 CARD_WIDTH_PX = 150
@@ -60,8 +46,8 @@ def show_groups(groups: Sequence[ShownGroup], open_group: Callable[[str], None])
             "message": st.column_config.TextColumn(_("Message"), width=240),
             "class": st.column_config.MultiselectColumn(
                 _("Class"),
-                options=[*map(word, CLASS_COLORS), _("new"), _("muted")],
-                color=[*CLASS_COLORS.values(), "blue", "gray"],
+                options=[*map(word, ERROR_COLORS), _("new"), _("muted")],
+                color=[*ERROR_COLORS.values(), "blue", "gray"],
                 width=150,
             ),
             "type": st.column_config.TextColumn(_("Type"), width=120),

@@ -17,7 +17,7 @@ from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.permitted import button, lacking, show_left_out
 from taskyard.dashboard.components.ranges import pick_range
-from taskyard.dashboard.components.states import word
+from taskyard.dashboard.components.states import ERROR_COLORS, word
 from taskyard.dashboard.components.task_links import without_task
 from taskyard.dashboard.components.times import duration, shown_time
 from taskyard.dashboard.data.bulk_runs import Target
@@ -137,7 +137,7 @@ def show_group(fingerprint: str, one: data.OneGroup) -> None:
         show_nothing(_("It did not occur in this time range."), "check_circle")
     else:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-            color = groups.CLASS_COLORS.get(one.group.error_class, "gray")
+            color = ERROR_COLORS.get(one.group.error_class, "gray")
             st.badge(escaped(word(one.group.error_class)), color=color)  # type: ignore[arg-type]
             st.text(one.group.type, width="content")
             st.code(fingerprint, language=None, width="content")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from taskyard.core.errors import ErrorClass
 from taskyard.core.filters.search_filter import Sort
 from taskyard.core.humanize import number
 from taskyard.core.states import TaskState
@@ -15,12 +14,11 @@ from taskyard.dashboard.components.foremost_lines import foremost_lines, mean_of
 from taskyard.dashboard.components.panels import CellLeads, HeatPanel, Leads, MarkedTime, Panel, TimeAxis, TimePanel
 from taskyard.dashboard.components.permitted import is_narrowed
 from taskyard.dashboard.components.show_panels import show_panels
-from taskyard.dashboard.components.states import word
+from taskyard.dashboard.components.states import ERROR_COLORS, word
 from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.pages.overview import data
 
 MARKED_TYPES = 5  # that a mark names
-CLASS_COLORS = ("red", "orange", "violet", "yellow", "blue", "gray", "green")
 
 
 def show_charts(charts: data.Charts) -> None:
@@ -49,7 +47,7 @@ def panels_of(charts: data.Charts, *, is_whole: bool) -> Sequence[Panel]:
         ),
         TimePanel(
             _("Failed attempts by class"),
-            [Line(word(name), _color_of(name), values) for name, values in charts.failures.items()],
+            [Line(word(name), ERROR_COLORS.get(name, "gray"), values) for name, values in charts.failures.items()],
             unit=_("attempts"),
             is_stacked=True,
             leads=[_ended({"error_class": name, "sort": Sort.FINISHED}) for name in charts.failures],
@@ -131,10 +129,3 @@ def _marked(mark: Mark) -> MarkedTime:
         text = _("Taskyard {release} deployed, term {term}").format(release=mark.release, term=mark.term)
         return MarkedTime(mark.at, f"▲ {mark.release}", text, "violet")
     return MarkedTime(mark.at, "◆", _("New leader, term {term}").format(term=mark.term), "gray")
-
-
-def _color_of(error_class: str) -> str:
-    """Returns the colour of an error class, which is the same whatever other classes there are."""
-    classes = list(ErrorClass)
-    place = classes.index(ErrorClass(error_class)) if error_class in classes else len(classes)
-    return CLASS_COLORS[place % len(CLASS_COLORS)]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import streamlit as st
 
 from taskyard.core.access.permissions import Permission
+from taskyard.core.errors import ErrorClass
 from taskyard.core.humanize import number
-from taskyard.core.states import TERMINAL
+from taskyard.core.models import AuditEvent
+from taskyard.core.states import TERMINAL, TaskState
 from taskyard.core.views.attempts import path_of
 from taskyard.dashboard.components import task_facts
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.permitted import lacking
+from taskyard.dashboard.components.times import shown_time
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.data.base import Reading
 from taskyard.dashboard.i18n import _, ngettext
@@ -68,8 +73,20 @@ def show_head(details: data.Details | None) -> None:
         task_facts.show_why(details.why)
     elif details.why_problem:
         st.caption(escaped(translate(details.why_problem)))
-    if task.error:
+    if task.error and task.state is TaskState.CANCELLED and task.error.get("class") == ErrorClass.CANCELLED:
+        show_cancelled(task.error, details.events)
+    elif task.error:
         show_error(task.error, task.id)
+
+
+def show_cancelled(error: Mapping[str, object], events: Sequence[AuditEvent]) -> None:
+    """Shows who cancelled it, when and why: that is no error."""
+    event = next((event for event in reversed(events) if event.to_state == TaskState.CANCELLED), None)
+    with st.container(border=True, gap="small", key="cancelled"):
+        if event is not None:
+            text = _("Cancelled by {who}, {time}").format(who=escaped(event.actor), time=escaped(shown_time(event.at)))
+            st.markdown(f":material/block: {text}")
+        st.code(str(error.get("message") or ""), language=None, wrap_lines=True)
 
 
 def show_error(error: dict[str, object], task_id: str) -> None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from taskyard.core.explanation import Eligibility, Explanation
-from taskyard.core.i18n import N_, TranslatableText, Word, listed, msg
+from taskyard.core.humanize import duration, rounded_duration
+from taskyard.core.i18n import N_, Moment, TranslatableText, Word, listed, msg
 from taskyard.core.models import Lane, Task
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import holds as holds_store
@@ -24,10 +25,10 @@ from taskyard.core.telemetry.live_snapshot import AgentLive, LiveSnapshot, OpenB
 
 RATE_WINDOW_SECONDS = 60.0  # the period that `LiveSnapshot.recent` covers
 SILENT_AFTER_SECONDS = 5.0
-_DUE = N_("it is due in {seconds:.1f} s, at {time}")
-_DUE_AGAIN = N_("attempt {attempt} failed and the next one is due in {seconds:.1f} s, at {time}")
+_DUE = N_("it is due in {duration}, at {time}")
+_DUE_AGAIN = N_("attempt {attempt} failed and the next one is due in {duration}, at {time}")
 _DUE_RETURNED = N_(
-    "attempt {attempt} was handed back at no cost, and the next one is due in {seconds:.1f} s, at {time}: {reason}"
+    "attempt {attempt} was handed back at no cost, and the next one is due in {duration}, at {time}: {reason}"
 )
 
 
@@ -81,9 +82,9 @@ def _with_its_agent(task: Task, situation: Situation) -> Explanation:
         return Explanation(task.id, task.state, msg("not waiting: agent {agent} runs it", agent=agent))
     since = (situation.now - task.assigned_at).total_seconds() if task.assigned_at else 0.0
     summary = msg(
-        "assigned to agent {agent} {seconds:.1f} s ago; starts as soon as a slot is free",
+        "assigned to agent {agent} {duration} ago; starts as soon as a slot is free",
         agent=agent,
-        seconds=max(0.0, since),
+        duration=duration(since),
     )
     return Explanation(task.id, task.state, summary)
 
@@ -98,8 +99,12 @@ def _held(task: Task, situation: Situation) -> list[str]:
     if task.state is TaskState.SCHEDULED and task.run_at is not None:
         seconds = (task.run_at - situation.now).total_seconds()
         if seconds > 0:
-            values = {"seconds": seconds, "time": task.run_at.isoformat(timespec="seconds"), "attempt": task.attempt}
-            values["reason"] = situation.returned
+            values = {
+                "duration": duration(seconds),
+                "time": Moment(task.run_at, task.run_at.isoformat(timespec="seconds")),
+                "attempt": task.attempt,
+                "reason": situation.returned,
+            }
             again = _DUE_RETURNED if situation.returned else _DUE_AGAIN
             held.append(TranslatableText(again if task.attempt else _DUE, values))
     hold = situation.holds.of_lane(Lane(task.queue, task.type, task.requires))
@@ -134,7 +139,7 @@ def _verdict(task: Task, agent: AgentLive, live: LiveSnapshot) -> Eligibility:
         return Eligibility(agent.name, False, False, msg("is {state}", state=Word(agent.state)))
     silent_seconds = live.at - agent.heartbeat_at
     if silent_seconds > SILENT_AFTER_SECONDS:
-        silent = msg("has sent no heartbeat for {seconds:.0f} s", seconds=silent_seconds)
+        silent = msg("has sent no heartbeat for {duration}", duration=duration(silent_seconds))
         return Eligibility(agent.name, False, False, silent)
     for breaker in agent.breakers:
         if breaker.type == task.type:
@@ -146,12 +151,12 @@ def _verdict(task: Task, agent: AgentLive, live: LiveSnapshot) -> Eligibility:
 
 
 def _broken(breaker: OpenBreaker, live: LiveSnapshot) -> str:
-    template = N_("circuit breaker open for this type, probe in {seconds:.0f} s: {reason}")
+    template = N_("circuit breaker open for this type, probe in {duration}: {reason}")
     if breaker.state == "probing":
         template = N_("circuit breaker open for this type, a probe is running: {reason}")
     seconds = max(0.0, (breaker.retry_at or live.at) - live.at)
     reason = breaker_reason(breaker.reason, breaker.reason_id, breaker.reason_parameters)
-    return TranslatableText(template, {"seconds": seconds, "reason": reason})
+    return TranslatableText(template, {"duration": duration(seconds), "reason": reason})
 
 
 def _starts_in(task: Task, situation: Situation, held: Sequence[str], verdicts: Sequence[Eligibility]) -> float | None:
@@ -200,4 +205,4 @@ def _summary(
         place = msg("next in its lane, and all agents that can take it are full")
     if starts_in is None:
         return place
-    return msg("{place}; it may start in about {seconds:.0f} s", place=place, seconds=starts_in)
+    return msg("{place}; it may start in about {duration}", place=place, duration=rounded_duration(starts_in))

@@ -7,6 +7,7 @@ the dashboard can translate for its viewer. `N_` marks single texts to translate
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Self
 
 
@@ -34,6 +35,21 @@ class Word(str):
     """A value in a `TranslatableText` that is a translatable word, such as a state; enum members are too."""
 
     __slots__ = ()
+
+
+class Moment(str):
+    """A time in a `TranslatableText`: the text is for readers without a zone, `at` for those who have one."""
+
+    __slots__ = ("at",)
+    at: datetime
+
+    def __new__(cls, at: datetime, text: str) -> Self:
+        moment = super().__new__(cls, text)
+        moment.at = at
+        return moment
+
+    def __reduce__(self) -> tuple[type[Self], tuple[datetime, str]]:
+        return type(self), (self.at, str(self))
 
 
 def msg(template: str, /, **values: object) -> TranslatableText:

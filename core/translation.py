@@ -9,6 +9,7 @@ from __future__ import annotations
 import gettext
 import io
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from enum import Enum
 from functools import lru_cache
 
@@ -16,7 +17,7 @@ from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
 from taskyard.core.errors import ERROR_CLASS_WORDS, TaskyardError
-from taskyard.core.i18n import N_, TranslatableText, Word
+from taskyard.core.i18n import N_, Moment, TranslatableText, Word
 from taskyard.core.paths import FILES
 from taskyard.core.states import TaskState
 
@@ -84,17 +85,24 @@ def catalogue(code: str) -> gettext.NullTranslations:
     return gettext.GNUTranslations(compiled)
 
 
-def translated(text: object, translate: Callable[[str], str]) -> str:
-    """Returns an error or a text of core in the language of `translate`; other values stay as they are."""
+def translated(
+    text: object, translate: Callable[[str], str], shown_time: Callable[[datetime], str] | None = None
+) -> str:
+    """Returns an error or a text of core in the language of `translate`; other values stay as they are.
+
+    Times in it are shown by `shown_time`, if that is given.
+    """
     text = text.text if isinstance(text, TaskyardError) else text
     if not isinstance(text, TranslatableText):
         return str(text)
-    values = {name: _value(value, translate) for name, value in text.values.items()}
+    values = {name: _value(value, translate, shown_time) for name, value in text.values.items()}
     return translate(text.template).format(**values)
 
 
-def _value(value: object, translate: Callable[[str], str]) -> object:
+def _value(value: object, translate: Callable[[str], str], shown_time: Callable[[datetime], str] | None) -> object:
     """Returns a value to fill into a translated template: numbers stay numbers, which the template formats."""
     if isinstance(value, Enum | Word):
         return translate(WORDS[str(value)]) if str(value) in WORDS else str(value)
-    return translated(value, translate) if isinstance(value, TranslatableText) else value
+    if isinstance(value, Moment) and shown_time is not None:
+        return shown_time(value.at)
+    return translated(value, translate, shown_time) if isinstance(value, TranslatableText) else value

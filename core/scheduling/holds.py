@@ -8,7 +8,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from taskyard.core.i18n import N_, TranslatableText, msg
+from taskyard.core.i18n import N_, Moment, TranslatableText, msg
 from taskyard.core.models import Lane
 
 
@@ -59,7 +59,7 @@ class Hold:
             held=msg(_NAMED[self.kind], name=self.name),
             mode=self.mode,
             actor=self.actor,
-            since=f"{self.since:%Y-%m-%d %H:%M:%S %Z}",
+            since=Moment(self.since, f"{self.since:%Y-%m-%d %H:%M:%S %Z}"),
         )
         return msg("{text}: {reason}", text=text, reason=self.reason) if self.reason else text
 

@@ -17,8 +17,8 @@ from taskyard.core.errors import SubmissionError
 from taskyard.dashboard.components import address_values as values
 from taskyard.dashboard.components.address_values import FLAG, SEPARATOR, Parse
 from taskyard.dashboard.components.markdown_escape import escaped
-from taskyard.dashboard.components.times import viewer_zone
 from taskyard.dashboard.components.translate import translate
+from taskyard.dashboard.components.zones import viewer_zone
 
 __all__ = [
     "FLAG",

@@ -20,8 +20,9 @@ from taskyard.dashboard.components.permitted import button, lacking
 from taskyard.dashboard.components.states import PRIORITIES, STATE_COLORS, badge_column, word
 from taskyard.dashboard.components.tables import show_table
 from taskyard.dashboard.components.task_facts import shortened_id
-from taskyard.dashboard.components.times import duration, shown_time, time_column
+from taskyard.dashboard.components.times import duration, time_column
 from taskyard.dashboard.components.translate import translate
+from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.data import base
 from taskyard.dashboard.data import bulk_runs as data
 from taskyard.dashboard.data.base import Reading

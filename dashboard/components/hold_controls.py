@@ -16,7 +16,7 @@ from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode
 from taskyard.dashboard.components import permitted
 from taskyard.dashboard.components.dialogs import ask
 from taskyard.dashboard.components.markdown_escape import escaped
-from taskyard.dashboard.components.times import shown_time
+from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.data.controls import Action
 from taskyard.dashboard.data.viewer import viewer
 from taskyard.dashboard.i18n import _, labelled

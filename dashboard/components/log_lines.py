@@ -9,7 +9,8 @@ from html import escape
 import streamlit as st
 
 from taskyard.core.models import LogEntry
-from taskyard.dashboard.components.times import shown_clock, shown_day, viewer_zone
+from taskyard.dashboard.components.times import shown_clock, shown_day
+from taskyard.dashboard.components.zones import viewer_zone
 from taskyard.dashboard.i18n import _
 
 STREAMS = ("stdout", "stderr")

@@ -13,8 +13,9 @@ from taskyard.core.views.attempts import name_of
 from taskyard.dashboard.components.markdown_escape import one_line
 from taskyard.dashboard.components.states import PRIORITY_COLORS, show_badge, word
 from taskyard.dashboard.components.tables import show_table
-from taskyard.dashboard.components.times import duration, shown_time
+from taskyard.dashboard.components.times import duration
 from taskyard.dashboard.components.translate import translate
+from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.i18n import _, enumerated, ngettext
 
 FACT_WIDTH_PX = 150

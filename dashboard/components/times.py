@@ -5,42 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
 from taskyard.core import humanize
-from taskyard.dashboard import kept_choices
 from taskyard.dashboard.components.translate import translate
+from taskyard.dashboard.components.zones import viewer_zone
 from taskyard.dashboard.data import base
 from taskyard.dashboard.i18n import _
 
-UTC_KEY = "shows_utc"  # the viewer's switch
 CLOCKS_NEAR = timedelta(days=8)  # of what tables show, most is not older
-
-
-def browser_zone() -> tzinfo:
-    """Returns the browser's time zone, UTC if it names no known one."""
-    try:
-        return ZoneInfo(st.context.timezone or "UTC")
-    except (ZoneInfoNotFoundError, ValueError):
-        return UTC
-
-
-def viewer_zone() -> tzinfo:
-    """Returns the zone in which times are shown: the browser's, or UTC if the viewer has switched to that."""
-    return UTC if shows_utc() else browser_zone()
-
-
-def shows_utc() -> bool:
-    """Returns True if the viewer has switched to UTC, in this session or the last time in this browser."""
-    chosen = st.session_state.get(UTC_KEY)
-    return kept_choices.kept(kept_choices.ZONE) == kept_choices.UTC_ZONE if chosen is None else bool(chosen)
-
-
-def shown_time(moment: datetime) -> str:
-    """Returns `moment` in the viewer's time zone, with the zone."""
-    return f"{moment.astimezone(viewer_zone()):%Y-%m-%d %H:%M:%S %Z}"
 
 
 def shown_clock(moment: datetime, zone: tzinfo) -> str:

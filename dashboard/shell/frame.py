@@ -10,8 +10,8 @@ import streamlit as st
 from taskyard.core.errors import NotPermitted
 from taskyard.dashboard.components.permitted import reason_of, show_barred
 from taskyard.dashboard.components.task_links import draw_if_opened
-from taskyard.dashboard.components.times import shown_time
 from taskyard.dashboard.components.translate import translate
+from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.data.base import Reading, now
 from taskyard.dashboard.data.readings import sight_of
 from taskyard.dashboard.data.viewer import Presence, presence, viewer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import streamlit as st
 
 from taskyard.dashboard import kept_choices
-from taskyard.dashboard.components.times import UTC_KEY, browser_zone, shows_utc
+from taskyard.dashboard.components.zones import UTC_KEY, browser_zone, shows_utc
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.kept_choices import BROWSER_ZONE, UTC_ZONE
 

@@ -72,7 +72,7 @@ FULL = agent(held=2)
         (agent(refused={"code.run": "no"}), (False, False, "can't run type code.run: no")),
         (agent(state="paused"), (False, False, "is paused")),
         (agent(state="draining"), (False, False, "is draining")),
-        (agent(heartbeat_at=AT - 60), (False, False, "has sent no heartbeat for 60 s")),
+        (agent(heartbeat_at=AT - 60), (False, False, "has sent no heartbeat for 1 min")),
         (
             agent(breakers=[OpenBreaker("code.run", "open", "it failed", AT, AT + 20)]),
             (False, False, "circuit breaker open for this type, probe in 20 s: it failed"),
@@ -120,10 +120,10 @@ def test_what_holds_it() -> None:
     assert blocked.summary == f"waits for code.build {task_id(2)}, which is pending"
     due = NOW + timedelta(seconds=30)
     delayed = explain(task(state=TaskState.SCHEDULED, run_at=due), situation(live(agent()), before=None, lane_depth=0))
-    assert delayed.summary == "it is due in 30.0 s, at 2026-05-04T12:00:30+00:00"
+    assert delayed.summary == "it is due in 30 s, at 2026-05-04T12:00:30+00:00"
     assert delayed.starts_in_seconds == 30.0
     retried = explain(task(state=TaskState.SCHEDULED, run_at=due, attempt=2), situation(live(agent())))
-    assert retried.summary.startswith("attempt 2 failed and the next one is due in 30.0 s")
+    assert retried.summary.startswith("attempt 2 failed and the next one is due in 30 s")
     hold = Hold(HoldKind.QUEUE, "default", HoldMode.PAUSED, "ann", "full disk", NOW)
     paused = explain(task(), situation(live(agent()), holds=Holds.of([hold])))
     assert paused.summary == str(hold)
@@ -145,4 +145,4 @@ def test_with_its_agent() -> None:
     running = explain(task(state=TaskState.IN_PROGRESS, **given), situation(live(agent())))
     assert running.summary == "not waiting: agent coder-1 runs it"
     assigned = explain(task(state=TaskState.ASSIGNED, **given), situation(live(agent())))
-    assert assigned.summary == "assigned to agent coder-1 2.0 s ago; starts as soon as a slot is free"
+    assert assigned.summary == "assigned to agent coder-1 2 s ago; starts as soon as a slot is free"

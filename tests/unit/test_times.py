@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import pickle
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode
 from taskyard.core.telemetry.timeline import Span
 from taskyard.core.views.timeline import Timeline
-from taskyard.dashboard.components import times
-from taskyard.dashboard.components.times import age, axis_zone, duration, local_times, shown_time, time_column
+from taskyard.dashboard.components import times, zones
+from taskyard.dashboard.components.times import age, axis_zone, duration, local_times, time_column
+from taskyard.dashboard.components.translate import translate
+from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.data import base
 from taskyard.dashboard.pages.agents import gantt
 from taskyard.dashboard.pages.agents.rows import axis_times, rows_layout
@@ -69,10 +73,20 @@ def test_bars_of_agents_stand_on_their_axis_over_a_change_of_clocks(monkeypatch:
 
 
 def test_hours_of_a_change_of_clocks_are_apart_in_texts_and_tables(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(times, "viewer_zone", lambda: BERLIN)
+    for module in (times, zones):
+        monkeypatch.setattr(module, "viewer_zone", lambda: BERLIN)
     first, second = (shown_time(datetime.fromtimestamp(BACK + seconds, UTC)) for seconds in (-1800, 1800))
     assert (first, second) == ("2026-10-25 02:30:00 CEST", "2026-10-25 02:30:00 CET")
     for now, is_near in ((BACK + 86_400, True), (BACK + 60 * 86_400, False)):
         monkeypatch.setattr(base, "now", lambda now=now: datetime.fromtimestamp(now, UTC))
         shape = time_column("At")["type_config"]["format"]
         assert shape.endswith(" Z") == is_near
+
+
+def test_times_in_texts_of_core_are_the_viewers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zones, "viewer_zone", lambda: BERLIN)
+    at = datetime(2026, 1, 2, 23, 30, tzinfo=UTC)
+    hold = Hold(HoldKind.QUEUE, "nightly", HoldMode.PAUSED, "ann", "", at)
+    assert str(hold) == "queue nightly is paused by ann since 2026-01-02 23:30:00 UTC"
+    assert translate(hold.text) == "queue nightly is paused by ann since 2026-01-03 00:30:00 CET"
+    assert translate(pickle.loads(pickle.dumps(hold.text))) == translate(hold.text)

@@ -19,7 +19,8 @@ from taskyard.dashboard.components.dialogs import ask
 from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.tables import show_table, table_height
-from taskyard.dashboard.components.times import shown_time, time_column
+from taskyard.dashboard.components.times import time_column
+from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.forms.field_widgets import number_field
 from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.pages.access import data

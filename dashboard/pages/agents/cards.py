@@ -17,8 +17,8 @@ from taskyard.dashboard.components.hold_controls import show_hold, show_menu
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.task_links import task_button
 from taskyard.dashboard.components.times import age as shown_age
-from taskyard.dashboard.components.times import shown_time
 from taskyard.dashboard.components.translate import translate
+from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.i18n import _, labelled, ngettext
 from taskyard.dashboard.navigation import AGENTS, TASKS
 from taskyard.dashboard.pages.agents.data import Agent, Record, Records, overall

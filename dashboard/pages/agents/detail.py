@@ -15,7 +15,8 @@ from taskyard.dashboard.components.hold_controls import show_menu
 from taskyard.dashboard.components.tables import show_table, value_column
 from taskyard.dashboard.components.task_facts import shortened_id
 from taskyard.dashboard.components.task_links import task_column
-from taskyard.dashboard.components.times import age, shown_time, time_column, time_of
+from taskyard.dashboard.components.times import age, time_column, time_of
+from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.i18n import _, labelled
 from taskyard.dashboard.pages.agents.cards import CARD_WIDTH_PX, heartbeat, show_notes
 from taskyard.dashboard.pages.agents.data import Agent, AgentUsage, Record, overall

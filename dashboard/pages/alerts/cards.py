@@ -16,7 +16,8 @@ from taskyard.dashboard.components import states
 from taskyard.dashboard.components.alert_values import alert_message, compared, rule_word
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.permitted import button, lacking
-from taskyard.dashboard.components.times import duration, shown_time
+from taskyard.dashboard.components.times import duration
+from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.data import base
 from taskyard.dashboard.data.viewer import viewer
 from taskyard.dashboard.i18n import _, ngettext

@@ -17,7 +17,8 @@ from taskyard.core.views.alert_groups import AlertGroup
 from taskyard.dashboard.components.alert_values import rule_word
 from taskyard.dashboard.components.dialogs import ask, show_page
 from taskyard.dashboard.components.markdown_escape import escaped
-from taskyard.dashboard.components.times import duration, shown_time
+from taskyard.dashboard.components.times import duration
+from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.i18n import _, is_english, labelled, ngettext
 from taskyard.dashboard.pages.alerts import data
 from taskyard.dashboard.pages.alerts.groups import subjects_of

@@ -19,7 +19,8 @@ from taskyard.dashboard.components.permitted import button, lacking, show_left_o
 from taskyard.dashboard.components.ranges import pick_range
 from taskyard.dashboard.components.states import ERROR_COLORS, word
 from taskyard.dashboard.components.task_links import without_task
-from taskyard.dashboard.components.times import duration, shown_time
+from taskyard.dashboard.components.times import duration
+from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.data.bulk_runs import Target
 from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.navigation import TASKS

@@ -14,7 +14,7 @@ from taskyard.core.i18n import N_
 from taskyard.core.reports import FORMATS, Report, Wording, file_name, render
 from taskyard.core.reports.folder import ReportFile
 from taskyard.dashboard.components.empty import show_nothing
-from taskyard.dashboard.components.times import shown_time
+from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.pages.reports.data import Written
 

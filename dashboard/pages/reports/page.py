@@ -10,8 +10,8 @@ from taskyard.core.views.seeing import sees_all_queues, sees_all_types
 from taskyard.dashboard.components.address import choice
 from taskyard.dashboard.components.choices import show_choice
 from taskyard.dashboard.components.permitted import lacking, show_barred, show_left_out
-from taskyard.dashboard.components.times import viewer_zone
 from taskyard.dashboard.components.translate import translate
+from taskyard.dashboard.components.zones import viewer_zone
 from taskyard.dashboard.data import base
 from taskyard.dashboard.data.base import Reading
 from taskyard.dashboard.data.viewer import viewer

@@ -8,7 +8,7 @@ import streamlit as st
 
 from taskyard.core.i18n import N_
 from taskyard.dashboard.components.address import choice, moment
-from taskyard.dashboard.components.times import viewer_zone
+from taskyard.dashboard.components.zones import viewer_zone
 from taskyard.dashboard.data import base
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.pages.reports.data import LONGEST_SECONDS

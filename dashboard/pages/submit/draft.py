@@ -20,7 +20,8 @@ from taskyard.core.payload.json_literals import read_json
 from taskyard.core.task_types.registry import Registry, TaskType
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.marks import show_mark
-from taskyard.dashboard.components.times import shown_time, time_of
+from taskyard.dashboard.components.times import time_of
+from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.forms.model_form import ModelForm
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.pages.submit import options as task_options

@@ -19,7 +19,8 @@ from taskyard.dashboard.components.states import STATE_COLORS, STATES, word
 from taskyard.dashboard.components.tables import show_table
 from taskyard.dashboard.components.task_facts import shortened_id
 from taskyard.dashboard.components.task_links import task_button, task_column
-from taskyard.dashboard.components.times import duration, shown_time
+from taskyard.dashboard.components.times import duration
+from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.data import base
 from taskyard.dashboard.data.base import Reading
 from taskyard.dashboard.i18n import _, labelled, ngettext

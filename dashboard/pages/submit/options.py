@@ -18,7 +18,8 @@ from taskyard.core.submission.validate import MAX_TAGS, MAX_TITLE_LENGTH
 from taskyard.core.task_types.registry import TaskType
 from taskyard.core.views.seeing import sees_queue
 from taskyard.dashboard.components.states import word
-from taskyard.dashboard.components.times import duration, viewer_zone
+from taskyard.dashboard.components.times import duration
+from taskyard.dashboard.components.zones import viewer_zone
 from taskyard.dashboard.data.viewer import viewer
 from taskyard.dashboard.forms.field_widgets import Problems, number_field, show_problem
 from taskyard.dashboard.i18n import _

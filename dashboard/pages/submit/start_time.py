@@ -12,7 +12,7 @@ from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import N_, msg
 from taskyard.core.payload.culprits import refused, required
 from taskyard.core.submission.form_values import parse_number
-from taskyard.dashboard.components.times import viewer_zone
+from taskyard.dashboard.components.zones import viewer_zone
 from taskyard.dashboard.forms.field_widgets import Problems, number_field, show_problem
 from taskyard.dashboard.i18n import _
 

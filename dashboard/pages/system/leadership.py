@@ -7,7 +7,8 @@ import streamlit as st
 from taskyard.core.humanize import number
 from taskyard.core.views.system import Leadership, Samples
 from taskyard.dashboard.components.charts import Line, time_chart
-from taskyard.dashboard.components.times import duration, shown_time
+from taskyard.dashboard.components.times import duration
+from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.data import base
 from taskyard.dashboard.i18n import _, enumerated, ngettext
 

@@ -10,8 +10,9 @@ from taskyard.core.health.check import Check
 from taskyard.core.humanize import MEBIBYTE, byte_size, number, percent
 from taskyard.core.views.system import Samples, ServerNow, ServersNow
 from taskyard.dashboard.components.charts import Line, time_chart
-from taskyard.dashboard.components.times import duration, shown_time
+from taskyard.dashboard.components.times import duration
 from taskyard.dashboard.components.translate import translate
+from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.i18n import _, labelled, ngettext
 
 CARD_WIDTH_PX = 420

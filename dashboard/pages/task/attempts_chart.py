@@ -16,12 +16,8 @@ from taskyard.dashboard.components.charts import TIME_TICKS, draw, plain
 from taskyard.dashboard.components.states import word
 from taskyard.dashboard.components.tables import show_table, value_column
 from taskyard.dashboard.components.theme import color
-from taskyard.dashboard.components.times import (
-    duration,
-    shown_time,
-    time_column,
-    viewer_zone,
-)
+from taskyard.dashboard.components.times import duration, time_column
+from taskyard.dashboard.components.zones import shown_time, viewer_zone
 from taskyard.dashboard.i18n import _, enumerated
 
 ATTEMPTS_SHOWN = 30

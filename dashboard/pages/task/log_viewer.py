@@ -21,8 +21,8 @@ from taskyard.dashboard.components import address
 from taskyard.dashboard.components.log_lines import show_log_lines
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.marks import show_mark
-from taskyard.dashboard.components.times import shown_time
 from taskyard.dashboard.components.translate import translate
+from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.data.base import Reading, now
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.pages.task import data

@@ -12,7 +12,7 @@ from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.states import show_badge
 from taskyard.dashboard.components.task_facts import shortened_id
 from taskyard.dashboard.components.task_links import task_button
-from taskyard.dashboard.components.times import shown_time
+from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.navigation import TASKS
 from taskyard.dashboard.pages.task.data import Relatives

@@ -15,8 +15,8 @@ from taskyard.core.views.attempts import path_of
 from taskyard.dashboard.components import task_facts
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.permitted import lacking
-from taskyard.dashboard.components.times import shown_time
 from taskyard.dashboard.components.translate import translate
+from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.data.base import Reading
 from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.navigation import FAILURES, TASKS

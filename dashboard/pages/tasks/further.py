@@ -9,7 +9,7 @@ import streamlit as st
 from taskyard.core.filters.search_filter import Sort
 from taskyard.core.postgres.store.search import BY_AGE
 from taskyard.dashboard.components.markdown_escape import escaped
-from taskyard.dashboard.components.times import shown_time
+from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.data.base import Reading
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.pages.tasks import data

@@ -18,7 +18,8 @@ from taskyard.dashboard.components.states import word
 from taskyard.dashboard.components.tables import show_table, table_height
 from taskyard.dashboard.components.task_facts import shortened_id
 from taskyard.dashboard.components.task_links import task_column
-from taskyard.dashboard.components.times import shown_time, time_column
+from taskyard.dashboard.components.times import time_column
+from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.pages.webhooks import data
 

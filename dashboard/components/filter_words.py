@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 import streamlit as st
 
 from taskyard.core.errors import SubmissionError
-from taskyard.core.filters.fields import check_seconds
+from taskyard.core.filters.fields import check_bound, check_seconds
 from taskyard.core.filters.search_filter import DURATIONS, TaskFilter
 from taskyard.core.i18n import N_
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.states import word
 from taskyard.dashboard.components.times import duration
+from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.i18n import _, labelled
 
 MAX_VALUE_LENGTH = 40  # characters of a value on a chip
@@ -47,6 +49,7 @@ LABELS: Mapping[str, str] = {
     "output_path": N_("Output path"),
     "workflow_id": N_("Workflow"),
 }
+TIMES = ("since", "until", "ended_since", "ended_until")
 _WORDS = ("states", "priorities", "error_class")
 
 
@@ -58,6 +61,8 @@ def in_words(name: str, value: str) -> str:
         value = _(AGES[value])
     elif name in DURATIONS:
         value = _duration_in_words(name, value)
+    elif name in TIMES:
+        value = _time_in_words(name, value)
     return labelled(_(LABELS[name]), escaped(value.replace(",", ", "), MAX_VALUE_LENGTH))
 
 
@@ -67,6 +72,15 @@ def _duration_in_words(name: str, value: str) -> str:
         return duration(check_seconds(name, value))
     except SubmissionError:
         return value
+
+
+def _time_in_words(name: str, value: str) -> str:
+    """Returns a time in the viewer's zone; an age, and one that is refused, as it is."""
+    try:
+        at = check_bound(name, value)
+    except SubmissionError:
+        return value
+    return shown_time(at) if isinstance(at, datetime) else value
 
 
 def show_filter(only: TaskFilter) -> None:

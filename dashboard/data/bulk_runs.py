@@ -162,6 +162,7 @@ class Runs:
         with self._lock:
             self._threads.pop(run_id, None)
             self._stops.pop(run_id, None)
+        forget()  # counts are shared for longer than the list beside them
 
 
 @st.cache_resource(show_spinner=False, on_release=Runs.close)

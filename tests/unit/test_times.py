@@ -9,16 +9,19 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from taskyard.core.filters.search_filter import TaskFilter
 from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode
+from taskyard.core.states import TaskState
 from taskyard.core.telemetry.timeline import Span
 from taskyard.core.views.timeline import Timeline
-from taskyard.dashboard.components import times, zones
+from taskyard.dashboard.components import filter_words, times, zones
 from taskyard.dashboard.components.times import age, axis_zone, duration, local_times, time_column
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.data import base
 from taskyard.dashboard.pages.agents import gantt
 from taskyard.dashboard.pages.agents.rows import axis_times, rows_layout
+from taskyard.dashboard.pages.tasks.state_tabs import picked
 
 
 @pytest.mark.parametrize(
@@ -90,3 +93,18 @@ def test_times_in_texts_of_core_are_the_viewers(monkeypatch: pytest.MonkeyPatch)
     assert str(hold) == "queue nightly is paused by ann since 2026-01-02 23:30:00 UTC"
     assert translate(hold.text) == "queue nightly is paused by ann since 2026-01-03 00:30:00 CET"
     assert translate(pickle.loads(pickle.dumps(hold.text))) == translate(hold.text)
+
+
+def test_a_filters_times_are_the_viewers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(zones, "viewer_zone", lambda: BERLIN)
+    shown = filter_words.in_words("since", "2026-01-02T23:30:00+00:00").replace("\\", "")
+    assert shown.endswith("2026-01-03 00:30:00 CET")
+    assert filter_words.in_words("until", "tomorrow").endswith("tomorrow")
+    assert filter_words.in_words("ended_since", "1h").endswith("Last hour")
+
+
+def test_a_tab_leads_to_the_time_that_the_viewer_set() -> None:
+    recent = picked("failed_1h", TaskFilter(queues=("a",)))
+    assert (recent.states, recent.ended_since, recent.queues) == ((TaskState.FAILED,), "1h", ("a",))
+    assert picked("waiting", recent).ended_since is None, "the tab's time ends with the tab"
+    assert picked("all", TaskFilter(ended_since="24h")).ended_since == "24h"

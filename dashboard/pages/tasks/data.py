@@ -27,7 +27,7 @@ from taskyard.dashboard.data.base import Reading, connections, forget
 from taskyard.dashboard.data.readings import seen
 from taskyard.dashboard.data.viewer import actor, viewer
 
-__all__ = ["MAX_NAME_LENGTH", "Facets", "SavedFilter", "StateCount", "count_of"]  # what pages show of the store
+__all__ = ["MAX_NAME_LENGTH", "Facets", "SavedFilter", "StateCount"]  # what pages show of the store
 
 PAGE_SIZE = 27  # what fits a window of 900 px
 # The first page is read repeatedly by every viewer; later ones on request.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from taskyard.core.filters.search_filter import TaskFilter
 from taskyard.core.i18n import N_
@@ -34,6 +34,13 @@ TABS: Mapping[str, Tab] = {
     "completed": Tab(N_("Completed"), (TaskState.COMPLETED,)),
     "cancelled": Tab(N_("Cancelled"), (TaskState.CANCELLED,)),
 }
+
+
+def picked(name: str, only: TaskFilter) -> TaskFilter:
+    """Returns the filter that a tab leads to: another tab's time is left behind, the viewer's own stays."""
+    is_left = TABS["failed_1h"].is_of(only)
+    ended_since = TABS[name].ended_since or (None if is_left else only.ended_since)
+    return replace(only, states=TABS[name].states, ended_since=ended_since)
 
 
 def tab_of(only: TaskFilter) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import streamlit as st
 
@@ -12,13 +12,12 @@ from taskyard.core.errors import NotPermitted
 from taskyard.core.filters.search_filter import TaskFilter
 from taskyard.core.humanize import number
 from taskyard.core.postgres.store.saved_filters import SavedFilter
-from taskyard.core.states import TaskState
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.data.base import Reading
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.pages.tasks import data, filters
 from taskyard.dashboard.pages.tasks.data import StateCount
-from taskyard.dashboard.pages.tasks.state_tabs import TABS, Tab, tab_of
+from taskyard.dashboard.pages.tasks.state_tabs import TABS, picked, tab_of
 from taskyard.dashboard.shell import frame
 
 REFRESH_SECONDS = 5.0
@@ -29,11 +28,10 @@ CHANGED_KEY = "tab_changed"
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What the tabs show: the counts by state, of recent failures, and of the saved filters' matches."""
+    """What the tabs show: how many tasks each leads to, those of the saved filters, too."""
 
-    states: Mapping[TaskState, StateCount]
+    tabs: Mapping[str, StateCount | None]
     saved: Sequence[tuple[SavedFilter, StateCount | None]]
-    recent: StateCount | None = None
 
 
 def show_tabs(only: TaskFilter) -> None:
@@ -59,9 +57,7 @@ def _read(only: TaskFilter) -> Reading[Counts]:
             saved.append((one, data.matching(one.filter)))
         except NotPermitted:
             continue  # it asks for what this viewer may not read
-    tab = TABS["failed_1h"]
-    recent = data.matching(replace(only, states=tab.states, ended_since=tab.ended_since))
-    counts = None if reading.problems else Counts(reading.value or {}, saved, recent)
+    counts = None if reading.problems else Counts({name: data.matching(picked(name, only)) for name in TABS}, saved)
     return Reading(counts, reading.at, reading.problems)
 
 
@@ -72,7 +68,7 @@ def _show(counts: Counts, only: TaskFilter) -> None:
         chosen = tab_of(only)
         for name, tab in TABS.items():
             st.button(
-                f"{_(tab.label)} {_shown(counts, tab)}".rstrip(),
+                f"{_(tab.label)} {_number(counts.tabs[name])}".rstrip(),
                 key=f"tab_{name}",
                 type="primary" if name == chosen else "tertiary",
                 on_click=_pick,
@@ -89,22 +85,13 @@ def _show(counts: Counts, only: TaskFilter) -> None:
             )
 
 
-def _shown(counts: Counts, tab: Tab) -> str:
-    if tab.ended_since is not None:
-        return _number(counts.recent)
-    return _number(data.count_of(counts.states, tab.states)) if counts.states else ""
-
-
 def _number(found: StateCount | None) -> str:
     return "" if found is None else number(found.count, is_exact=found.is_exact)
 
 
 def _pick(name: str) -> None:
-    tab, now = TABS[name], filters.asked()[0]
-    # leaving the tab that set it
-    left = {"ended_since": None} if TABS["failed_1h"].is_of(now) else {}
-    since = {"ended_since": tab.ended_since} if tab.ended_since else left
-    filters.change_filter(states=",".join(tab.states) or None, **since)
+    asked = picked(name, filters.asked()[0]).as_params()
+    filters.change_filter(**{field: asked.get(field) for field in ("states", "ended_since")})
     st.session_state[CHANGED_KEY] = True
 
 

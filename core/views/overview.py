@@ -14,6 +14,8 @@ from taskyard.core.telemetry.live_snapshot import LaneDepth, LiveSnapshot
 from taskyard.core.telemetry.queue_figures import Counted
 from taskyard.core.views.foremost import Foremost, foremost
 from taskyard.core.views.overview_marks import Mark, overview_marks
+from taskyard.core.views.queues import counts_of
+from taskyard.core.views.seeing import Sees, everything
 
 SPARK_MINUTES = 15
 COUNTING_SECONDS = 5.0  # until a minute that is over is counted to its end
@@ -63,12 +65,18 @@ class Charts:
 
 
 def overview_now(
-    tx: Transaction, snapshot: LiveSnapshot | None, until: float, filters: Sequence[Filter] | None = None
+    tx: Transaction,
+    snapshot: LiveSnapshot | None,
+    until: float,
+    filters: Sequence[Filter] | None = None,
+    sees: Sees = everything,
 ) -> OverviewNow:
     """Returns the live snapshot and the last minutes before `until` (epoch seconds); raises Unavailable.
 
-    With `filters` the minutes are the sums of these parts of all tasks.
+    What waits is counted here without a leader, of what `sees` lets through. With `filters` the minutes are the sums
+    of these parts of all tasks.
     """
+    counted = counts_of(tx, snapshot, sees)
     since = (until // MINUTE - SPARK_MINUTES) * MINUTE
     by_start = summed(tx, since, until, MINUTE, filters)
     points = [by_start[at] for at in sorted(by_start)]
@@ -77,8 +85,8 @@ def overview_now(
     return OverviewNow(
         live=snapshot,
         has_tasks=has_tasks,
-        waiting=waiting_by_priority(snapshot.lanes if snapshot else ()),
-        oldest_seconds=oldest_seconds(snapshot) if snapshot else None,
+        waiting=waiting_by_priority(counted.lanes),
+        oldest_seconds=oldest_seconds(counted),
         minutes=[(p.submitted, p.completed + p.failed + p.cancelled, p.failed + p.retried) for p in steps],
         recent=history.total(points[-5:]),
     )

@@ -115,6 +115,9 @@ def test_without_a_leader_it_says_so(open_page: OpenPage, loaded: dict[str, str]
     assert [warning.value for warning in page.warning] == [
         "Nothing is scheduled until a worker leads. Tasks are accepted and wait."
     ]
+    shown = figures(page)
+    assert shown["Slots in use"] == "–"
+    assert shown["Oldest ready task"] != "–", "counted without the leader"
 
 
 @pytest.mark.parametrize("range_", ["15m", "1h", "6h", "24h", "7d", "30d", "90d"])

@@ -22,7 +22,7 @@ def now(servers: Servers, sight: Actor) -> OverviewNow:
     if snapshot is not None:
         snapshot = seen_snapshot(sight, snapshot, view.kinds_of(servers.settings))
     with servers.database.transaction() as tx:
-        return overview_now(tx, snapshot, base.now().timestamp(), parts(tx, sight))
+        return overview_now(tx, snapshot, base.now().timestamp(), parts(tx, sight), sight.sees)
 
 
 def charts(range_seconds: int) -> Reading[Charts]:

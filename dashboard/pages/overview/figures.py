@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from taskyard.core.humanize import number, percent
+from taskyard.core.humanize import UNKNOWN, number, percent
 from taskyard.core.telemetry.histogram import Histogram
+from taskyard.core.telemetry.live_snapshot import LiveSnapshot
 from taskyard.dashboard.components.permitted import is_narrowed
 from taskyard.dashboard.components.styles import show_style
 from taskyard.dashboard.components.times import duration
@@ -35,13 +36,19 @@ def show_figures(now: data.OverviewNow) -> None:
         (_("Oldest ready task"), duration(now.oldest_seconds or None), _("Age of the oldest ready task")),
     ]
     if not is_narrowed():  # how many slots the tasks of others use is not theirs to see
-        agents = now.live.agents if now.live else []
-        running, slots = sum(a.running for a in agents), sum(a.max_concurrency for a in agents)
-        figures.append((_("Slots in use"), f"{number(running)} / {number(slots)}", _("Running tasks out of all slots")))
+        figures.append((_("Slots in use"), _slots(now.live), _("Running tasks out of all slots")))
     show_style(STYLE)
     with st.container(horizontal=True, border=True, key="figures", horizontal_alignment="distribute"):
         for label, value, help_ in figures:
             st.metric(label, value, help=help_, width="content")
+
+
+def _slots(live: LiveSnapshot | None) -> str:
+    """Returns what is in use of how many; unknown without a leader."""
+    if live is None:
+        return UNKNOWN
+    running, slots = sum(a.running for a in live.agents), sum(a.max_concurrency for a in live.agents)
+    return f"{number(running)} / {number(slots)}"
 
 
 def _pair(histogram: Histogram) -> str:

@@ -14,6 +14,7 @@ WATCH_SECONDS = 0.2
 ASK_SECONDS = 2.0  # between checks for an answer
 ANSWER_SECONDS = 3.0
 DOWN_SECONDS = 10.0  # without an answer: it is down
+LOOK_SECONDS = ANSWER_SECONDS + 1.0  # that one look takes at most, unless this process stood still
 HANGS_SECONDS = 60.0  # without an answer: it is killed and restarted
 STEADY_SECONDS = 30.0
 MAX_BACKOFF_SECONDS = 5.0
@@ -30,7 +31,7 @@ class WebSupervisor:
         self._stopping = threading.Event()
         self._ready = threading.Event()
         self._thread: Supervised | None = None
-        self._answered_at = time.monotonic()
+        self._answered_at = self._looked_at = time.monotonic()
         self._started_at: float | None = None
         self._failures = 0
         self._reason = "it is starting"
@@ -48,8 +49,11 @@ class WebSupervisor:
 
     @property
     def problem(self) -> str | None:
-        """Returns why it can't be reached, if so; a restart may take DOWN_SECONDS."""
-        silent = time.monotonic() - self._answered_at
+        """Returns why it can't be reached, if so; a restart may take DOWN_SECONDS.
+
+        Only time in which somebody looked counts: this process may have been stopped, or its machine asleep.
+        """
+        silent = self._looked_at - self._answered_at
         if silent < DOWN_SECONDS or self._stopping.is_set():
             return None
         return f"{self.page.url} has not answered for {silent:.0f} s: {self._reason}"
@@ -65,11 +69,16 @@ class WebSupervisor:
             code = self.page.exit_code
             if self._started_at is None or code is not None:
                 self._restart(code)
-                continue
-            if time.monotonic() - asked_at < ASK_SECONDS and self._ready.is_set() and not self._is_down:
-                continue
-            asked_at = time.monotonic()
-            self._ask()
+            elif time.monotonic() - asked_at >= ASK_SECONDS or not self._ready.is_set() or self._is_down:
+                asked_at = time.monotonic()
+                self._ask()
+            self._note_look()
+
+    def _note_look(self) -> None:
+        now = time.monotonic()
+        stood_still = max(0.0, now - self._looked_at - LOOK_SECONDS)
+        self._answered_at = min(now, self._answered_at + stood_still)
+        self._looked_at = now
 
     def _restart(self, code: int | None) -> None:
         if self._started_at is not None:
@@ -99,7 +108,7 @@ class WebSupervisor:
             self._reason = "its process runs but does not answer"
             self._ready.set()
             return
-        silent = time.monotonic() - max(self._answered_at, self._started_at or 0.0)
+        silent = self._looked_at - max(self._answered_at, self._started_at or 0.0)
         if silent > DOWN_SECONDS and not self._is_down:
             self._is_down = True
             log.error(f"{self.page.name}.silent", url=self.page.url, seconds=round(silent))

@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from taskyard.core.alerts.kind import Subject
 from taskyard.core.alerts.kinds import KINDS
+from taskyard.core.states import WAITING, TaskState
 
 Place = tuple[str, Mapping[str, str]]  # a page's name, and the parameters of its address
 
@@ -16,6 +17,7 @@ _BY_SUBJECT: Mapping[Subject, tuple[str, str]] = {
 }
 _AGENTS = ("agent_lost", "agent_flapping", "agent_unhealthy", "name_shared", "not_started")
 _ERRORS = ("failure_rate", "retry_storm")  # of a type: its error groups say more than its tasks
+_WAITING = {"states": ",".join(state for state in TaskState if state in WAITING), "sort": "oldest"}
 _FIXED: Mapping[str, Place] = {
     "server_down": ("system", {"part": "servers"}),
     "api_down": ("system", {"part": "servers"}),
@@ -49,7 +51,7 @@ def subject_page(kind: str | None, subject: str) -> Place | None:
         type_ = next((subject.removesuffix(end) for end in _MEASURES if subject.endswith(end)), subject)
         return "tasks", {"types": type_}
     page, parameter = _BY_SUBJECT[known.subject]
-    return page, {parameter: subject}
+    return page, {parameter: subject, **(_WAITING if known.name == "no_agent" else {})}
 
 
 def alert_url(pages: str, alert_id: str) -> str | None:

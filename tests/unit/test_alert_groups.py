@@ -74,6 +74,8 @@ def test_every_kind_of_alert_leads_to_a_page_that_reads_its_address(kind: str) -
 def test_the_subject_of_an_anomaly_is_a_type_and_its_measure() -> None:
     assert subject_page("anomaly", "mail.send failure rate") == ("tasks", {"types": "mail.send"})
     assert subject_page("agent_lost", "a b") == ("agents", {"agent": "a b"})
+    waiting = {"types": "mail.send", "states": "blocked,scheduled,pending", "sort": "oldest"}
+    assert subject_page("no_agent", "mail.send") == ("tasks", waiting), "not those that have ended"
     assert subject_page("of another release", "x") is subject_page(None, "x") is None
 
 

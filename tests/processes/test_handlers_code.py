@@ -72,6 +72,12 @@ def is_gone(within_seconds=5.0):
     return not of_this_test()
 
 
+def test_what_a_script_prints_is_in_the_log_also_if_it_fails(capfd):
+    with pytest.raises(PermanentError, match="code 3"):
+        run("import sys; print('one'); print('two', file=sys.stderr); sys.exit(3)")
+    assert capfd.readouterr() == ("one\n", "two\n")
+
+
 class Interfering(FakeContext):
     """Sends a signal to the script's supervisor when the script has run for a second."""
 

@@ -102,6 +102,7 @@ def run_script(script: Script, context: TaskContext) -> ScriptResult:
             writable=[home],
             on_sample=on_sample,
         )
+    ended.print_output()
     if ended.limit is not None or ended.exit_code != script.expect_exit_code:
         ended.raise_for_limit(limits, "the script")
         raise PermanentError(_unexpected_end(ended, script.expect_exit_code))

@@ -165,6 +165,7 @@ def run_tests(suite: Suite, context: TaskContext) -> SuiteResult:
             on_sample=on_sample,
         )
         records.read()
+    ended.print_output()
     _raise_if_unfinished(ended, records, limits)
     result = _result(suite, records, ended)
     if suite.fail_task_on_failures and result.failed + result.errors:

@@ -185,4 +185,4 @@ def _show_extent(place: Place, page: LogPage) -> None:
     elif not page.entries and not place.only.is_empty:
         st.caption(_("No entry matches."))
     elif not page.entries and place.is_newest:
-        st.caption(_("No log output yet."))
+        st.caption(_("No log output."))

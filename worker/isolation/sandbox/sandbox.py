@@ -92,6 +92,13 @@ class CommandResult:
             text = LIMIT_TEXTS[limit].format(getattr(limits, limit))
             raise ResourceLimitError(f"{what} hit its {text}{last_words}")
 
+    def print_output(self) -> None:
+        """Prints what the command printed: so an attempt's log has it, also where the attempt fails."""
+        sys.stdout.write(self.stdout)
+        sys.stdout.flush()
+        sys.stderr.write(self.stderr)
+        sys.stderr.flush()
+
     def last_words(self, lines: int = 3) -> str:
         """Returns the last lines of stderr as the end of a one-line message; empty if there are none."""
         last = [line.strip() for line in self.stderr.splitlines() if line.strip()][-lines:]

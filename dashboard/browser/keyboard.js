@@ -17,6 +17,8 @@
     }
   }
 
+  const TYPED = "input, textarea, [contenteditable], [role=combobox], [role=listbox]";
+  const STREAMLITS = ["r", "c"]; // its own keys draw the page anew, which closes a dialog, or clear what is cached
   const [WAIT_MS, DRAWN_MS] = [3000, 60];
   const [HEADER_PX, ROW_PX, BUTTON_PX] = [32, 24, 80]; // of the table, see dashboard/pages/tasks/table.py
   const one = (selector) => document.querySelector(selector);
@@ -122,13 +124,18 @@
   };
 
   function press(event) {
-    if (!event.isTrusted || event.ctrlKey || event.altKey || event.metaKey || one('[role="dialog"]')) {
+    if (!event.isTrusted || event.ctrlKey || event.altKey || event.metaKey || event.target.closest?.(TYPED)) {
       return;
     }
-    if (event.target.closest?.("input, textarea, [contenteditable], [role=combobox], [role=listbox]")) {
+    const dialog = one('[role="dialog"]');
+    const field = dialog?.querySelector('textarea, input[type="text"]:not([role="combobox"])');
+    if (field && event.key.length === 1 && event.key !== " ") {
+      field.focus(); // what is typed goes there
+      event.stopImmediatePropagation();
       return;
     }
-    if (Object.hasOwn(KEYS, event.key) && KEYS[event.key]()) {
+    const isOurs = !dialog && Object.hasOwn(KEYS, event.key) && KEYS[event.key]();
+    if (isOurs || STREAMLITS.includes(event.key.toLowerCase())) {
       event.preventDefault();
       event.stopImmediatePropagation();
     }

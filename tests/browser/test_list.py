@@ -135,6 +135,8 @@ def test_keys_and_phones(browser: Browser, watched: list[Watched], installation:
     expect(page.get_by_text("1 task is selected:")).to_be_visible()
     page.keyboard.press("r")
     expect(dialog.get_by_text("1 task is selected; 1 can be retried.")).to_be_visible()
+    page.keyboard.type("recover")  # without a click into the field; r and c are keys of Streamlit's, too
+    expect(dialog.get_by_role("textbox", name="Reason")).to_have_value("recover")
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
     page.locator(".st-key-unselect button").click()

@@ -203,7 +203,9 @@ def show_search() -> None:
 
 with st.container(horizontal=True, vertical_alignment="center", gap="small", key="tasks_head"):
     frame.header(_("Tasks"))
-    show_tabs(filters.asked()[0])
+    asked, refused = filters.asked()
+    if not refused:  # they would count all tasks
+        show_tabs(asked)
 tell()
 frame.live("bulk_runs", read_runs, show_runs, every_seconds=1.0, shows_update_time=False, height_px=1)
 show_search()

@@ -139,10 +139,12 @@ WITH reported AS (
 UPDATE tasks t SET checkpoint = c.checkpoint, checkpoint_children = c.children FROM current c WHERE t.id = c.id RETURNING t.id
 
 -- name: add_logs
--- Log lines of handlers.
-INSERT INTO task_events (task_id, event, attempt, actor, agent_id, detail)
-SELECT * FROM unnest(%(ids)s::uuid[], %(events)s::text[], %(attempts)s::int[], %(actors)s::text[],
-    %(agents)s::text[], %(details)s::jsonb[])
+-- Log lines of handlers, a microsecond apart: they are read in the order of their times, and rows that are stored one
+-- after the other may lie anywhere. No row takes less, so the next statement's are later.
+INSERT INTO task_events (task_id, at, event, attempt, actor, agent_id, detail)
+SELECT id, statement_timestamp() + number * interval '1 microsecond', event, attempt, actor, agent, detail
+FROM unnest(%(ids)s::uuid[], %(events)s::text[], %(attempts)s::int[], %(actors)s::text[],
+    %(agents)s::text[], %(details)s::jsonb[]) WITH ORDINALITY AS l(id, event, attempt, actor, agent, detail, number)
 
 -- name: claim
 -- pending | due scheduled → assigned, under a new attempt number. Locked rows are skipped.

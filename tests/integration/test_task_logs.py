@@ -7,10 +7,11 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import orjson
 import pytest
 
 from taskyard.core.postgres.database import queries
-from taskyard.core.postgres.store import task_logs, tasks
+from taskyard.core.postgres.store import task_logs, tasks, tick
 from taskyard.core.postgres.store.task_logs import LogFilter
 from tests.engine import Engine
 
@@ -54,6 +55,27 @@ def test_pages_go_back_to_the_beginning_without_a_gap(engine: Engine, task_id: s
         assert found == list(range(1, 1_001))
         assert numbers(task_logs.whole(tx, task_id)) == found
         assert len(tasks.history(tx, task_id)) == 1
+
+
+def test_lines_of_one_tick_keep_their_order_wherever_their_rows_are_stored(engine: Engine, task_id: str) -> None:
+    """Rows fill pages from which others were removed."""
+    with engine.database.transaction() as tx:
+        tx.rows(
+            "INSERT INTO task_events (event, actor, detail) SELECT 'pruned', repeat('x', 500), '{}' "
+            "FROM generate_series(1, 400)",
+            {},
+        )
+    with engine.database.transaction() as tx:
+        tx.rows("DELETE FROM task_events WHERE event = 'pruned'", {})
+    with engine.database.statements() as tx:
+        tx.rows("VACUUM task_events", {})
+    details = [orjson.dumps({"level": "info", "message": f"{number} x"}).decode() for number in range(600)]
+    with engine.database.transaction() as tx:
+        tick.add_logs(tx, [(task_id, "log", 1, "agent:x", "x", detail) for detail in details])
+    with engine.database.transaction() as tx:
+        assert numbers(task_logs.whole(tx, task_id)) == list(range(600))
+        times = tx.rows("SELECT count(DISTINCT at) FROM task_events WHERE event = 'log'", {})
+    assert times == [(600,)]
 
 
 def test_one_entry_that_is_too_large_is_a_page(engine: Engine, task_id: str) -> None:

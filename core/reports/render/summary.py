@@ -17,11 +17,13 @@ HALF = (0.48, 0.52)
 
 @dataclass(frozen=True, slots=True)
 class Contributor:
-    """The type that contributed most to a change of failures: by how many, and as a share of all that did so."""
+    """The type that contributed most to a change of failures, and by how many.
+
+    It has no share: where some types rose and others fell, one may change by more than all together.
+    """
 
     type: str
     difference: int
-    share: float
 
 
 def summary(report: Report, words: Wording) -> tuple[str, ...]:
@@ -39,7 +41,7 @@ def contributor(report: Report) -> Contributor | None:
     if not difference or not moved:
         return None
     name = min(moved, key=lambda name: (-moved[name], name))
-    return Contributor(name, sign * moved[name], moved[name] / sum(moved.values()))
+    return Contributor(name, sign * moved[name])
 
 
 def _failures(report: Report, words: Wording) -> str:
@@ -55,7 +57,7 @@ def _failures(report: Report, words: Wording) -> str:
     found = contributor(report)
     if found is None:
         return words(N_("{what}."), what=what)
-    difference = f"{found.difference:+,}, {words.shown(found.share, ValueKind.SHARE)}"
+    difference = f"{found.difference:+,}"
     error = _error_of(report, found)
     if error:
         return words(

@@ -11,7 +11,8 @@ from taskyard.core.config import settings
 from taskyard.core.errors import PermanentError
 from taskyard.core.task_types.registry import task_type
 from taskyard.worker.attempts.context import TaskContext
-from taskyard.worker.isolation.sandbox.sandbox import CommandResult, Limits, run
+from taskyard.worker.isolation.sandbox.command_result import CommandResult, Limits
+from taskyard.worker.isolation.sandbox.sandbox import run
 from taskyard.worker.isolation.sandbox.workdir import work_directory
 
 MEBIBYTE = 1 << 20

@@ -17,7 +17,8 @@ from taskyard.core.task_types.registry import task_type
 from taskyard.worker.attempts.context import TaskContext
 from taskyard.worker.handlers.hostfiles import allowed_folder, folder_of
 from taskyard.worker.handlers.pytest_records import Records
-from taskyard.worker.isolation.sandbox.sandbox import CommandResult, Limits, run
+from taskyard.worker.isolation.sandbox.command_result import CommandResult, Limits
+from taskyard.worker.isolation.sandbox.sandbox import run
 from taskyard.worker.isolation.sandbox.workdir import work_directory
 
 RUNNER = Path(__file__).with_name("pytest_runner.py")

@@ -275,6 +275,18 @@ def test_many_alerts_of_a_rule_are_one_card_that_is_acknowledged_at_once(
     assert "2 firing" in rendered(page)  # the critical one, and the one that fired after the dialog opened
 
 
+def test_a_group_says_who_handles_its_alerts(open_page: OpenPage, database: Database) -> None:
+    for name in ("builder-01", "builder-02"):
+        fired(database, "agent lost", name)
+    with database.transaction() as tx:
+        found = [alert.id for alert in alerts.open_alerts(tx)]
+        alerts.acknowledge_many(tx, found, "person:ann", "on it")
+        alerts.silence(tx, "agent lost", "builder-02", 3600, "person:ben", "a known fault")
+    shown = rendered(open_page("alerts", query={"show": "acknowledged"}))
+    assert shown.count("Acknowledged by person\\:ann") == 2
+    assert shown.count("by person\\:ben\\: a known fault") + shown.count("by person\\:ben: a known fault") == 1
+
+
 def test_an_alert_has_an_address_and_a_link_to_its_subject(open_page: OpenPage, database: Database) -> None:
     alert = fired(database)
     page = open_page("alerts", query={"alert": alert.id})

@@ -82,6 +82,12 @@ def _show_alert(shown: ShownAlert) -> None:
         escaped(compared(shown.kind, alert.value, alert.threshold)),
     ]
     st.caption(" · ".join(fact for fact in facts if fact))
+    show_handling(shown)
+
+
+def show_handling(shown: ShownAlert) -> None:
+    """Shows who acknowledged an alert, and who silenced it."""
+    alert = shown.alert
     if alert.acknowledged_at:
         text = _("Acknowledged by {actor} at {time}").format(
             actor=escaped(alert.acknowledged_by or ""), time=escaped(shown_time(alert.acknowledged_at))

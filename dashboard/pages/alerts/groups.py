@@ -19,7 +19,7 @@ from taskyard.dashboard.components.times import duration
 from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.data import base
 from taskyard.dashboard.i18n import _, ngettext
-from taskyard.dashboard.pages.alerts.cards import show_card, show_subject_link
+from taskyard.dashboard.pages.alerts.cards import show_card, show_handling, show_subject_link
 from taskyard.dashboard.pages.alerts.data import ShownAlert
 
 MAX_GROUPS, MAX_ROWS, MAX_NAMES = 50, 25, 5
@@ -102,6 +102,7 @@ def _show_rows(group: AlertGroup, ask: Ask) -> None:
                 "", icon=":material/menu_book:", type="tertiary", key=f"runbook_{alert.id}", help=_("Runbook")
             ):
                 ask("runbook", shown)
+        show_handling(shown)
     hidden = len(group.alerts) - MAX_ROWS
     if hidden > 0:
         st.caption(ngettext("{count} more is not shown.", "{count} more are not shown.", hidden).format(count=hidden))

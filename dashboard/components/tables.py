@@ -10,6 +10,7 @@ import pandas as pd
 import streamlit as st
 
 from taskyard.core.csv_injection import neutral
+from taskyard.dashboard.components.times import ZONE, clocks_change
 
 ROWS_IN_FULL = 15
 SCROLLED_HEIGHT_PX = 560
@@ -44,10 +45,20 @@ def show_table(
         hide_index=True,
         placeholder="",
         alt=alt,
-        column_config=dict(columns or {}),
+        column_config={name: _with_zone(frame, name, column) for name, column in (columns or {}).items()},
         key=key,
         **options,
     )
+
+
+def _with_zone(frame: pd.DataFrame, name: str, column: Any) -> Any:
+    """Returns a column of times with their distance from UTC if clocks changed near one: two hours have one name."""
+    kind = (column.get("type_config") or {}) if isinstance(column, dict) else {}
+    if kind.get("type") != "datetime" or name not in frame or kind["format"].endswith(ZONE):
+        return column
+    if not clocks_change(frame[name].dropna()):
+        return column
+    return {**column, "type_config": {**kind, "format": kind["format"] + ZONE}}
 
 
 def value_column(label: str, **options: Any) -> Any:

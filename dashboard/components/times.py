@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
 
@@ -15,6 +15,7 @@ from taskyard.dashboard.data import base
 from taskyard.dashboard.i18n import _
 
 CLOCKS_NEAR = timedelta(days=8)  # of what tables show, most is not older
+ZONE = " Z"  # of a column's format: the distance from UTC
 
 
 def shown_clock(moment: datetime, zone: tzinfo) -> str:
@@ -57,9 +58,8 @@ def time_column(label: str, *, is_exact: bool = False, has_year: bool = False, *
     Times have their distance from UTC as long as a change of clocks is near, which makes two hours of one name.
     """
     shape = _("MMM DD YYYY, HH:mm") if has_year else _("MMM DD, HH:mm:ss.SSS") if is_exact else _("MMM DD, HH:mm:ss")
-    zone = viewer_zone()
     return st.column_config.DatetimeColumn(
-        label, format=f"{shape} Z" if _clocks_change(base.now(), zone) else shape, timezone=str(zone), **options
+        label, format=shape + ZONE if clocks_change([base.now()]) else shape, timezone=str(viewer_zone()), **options
     )
 
 
@@ -67,10 +67,13 @@ def _offset(at: float, zone: tzinfo) -> timedelta:
     return datetime.fromtimestamp(at, zone).utcoffset() or timedelta()
 
 
-def _clocks_change(now: datetime, zone: tzinfo) -> bool:
-    """Returns True if clocks change within CLOCKS_NEAR of now."""
-    moments = (now - CLOCKS_NEAR, now, now + CLOCKS_NEAR)
-    return len({at.astimezone(zone).utcoffset() for at in moments}) > 1
+def clocks_change(moments: Iterable[datetime]) -> bool:
+    """Returns True if the viewer's clocks change within CLOCKS_NEAR of one of these times."""
+    zone = viewer_zone()
+    days = {at.astimezone(UTC).date() for at in moments}
+    noons = [datetime(day.year, day.month, day.day, 12, tzinfo=UTC) for day in days]
+    near = (-CLOCKS_NEAR, timedelta(), CLOCKS_NEAR)
+    return any(len({(noon + distance).astimezone(zone).utcoffset() for distance in near}) > 1 for noon in noons)
 
 
 def duration(seconds: float | None, *, is_short: bool = False) -> str:

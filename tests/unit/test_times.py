@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
+import pandas as pd
 import pytest
 
 from taskyard.core.filters.search_filter import TaskFilter
@@ -14,7 +15,7 @@ from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode
 from taskyard.core.states import TaskState
 from taskyard.core.telemetry.timeline import Span
 from taskyard.core.views.timeline import Timeline
-from taskyard.dashboard.components import filter_words, times, zones
+from taskyard.dashboard.components import filter_words, tables, times, zones
 from taskyard.dashboard.components.times import age, axis_zone, duration, local_times, time_column
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.components.zones import shown_time
@@ -83,6 +84,10 @@ def test_hours_of_a_change_of_clocks_are_apart_in_texts_and_tables(monkeypatch: 
     for now, is_near in ((BACK + 86_400, True), (BACK + 60 * 86_400, False)):
         monkeypatch.setattr(base, "now", lambda now=now: datetime.fromtimestamp(now, UTC))
         shape = time_column("At")["type_config"]["format"]
+        assert shape.endswith(" Z") == is_near
+    for day, is_near in ((0, True), (-30, False)):  # of what a table shows, whatever today is
+        frame = pd.DataFrame({"At": [None, datetime.fromtimestamp(BACK + day * 86_400, UTC)]})
+        shape = tables._with_zone(frame, "At", time_column("At"))["type_config"]["format"]
         assert shape.endswith(" Z") == is_near
 
 

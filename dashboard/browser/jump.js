@@ -4,7 +4,7 @@
   if (window.taskyardJump) return;
   window.taskyardJump = true;
 
-  const [LOOK_MS, WAIT_MS] = [50, 3000];
+  const [LOOK_MS, WAIT_MS] = [50, 10000];
   const one = (selector) => document.querySelector(selector);
   const field = () => one(".st-key-jump_text input");
   // Each has a second anchor, for narrow screens.
@@ -59,7 +59,7 @@
 
   // Keeps a key for the box that is being opened; says whether it did.
   function keep(event) {
-    if (typed === null || field() || event.ctrlKey || event.altKey || event.metaKey) return false;
+    if (typed === null || event.ctrlKey || event.altKey || event.metaKey) return false;
     if (event.key === "Escape") {
       typed = null;
     } else if (event.key === "Backspace") {

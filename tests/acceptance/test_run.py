@@ -34,6 +34,7 @@ def test_a_run_from_nothing_ends_cleanly_on_ctrl_c_and_the_next_goes_on(main: Ma
     main.wait_for_state(waiting, "completed")
 
 
+@pytest.mark.slow
 def test_kill_9_of_the_whole_group_loses_nothing(main: Main) -> None:
     first = main.start()
     main.wait_until_up()

@@ -302,6 +302,7 @@ def test_an_agent_without_descriptors_ends_attempts_and_recovers(yard: Yard, kin
     wait_until(yard.is_well, 20)
 
 
+@pytest.mark.slow
 def test_agents_that_can_start_no_process_are_replaced(yard: Yard) -> None:
     before = {agent.pid for agent in yard.agents()}
     for agent in yard.agents():
@@ -348,6 +349,7 @@ def test_an_agent_without_memory_recovers_or_is_replaced(yard: Yard, kind: str) 
     wait_until(yard.is_well, 20)
 
 
+@pytest.mark.slow
 def test_a_worker_without_descriptors_neither_spins_nor_dies(yard: Yard) -> None:
     worker = psutil.Process(yard.processes[-1].pid)
     take_descriptors(worker)

@@ -46,8 +46,7 @@ def some(store: Engine) -> list[str]:
     return [queue, first, second, third, fourth]
 
 
-@pytest.mark.parametrize("as_json", [[], ["--json"]])
-@pytest.mark.parametrize("columns", ["80", "200"])
+@pytest.mark.parametrize(("columns", "as_json"), [("80", []), ("200", []), ("80", ["--json"])])
 def test_what_shows_tasks(doors: Doors, some: list[str], as_json: list[str], columns: str) -> None:
     doors.patch.setenv("COLUMNS", columns)
     queue, *ids = some

@@ -84,7 +84,7 @@ def test_agents_show_reliability_and_open_breakers(engine: Engine) -> None:
     def work(given: Payload, context: TaskContext) -> Payload:
         return given
 
-    engine.define("demo.work", work, retry=RetryPolicy(backoff_seconds=0.0))
+    engine.define("demo.work", work, retry=RetryPolicy(backoff_seconds=0.2))
     worker = engine.worker()
     engine.agent("good")
     engine.agent("bad", agent_class=BrokenAgent)

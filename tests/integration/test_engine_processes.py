@@ -98,6 +98,7 @@ def test_cancelled_handler_in_a_process_stops(shared: Engine, tmp_path: Path) ->
     assert shared.task(task_id).state == "cancelled"
 
 
+@pytest.mark.slow
 def test_an_agent_whose_descriptors_a_task_closed_is_replaced_before_its_neighbours_are_used_up(engine: Engine) -> None:
     with engine.pool(AgentSpec("agent-1", "agent", ("process.*", "thread.*"), (), 3)):
         engine.wait_for(engine.submit("process.noop"))

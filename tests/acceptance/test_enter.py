@@ -31,7 +31,8 @@ def opened(link: str) -> tuple[int, str]:
 @pytest.mark.slow
 def test_run_prints_a_link_and_the_command_another(main: Main) -> None:
     port = free_port()
-    main.environment |= {"TASKYARD_DASHBOARD_PORT": str(port), "TASKYARD_METRICS_PORT": "0"}
+    ports = {"TASKYARD_DASHBOARD_PORT": str(port), "TASKYARD_API_PORT": str(free_port()), "TASKYARD_METRICS_PORT": "0"}
+    main.environment |= ports
     main.start("--dashboard")
     wait_until(lambda: b"Taskyard is up" in main.log.read_bytes(), 60, "it says where it is")
     written = main.log.read_text()

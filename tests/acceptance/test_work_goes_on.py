@@ -64,6 +64,7 @@ class Yard(Main):
             "TASKYARD_TASK_MODULES": "tests.thread_breaker",
             "TASKYARD_METRICS_PORT": str(self.port),
             "TASKYARD_DASHBOARD_PORT": str(free_port()),
+            "TASKYARD_API_PORT": str(free_port()),
             FOLDER: str(self.break_folder),
             "TMPDIR": str(self.temporary),
         }

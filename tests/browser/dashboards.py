@@ -145,6 +145,7 @@ class Installation(_Server):
             "TASKYARD_DATA_DIR": str(folder / "data"),
             "TASKYARD_POOL_FILE": str(folder / "pool.toml"),
             "TASKYARD_DASHBOARD_PORT": str(port),
+            "TASKYARD_API_PORT": str(free_port()),
             "TASKYARD_METRICS_PORT": "0",
             "TASKYARD_GRACE_SECONDS": "1",
         }

@@ -30,6 +30,7 @@ class Scenery(_Server):
         environment = {
             "TASKYARD_DATA_DIR": str(folder / "data"),
             "TASKYARD_DASHBOARD_PORT": str(port),
+            "TASKYARD_API_PORT": str(free_port()),
             "TASKYARD_METRICS_PORT": "0",
             "TASKYARD_GRACE_SECONDS": "1",
             "LOGNAME": "operator",  # who acts, in the audit log

@@ -89,6 +89,7 @@ def environment() -> dict[str, str]:
     return {
         **ours,
         "TASKYARD_DASHBOARD_PORT": str(free_port()),
+        "TASKYARD_API_PORT": str(free_port()),
         "TASKYARD_METRICS_PORT": str(free_port()),
         "TASKYARD_TASK_MODULES": "my_tasks",
         "TASKYARD_POOL_FILE": "pool.toml",

@@ -13,12 +13,12 @@
   let typed = null; // before the box is there; null: it is not being opened
   let isSent = false; // by Enter, meanwhile
 
-  function until(isDone) {
+  function until(isDone, atEnd) {
     const begun = Date.now();
     const look = setInterval(() => {
       if (isDone() || Date.now() - begun > WAIT_MS) {
         clearInterval(look);
-        typed = null;
+        atEnd?.();
       }
     }, LOOK_MS);
   }
@@ -41,7 +41,7 @@
         openFirst(input);
       }
       return true;
-    });
+    }, () => (typed = null));
   }
 
   // The server says for which text its results are.

@@ -18,6 +18,7 @@
   }
 
   const TYPED = "input, textarea, [contenteditable], [role=combobox], [role=listbox]";
+  const TEXT = 'textarea, input[type="text"]:not([role="combobox"])';
   const STREAMLITS = ["r", "c"]; // its own keys draw the page anew, which closes a dialog, or clear what is cached
   const [WAIT_MS, DRAWN_MS] = [3000, 60];
   const [HEADER_PX, ROW_PX, BUTTON_PX] = [32, 24, 80]; // of the table, see dashboard/pages/tasks/table.py
@@ -128,7 +129,8 @@
       return;
     }
     const dialog = one('[role="dialog"]');
-    const field = dialog?.querySelector('textarea, input[type="text"]:not([role="combobox"])');
+    // not in the jump box, whose buttons have keys of their own
+    const field = one(".st-key-jump_text") ? null : dialog?.querySelector(TEXT);
     if (field && event.key.length === 1 && event.key !== " ") {
       field.focus(); // what is typed goes there
       event.stopImmediatePropagation();

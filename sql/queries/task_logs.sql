@@ -1,5 +1,6 @@
--- Reads a task's log, one page after the other. Sizes are checked before anything is sent. Entries of one transaction
--- have the same time and are ordered by their storage place. The index knows times only, so they are bounded, too.
+-- Reads a task's log, one page after the other. Sizes are checked before anything is sent. Entries of one time, as
+-- those of one transaction were once, are ordered by their storage place. The index knows times only, so they are
+-- bounded, too.
 
 -- name: log_before
 -- The newest entries, of all or before a place, as many as fit (one at least), in order; whether older ones did not fit.

@@ -48,7 +48,7 @@ class FleetTypes(Registry):
         deployed = {}
         for name, one in readable.items():
             before = self._deployed.setdefault(name, one.version)
-            if one.version not in {before, *self._versions(name)}:
+            if one.version != before and one.version not in self._versions(name):  # which looks at every agent
                 deployed[name] = [before, one.version]
                 self._deployed[name] = one.version
         self._by_agent[agent_id] = readable  # the last one that registered decides for a type

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
 from taskyard.core.views.foremost import Foremost
 from taskyard.dashboard.components.charts import Line
@@ -20,6 +20,14 @@ def sum_of_others(sum_: float, _count: int) -> float:
     return sum_
 
 
+def lines_of(by_name: Mapping[str, Sequence[float | None]], scale: float = 1.0) -> list[Line]:
+    """Returns a line for each name; values are multiplied by `scale`."""
+    return [
+        Line(name, COLORS[n % len(COLORS)], [None if value is None else value * scale for value in values])
+        for n, (name, values) in enumerate(by_name.items())
+    ]
+
+
 def foremost_lines(
     found: Foremost,
     others_name: Callable[[int], str],
@@ -27,10 +35,7 @@ def foremost_lines(
     scale: float = 1.0,
 ) -> list[Line]:
     """Returns the lines, the others' one last if there are any; values are multiplied by `scale`."""
-    lines = [
-        Line(name, COLORS[n % len(COLORS)], [None if value is None else value * scale for value in values])
-        for n, (name, values) in enumerate(found.by_name.items())
-    ]
+    lines = lines_of(found.by_name, scale)
     if count := found.most_others:
         rest = [None if other is None else others_value(*other) * scale for other in found.others]
         lines.append(Line(others_name(count), "gray", rest))

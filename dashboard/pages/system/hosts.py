@@ -11,7 +11,7 @@ from taskyard.core.humanize import MEBIBYTE, byte_size, number, percent
 from taskyard.core.views.system import HostCharts, Samples
 from taskyard.dashboard.components.charts import Line, time_chart
 from taskyard.dashboard.components.empty import show_nothing
-from taskyard.dashboard.components.foremost_lines import COLORS, foremost_lines, mean_of_others
+from taskyard.dashboard.components.foremost_lines import foremost_lines, lines_of, mean_of_others
 from taskyard.dashboard.components.paging import ROWS, page_of
 from taskyard.dashboard.components.tables import show_table
 from taskyard.dashboard.i18n import _, ngettext
@@ -60,7 +60,7 @@ def show_charts(charts: HostCharts) -> None:
             (_("Memory in use"), "memory_used_ratio", "%", 100.0),
             (_("Disk in use"), "disk_used_ratio", "%", 100.0),
         ):
-            lines = _lines(samples.of("host", metric), scale)
+            lines = lines_of(samples.of("host", metric), scale)
             time_chart(title, samples.at, lines, key=f"host_{metric}", unit=unit)
         time_chart(_("Disk and network"), samples.at, _traffic(samples), key="host_traffic", unit="MiB/s")
         time_chart(
@@ -125,13 +125,6 @@ def _traffic(samples: Samples) -> list[Line]:
 def _sum(values: Sequence[float | None]) -> float | None:
     known = [value for value in values if value is not None]
     return sum(known) / MEBIBYTE if known else None
-
-
-def _lines(by_name: Mapping[str, Sequence[float | None]], scale: float) -> list[Line]:
-    return [
-        Line(name, COLORS[n % len(COLORS)], [None if value is None else value * scale for value in values])
-        for n, (name, values) in enumerate(by_name.items())
-    ]
 
 
 def _last(values: Sequence[float | None]) -> float | None:

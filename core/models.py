@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, fields
 from datetime import datetime
 from typing import Any, NamedTuple, Self
 
+from taskyard.core.edges import Condition
 from taskyard.core.payload.same_call import Call
 from taskyard.core.states import Priority, TaskState
 
@@ -33,6 +34,7 @@ class Task:
     ready_at: datetime
     idempotency_key: str | None
     workflow_id: str | None
+    workflow_key: str | None  # among the tasks that were submitted with its workflow
     waiting_on: int
     creator_agent_id: str | None
     created_by: str
@@ -40,6 +42,7 @@ class Task:
     progress: float | None
     progress_message: str | None
     checkpoint: Any
+    suspension: dict[str, Any] | None  # what it waits for while suspended, or waited for last
     created_at: datetime
     assigned_at: datetime | None
     started_at: datetime | None
@@ -220,6 +223,7 @@ class Submission:
     creator_agent_id: str | None
     parent_id: str | None
     after: tuple[str, ...]
+    when: Condition = Condition.COMPLETED  # the end of `after` that it waits for
     pending_limit: int = 0  # of its creator
     given: Given | None = None  # where there is an idempotency key
 
@@ -241,6 +245,7 @@ class Submission:
             self.run_at,
             self.parent_id,
             self.after,
+            self.when,
         )
 
     def size(self) -> int:

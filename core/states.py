@@ -13,6 +13,7 @@ class TaskState(StrEnum):
     PENDING = "pending"  # in the ready queue
     ASSIGNED = "assigned"  # assigned to an agent
     IN_PROGRESS = "in_progress"  # reported as running by an agent
+    SUSPENDED = "suspended"  # its handler gave the slot back until a time, a signal, or its children's ends
     COMPLETED = "completed"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -24,7 +25,7 @@ WAITING = frozenset({TaskState.BLOCKED, TaskState.SCHEDULED, TaskState.PENDING})
 
 # A fast task's start and end are known together, so `assigned` may end without passing `in_progress`.
 TRANSITIONS: dict[TaskState, frozenset[TaskState]] = {
-    TaskState.BLOCKED: frozenset({TaskState.PENDING, TaskState.SCHEDULED, TaskState.CANCELLED}),
+    TaskState.BLOCKED: frozenset({TaskState.PENDING, TaskState.SCHEDULED, TaskState.FAILED, TaskState.CANCELLED}),
     TaskState.SCHEDULED: frozenset({TaskState.ASSIGNED, TaskState.CANCELLED}),
     TaskState.PENDING: frozenset({TaskState.ASSIGNED, TaskState.CANCELLED}),
     TaskState.ASSIGNED: frozenset(
@@ -32,22 +33,32 @@ TRANSITIONS: dict[TaskState, frozenset[TaskState]] = {
             TaskState.IN_PROGRESS,
             TaskState.PENDING,
             TaskState.SCHEDULED,
+            TaskState.SUSPENDED,
             TaskState.COMPLETED,
             TaskState.FAILED,
             TaskState.CANCELLED,
         }
     ),
     TaskState.IN_PROGRESS: frozenset(
-        {TaskState.PENDING, TaskState.SCHEDULED, TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELLED}
+        {
+            TaskState.PENDING,
+            TaskState.SCHEDULED,
+            TaskState.SUSPENDED,
+            TaskState.COMPLETED,
+            TaskState.FAILED,
+            TaskState.CANCELLED,
+        }
     ),
-    TaskState.COMPLETED: frozenset(),
-    TaskState.FAILED: frozenset({TaskState.PENDING}),
-    TaskState.CANCELLED: frozenset({TaskState.PENDING, TaskState.SCHEDULED}),  # scheduled: for the time it was set for
+    TaskState.SUSPENDED: frozenset({TaskState.PENDING, TaskState.ASSIGNED, TaskState.CANCELLED}),
+    # From an end: by somebody's retry. Blocked: with tasks that it waits for; scheduled: for the time it was set for.
+    TaskState.COMPLETED: frozenset({TaskState.BLOCKED}),
+    TaskState.FAILED: frozenset({TaskState.PENDING, TaskState.BLOCKED}),
+    TaskState.CANCELLED: frozenset({TaskState.PENDING, TaskState.SCHEDULED, TaskState.BLOCKED}),
 }
 
 # What users may do to a task, by its state. One that has ended goes on only if somebody retries it.
 CANCELLABLE = frozenset(state for state in TaskState if TaskState.CANCELLED in TRANSITIONS[state])
-RETRYABLE_STATES = frozenset(state for state in TERMINAL if TRANSITIONS[state])
+RETRYABLE_STATES = frozenset({TaskState.FAILED, TaskState.CANCELLED})  # completed ones only below one of these
 REPRIORITISABLE = WAITING
 
 

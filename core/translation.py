@@ -30,6 +30,7 @@ WORDS: Mapping[str, str] = {
     TaskState.PENDING: N_("pending"),
     TaskState.ASSIGNED: N_("assigned"),
     TaskState.IN_PROGRESS: N_("in progress"),
+    TaskState.SUSPENDED: N_("suspended"),
     TaskState.COMPLETED: N_("completed"),
     TaskState.FAILED: N_("failed"),
     TaskState.CANCELLED: N_("cancelled"),

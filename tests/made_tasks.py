@@ -68,6 +68,7 @@ def _row(draw: st.DrawFn, number: int) -> dict[str, Any]:
         "input": pick(INPUTS),
         "output": pick(OUTPUTS) if state == "completed" else None,
         "error": error if has_error else None,
+        "suspension": {"kind": "signal", "name": "approved"} if state == "suspended" else None,
         "requires": sorted(draw(st.sets(st.sampled_from(TAGS)))),
         "attempt": int(has_agent),
         "refunded": 0,

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
+from taskyard.core.edges import Condition
+
 PREFIX = "2:"  # of a hash over what the caller gave; older hashes included the type's values, and have no prefix
 
 
@@ -48,6 +50,7 @@ class Call:
     run_at: datetime | None
     parent_id: str | None
     after: tuple[str, ...]
+    when: Condition = Condition.COMPLETED
 
     @property
     def content_hash(self) -> str:
@@ -66,6 +69,8 @@ class Call:
             self.parent_id,
             sorted(self.after),
         ]
+        if self.when is not Condition.COMPLETED:  # the only one that earlier versions knew
+            content.append(self.when.value)
         text = json.dumps(content, sort_keys=True, separators=(",", ":"))
         return PREFIX + hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
 

@@ -25,6 +25,7 @@ class SubmitOptions(TypedDict, total=False):
     creator_agent_id: str | None
     parent_id: str | None
     after: Iterable[str]
+    when: str
 
 
 _OF_EVERY_TASK = (
@@ -38,8 +39,8 @@ _OF_EVERY_TASK = (
     "requires",
 )
 # Of `Submitter.submit`.
-OPTIONS = (*_OF_EVERY_TASK, "idempotency_key", "created_by", "creator_agent_id", "parent_id", "after")
+OPTIONS = (*_OF_EVERY_TASK, "idempotency_key", "created_by", "creator_agent_id", "parent_id", "after", "when")
 # Of a task that submits a child: creator, parent and key of the child are not among them.
-CHILD_OPTIONS = (*_OF_EVERY_TASK, "after")
+CHILD_OPTIONS = (*_OF_EVERY_TASK, "after", "when")
 # Of a line of a file that the command line submits.
-LINE_FIELDS = ("type", "input", *_OF_EVERY_TASK, "idempotency_key", "after", "created_by")
+LINE_FIELDS = ("type", "input", *_OF_EVERY_TASK, "idempotency_key", "after", "when", "created_by")

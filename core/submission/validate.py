@@ -13,6 +13,7 @@ from typing import Any
 import uuid_utils
 from pydantic import BaseModel
 
+from taskyard.core.edges import Condition
 from taskyard.core.i18n import msg
 from taskyard.core.ids import ID_PATTERN, is_id
 from taskyard.core.models import Given, Submission
@@ -69,6 +70,7 @@ def validate_submission(
     creator_agent_id: str | None = None,
     parent_id: str | None = None,
     after: Iterable[str] = NOTHING,
+    when: str = Condition.COMPLETED,
     registry: Registry,
     limits: Limits,
     now: datetime,
@@ -76,8 +78,8 @@ def validate_submission(
     """Validates every part of a submission and gives it an id (UUIDv7).
 
     Options that are None come from the task type. `run_at` is an aware datetime or its ISO 8601 text; `after` holds
-    the ids of tasks to wait for. Raises SubmissionError (UnknownTaskType for `type`), which names the field, its
-    value and what was expected.
+    the ids of tasks to wait for, and `when` how they must end: completed, ended or failed. Raises SubmissionError
+    (UnknownTaskType for `type`), which names the field, its value and what was expected.
     """
     task_type = _task_type(type, registry)
     own_tags = _tags(requires)
@@ -98,6 +100,7 @@ def validate_submission(
         creator_agent_id=None if creator_agent_id is None else check_text("creator_agent_id", creator_agent_id),
         parent_id=None if parent_id is None else _uuid("parent_id", parent_id),
         after=() if after is NOTHING else _after(after),
+        when=Condition.COMPLETED if when is Condition.COMPLETED else _when(when),
         pending_limit=limits.pending_limit_per_creator,
         given=None
         if idempotency_key is None
@@ -237,3 +240,9 @@ def _after(given: object) -> tuple[str, ...]:
             raise refused(f"after.{at}", value, msg("each id only once"))
         ids[task_id] = None
     return tuple(ids)
+
+
+def _when(value: object) -> Condition:
+    if not isinstance(value, str) or value not in set(Condition):
+        raise refused("when", value, msg("one of {names}", names=", ".join(Condition)))
+    return Condition(value)

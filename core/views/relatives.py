@@ -38,8 +38,8 @@ def relatives_of(tx: Transaction, task_id: str) -> Relatives | None:
     return Relatives(
         parents=tuple(map(_shortly, tasks.tasks_of(tx, _parent_ids(task)))),
         children=tuple(children),
-        awaited=tuple(Related(one.id, one.type, None, one.state) for one in tasks.unfinished_parents(tx, task_id)),
-        dependants=tuple(related_tasks.waiting_for(tx, task_id)),
+        awaited=tuple(related_tasks.before_it(tx, task_id)),
+        dependants=tuple(related_tasks.after_it(tx, task_id)),
         workflow_id=task.workflow_id or (task.id if children else None),
     )
 

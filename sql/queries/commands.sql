@@ -2,20 +2,20 @@
 -- does not allow it, and writes its audit rows itself.
 
 -- name: cancel
--- Any unfinished state → cancelled. The unmet parents of a blocked task are kept for a retry.
+-- Any unfinished state → cancelled. The edges of what it waited for stay, closed and not met.
 WITH current AS MATERIALIZED (
     SELECT id, state, assigned_agent_id FROM tasks WHERE id = ANY(%(ids)s::uuid[]) AND finished_at IS NULL
     ORDER BY id FOR NO KEY UPDATE
 ), cancelled AS (
     UPDATE tasks t SET state = 'cancelled', finished_at = now(),
-        unmet_parents = nullif(ARRAY(SELECT d.parent_id FROM task_dependencies d WHERE d.child_id = c.id), '{}'),
         error = jsonb_build_object('class', 'cancelled', 'message', %(reason)s::text)
     FROM current c WHERE t.id = c.id
     RETURNING t.id, t.attempt, c.state, t.queue, t.type, t.requires, t.priority,
         extract(epoch FROM t.ready_at)::float8 AS ready, c.assigned_agent_id,
         greatest(0, date_part('epoch', now() - t.created_at)) AS total_seconds
 ), cut AS (
-    DELETE FROM task_dependencies d USING cancelled c WHERE d.child_id = c.id
+    UPDATE task_dependencies SET is_open = false
+    WHERE child_id = ANY(ARRAY(SELECT id FROM cancelled WHERE state IN ('blocked', 'suspended'))) AND is_open
 ), audit AS (
     INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, agent_id, detail, queue, type,
         total_seconds)
@@ -31,21 +31,25 @@ SELECT id FROM tasks WHERE id = ANY(%(ids)s::uuid[]) AND finished_at IS NULL ORD
 
 -- name: retry
 -- failed | cancelled → pending, with a new budget of attempts; or → scheduled, if its submitter set a time that is
--- still ahead (a time ahead after an attempt is a pause before the next one, which a retry ends). A task that waited
--- for others is left unchanged until all of them have completed.
+-- still ahead (a time ahead after an attempt is a pause before the next one, which a retry ends); or → blocked, until
+-- its input is made of its parents' outputs. A task is left unchanged until what it waited for ended as it should.
 WITH current AS MATERIALIZED (
-    SELECT id, state, CASE WHEN attempt = refunded AND run_at > now() THEN run_at END AS due
-    FROM tasks WHERE id = ANY(%(ids)s::uuid[]) AND state = ANY(%(states)s)
-        AND NOT EXISTS (
-            SELECT FROM unnest(unmet_parents) AS u(id)
-            WHERE (SELECT p.state FROM tasks p WHERE p.id = u.id) IS DISTINCT FROM 'completed'
-        )
-    ORDER BY id FOR NO KEY UPDATE
+    SELECT t.id, t.state, CASE WHEN t.attempt = t.refunded AND t.run_at > now() THEN t.run_at END AS due,
+        coalesce((SELECT i.resolved_at IS NULL FROM task_inputs i WHERE i.task_id = t.id), false) AS lacks_input
+    FROM tasks t WHERE t.id = ANY(%(ids)s::uuid[]) AND t.state = ANY(%(states)s)
+        AND NOT EXISTS (SELECT FROM unmet_parents u WHERE u.child_id = t.id)
+    ORDER BY t.id FOR NO KEY UPDATE
+), met AS (
+    UPDATE task_dependencies SET met_at = now()
+    WHERE child_id = ANY(ARRAY(SELECT id FROM current)) AND kind = 'after' AND met_at IS NULL
+), input_due AS (
+    UPDATE task_inputs SET is_due = true WHERE task_id = ANY(ARRAY(SELECT id FROM current WHERE lacks_input))
 ), retried AS (
-    UPDATE tasks t SET state = CASE WHEN c.due IS NULL THEN 'pending' ELSE 'scheduled' END, refunded = t.attempt,
-        refunds = 0, ready_at = coalesce(c.due, now()), run_at = c.due, unmet_parents = NULL,
-        finished_at = NULL, started_at = NULL, assigned_agent_id = NULL, assigned_at = NULL, error = NULL, progress = NULL,
-        progress_message = NULL, waiting_on = 0
+    UPDATE tasks t SET state = CASE
+            WHEN c.lacks_input THEN 'blocked' WHEN c.due IS NULL THEN 'pending' ELSE 'scheduled' END,
+        refunded = t.attempt, refunds = 0, retry_afters = NULL, suspension = NULL, ready_at = coalesce(c.due, now()),
+        run_at = c.due, finished_at = NULL, started_at = NULL, assigned_agent_id = NULL, assigned_at = NULL,
+        error = NULL, progress = NULL, progress_message = NULL, waiting_on = c.lacks_input::int
     FROM current c WHERE t.id = c.id
     RETURNING t.id, t.attempt, c.state AS from_state, t.state, t.queue, t.type, t.requires, t.priority,
         extract(epoch FROM t.ready_at)::float8 AS ready
@@ -57,19 +61,12 @@ WITH current AS MATERIALIZED (
 SELECT id, state, queue, type, requires, priority, ready FROM retried
 
 -- name: unmet_parents
--- The parents that keep a task from being retried: they have not completed (NULL: deleted).
-SELECT u.id, p.state
-FROM tasks t CROSS JOIN LATERAL unnest(t.unmet_parents) AS u(id) LEFT JOIN tasks p ON p.id = u.id
-WHERE t.id = %(id)s::uuid AND p.state IS DISTINCT FROM 'completed'
-ORDER BY u.id
+-- The parents that keep a task from being retried, with their states and what it waits for.
+SELECT parent_id, state, condition FROM unmet_parents WHERE child_id = %(id)s::uuid ORDER BY parent_id
 
 -- name: held_back
--- The ones of these tasks that waited for tasks which have not completed.
-SELECT t.id FROM tasks t
-WHERE t.id = ANY(%(ids)s::uuid[]) AND EXISTS (
-    SELECT FROM unnest(t.unmet_parents) AS u(id)
-    WHERE (SELECT p.state FROM tasks p WHERE p.id = u.id) IS DISTINCT FROM 'completed'
-)
+-- The ones of these tasks that can't be retried for their parents.
+SELECT DISTINCT child_id FROM unmet_parents WHERE child_id = ANY(%(ids)s::uuid[])
 
 -- name: reprioritise
 -- Changes the priority of tasks that no agent has yet.

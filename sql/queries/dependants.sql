@@ -1,117 +1,142 @@
--- Settles tasks that wait for others, in slices. A row of task_dependencies whose parent has ended is work that is
--- left to do: whatever a slice leaves, or an interrupted process, is found again by these rows alone.
+-- Settles tasks that wait for others, in slices. An open row of task_dependencies whose parent has ended is work that
+-- is left to do: whatever a slice leaves, or an interrupted process, is found again by these rows alone.
 -- Nothing here waits for a locked row. Every look-up goes by an index from one row to the next: by LATERAL and by
 -- scalar subqueries, since the planner may turn a join or an EXISTS into a scan of the whole table.
 
 -- name: has_any
 -- Whether any unfinished task waits for another one.
-SELECT EXISTS (SELECT FROM task_dependencies)
+SELECT EXISTS (SELECT FROM task_dependencies WHERE is_open)
 
 -- name: unblock
--- Removes completed parents from some of their children; a child with none left becomes pending, or scheduled if not
--- yet due. Returns every changed child, and how many parents were removed from it.
+-- Closes edges whose parent ended as their condition says; a child with none left becomes pending, or scheduled if not
+-- yet due; one whose input is made of its parents' outputs becomes due to get it. Returns every changed child, and how
+-- many parents were met. A parent that no longer exists counts as cancelled.
 WITH edge AS MATERIALIZED (
-    SELECT e.child_id, e.place
+    SELECT e.child_id, e.was, e.place
     FROM unnest(%(ids)s::uuid[]) AS f(id)
     CROSS JOIN LATERAL (
-        SELECT d.child_id, d.ctid AS place
+        SELECT d.child_id, c.state AS was, d.ctid AS place
         FROM task_dependencies d
         CROSS JOIN LATERAL (
-            SELECT t.id FROM tasks t WHERE t.id = d.child_id AND t.state = 'blocked' FOR NO KEY UPDATE SKIP LOCKED
+            SELECT t.id, t.state FROM tasks t
+            WHERE t.id = d.child_id AND t.state IN ('blocked', 'suspended') FOR NO KEY UPDATE SKIP LOCKED
         ) c
-        WHERE d.parent_id = f.id AND (SELECT p.state FROM tasks p WHERE p.id = f.id) = 'completed'
+        WHERE d.parent_id = f.id AND d.is_open
+            AND coalesce((SELECT p.state FROM tasks p WHERE p.id = f.id), 'cancelled') = ANY(
+                CASE d.condition WHEN 'ended' THEN ARRAY['completed', 'failed', 'cancelled'] ELSE ARRAY[d.condition] END)
         LIMIT %(limit)s::int FOR UPDATE OF d SKIP LOCKED
     ) e
     LIMIT %(limit)s::int
 ), child AS MATERIALIZED (
-    SELECT child_id AS id, count(*)::int AS n FROM edge GROUP BY child_id
-), cut AS (
-    DELETE FROM task_dependencies WHERE ctid = ANY(ARRAY(SELECT place FROM edge))
+    SELECT child_id AS id, was, count(*)::int AS n FROM edge GROUP BY child_id, was
+), met AS (
+    UPDATE task_dependencies SET is_open = false, met_at = now() WHERE ctid = ANY(ARRAY(SELECT place FROM edge))
 ), changed AS (
     UPDATE tasks t SET
         waiting_on = t.waiting_on - c.n,
-        state = CASE WHEN t.waiting_on > c.n THEN 'blocked' WHEN t.run_at > now() THEN 'scheduled' ELSE 'pending' END,
-        ready_at = greatest(now(), t.run_at)
+        state = CASE
+            WHEN t.waiting_on > c.n THEN t.state
+            WHEN t.state = 'blocked' AND t.run_at > now() THEN 'scheduled'
+            ELSE 'pending' END,
+        ready_at = CASE WHEN t.state = 'blocked' THEN greatest(now(), t.run_at) ELSE now() END
     FROM child c WHERE t.id = c.id
-    RETURNING t.id, t.attempt, t.state, t.queue, t.type, t.requires, t.priority,
-        extract(epoch FROM t.ready_at)::float8 AS ready, c.n
+    RETURNING t.id, t.attempt, c.was, t.state, t.queue, t.type, t.requires, t.priority,
+        extract(epoch FROM t.ready_at)::float8 AS ready, c.n, t.waiting_on
+), input_due AS (
+    UPDATE task_inputs SET is_due = true
+    WHERE resolved_at IS NULL AND task_id = ANY(ARRAY(SELECT id FROM changed WHERE waiting_on = 1 AND was = 'blocked'))
 ), audit AS (
     INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor)
-    SELECT id, 'unblocked', 'blocked', state, attempt, 'dispatcher' FROM changed WHERE state <> 'blocked'
+    SELECT id, CASE was WHEN 'blocked' THEN 'unblocked' ELSE 'woken' END, was, state, attempt, 'dispatcher'
+    FROM changed WHERE state <> was
 )
 SELECT id, state, queue, type, requires, priority, ready, n FROM changed
 
 -- name: cancel_below
--- Cancels some of the blocked tasks that wait, directly or not, for one of these, which ended without completing or
--- no longer exist. The nearest come first. Their unmet parents are kept for a retry.
+-- Cancels some of the blocked tasks that wait, directly or not, for one of these, which ended otherwise than their
+-- children wait for, or no longer exist. The nearest come first. Their edges stay, closed and not met.
 WITH RECURSIVE below AS (
     SELECT d.child_id AS id
     FROM unnest(%(ids)s::uuid[]) AS f(id)
     CROSS JOIN LATERAL (
         SELECT d.child_id FROM task_dependencies d
-        WHERE d.parent_id = f.id
-            AND coalesce((SELECT p.state FROM tasks p WHERE p.id = f.id), 'failed') IN ('failed', 'cancelled')
+        WHERE d.parent_id = f.id AND d.is_open
+            AND coalesce((SELECT p.state FROM tasks p WHERE p.id = f.id), 'cancelled') = ANY(
+                CASE d.condition WHEN 'completed' THEN ARRAY['failed', 'cancelled']
+                    WHEN 'failed' THEN ARRAY['completed', 'cancelled'] END)
     ) d
     UNION
     SELECT d.child_id
     FROM below b
     CROSS JOIN LATERAL (
         SELECT d.child_id FROM task_dependencies d
-        WHERE d.parent_id = b.id AND (SELECT t.state FROM tasks t WHERE t.id = b.id) = 'blocked'
+        WHERE d.parent_id = b.id AND d.is_open AND d.condition <> 'ended'
+            AND (SELECT t.state FROM tasks t WHERE t.id = b.id) = 'blocked'
     ) d
 ), current AS MATERIALIZED (
-    SELECT c.id, ARRAY(SELECT d.parent_id FROM task_dependencies d WHERE d.child_id = c.id) AS parents
+    SELECT c.id
     FROM below b
     CROSS JOIN LATERAL (
         SELECT t.id FROM tasks t WHERE t.id = b.id AND t.state = 'blocked' FOR NO KEY UPDATE SKIP LOCKED
     ) c
     LIMIT %(limit)s::int
 ), cut AS (
-    DELETE FROM task_dependencies WHERE ctid = ANY(ARRAY(
+    UPDATE task_dependencies SET is_open = false WHERE ctid = ANY(ARRAY(
         SELECT d.place
         FROM current c
         CROSS JOIN LATERAL (
-            SELECT d.ctid AS place FROM task_dependencies d WHERE d.child_id = c.id FOR UPDATE SKIP LOCKED
+            SELECT d.ctid AS place FROM task_dependencies d WHERE d.child_id = c.id AND d.is_open FOR UPDATE SKIP LOCKED
         ) d
     ))
 ), cancelled AS (
-    UPDATE tasks t SET state = 'cancelled', finished_at = now(), unmet_parents = CASE WHEN cardinality(c.parents) > 0 THEN c.parents END
+    UPDATE tasks t SET state = 'cancelled', finished_at = now()
     FROM current c WHERE t.id = c.id
-    RETURNING t.id, t.attempt, t.queue, t.type, greatest(0, date_part('epoch', now() - t.created_at)) AS total_seconds
+    RETURNING t.id, t.attempt, t.queue, t.type, greatest(0, date_part('epoch', now() - t.created_at)) AS total_seconds,
+        EXISTS (
+            SELECT FROM task_dependencies d
+            WHERE d.child_id = t.id AND d.condition = 'failed'
+                AND (SELECT p.state FROM tasks p WHERE p.id = d.parent_id) = 'completed'
+        ) AS is_needless
 ), audit AS (
     INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, detail, queue, type, total_seconds)
     SELECT id, 'cancelled', 'blocked', 'cancelled', attempt, %(actor)s::text,
-        jsonb_build_object('reason', 'a task that it waits for was not completed'), queue, type, total_seconds
+        jsonb_build_object('reason', CASE WHEN is_needless THEN 'not needed: the task before it did not fail'
+            ELSE 'a task that it waits for was not completed' END), queue, type, total_seconds
     FROM cancelled
 )
 SELECT id FROM cancelled
 
--- name: cut_useless
--- Deletes some rows of these parents whose child no longer waits.
+-- name: close_useless
+-- Closes some edges of these parents whose child no longer waits.
 WITH useless AS MATERIALIZED (
     SELECT d.place
     FROM unnest(%(ids)s::uuid[]) AS f(id)
     CROSS JOIN LATERAL (
         SELECT d.ctid AS place FROM task_dependencies d
-        WHERE d.parent_id = f.id
-            AND (SELECT t.state FROM tasks t WHERE t.id = d.child_id) IS DISTINCT FROM 'blocked'
+        WHERE d.parent_id = f.id AND d.is_open
+            AND coalesce((SELECT t.state FROM tasks t WHERE t.id = d.child_id), '') NOT IN ('blocked', 'suspended')
         LIMIT %(limit)s::int FOR UPDATE SKIP LOCKED
     ) d
     LIMIT %(limit)s::int
 )
-DELETE FROM task_dependencies WHERE ctid = ANY(ARRAY(SELECT place FROM useless))
+UPDATE task_dependencies SET is_open = false WHERE ctid = ANY(ARRAY(SELECT place FROM useless))
 
 -- name: with_children
 -- The ones of these tasks that others still wait for.
 SELECT f.id FROM unnest(%(ids)s::uuid[]) AS f(id)
-CROSS JOIN LATERAL (SELECT FROM task_dependencies d WHERE d.parent_id = f.id LIMIT 1) d
+CROSS JOIN LATERAL (SELECT FROM task_dependencies d WHERE d.parent_id = f.id AND d.is_open LIMIT 1) d
 
 -- name: parents_after
 -- A slice of the tasks that others wait for, in id order, each with its state (NULL: it no longer exists).
 WITH RECURSIVE parent AS (
-    (SELECT parent_id AS id FROM task_dependencies WHERE parent_id > %(after)s::uuid ORDER BY parent_id LIMIT 1)
+    (
+        SELECT parent_id AS id FROM task_dependencies
+        WHERE parent_id > %(after)s::uuid AND is_open ORDER BY parent_id LIMIT 1
+    )
     UNION ALL
-    SELECT (SELECT d.parent_id FROM task_dependencies d WHERE d.parent_id > p.id ORDER BY d.parent_id LIMIT 1)
+    SELECT (
+        SELECT d.parent_id FROM task_dependencies d WHERE d.parent_id > p.id AND d.is_open ORDER BY d.parent_id LIMIT 1
+    )
     FROM parent p WHERE p.id IS NOT NULL
 ), slice AS MATERIALIZED (
     SELECT id FROM parent WHERE id IS NOT NULL LIMIT %(limit)s::int
@@ -124,5 +149,5 @@ SELECT d.parent_id, (SELECT t.state FROM tasks t WHERE t.id = d.parent_id)
 FROM (
     SELECT DISTINCT d.parent_id
     FROM unnest(%(ids)s::uuid[]) AS f(id)
-    CROSS JOIN LATERAL (SELECT parent_id FROM task_dependencies d WHERE d.child_id = f.id) d
+    CROSS JOIN LATERAL (SELECT parent_id FROM task_dependencies d WHERE d.child_id = f.id AND d.is_open) d
 ) d

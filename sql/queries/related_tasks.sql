@@ -18,10 +18,15 @@ FROM tasks p CROSS JOIN LATERAL (
 ) c
 WHERE p.id = %(id)s::uuid
 
--- name: waiting_for
--- Tasks that wait for a task.
+-- name: after_it
+-- Tasks that were submitted to start after a task.
 SELECT c.id, c.type, c.title, c.state FROM task_dependencies d JOIN tasks c ON c.id = d.child_id
-WHERE d.parent_id = %(id)s::uuid ORDER BY c.id LIMIT %(limit)s
+WHERE d.parent_id = %(id)s::uuid AND d.kind = 'after' ORDER BY c.id LIMIT %(limit)s
+
+-- name: before_it
+-- Tasks that a task was submitted to start after.
+SELECT p.id, p.type, p.title, p.state FROM task_dependencies d JOIN tasks p ON p.id = d.parent_id
+WHERE d.child_id = %(id)s::uuid AND d.kind = 'after' ORDER BY p.id LIMIT %(limit)s
 
 -- name: similar_failures
 -- The newest tasks that failed with the same error, without one of them.

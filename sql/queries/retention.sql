@@ -7,14 +7,24 @@ SELECT count(*) FROM tasks
 WHERE id < %(bound)s::uuid AND finished_at < now() - make_interval(days => %(days)s)
 
 -- name: prune_tasks
--- Deletes some of them, in id order, except those with unsettled dependants; returns how many, and the last id that was read.
+-- Deletes some of them, in id order, with what belongs to them; returns how many, and the last id that was read. What
+-- unfinished tasks wait for, or belong together with, stays: they may need its output.
 WITH old AS MATERIALIZED (
     SELECT id FROM tasks t
     WHERE id > %(after)s::uuid AND id < %(bound)s::uuid AND finished_at < now() - make_interval(days => %(days)s)
-        AND NOT EXISTS (SELECT FROM task_dependencies d WHERE d.parent_id = t.id)
+        AND NOT EXISTS (SELECT FROM task_dependencies d WHERE d.parent_id = t.id AND d.is_open)
+        AND (t.workflow_id IS NULL OR NOT EXISTS (
+            SELECT FROM tasks o WHERE o.workflow_id = t.workflow_id AND o.workflow_id IS NOT NULL AND o.finished_at IS NULL
+        ))
     ORDER BY id LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 ), gone AS (
     DELETE FROM tasks t USING old o WHERE t.id = o.id
+), edges AS (
+    DELETE FROM task_dependencies WHERE child_id = ANY(ARRAY(SELECT id FROM old))
+), inputs AS (
+    DELETE FROM task_inputs WHERE task_id = ANY(ARRAY(SELECT id FROM old))
+), signals AS (
+    DELETE FROM task_signals WHERE task_id = ANY(ARRAY(SELECT id FROM old))
 )
 SELECT count(*), (SELECT id FROM old ORDER BY id DESC LIMIT 1) FROM old
 

@@ -42,10 +42,7 @@
         OR jsonb_path_query_first(input::jsonb, %(input_path)s::jsonpath, '{}', true) NOT IN ('false', 'null'))
     AND (%(output_path)s::text IS NULL
         OR jsonb_path_query_first(output::jsonb, %(output_path)s::jsonpath, '{}', true) NOT IN ('false', 'null'))
-    AND (NOT %(can_start)s OR unmet_parents IS NULL OR NOT EXISTS (
-        SELECT FROM unnest(unmet_parents) AS u(id)
-        WHERE (SELECT p.state FROM tasks p WHERE p.id = u.id) IS DISTINCT FROM 'completed'
-    ))
+    AND (NOT %(can_start)s OR NOT EXISTS (SELECT FROM unmet_parents u WHERE u.child_id = tasks.id))
 
 -- name: key
 -- A value: the sort key of tasks before their ids; tasks without one are left out.

@@ -43,8 +43,11 @@ FROM tasks WHERE idempotency_key = ANY(%(keys)s)
 SELECT id, state FROM tasks WHERE id = ANY(%(ids)s::uuid[])
 
 -- name: add_dependencies
--- Adds the parents of new tasks.
-INSERT INTO task_dependencies (parent_id, child_id) SELECT * FROM unnest(%(parents)s::uuid[], %(children)s::uuid[])
+-- Adds what new tasks wait for, or need not wait for any more.
+INSERT INTO task_dependencies (parent_id, child_id, condition, is_open, met_at)
+SELECT e.parent_id, e.child_id, e.condition, e.is_open, CASE WHEN NOT e.is_open THEN now() END
+FROM unnest(%(parents)s::uuid[], %(children)s::uuid[], %(conditions)s::text[], %(open)s::boolean[])
+    AS e(parent_id, child_id, condition, is_open)
 
 -- name: transaction_time
 -- The time that now() has in this transaction.

@@ -71,9 +71,9 @@ SELECT id, state, queue, type, requires, priority, extract(epoch FROM ready_at):
 FROM tasks WHERE id = ANY(%(ids)s::uuid[]) AND state IN ('pending', 'scheduled')
 
 -- name: unfinished_parents
--- The unfinished parents of a blocked task.
+-- What a blocked or suspended task waits for.
 SELECT p.id, p.type, p.state FROM task_dependencies d JOIN tasks p ON p.id = d.parent_id
-WHERE d.child_id = %(id)s::uuid ORDER BY p.id
+WHERE d.child_id = %(id)s::uuid AND d.is_open ORDER BY p.id
 
 -- name: now
 -- The database's time, which decides.

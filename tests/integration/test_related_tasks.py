@@ -29,9 +29,9 @@ def test_dependants_are_what_waits(engine: Engine) -> None:
     child = engine.submit("demo.echo", after=[parent], title="later")
     grandchild = engine.submit("demo.echo", after=[child])
     with engine.database.transaction() as tx:
-        assert related_tasks.waiting_for(tx, parent) == [(child, "demo.echo", "later", "blocked")]
-        assert [task.id for task in related_tasks.waiting_for(tx, child)] == [grandchild]
-        assert related_tasks.waiting_for(tx, grandchild) == []
+        assert related_tasks.after_it(tx, parent) == [(child, "demo.echo", "later", "blocked")]
+        assert [task.id for task in related_tasks.after_it(tx, child)] == [grandchild]
+        assert related_tasks.after_it(tx, grandchild) == []
 
 
 def test_similar_failures_are_the_newest_of_the_group(engine: Engine) -> None:

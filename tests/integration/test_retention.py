@@ -40,8 +40,8 @@ def insert(database: Database, state: TaskState, number: int, *, created_days: f
         tx.cursor.execute(
             """
             INSERT INTO tasks (id, queue, type, state, priority, input, max_attempts, timeout_seconds, ready_at, run_at,
-                waiting_on, error, assigned_agent_id, assigned_at, started_at, created_at, finished_at)
-            VALUES (%s, 'default', 'demo.work', %s, 1, '{}', 3, 60, %s, %s, %s, '{}', 'a:1', now(), now(), %s, %s)
+                waiting_on, error, assigned_agent_id, assigned_at, started_at, created_at, finished_at, suspension)
+            VALUES (%s, 'default', 'demo.work', %s, 1, '{}', 3, 60, %s, %s, %s, '{}', 'a:1', now(), now(), %s, %s, '{}')
             """,
             (task_id, state, created, created, int(state == "blocked"), created, ended if state in TERMINAL else None),
         )

@@ -52,7 +52,8 @@ def is_no_partition(name: str | None, kind: str, parents: object) -> bool:
 # What a database says about a table: defaults, CHECKs and indexes as PostgreSQL prints them.
 COLUMNS = """
     SELECT table_name, column_name, data_type, udt_name, is_nullable, column_default FROM information_schema.columns
-    WHERE table_schema = 'public' AND table_name NOT LIKE 'task_events_%' ORDER BY 1, 2
+    WHERE table_schema = 'public' AND table_name NOT LIKE 'task_events_%'
+        AND table_name IN (SELECT tablename FROM pg_tables) ORDER BY 1, 2
 """
 CONSTRAINTS = """
     SELECT conrelid::regclass::text, conname, contype::text, pg_get_constraintdef(oid) FROM pg_constraint

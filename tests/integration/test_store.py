@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from taskyard.core.edges import Condition
 from taskyard.core.errors import IllegalTransition, TaskNotFound
 from taskyard.core.models import Task, Waiting
 from taskyard.core.postgres.arrays import plain, quoted
@@ -84,6 +85,7 @@ def insert(tx: Transaction, state: str, number: int = 1, **changes: object) -> s
         "started_at": PAST if state in ("in_progress", "completed") else None,
         "finished_at": PAST if state in TERMINAL else None,
         "error": ERROR if state == "failed" else None,
+        "suspension": '{"kind": "signal", "name": "approved"}' if state == "suspended" else None,
         **changes,
     }
     columns = ", ".join(values)
@@ -92,6 +94,12 @@ def insert(tx: Transaction, state: str, number: int = 1, **changes: object) -> s
         parameters = {"parent": PARENT, "child": values["id"]}
         tx.rows("INSERT INTO task_dependencies (parent_id, child_id) VALUES (%(parent)s, %(child)s)", parameters)
     return task_id(number)
+
+
+def edges(tx: Transaction) -> dict[tuple[str, str], tuple[bool, bool]]:
+    """All edges, (parent, child): whether each is open, and whether it is met."""
+    rows = tx.rows("SELECT parent_id, child_id, is_open, met_at IS NOT NULL FROM task_dependencies", {})
+    return {(row[0], row[1]): (row[2], row[3]) for row in rows}
 
 
 def whole_row(tx: Transaction) -> tuple[Any, ...]:
@@ -153,7 +161,10 @@ EXPECTED: dict[tuple[str, str], str] = {
     ("claim", "scheduled"): "assigned",
     ("unblock", "blocked"): "pending",
     ("cancel descendants", "blocked"): "cancelled",
-    **{("cancel", state): "cancelled" for state in ("blocked", "scheduled", "pending", "assigned", "in_progress")},
+    **{
+        ("cancel", state): "cancelled"
+        for state in ("blocked", "scheduled", "pending", "assigned", "in_progress", "suspended")
+    },
     ("retry", "failed"): "pending",
     ("retry", "cancelled"): "pending",
 }
@@ -332,7 +343,38 @@ def test_everything_below_is_cancelled(tx: DriverTransaction) -> None:
         tx.rows("INSERT INTO task_dependencies (parent_id, child_id) VALUES (%(parent)s, %(child)s)", parameters)
     cancelled = dependants.cancel_below(tx, [PARENT], "dispatcher").cancelled
     assert sorted(cancelled) == [task_id(number) for number in (1, 2, 3)]
-    assert tx.rows("SELECT count(*) FROM task_dependencies", {}) == [(0,)]
+    assert edges(tx) == {
+        (PARENT, TASK): (False, False),
+        (TASK, task_id(2)): (False, False),
+        (task_id(2), task_id(3)): (False, False),
+    }
+
+
+@pytest.mark.parametrize("condition", sorted(Condition))
+@pytest.mark.parametrize("ending", sorted(TERMINAL))
+def test_a_condition_releases_its_child_or_cancels_it(tx: DriverTransaction, condition: str, ending: str) -> None:
+    insert(tx, ending, 100)
+    insert(tx, "blocked")
+    tx.rows("UPDATE task_dependencies SET condition = %(condition)s", {"condition": condition})
+    ended = Ended([PARENT], []) if ending == "completed" else Ended([], [PARENT])
+    done = dependants.settle(tx, ended, "dispatcher")
+    is_met = condition in ("ended", ending)
+    assert ([one.id for one in done.waiting], done.cancelled) == (([TASK], []) if is_met else ([], [TASK]))
+    assert edges(tx) == {(PARENT, TASK): (False, is_met)}
+    assert tasks.get_task(tx, TASK).state == ("pending" if is_met else "cancelled")
+
+
+def test_a_child_that_waits_for_any_end_goes_on_after_a_cancelled_parent(tx: DriverTransaction) -> None:
+    insert(tx, "blocked", 1)
+    insert(tx, "blocked", 2)
+    tx.rows(
+        "UPDATE task_dependencies SET parent_id = %(task)s, condition = 'ended' WHERE child_id = %(id)s",
+        {"task": TASK, "id": task_id(2)},
+    )
+    first = dependants.cancel_below(tx, [PARENT], "dispatcher")
+    assert (first.cancelled, first.waiting) == ([TASK], [])
+    second = dependants.settle(tx, first.left, "dispatcher")
+    assert [one.id for one in second.waiting] == [task_id(2)]
 
 
 @pytest.mark.parametrize("state", sorted(WAITING - {TaskState.BLOCKED}))
@@ -411,6 +453,7 @@ def test_a_task_that_does_not_exist(tx: DriverTransaction) -> None:
         ("assigned", "state = 'in_progress'", "tasks_running_has_start"),
         ("scheduled", "run_at = NULL", "tasks_scheduled_has_time"),
         ("blocked", "waiting_on = 0", "tasks_blocked_waits"),
+        ("suspended", "suspension = NULL", "tasks_suspended_says_why"),
         ("pending", "waiting_on = 1", "tasks_blocked_waits"),
         ("failed", "error = NULL", "tasks_failed_has_error"),
         ("pending", "refunded = attempt + 1", "tasks_refunds_bounded"),
@@ -458,9 +501,9 @@ def test_the_sweep_sees_every_waiting_task_once(tx: DriverTransaction) -> None:
         waiting, after = recovery.open_slice(tx, after, 7)
         seen += waiting
         slices += 1
-    expected = [task_id(n) for n in range(40) if list(TaskState)[n % 8] in ("pending", "scheduled")]
+    expected = [task_id(n) for n in range(40) if list(TaskState)[n % len(TaskState)] in ("pending", "scheduled")]
     assert [task.id for task in seen] == expected
-    assert slices == 4  # 25 open rows in slices of 7
+    assert slices == 5  # 28 open rows in slices of 7, and one to see the end
     assert seen == sorted(tasks.waiting(tx, expected))
 
 

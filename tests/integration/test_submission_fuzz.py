@@ -47,6 +47,7 @@ LIKELY: dict[str, Callable[[random.Random], Any]] = {
     "creator_agent_id": lambda chance: "agent:1",
     "parent_id": lambda chance: "0199c0de-0000-7000-8000-000000000001",
     "after": lambda chance: [],
+    "when": lambda chance: chance.choice(["completed", "ended", "failed"]),
 }
 
 

@@ -22,14 +22,15 @@ from taskyard.core.states import (
 
 # Written out a second time on purpose: a change of the table must be made twice.
 LEGAL = {
-    "blocked": "pending scheduled cancelled",
+    "blocked": "pending scheduled failed cancelled",
     "scheduled": "assigned cancelled",
     "pending": "assigned cancelled",
-    "assigned": "in_progress pending scheduled completed failed cancelled",
-    "in_progress": "pending scheduled completed failed cancelled",
-    "completed": "",
-    "failed": "pending",
-    "cancelled": "pending scheduled",
+    "assigned": "in_progress pending scheduled suspended completed failed cancelled",
+    "in_progress": "pending scheduled suspended completed failed cancelled",
+    "suspended": "pending assigned cancelled",
+    "completed": "blocked",
+    "failed": "pending blocked",
+    "cancelled": "pending scheduled blocked",
 }
 
 
@@ -45,7 +46,7 @@ def test_a_new_task_waits(target: TaskState) -> None:
 
 
 def test_every_state_is_in_one_group() -> None:
-    groups = [TERMINAL, CLAIMED, WAITING]
+    groups = [TERMINAL, CLAIMED, WAITING, {TaskState.SUSPENDED}]
     assert sorted(state for group in groups for state in group) == sorted(TaskState)
     assert set(TRANSITIONS) == set(TaskState)
 
@@ -56,7 +57,7 @@ def test_an_open_task_can_be_cancelled(state: TaskState) -> None:
 
 
 def test_what_users_may_do_follows_from_the_table() -> None:
-    assert {"blocked", "scheduled", "pending", "assigned", "in_progress"} == CANCELLABLE
+    assert {"blocked", "scheduled", "pending", "assigned", "in_progress", "suspended"} == CANCELLABLE
     assert {"failed", "cancelled"} == RETRYABLE_STATES
     assert {"blocked", "scheduled", "pending"} == REPRIORITISABLE
 

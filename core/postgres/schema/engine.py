@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     BigInteger,
+    Boolean,
     CheckConstraint,
     Column,
     Double,
@@ -61,9 +62,10 @@ tasks = Table(
     Column("started_at", instant),
     Column("finished_at", instant),
     Column("checkpoint_children", Integer),  # how many were submitted before it; NULL: none
-    Column(
-        "unmet_parents", ARRAY(UUID(as_uuid=False))
-    ),  # what it still waited for when it was cancelled; NULL: nothing
+    Column("workflow_key", Text),  # its key among the tasks of its workflow; NULL: it has none
+    Column("suspension", JSONB),  # what it waits for while suspended, or waited for last; NULL: it never did
+    Column("has_signals", Boolean),  # whether task_signals has rows of it; NULL: no
+    Column("retry_afters", SmallInteger),  # pauses that cost no attempt since the last retry; NULL: none
     CheckConstraint(f"state IN ({listed(TaskState)})", name="tasks_state_known"),
     CheckConstraint(f"priority BETWEEN {min(Priority)} AND {max(Priority)}", name="tasks_priority_known"),
     CheckConstraint(f"(state IN ({listed(TERMINAL)})) = (finished_at IS NOT NULL)", name="tasks_finished_has_time"),
@@ -73,7 +75,11 @@ tasks = Table(
     ),
     CheckConstraint("state <> 'in_progress' OR started_at IS NOT NULL", name="tasks_running_has_start"),
     CheckConstraint("state <> 'scheduled' OR run_at IS NOT NULL", name="tasks_scheduled_has_time"),
-    CheckConstraint("(state = 'blocked') = (waiting_on > 0) OR finished_at IS NOT NULL", name="tasks_blocked_waits"),
+    CheckConstraint(
+        "(state = 'blocked') = (waiting_on > 0) OR finished_at IS NOT NULL OR state = 'suspended'",
+        name="tasks_blocked_waits",
+    ),
+    CheckConstraint("state <> 'suspended' OR suspension IS NOT NULL", name="tasks_suspended_says_why"),
     CheckConstraint("state <> 'failed' OR error IS NOT NULL", name="tasks_failed_has_error"),
     CheckConstraint("refunded BETWEEN 0 AND attempt", name="tasks_refunds_bounded"),
     CheckConstraint("(idempotency_key IS NULL) = (content_hash IS NULL)", name="tasks_key_has_hash"),
@@ -98,16 +104,11 @@ Index(
 Index("tasks_with_error", tasks.c.id, postgresql_where=text("num_nonnulls(error) = 1"))
 Index("tasks_short_id", func.right(tasks.c.id.cast(Text), 12))
 Index("tasks_workflow", tasks.c.workflow_id, postgresql_where=text("workflow_id IS NOT NULL"))
-
-# One row for each unfinished task that another one waits for.
-task_dependencies = Table(
-    "task_dependencies",
-    metadata,
-    Column("parent_id", UUID(as_uuid=False), primary_key=True),
-    Column("child_id", UUID(as_uuid=False), primary_key=True),
+Index(
+    "tasks_workflow_open",
+    tasks.c.workflow_id,
+    postgresql_where=text("workflow_id IS NOT NULL AND finished_at IS NULL"),
 )
-
-Index("task_dependencies_child", task_dependencies.c.child_id)
 
 # The audit log: append-only, one partition a day and a default one.
 task_events = Table(

@@ -7,14 +7,23 @@ from typing import NamedTuple
 
 import orjson
 
+from taskyard.core.edges import Condition
 from taskyard.core.errors import IllegalTransition, TaskNotFound
-from taskyard.core.i18n import msg
+from taskyard.core.i18n import N_, msg
 from taskyard.core.models import Task, Waiting
 from taskyard.core.postgres.arrays import plain
 from taskyard.core.postgres.database import Transaction, queries
 from taskyard.core.postgres.store import dependants, tasks
 from taskyard.core.postgres.store.dependants import Slice
 from taskyard.core.states import CLAIMED, REPRIORITISABLE, RETRYABLE_STATES, Priority, TaskState
+
+_NEEDS = {
+    Condition.COMPLETED: N_(
+        "it depends on task {parent}, which is {state}; only after that has completed can it be retried"
+    ),
+    Condition.ENDED: N_("it depends on task {parent}, which is {state}; only after that has ended can it be retried"),
+    Condition.FAILED: N_("it depends on task {parent}, which is {state}; only if that fails can it be retried"),
+}
 
 
 class Cancelled(NamedTuple):
@@ -88,8 +97,8 @@ def retry(tx: Transaction, task_id: str, actor: str, reason: str) -> Waiting:
     """Runs `retry_many` for one task; raises TaskNotFound or IllegalTransition, which names an incomplete parent."""
     done = retry_many(tx, [task_id], actor, reason)
     if not done:
-        for parent, state in tx.rows(queries("commands")["unmet_parents"], {"id": task_id}):
-            raise _refusal(tx, task_id, _needs_parent(parent, state))
+        for parent, state, condition in tx.rows(queries("commands")["unmet_parents"], {"id": task_id}):
+            raise _refusal(tx, task_id, _needs_parent(parent, state, Condition(condition)))
         raise _refusal(tx, task_id, msg("only failed or cancelled tasks can be retried"))
     return done[0]
 
@@ -108,14 +117,10 @@ def note_bulk(tx: Transaction, event: str, actor: str, detail: dict[str, object]
     tx.rows(queries("commands")["note_bulk"], {"event": event, "actor": actor, "detail": orjson.dumps(detail).decode()})
 
 
-def _needs_parent(parent: str, state: str | None) -> str:
+def _needs_parent(parent: str, state: str | None, condition: Condition) -> str:
     if state is None:
         return msg("it waited for task {parent}, which no longer exists: submit it again", parent=parent)
-    return msg(
-        "it depends on task {parent}, which is {state}; only after that has completed can it be retried",
-        parent=parent,
-        state=TaskState(state),
-    )
+    return msg(_NEEDS[condition], parent=parent, state=TaskState(state))
 
 
 def _refusal(tx: Transaction, task_id: str, needs: str) -> Exception:

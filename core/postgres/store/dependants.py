@@ -1,7 +1,7 @@
 """Settles tasks that wait for others once those have ended, in slices of a bounded size.
 
-A row of `task_dependencies` whose parent has ended is work left to do. No memory is needed: whoever looks for such
-rows finds it again after a crash, a lock, or a child that was inserted while its parent ended.
+An open row of `task_dependencies` whose parent has ended is work left to do. No memory is needed: whoever looks for
+such rows finds it again after a crash, a lock, or a child that was inserted while its parent ended.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PARENTS_SLICE = 1_000
 
 
 class Ended(NamedTuple):
-    """Ended tasks that others may wait for: `completed` ones, and `failed` ones, which will never complete."""
+    """Ended tasks that others may wait for: `completed` ones, and those that failed or were cancelled."""
 
     completed: Sequence[str]
     failed: Sequence[str]
@@ -43,14 +43,19 @@ class Slice(NamedTuple):
 
 
 def settle(tx: Transaction, ended: Ended, actor: str, limit: int = SLICE) -> Slice:
-    """Releases children of completed tasks and cancels those of failed ones, at most `limit` of each.
+    """Releases children whose conditions are met, and cancels those whose can't be any more, at most `limit` of each.
 
     Locked rows are skipped; `left` then names the parents that still have children.
     """
     if not ended or not tx.rows(queries("dependants")["has_any"], {})[0][0]:
         return Slice([], [], NONE)  # a child inserted at the same time is settled by its inserter: see look_again
-    waiting, completed = _unblock(tx, ended.completed, limit)
-    cancelled, failed = _cancel(tx, ended.failed, actor, limit)
+    both = [*ended.completed, *ended.failed]
+    changed = tx.rows(queries("dependants")["unblock"], {"ids": plain(both), "limit": limit})
+    cancelled = _cancel(tx, both, actor, limit)
+    left = _left(tx, [*both, *cancelled], bool(changed or cancelled), limit)
+    completed = [parent for parent in ended.completed if parent in left]
+    failed = [parent for parent in (*ended.failed, *cancelled) if parent in left]
+    waiting = [Waiting.from_row(row) for row in changed if row[1] in (TaskState.PENDING, TaskState.SCHEDULED)]
     return Slice(waiting, cancelled, Ended(completed, failed))
 
 
@@ -77,23 +82,14 @@ def _ended(rows: Sequence[tuple[str, str | None]]) -> Ended:
     return Ended(completed, failed)
 
 
-def _unblock(tx: Transaction, parents: Sequence[str], limit: int) -> tuple[list[Waiting], list[str]]:
-    if not parents:
-        return [], []
-    rows = tx.rows(queries("dependants")["unblock"], {"ids": plain(parents), "limit": limit})
-    return [Waiting.from_row(row) for row in rows if row[1] != TaskState.BLOCKED], _left(tx, parents, bool(rows), limit)
-
-
-def _cancel(tx: Transaction, parents: Sequence[str], actor: str, limit: int) -> tuple[list[str], list[str]]:
-    if not parents:
-        return [], []
+def _cancel(tx: Transaction, parents: Sequence[str], actor: str, limit: int) -> list[str]:
     parameters = {"ids": plain(parents), "actor": actor, "limit": limit}
-    cancelled = [row[0] for row in tx.rows(queries("dependants")["cancel_below"], parameters)]
-    return cancelled, _left(tx, [*parents, *cancelled], bool(cancelled), limit)
+    return [row[0] for row in tx.rows(queries("dependants")["cancel_below"], parameters)]
 
 
-def _left(tx: Transaction, parents: Sequence[str], has_changed: bool, limit: int) -> list[str]:
-    left = [row[0] for row in tx.rows(queries("dependants")["with_children"], {"ids": plain(parents)})]
+def _left(tx: Transaction, parents: Sequence[str], has_changed: bool, limit: int) -> set[str]:
+    """Returns the parents that tasks still wait for; without any change, edges that nobody needs are closed."""
+    left = {row[0] for row in tx.rows(queries("dependants")["with_children"], {"ids": plain(parents)})}
     if left and not has_changed:
-        tx.rows(queries("dependants")["cut_useless"], {"ids": plain(left), "limit": limit})
+        tx.rows(queries("dependants")["close_useless"], {"ids": plain(left), "limit": limit})
     return left

@@ -56,9 +56,15 @@ def open_below(tx: Transaction, task_id: str) -> list[str]:
     return [id_ for id_ in below if is_open[id_]]
 
 
-def waiting_for(tx: Transaction, task_id: str, limit: int = 100) -> list[Related]:
-    """Returns the first tasks that wait for a task; an ended one has none."""
-    rows = tx.rows(queries("related_tasks")["waiting_for"], {"id": task_id, "limit": limit})
+def after_it(tx: Transaction, task_id: str, limit: int = 100) -> list[Related]:
+    """Returns the tasks that were submitted to start after a task."""
+    rows = tx.rows(queries("related_tasks")["after_it"], {"id": task_id, "limit": limit})
+    return [Related(*row) for row in rows]
+
+
+def before_it(tx: Transaction, task_id: str, limit: int = 100) -> list[Related]:
+    """Returns the tasks that a task was submitted to start after."""
+    rows = tx.rows(queries("related_tasks")["before_it"], {"id": task_id, "limit": limit})
     return [Related(*row) for row in rows]
 
 

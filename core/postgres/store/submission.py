@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from taskyard.core.edges import Condition, is_met
 from taskyard.core.errors import IdempotencyConflict, SubmissionError
-from taskyard.core.i18n import msg
+from taskyard.core.i18n import N_, msg
 from taskyard.core.models import Lane, Submission, Waiting
 from taskyard.core.payload.same_call import Stored
 from taskyard.core.postgres.arrays import names, plain, quoted
@@ -32,6 +33,10 @@ COPIED_COLUMNS = (
     "created_by",
     "created_at",
 )
+_STILL_POSSIBLE = {
+    Condition.COMPLETED: N_("a task that can still complete, but it is {state}"),
+    Condition.FAILED: N_("a task that can still fail, but it is {state}"),
+}
 EVENT_COLUMNS = ("task_id", "at", "event", "to_state", "attempt", "actor", "agent_id", "queue", "type")
 
 
@@ -49,15 +54,14 @@ class Inserted(NamedTuple):
 
 def insert(tx: Transaction, submissions: Sequence[Submission]) -> Inserted:
     """Stores new tasks. A known idempotency key returns the first task's id, or a conflict if the content differs."""
-    refused, unfinished = _read_parents(tx, submissions)
+    refused, parents = _read_parents(tx, submissions)
     refused |= over_limit(tx, [s for s in submissions if s.id not in refused])
     accepted = [s for s in submissions if s.id not in refused]
-    rows = tx.rows(queries("submission")["insert_tasks"], _columns(accepted, unfinished)) if accepted else ()
+    rows = tx.rows(queries("submission")["insert_tasks"], _columns(accepted, parents)) if accepted else ()
     new = {row[0]: row for row in rows}
-    edges = [(parent, child) for child, parents in unfinished.items() if child in new for parent in parents]
+    edges = [edge for child, found in parents.items() if child in new for edge in found]
     if edges:
-        parents, children = zip(*edges, strict=True)
-        tx.rows(queries("submission")["add_dependencies"], {"parents": plain(parents), "children": plain(children)})
+        tx.rows(queries("submission")["add_dependencies"], _edge_columns(edges))
     missing = [s for s in submissions if s.id not in new]
     taken = _taken_keys(tx, missing)
     draining = holds_store.holds(tx) if missing else Holds()
@@ -67,7 +71,7 @@ def insert(tx: Transaction, submissions: Sequence[Submission]) -> Inserted:
         if (row := new.get(s.id)) and row[1] != TaskState.BLOCKED
     ]
     ids = [s.id if s.id in new else _first(s, taken, draining, refused.get(s.id)) for s in submissions]
-    return Inserted(ids, waiting, list({child for _, child in edges}))
+    return Inserted(ids, waiting, list({edge.child for edge in edges if edge.is_open}))
 
 
 def is_copyable(submission: Submission) -> bool:
@@ -109,10 +113,19 @@ def copy(tx: DriverTransaction, submissions: Sequence[Submission]) -> Inserted:
     return Inserted([refused.get(s.id) or s.id for s in submissions], waiting)
 
 
+class _Edge(NamedTuple):
+    """A new task's parent, and whether it has yet to wait for it."""
+
+    parent: str
+    child: str
+    condition: Condition
+    is_open: bool
+
+
 def _read_parents(
     tx: Transaction, submissions: Sequence[Submission]
-) -> tuple[dict[str, SubmissionError], dict[str, list[str]]]:
-    """Returns by id why a submission is refused, and the parents that it waits for.
+) -> tuple[dict[str, SubmissionError], dict[str, list[_Edge]]]:
+    """Returns by id why a submission is refused, and the edges to its parents.
 
     Parents are read, not locked, so an open submission makes nothing wait. A parent that ends before the commit is
     found afterwards by its row in `task_dependencies`.
@@ -121,29 +134,39 @@ def _read_parents(
     if not asked:
         return {}, {}
     states: dict[str, str] = dict(tx.rows(queries("submission")["parents"], {"ids": plain(asked)}))
-    refused, unfinished = {}, {}
+    refused, edges = {}, {}
     for submission in submissions:
         if submission.after:
             try:
-                unfinished[submission.id] = _unfinished(submission, states)
+                edges[submission.id] = _edges(submission, states)
             except SubmissionError as error:
                 refused[submission.id] = error
-    return refused, unfinished
+    return refused, edges
 
 
-def _unfinished(submission: Submission, states: dict[str, str]) -> list[str]:
-    for parent in submission.after:
+def _edges(submission: Submission, states: dict[str, str]) -> list[_Edge]:
+    found = []
+    for parent in dict.fromkeys(submission.after):
         state = states.get(parent)
         if state is None:
             raise SubmissionError("after", parent, msg("the id of an existing task"))
-        if state in (TaskState.FAILED, TaskState.CANCELLED):
-            raise SubmissionError(
-                "after", parent, msg("a task that can still complete, but it is {state}", state=TaskState(state))
-            )
-    return [parent for parent in dict.fromkeys(submission.after) if states[parent] != TaskState.COMPLETED]
+        is_done = is_met(submission.when, TaskState(state))
+        if is_done is False:
+            raise SubmissionError("after", parent, msg(_STILL_POSSIBLE[submission.when], state=TaskState(state)))
+        found.append(_Edge(parent, submission.id, submission.when, not is_done))
+    return found
 
 
-def _columns(submissions: Sequence[Submission], unfinished: dict[str, list[str]]) -> dict[str, str]:
+def _edge_columns(edges: Sequence[_Edge]) -> dict[str, str]:
+    return {
+        "parents": plain(edge.parent for edge in edges),
+        "children": plain(edge.child for edge in edges),
+        "conditions": plain(edge.condition.value for edge in edges),
+        "open": plain(edge.is_open for edge in edges),
+    }
+
+
+def _columns(submissions: Sequence[Submission], parents: dict[str, list[_Edge]]) -> dict[str, str]:
     return {
         "ids": plain(s.id for s in submissions),
         "queues": names(s.queue for s in submissions),
@@ -159,7 +182,7 @@ def _columns(submissions: Sequence[Submission], unfinished: dict[str, list[str]]
         "keys": quoted(s.idempotency_key for s in submissions),
         "hashes": quoted(call.content_hash if (call := s.call) else None for s in submissions),
         "parents": plain(s.parent_id for s in submissions),
-        "waiting_on": plain(len(unfinished.get(s.id, ())) for s in submissions),
+        "waiting_on": plain(sum(edge.is_open for edge in parents.get(s.id, ())) for s in submissions),
         "creators": quoted(s.creator_agent_id for s in submissions),
         "created_by": quoted(s.created_by for s in submissions),
     }

@@ -33,6 +33,7 @@ PLACES: Mapping[str, Point] = {
     TaskState.SCHEDULED: (1.0, 0.8),
     TaskState.ASSIGNED: (2.1, 2.0),
     TaskState.IN_PROGRESS: (3.2, 2.0),
+    TaskState.SUSPENDED: (2.65, 3.2),
     TaskState.COMPLETED: (4.3, 3.0),
     TaskState.FAILED: (4.3, 2.0),
     TaskState.CANCELLED: (4.3, 0.9),

@@ -35,7 +35,10 @@ class NewTask(BaseModel):
     idempotency_key: str | None = Field(
         None, description="The same key again is the same task; the header `Idempotency-Key` says the same"
     )
-    after: Names | None = Field(None, description="Ids of tasks that must complete first")
+    after: Names | None = Field(None, description="Ids of tasks that must end first")
+    when: str | None = Field(
+        None, description="How they must end: completed, ended or failed; completed if there is none"
+    )
 
     def options(self) -> dict[str, Any]:
         """Returns the options that are set, as `submit` takes them."""

@@ -88,10 +88,10 @@ class Submitter(TaskCommands):
         """Submits one task and returns its id; it is committed then.
 
         `options` are title, queue, priority (low, medium, high, urgent), timeout_seconds,
-        max_attempts, delay_seconds or run_at, requires (tags), idempotency_key, created_by and
-        after (ids of tasks to wait for). With `connection` the task joins the caller's
-        transaction and exists if and only if that commits; it starts when the sweep finds it, or
-        at once if the caller then calls `wake`. An idempotency key used before returns the first
+        max_attempts, delay_seconds or run_at, requires (tags), idempotency_key, created_by,
+        after (ids of tasks to wait for) and when (how they must end: completed, ended, failed).
+        With `connection` the task joins the caller's transaction and exists if and only if that commits; it starts when
+        the sweep finds it, or at once if the caller then calls `wake`. An idempotency key used before returns the first
         task's id. Raises SubmissionError, IdempotencyConflict or Unavailable.
         """
         checked = self.check(type, input, options)

@@ -31,6 +31,7 @@ class TaskOptions(TypedDict, total=False):
     requires: Iterable[str] | None
     idempotency_key: str | None
     after: Iterable[str] | None
+    when: str | None
 
 
 def task_json(type: object, input: object, options: Mapping[str, Any], key: str) -> bytes:

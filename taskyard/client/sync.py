@@ -67,8 +67,8 @@ class Client:
         """Submits one task and returns its handle; it is stored then, once, however often it had to be sent.
 
         Options are title, queue, priority (low, medium, high, urgent), timeout_seconds, max_attempts, delay_seconds or
-        run_at, requires (tags), idempotency_key and after (ids of tasks to wait for). Raises SubmissionError,
-        UnknownTaskType or IdempotencyConflict.
+        run_at, requires (tags), idempotency_key, after (ids of tasks to wait for) and when (how these must end:
+        completed, ended or failed). Raises SubmissionError, UnknownTaskType or IdempotencyConflict.
         """
         return self.task(self._run(self._core.submit(type, input, options)))
 

@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from taskyard.core.config import Settings
-from taskyard.core.errors import IdempotencyConflict, SubmissionError, TaskNotFound, Unavailable
+from taskyard.core.edges import Condition
+from taskyard.core.errors import IdempotencyConflict, PermanentError, SubmissionError, TaskNotFound, Unavailable
 from taskyard.core.postgres.database import Database
 from taskyard.core.submission.submit import Submitter, open_submitter
 from taskyard.worker.attempts.context import TaskContext
@@ -186,6 +187,37 @@ def test_task_waits_for_the_tasks_before_it(engine: Engine) -> None:
     assert engine.task(child).assigned_at >= engine.task(parents[1]).finished_at
     assert engine.events(child) == ["submitted", "unblocked", "assigned", "completed"]
     assert engine.wait_for(engine.submit("demo.echo", after=[child])).state == "completed"  # nothing left to wait for
+
+
+def test_a_condition_decides_which_children_run(engine: Engine) -> None:
+    def fail(given: Payload, context: TaskContext) -> Payload:
+        raise PermanentError("no use")
+
+    engine.define("demo.fail", fail)
+    children = {}
+    for parent_type in ("demo.echo", "demo.fail"):
+        parent = engine.submit(parent_type, delay_seconds=0.5)
+        for when in Condition:
+            children[parent_type, when.value] = engine.submit("demo.echo", {"n": 1}, after=[parent], when=when.value)
+    engine.worker()
+    engine.agent()
+    ends = {key: engine.wait_for(child).state.value for key, child in children.items()}
+    assert ends == {
+        ("demo.echo", "completed"): "completed",
+        ("demo.echo", "ended"): "completed",
+        ("demo.echo", "failed"): "cancelled",
+        ("demo.fail", "completed"): "cancelled",
+        ("demo.fail", "ended"): "completed",
+        ("demo.fail", "failed"): "completed",
+    }
+    ended = engine.submit("demo.echo", after=[parent], when="ended")  # its parent has ended already
+    assert engine.wait_for(ended).state == "completed"
+    with pytest.raises(SubmissionError, match="completed is not accepted|it is failed"):
+        engine.submit("demo.echo", after=[parent])
+    with pytest.raises(
+        SubmissionError, match=r"when: 'soon' is not accepted, expected one of completed, ended, failed"
+    ):
+        engine.submit("demo.echo", after=[parent], when="soon")
 
 
 def test_unknown_or_failed_parent_is_refused(engine: Engine) -> None:

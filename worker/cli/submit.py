@@ -46,6 +46,7 @@ def submit(
     ] = None,
     key: Annotated[str | None, typer.Option(help="Idempotency key: the same key again is the same task.")] = None,
     after: Annotated[list[str] | None, typer.Option(metavar="TASK", help="A task to wait for; may repeat.")] = None,
+    when: Annotated[str | None, typer.Option(help="How they must end: completed, ended, failed.")] = None,
     created_by: Annotated[str | None, typer.Option(help="Who submits.  default: your user name")] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait until it has ended, and print its output.")] = False,
     wait_seconds: Annotated[float | None, typer.Option(min=0, help="Wait at most this many seconds.")] = None,
@@ -59,8 +60,8 @@ def submit(
     With --wait the output is printed instead, and the exit code is 1 if the task failed.
 
     Each line of --file is an object with type, input and any of title, queue, priority, timeout_seconds,
-    max_attempts, delay_seconds, run_at, requires, idempotency_key, after and created_by; options of the command
-    line apply to lines without them.
+    max_attempts, delay_seconds, run_at, requires, idempotency_key, after, when and created_by; options of the
+    command line apply to lines without them.
     """
     waits = wait or wait_seconds is not None
     alone = {
@@ -74,7 +75,7 @@ def submit(
     _check_usage(alone, has_file=file is not None)
     options: dict[str, Any] = {"title": title, "queue": queue, "priority": priority, "timeout_seconds": timeout}
     options |= {"max_attempts": max_attempts, "delay_seconds": delay, "run_at": run_at, "idempotency_key": key}
-    options |= {"requires": require or None, "after": after or None}
+    options |= {"requires": require or None, "after": after or None, "when": when}
     given = {name: value for name, value in options.items() if value is not None}
     with opened_tasks() as port:
         given |= port.creator(created_by)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
+from taskyard.core.edges import Condition
 from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import N_
-from taskyard.core.payload.encode import MAX_TEXT_LENGTH
 from taskyard.core.states import Priority
 from taskyard.core.submission.form_values import number_text, parse_number
 from taskyard.core.submission.validate import MAX_TAGS, MAX_TITLE_LENGTH
@@ -21,16 +21,26 @@ from taskyard.dashboard.components.states import word
 from taskyard.dashboard.components.times import duration
 from taskyard.dashboard.components.zones import viewer_zone
 from taskyard.dashboard.data.viewer import viewer
-from taskyard.dashboard.forms.field_widgets import Problems, number_field, show_problem
+from taskyard.dashboard.forms.field_widgets import Problems, number_field
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.pages.submit import start_time
 from taskyard.dashboard.pages.submit.data import Copied, Names
+from taskyard.dashboard.pages.submit.option_field import OptionField, option_key
+from taskyard.dashboard.pages.submit.relations import show_relations
 
-PREFIX = "submit_option"
 PRIORITIES = tuple(priority.label for priority in Priority)
 CELL_WIDTH_PX = 210
 BASIC = ("title", "queue", "priority")
-ADVANCED = ("timeout_seconds", "max_attempts", "delay_seconds", "run_at", "requires", "idempotency_key", "after")
+ADVANCED = (
+    "timeout_seconds",
+    "max_attempts",
+    "delay_seconds",
+    "run_at",
+    "requires",
+    "idempotency_key",
+    "after",
+    "when",
+)
 FIELDS = (*BASIC, *ADVANCED)
 TEXTS = ("title", "timeout_seconds", "max_attempts", "idempotency_key", "after")
 
@@ -47,20 +57,21 @@ class Defaults:
     requires: tuple[str, ...] = ()
     idempotency_key: str = ""
     after: str = ""
+    when: str = Condition.COMPLETED.value
 
 
 def ensure() -> None:
     """Gives each widget a state, unless it has one."""
     for name in Defaults.__dataclass_fields__:
         value = getattr(Defaults(), name)
-        st.session_state.setdefault(_key(name), list(value) if isinstance(value, tuple) else value)
+        st.session_state.setdefault(option_key(name), list(value) if isinstance(value, tuple) else value)
     start_time.ensure()
 
 
 def clear() -> None:
     """Resets the options."""
     for name in Defaults.__dataclass_fields__:
-        st.session_state.pop(_key(name), None)
+        st.session_state.pop(option_key(name), None)
     start_time.clear()
     ensure()
 
@@ -78,13 +89,13 @@ def fill(task: Copied) -> None:
         "requires": list(task.requires),
     }
     for name, value in values.items():
-        st.session_state[_key(name)] = value
+        st.session_state[option_key(name)] = value
 
 
 def draft() -> dict[str, Any]:
     """Returns what the widgets hold, for `restore`, with `texts` by the widgets' keys."""
-    texts = {_key(name): str(st.session_state[_key(name)] or "") for name in TEXTS}
-    chosen = {name: st.session_state[_key(name)] for name in ("queue", "priority", "requires")}
+    texts = {option_key(name): str(st.session_state[option_key(name)] or "") for name in TEXTS}
+    chosen = {name: st.session_state[option_key(name)] for name in ("queue", "priority", "requires", "when")}
     return {"texts": {**texts, **start_time.texts()}, **chosen, **start_time.draft()}
 
 
@@ -92,12 +103,14 @@ def restore(chosen: Mapping[str, Any], texts: Mapping[str, str]) -> None:
     """Sets what `draft` returned, as far as it is fit; raises KeyError or ValueError for something else."""
     clear()
     for name in TEXTS:
-        st.session_state[_key(name)] = texts.get(_key(name), "")
+        st.session_state[option_key(name)] = texts.get(option_key(name), "")
     if isinstance(chosen["queue"], str):
-        st.session_state[_key("queue")] = chosen["queue"]
+        st.session_state[option_key("queue")] = chosen["queue"]
     if chosen["priority"] in PRIORITIES:
-        st.session_state[_key("priority")] = chosen["priority"]
-    st.session_state[_key("requires")] = [str(tag) for tag in chosen["requires"]][:MAX_TAGS]
+        st.session_state[option_key("priority")] = chosen["priority"]
+    if chosen.get("when") in list(Condition):
+        st.session_state[option_key("when")] = chosen["when"]
+    st.session_state[option_key("requires")] = [str(tag) for tag in chosen["requires"]][:MAX_TAGS]
     start_time.restore(chosen, texts)
 
 
@@ -105,7 +118,7 @@ def is_untouched() -> bool:
     """Returns True if nothing was changed; a queue that took the place of the preset is no change."""
     preset = Defaults()
     names = [name for name in Defaults.__dataclass_fields__ if name != "queue" or sees_queue(viewer(), preset.queue)]
-    held = {name: st.session_state[_key(name)] for name in names}
+    held = {name: st.session_state[option_key(name)] for name in names}
     held["requires"] = tuple(held["requires"])
     is_same = all(value == getattr(preset, name) for name, value in held.items())
     return is_same and start_time.is_untouched()
@@ -113,7 +126,7 @@ def is_untouched() -> bool:
 
 def options() -> tuple[dict[str, Any], list[SubmissionError]]:
     """Returns `submit`'s options as chosen, without those equal to the type's defaults, and their problems."""
-    state = {name: st.session_state[_key(name)] for name in Defaults.__dataclass_fields__}
+    state = {name: st.session_state[option_key(name)] for name in Defaults.__dataclass_fields__}
     chosen: dict[str, Any] = {name: state[name] for name in BASIC if state[name]}
     problems: list[SubmissionError] = []
     for name in ("timeout_seconds", "max_attempts"):
@@ -133,36 +146,38 @@ def options() -> tuple[dict[str, Any], list[SubmissionError]]:
     after = re.split(r"[\s,;]+", state["after"].strip())
     if after != [""]:
         chosen["after"] = tuple(after)
+        if state["when"] != Condition.COMPLETED:
+            chosen["when"] = str(state["when"])
     return chosen, problems
 
 
 def show(known: TaskType, names: Names, problems: Problems) -> None:
     """Shows the widgets: frequent ones at once, the rest folded."""
     queues = _queues(names)
-    with _field("title", problems):
+    with OptionField("title", problems):
         st.text_input(
             _("Title"),
-            key=_key("title"),
+            key=option_key("title"),
             max_chars=MAX_TITLE_LENGTH,
             placeholder=_("Display name (optional)"),
             autocomplete="off",
             persist_state="session",
         )
     with st.grid(2, min_column_width=CELL_WIDTH_PX):
-        with _field("priority", problems):
+        with OptionField("priority", problems):
             st.segmented_control(
                 _("Priority"),
                 PRIORITIES,
-                key=_key("priority"),
+                key=option_key("priority"),
                 required=True,
                 format_func=word,
                 persist_state="session",
             )
-        with _field("queue", problems):
+        with OptionField("queue", problems):
             st.selectbox(
                 _("Queue"),
                 queues,
-                key=_key("queue"),
+                key=option_key("queue"),
                 accept_new_options=True,
                 help=_("Pick one that is in use, or type a new name"),
                 persist_state="session",
@@ -174,7 +189,7 @@ def show(known: TaskType, names: Names, problems: Problems) -> None:
 
 def _queues(names: Names) -> list[str]:
     """Returns the queues on offer. The preset gives way to one of the viewer's, if their role does not cover it."""
-    who, key, preset = viewer(), _key("queue"), Defaults().queue
+    who, key, preset = viewer(), option_key("queue"), Defaults().queue
     own = [name for name in names.queues if sees_queue(who, name)]
     chosen = st.session_state[key]
     if not chosen or (chosen == preset and not sees_queue(who, preset)):
@@ -186,59 +201,21 @@ def _queues(names: Names) -> list[str]:
 def _show_advanced(known: TaskType, names: Names, problems: Problems) -> None:
     start_time.show(problems)
     with st.grid(2, min_column_width=CELL_WIDTH_PX):
-        with _field("timeout_seconds", problems):
+        with OptionField("timeout_seconds", problems):
             number_field(
                 _("Timeout (seconds)"),
-                _key("timeout_seconds"),
+                option_key("timeout_seconds"),
                 default=known.timeout_seconds,
                 help=_("Timeout of one attempt. Empty: the type's default"),
             )
-        with _field("max_attempts", problems):
+        with OptionField("max_attempts", problems):
             number_field(
                 _("Maximum attempts"),
-                _key("max_attempts"),
+                option_key("max_attempts"),
                 default=known.retry.max_attempts,
                 help=_("Maximum number of attempts. Empty: the type's default"),
             )
-    _show_relations(known, names, problems)
-
-
-def _show_relations(known: TaskType, names: Names, problems: Problems) -> None:
-    """Shows the fields for required tags, dependencies and the idempotency key."""
-    with _field("requires", problems):
-        st.multiselect(
-            _("Tags that the agent must have"),
-            sorted({*names.tags, *st.session_state[_key("requires")]}),
-            key=_key("requires"),
-            max_selections=MAX_TAGS,
-            accept_new_options=True,
-            select_all=False,
-            placeholder=_("Any agent"),
-            help=_needs(known.requires),
-            persist_state="session",
-        )
-    with _field("after", problems):
-        st.text_area(
-            _("After these tasks"),
-            key=_key("after"),
-            height=68,
-            placeholder=_("IDs, one per line"),
-            help=_("The task waits until all of these have completed, and is cancelled if one of them does not"),
-            persist_state="session",
-        )
-    with _field("idempotency_key", problems):
-        st.text_input(
-            _("Idempotency key"),
-            key=_key("idempotency_key"),
-            max_chars=MAX_TEXT_LENGTH,
-            autocomplete="off",
-            placeholder=_("Generated by the form"),
-            help=_(
-                "Submitting the same key again returns the same task. If empty, the form generates a key, "
-                "so that pressing twice submits only once"
-            ),
-            persist_state="session",
-        )
+    show_relations(known, names, problems)
 
 
 def _summary() -> str:
@@ -261,28 +238,3 @@ def _summary() -> str:
             parts.append(_(text))
     title = _("Advanced options")
     return f"{title} · {', '.join(parts)}" if parts else title
-
-
-def _needs(tags: frozenset[str]) -> str:
-    always = _("The type itself needs {tags}").format(tags=", ".join(sorted(tags))) if tags else ""
-    return always or _("Only agents with all of these tags take the task")
-
-
-class _field:
-    """A cell: its content, and the problem under it."""
-
-    def __init__(self, name: str, problems: Problems) -> None:
-        self._problems: Sequence[SubmissionError] = problems.get(name, ())
-        self._cell = st.container(gap="xsmall")
-
-    def __enter__(self) -> None:
-        self._cell.__enter__()
-
-    def __exit__(self, *raised: Any) -> None:
-        for problem in self._problems:
-            show_problem(problem)
-        self._cell.__exit__(*raised)
-
-
-def _key(name: str) -> str:
-    return f"{PREFIX}_{name}"

@@ -9,7 +9,7 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from taskyard.core.states import TaskState, is_legal
+from taskyard.core.states import TERMINAL, TaskState, is_legal
 from taskyard.dashboard.components.charts import draw
 from taskyard.dashboard.components.states import STATE_COLORS, word
 from taskyard.dashboard.components.theme import color
@@ -33,7 +33,7 @@ PLACES: Mapping[str, Point] = {
     TaskState.SCHEDULED: (1.0, 0.8),
     TaskState.ASSIGNED: (2.1, 2.0),
     TaskState.IN_PROGRESS: (3.2, 2.0),
-    TaskState.SUSPENDED: (2.65, 3.2),
+    TaskState.SUSPENDED: (2.65, 1.2),
     TaskState.COMPLETED: (4.3, 3.0),
     TaskState.FAILED: (4.3, 2.0),
     TaskState.CANCELLED: (4.3, 0.9),
@@ -41,19 +41,22 @@ PLACES: Mapping[str, Point] = {
 # How far a transition's middle is pulled off its straight line, so that none crosses a state or its reverse.
 BENDS: Mapping[Step, Point] = {
     (TaskState.BLOCKED, TaskState.SCHEDULED): (-1.1, 0.0),
-    (TaskState.BLOCKED, TaskState.CANCELLED): (0.5, 1.8),
+    (TaskState.BLOCKED, TaskState.CANCELLED): (0.0, -3.0),
+    (TaskState.CANCELLED, TaskState.BLOCKED): (0.0, -3.2),
     (TaskState.PENDING, TaskState.ASSIGNED): (0.0, 0.35),
     (TaskState.ASSIGNED, TaskState.PENDING): (0.0, -0.35),
     (TaskState.SCHEDULED, TaskState.ASSIGNED): (0.25, -0.45),
     (TaskState.ASSIGNED, TaskState.SCHEDULED): (-0.1, 0.25),
-    (TaskState.PENDING, TaskState.CANCELLED): (-0.3, -0.5),
+    (TaskState.PENDING, TaskState.CANCELLED): (-0.4, -1.2),
     (TaskState.IN_PROGRESS, TaskState.PENDING): (0.0, 1.3),
-    (TaskState.IN_PROGRESS, TaskState.SCHEDULED): (0.4, -0.5),
+    (TaskState.IN_PROGRESS, TaskState.SCHEDULED): (-0.2, 0.0),
     (TaskState.ASSIGNED, TaskState.FAILED): (0.0, 1.0),
     (TaskState.FAILED, TaskState.PENDING): (0.1, 2.7),
     (TaskState.CANCELLED, TaskState.PENDING): (0.0, -2.2),
     (TaskState.SCHEDULED, TaskState.CANCELLED): (0.0, -0.3),
 }
+# Of tasks that belong to others, when somebody retries several of them; drawn only where this one took them.
+RARE = frozenset((end, TaskState.BLOCKED) for end in TERMINAL) | {(TaskState.BLOCKED, TaskState.FAILED)}
 
 
 def show_diagram(path: Sequence[Step], current: str) -> None:
@@ -75,7 +78,7 @@ def figure_of(path: Sequence[Step], current: str) -> go.Figure:
     legal: list[Step] = [(start, end) for start in starts for end in TaskState if is_legal(start, end)]
     figure = go.Figure()
     # transitions of the path lie above the others
-    _add_transitions(figure, [step for step in legal if step not in steps], color("border"), 1, 7)
+    _add_transitions(figure, [step for step in legal if step not in RARE | steps.keys()], color("border"), 1, 7)
     _add_transitions(figure, [step for step in legal if step in steps], color("primary"), 2.5, 10)
     figure.add_scatter(
         x=[START[0]], y=[START[1]], mode="markers", marker={"size": 12, "color": color("gray")}, hoverinfo="skip"

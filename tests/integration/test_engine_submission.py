@@ -212,7 +212,7 @@ def test_a_condition_decides_which_children_run(engine: Engine) -> None:
     }
     ended = engine.submit("demo.echo", after=[parent], when="ended")  # its parent has ended already
     assert engine.wait_for(ended).state == "completed"
-    with pytest.raises(SubmissionError, match="completed is not accepted|it is failed"):
+    with pytest.raises(SubmissionError, match="it is failed"):
         engine.submit("demo.echo", after=[parent])
     with pytest.raises(
         SubmissionError, match=r"when: 'soon' is not accepted, expected one of completed, ended, failed"

@@ -47,9 +47,9 @@ def task(**fields: Any) -> Task:
         "id": task_id(1), "queue": "default", "type": "code.run", "title": None, "state": TaskState.PENDING,
         "priority": Priority.MEDIUM, "input": {}, "output": None, "error": None, "requires": (), "attempt": 0,
         "refunded": 0, "max_attempts": 3, "timeout_seconds": 60.0, "run_at": None, "ready_at": NOW,
-        "idempotency_key": None, "workflow_id": None, "workflow_key": None, "waiting_on": 0, "creator_agent_id": None, "created_by": "me",
-        "assigned_agent_id": None, "progress": None, "progress_message": None, "checkpoint": None, "suspension": None, "created_at": NOW,
-        "assigned_at": None, "started_at": None, "finished_at": None,
+        "idempotency_key": None, "workflow_id": None, "workflow_key": None, "waiting_on": 0, "creator_agent_id": None,
+        "created_by": "me", "assigned_agent_id": None, "progress": None, "progress_message": None, "checkpoint": None,
+        "suspension": None, "created_at": NOW, "assigned_at": None, "started_at": None, "finished_at": None,
     }  # fmt: skip
     return Task(**{**given, **fields})
 

@@ -72,7 +72,9 @@ class TaskSummary(BaseModel):
     ready_at: datetime = Field(description="Since when it can start, or will be able to")
     idempotency_key: str | None
     workflow_id: str | None = Field(description="The task at the root of its workflow")
+    workflow_key: str | None = Field(description="Its key among the tasks of its workflow")
     waiting_on: int = Field(description="Unfinished tasks that it waits for")
+    suspension: dict[str, Any] | None = Field(description="What it waits for while suspended, or waited for last")
     created_by: str
     creator_agent_id: str | None = Field(description="The agent whose task submitted it")
     agent_id: str | None = Field(description="The agent that has it, or had it last")

@@ -20,8 +20,8 @@ INPUT_LIMIT_BYTES = 64 << 20
 MAX_PAGE_TASKS = 1_000
 _SAME = (
     "id", "queue", "type", "title", "state", "error", "attempt", "refunded", "max_attempts", "timeout_seconds",
-    "run_at", "ready_at", "idempotency_key", "workflow_id", "waiting_on", "creator_agent_id", "created_by", "progress",
-    "progress_message", "created_at", "assigned_at", "started_at", "finished_at",
+    "run_at", "ready_at", "idempotency_key", "workflow_id", "workflow_key", "waiting_on", "suspension",
+    "creator_agent_id", "created_by", "progress", "progress_message", "created_at", "assigned_at", "started_at", "finished_at",
 )  # fmt: skip
 
 

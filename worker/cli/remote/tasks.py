@@ -21,7 +21,8 @@ MAX_PAGE_TASKS = 1_000
 _SAME = (
     "id", "queue", "type", "title", "state", "error", "attempt", "refunded", "max_attempts", "timeout_seconds",
     "run_at", "ready_at", "idempotency_key", "workflow_id", "workflow_key", "waiting_on", "suspension",
-    "creator_agent_id", "created_by", "progress", "progress_message", "created_at", "assigned_at", "started_at", "finished_at",
+    "creator_agent_id", "created_by", "progress", "progress_message", "created_at", "assigned_at", "started_at",
+    "finished_at",
 )  # fmt: skip
 
 

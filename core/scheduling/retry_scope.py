@@ -9,11 +9,10 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from functools import cached_property
 from typing import NamedTuple
 
-from taskyard.core.edges import Condition, is_met
+from taskyard.core.edges import Condition, RetryScope, is_met
 from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
 from taskyard.core.states import CLAIMED, RETRYABLE_STATES, TaskState
@@ -23,19 +22,11 @@ MAX_EDGES = 200_000
 BUSY = CLAIMED | {TaskState.SUSPENDED}
 
 
-class Scope(StrEnum):
-    """Which tasks a retry of one makes run again."""
-
-    THIS = "this"
-    DOWNSTREAM = "downstream"  # and all that come after it
-    CHAIN = "chain"  # and the failed and cancelled ones before it, and all that come after any of these
-
-
-def check_scope(value: object) -> Scope:
+def check_scope(value: object) -> RetryScope:
     """Returns the scope of a retry; raises SubmissionError."""
-    if not isinstance(value, str) or value not in set(Scope):
-        raise refused("scope", value, msg("one of {names}", names=", ".join(Scope)))
-    return Scope(value)
+    if not isinstance(value, str) or value not in set(RetryScope):
+        raise refused("scope", value, msg("one of {names}", names=", ".join(RetryScope)))
+    return RetryScope(value)
 
 
 class Node(NamedTuple):
@@ -153,7 +144,7 @@ class Plan:
         return {*self.kept, *(task.id for task in self.tasks)}
 
 
-def plan(graph: Graph, starts: Iterable[str], scope: Scope) -> Plan:
+def plan(graph: Graph, starts: Iterable[str], scope: RetryScope) -> Plan:
     """Returns the plan for retrying these tasks together; those that can't be are refused, without the others."""
     refused: dict[str, Refusal] = {}
     active: list[str] = []
@@ -174,15 +165,17 @@ def plan(graph: Graph, starts: Iterable[str], scope: Scope) -> Plan:
 class _Run:
     """The tasks that run again if all of some tasks are retried."""
 
-    def __init__(self, graph: Graph, starts: Sequence[str], scope: Scope) -> None:
+    def __init__(self, graph: Graph, starts: Sequence[str], scope: RetryScope) -> None:
         self._graph = graph
         self._scope = scope
         self._starts = set(starts)
-        self._origins = self._with_ancestors(starts) if scope is Scope.CHAIN else {start: start for start in starts}
+        self._origins = (
+            self._with_ancestors(starts) if scope is RetryScope.CHAIN else {start: start for start in starts}
+        )
         self._run: dict[str, str] = {}  # with the start that each runs again for
         self._left_out: dict[str, Edge] = {}
         self.refused: dict[str, Refusal] = {}
-        order = list(self._origins) if scope is Scope.THIS else self._in_order()
+        order = list(self._origins) if scope is RetryScope.THIS else self._in_order()
         for task_id in order:
             self._decide(task_id)
 
@@ -211,7 +204,7 @@ class _Run:
 
     def _waits_for(self, edge: Edge) -> bool:
         """Returns True if a child that runs again has to wait for this parent."""
-        return (edge.parent_id in self._run and self._scope is not Scope.THIS) or not edge.is_settled
+        return (edge.parent_id in self._run and self._scope is not RetryScope.THIS) or not edge.is_settled
 
     def _with_ancestors(self, starts: Sequence[str]) -> dict[str, str]:
         """Returns the starts and the failed and cancelled tasks that keep them from starting, each with its start."""
@@ -255,11 +248,11 @@ class _Run:
         node, edges = self._graph.tasks[task_id], self._graph.before.get(task_id, ())
         first = next((edge.parent_id for edge in edges if edge.parent_id in self._run), None)
         is_first = task_id in self._origins
-        if not is_first and (first is None or self._scope is Scope.THIS):
+        if not is_first and (first is None or self._scope is RetryScope.THIS):
             return
-        others = [edge for edge in edges if self._scope is Scope.THIS or edge.parent_id not in self._run]
+        others = [edge for edge in edges if self._scope is RetryScope.THIS or edge.parent_id not in self._run]
         dead = next((edge for edge in others if edge.is_dead), None)
-        if dead is None and self._scope is Scope.THIS:
+        if dead is None and self._scope is RetryScope.THIS:
             dead = next((edge for edge in others if not edge.is_settled), None)
         if dead is not None and not is_first:
             self._left_out[task_id] = dead

@@ -13,16 +13,17 @@ from typing import Any
 
 from taskyard.core.access.identity import EVERY, PROCESS, Actor
 from taskyard.core.access.permissions import Permission
+from taskyard.core.edges import CancelScope, RetryScope
 from taskyard.core.errors import IdempotencyConflict, NotPermitted, SubmissionError, TaskyardError
 from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import tasks
-from taskyard.core.scheduling.retry_scope import Scope
+from taskyard.core.retry_outcome import RetryPreview, RetryResult
 from taskyard.core.submission.bulk import Bulk
-from taskyard.core.submission.commands import ManyTaskCommands, check_task_ids
+from taskyard.core.submission.commands import ManyTaskCommands, check_cancel_scope, check_task_ids
 from taskyard.core.submission.open_keys import Alone
-from taskyard.core.submission.retries import Kinds, RetryPreview, RetryResult
+from taskyard.core.submission.retries import Kinds
 from taskyard.core.submission.submit import ProgressCallback, Submitter
 from taskyard.core.submission.validate import DEFAULT_QUEUE
 from taskyard.core.task_types.registry import Registry, TaskType
@@ -107,20 +108,26 @@ class Authorized:
         """See `Submitter.problems_of`."""
         return self._submitter.problems_of(submission)
 
-    def retry(self, task_id: str, reason: str, scope: str = Scope.THIS) -> RetryResult:
+    def retry(self, task_id: str, reason: str, scope: str = RetryScope.THIS) -> RetryResult:
         """See `TaskCommands.retry`; every task that would run again is checked."""
         self.check_retried([task_id])
         return self._commands().retry(task_id, actor=self.actor.name, reason=reason, scope=scope)
 
-    def preview_retry(self, task_id: str, scope: str = Scope.THIS) -> RetryPreview:
+    def preview_retry(self, task_id: str, scope: str = RetryScope.THIS) -> RetryPreview:
         """See `TaskCommands.preview_retry`."""
         self.check_retried([task_id])
         return self._commands().preview_retry(task_id, scope)
 
-    def cancel(self, task_id: str, reason: str) -> None:
-        """See `Submitter.cancel`; tasks that wait for it are cancelled whatever their queues and types."""
+    def cancel(self, task_id: str, reason: str, scope: str = CancelScope.THIS) -> int:
+        """See `Submitter.cancel` and `cancel_tree`, which its result is that of.
+
+        Tasks that wait for it are cancelled whatever their queues and types.
+        """
+        if check_cancel_scope(scope) is CancelScope.TREE:
+            return self.cancel_tree(task_id, reason)
         self.check_operated([task_id])
         self._submitter.cancel(task_id, actor=self.actor.name, reason=reason)
+        return 0
 
     def cancel_tree(self, task_id: str, reason: str) -> int:
         """See `ManyTaskCommands.cancel_tree`."""
@@ -248,7 +255,7 @@ class _AuthorizedCommands(ManyTaskCommands):
         self._permitted.check_kinds(kinds)
 
     def retry_many(
-        self, task_ids: Sequence[str], *, actor: str, reason: str, scope: str = Scope.THIS
+        self, task_ids: Sequence[str], *, actor: str, reason: str, scope: str = RetryScope.THIS
     ) -> tuple[int, list[str]]:
         """See `ManyTaskCommands.retry_many`; raises NotPermitted."""
         self._permitted.check_retried(task_ids)

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from taskyard.core.edges import RetryScope
 from taskyard.core.errors import Busy, Unavailable
 from taskyard.core.filters.search_filter import TaskFilter
 from taskyard.core.i18n import msg
@@ -21,7 +22,6 @@ from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Database, DriverTransaction
 from taskyard.core.postgres.store import commands, search
 from taskyard.core.postgres.store.search import Matching
-from taskyard.core.scheduling.retry_scope import Scope
 from taskyard.core.submission.bulk_operation import Action, Operation
 from taskyard.core.submission.commands import ManyTaskCommands, check_task_ids
 
@@ -142,7 +142,7 @@ class Bulk:
         besides: set[str] = set()
         detail = {"bulk": str(uuid.uuid4()), "action": operation.action.value, "priority": operation.priority, **target}
         detail |= {"reason": operation.reason}
-        if operation.action is Action.RETRY and operation.scope != Scope.THIS:
+        if operation.action is Action.RETRY and operation.scope != RetryScope.THIS:
             detail["scope"] = operation.scope
         self._note("bulk_started", operation.actor, {**detail, "total": total})
         ended = "completed"

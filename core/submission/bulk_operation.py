@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from taskyard.core.edges import RetryScope
 from taskyard.core.filters.search_filter import TaskFilter
 from taskyard.core.i18n import either, msg
 from taskyard.core.payload.culprits import refused, required
-from taskyard.core.scheduling.retry_scope import Scope, check_scope
+from taskyard.core.scheduling.retry_scope import check_scope
 from taskyard.core.states import CANCELLABLE, REPRIORITISABLE, RETRYABLE_STATES, Priority, TaskState
 from taskyard.core.submission.priorities import check_priority
 
@@ -41,7 +42,7 @@ class Operation:
     actor: str
     reason: str
     priority: str | None = None
-    scope: str = Scope.THIS
+    scope: str = RetryScope.THIS
 
     def __post_init__(self) -> None:
         check_reason(self.reason)
@@ -49,13 +50,13 @@ class Operation:
             check_priority(self.priority)
         elif self.priority is not None:
             raise refused("priority", self.priority, msg("no value: {action} keeps the priority", action=self.action))
-        if check_scope(self.scope) is not Scope.THIS and self.action is not Action.RETRY:
+        if check_scope(self.scope) is not RetryScope.THIS and self.action is not Action.RETRY:
             raise refused("scope", self.scope, msg("no value: only a retry has a scope"))
 
     @property
     def only_startable(self) -> bool:
         """Returns True if tasks whose parents keep them from starting are left out."""
-        return self.action is Action.RETRY and self.scope == Scope.THIS
+        return self.action is Action.RETRY and self.scope == RetryScope.THIS
 
     def narrowed(self, only: TaskFilter) -> TaskFilter:
         """Returns the filter limited to states that allow this; raises SubmissionError if none of its states does."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 
 from taskyard.core.access.permissions import Permission
+from taskyard.core.edges import RetryScope
 from taskyard.core.errors import SubmissionError
 from taskyard.core.filters.search_filter import TaskFilter
 from taskyard.core.ids import time_of
@@ -14,12 +15,11 @@ from taskyard.core.postgres.database import Database, Transaction
 from taskyard.core.postgres.store import commands, search
 from taskyard.core.postgres.store import tasks as tasks_store
 from taskyard.core.postgres.store.search import Matching
-from taskyard.core.scheduling.retry_scope import Scope
+from taskyard.core.retry_outcome import RunAgain
 from taskyard.core.states import RETRYABLE_STATES
 from taskyard.core.submission.authorized import Authorized
 from taskyard.core.submission.bulk import MAX_IDS, preview
 from taskyard.core.submission.bulk_operation import ALLOWED_STATES, Action, Operation
-from taskyard.core.submission.retries import RunAgain
 from taskyard.core.submission.retry_simulation import foretold
 
 PREVIEW_REASON = "preview"  # it writes nothing
@@ -65,7 +65,7 @@ def load_preview(
     target: Target,
     priority: str | None = None,
     *,
-    scope: str = Scope.THIS,
+    scope: str = RetryScope.THIS,
     lists: bool = False,
 ) -> Preview:
     """Previews an operation; raises SubmissionError, NotPermitted, Busy or Unavailable.
@@ -76,7 +76,7 @@ def load_preview(
     permitted.check_operated(target.ids)
     if action is Action.RETRY:
         check_bulk_retry(database, permitted, operation, target)
-    if Scope(scope) is not Scope.THIS:
+    if RetryScope(scope) is not RetryScope.THIS:
         return _with_scope(database, permitted, operation, target, lists=lists)
     with database.transaction() as tx:
         if target.only is None:
@@ -103,7 +103,7 @@ def _with_scope(
     database: Database, permitted: Authorized, operation: Operation, target: Target, *, lists: bool
 ) -> Preview:
     """Previews a retry with a scope: what it makes run again is foretold as it is done."""
-    scope = Scope(operation.scope)
+    scope = RetryScope(operation.scope)
     with database.transaction() as tx:
         if target.only is None:
             tasks = tasks_store.tasks_of(tx, target.ids)

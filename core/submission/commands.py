@@ -7,6 +7,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 
+from taskyard.core.edges import CancelScope, RetryScope
 from taskyard.core.errors import Busy, IllegalTransition, Unavailable
 from taskyard.core.i18n import msg
 from taskyard.core.ids import parsed_id
@@ -16,26 +17,25 @@ from taskyard.core.postgres.store import commands, dependants, locks, related_ta
 from taskyard.core.postgres.store import retries as retries_store
 from taskyard.core.postgres.store.commands import Cancelled, Reprioritised
 from taskyard.core.postgres.store.dependants import Slice
-from taskyard.core.scheduling.retry_scope import Scope, check_scope
+from taskyard.core.retry_outcome import RetryPreview, RetryResult
+from taskyard.core.scheduling.retry_scope import check_scope
 from taskyard.core.states import Priority
 from taskyard.core.submission.priorities import check_priority
 from taskyard.core.submission.queue_notifier import QueueNotifier
-from taskyard.core.submission.retries import (
-    Done,
-    Kinds,
-    RetryPreview,
-    RetryResult,
-    preview,
-    refusal_error,
-    retry_together,
-    too_many,
-)
+from taskyard.core.submission.retries import Done, Kinds, preview, refusal_error, retry_together, too_many
 
 TREE_BATCH = 500  # tasks cancelled in one transaction
 TREE_PATIENCE_SECONDS = 5.0  # with locked rows, as for all other commands of operators
 TREE_PAUSE_SECONDS = 0.1
 
 log = logging.getLogger(__name__)
+
+
+def check_cancel_scope(value: object) -> CancelScope:
+    """Returns the scope of a cancellation; raises SubmissionError."""
+    if not isinstance(value, str) or value not in set(CancelScope):
+        raise refused("scope", value, msg("one of {names}", names=", ".join(CancelScope)))
+    return CancelScope(value)
 
 
 class TaskCommands:
@@ -55,7 +55,7 @@ class TaskCommands:
         self._publish_cancelled([cancelled])
         self._cancel_below(below, actor)
 
-    def retry(self, task_id: str, *, actor: str, reason: str = "", scope: str = Scope.THIS) -> RetryResult:
+    def retry(self, task_id: str, *, actor: str, reason: str = "", scope: str = RetryScope.THIS) -> RetryResult:
         """Makes a failed or cancelled task pending again with a new budget of attempts; its history is kept.
 
         With the scope `downstream` all that come after it run again, too, and wait for it; with `chain` the failed and
@@ -63,7 +63,7 @@ class TaskCommands:
         Raises SubmissionError, TaskNotFound, IllegalTransition, Unavailable.
         """
         id_, wanted = check_task_id(task_id), check_scope(scope)
-        if wanted is Scope.THIS:
+        if wanted is RetryScope.THIS:
             with self._transaction() as tx:
                 below = retries_store.count_cancelled_below(tx, id_)
                 waiting = commands.retry(tx, id_, actor, reason)
@@ -76,7 +76,7 @@ class TaskCommands:
             raise refusal_error(id_, done.plan.refused[id_])
         return RetryResult(len(done.plan.again))
 
-    def preview_retry(self, task_id: str, scope: str = Scope.THIS) -> RetryPreview:
+    def preview_retry(self, task_id: str, scope: str = RetryScope.THIS) -> RetryPreview:
         """Returns what `retry` would do now; changes nothing. Raises as `retry` does."""
         id_, wanted = check_task_id(task_id), check_scope(scope)
         with self._database.transaction() as tx:
@@ -103,7 +103,7 @@ class TaskCommands:
         with locks.naming_holders(self._database), self._database.transaction() as tx:
             yield tx
 
-    def _retry_together(self, task_ids: Sequence[str], scope: Scope, actor: str, reason: str) -> Done | None:
+    def _retry_together(self, task_ids: Sequence[str], scope: RetryScope, actor: str, reason: str) -> Done | None:
         """Runs `retry_together`, and notifies Redis."""
         with locks.naming_holders(self._database):
             done = retry_together(self._database, task_ids, scope, self.check_kinds, actor=actor, reason=reason)
@@ -162,7 +162,7 @@ class ManyTaskCommands(TaskCommands):
         return len(cancelled), self._cancel_below(below, actor)
 
     def retry_many(
-        self, task_ids: Sequence[str], *, actor: str, reason: str, scope: str = Scope.THIS
+        self, task_ids: Sequence[str], *, actor: str, reason: str, scope: str = RetryScope.THIS
     ) -> tuple[int, list[str]]:
         """Makes failed or cancelled tasks run again, those that can; returns how many, and which others besides.
 
@@ -170,7 +170,7 @@ class ManyTaskCommands(TaskCommands):
         is left out.
         """
         ids, wanted = check_task_ids(task_ids), check_scope(scope)
-        if wanted is Scope.THIS:
+        if wanted is RetryScope.THIS:
             with self._transaction() as tx:
                 waiting = commands.retry_many(tx, ids, actor, reason)
             self._notifier.push(waiting)

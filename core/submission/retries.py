@@ -3,61 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
+from taskyard.core.edges import RetryScope
 from taskyard.core.errors import Busy, IllegalTransition, TaskNotFound, TaskyardError
 from taskyard.core.i18n import msg
 from taskyard.core.postgres.database import Database, Transaction
 from taskyard.core.postgres.store import retries
 from taskyard.core.postgres.store.commands import needs_parent
 from taskyard.core.postgres.store.retries import Retried
-from taskyard.core.scheduling.retry_scope import MAX_TASKS, Edge, Graph, Node, Plan, Refusal, Scope, plan
+from taskyard.core.retry_outcome import MAX_LISTED, LeftOut, RetryPreview, RunAgain
+from taskyard.core.scheduling.retry_scope import MAX_TASKS, Edge, Graph, Node, Plan, Refusal, plan
 from taskyard.core.states import RETRYABLE_STATES, TaskState
 
 TRIES = 5  # while tasks are added or change between the plan and its locks
 Kinds = set[tuple[str, str]]  # (queue, type)
 Check = Callable[[Kinds], object]  # raises NotPermitted
-
-
-class RunAgain(NamedTuple):
-    """A task that a retry makes run again, with its state now and afterwards."""
-
-    id: str
-    type: str
-    title: str | None
-    now: TaskState
-    then: TaskState
-
-
-class LeftOut(NamedTuple):
-    """A task below that stays as it is, and the parent that keeps it from starting (no state: it is gone)."""
-
-    id: str
-    type: str
-    title: str | None
-    state: TaskState
-    parent_id: str
-    parent_state: TaskState | None
-
-
-@dataclass(frozen=True, slots=True)
-class RetryPreview:
-    """What a retry would do: the tasks that run again, parents first, and those below that stay as they are.
-
-    `cancelled_below` counts cancelled tasks that come after these and stay so: of the scope `this`.
-    """
-
-    tasks: tuple[RunAgain, ...]
-    left_out: tuple[LeftOut, ...] = ()
-    cancelled_below: int = 0
-
-
-class RetryResult(NamedTuple):
-    """The number of tasks that run again, and of those below that were cancelled and stay so (scope `this`)."""
-
-    tasks: int
-    cancelled_below: int = 0
 
 
 class Planned(NamedTuple):
@@ -80,13 +41,13 @@ class Done(NamedTuple):
     retried: Retried
 
 
-def planned(tx: Transaction, starts: Sequence[str], scope: Scope) -> Planned | None:
+def planned(tx: Transaction, starts: Sequence[str], scope: RetryScope) -> Planned | None:
     """Returns what a retry of these tasks together would do; None: more than MAX_TASKS would run again."""
     graph = retries.load(tx, starts, scope)
     return None if graph is None else Planned(graph, plan(graph, starts, scope))
 
 
-def preview(tx: Transaction, task_id: str, scope: Scope, check: Check) -> RetryPreview:
+def preview(tx: Transaction, task_id: str, scope: RetryScope, check: Check) -> RetryPreview:
     """Returns what a retry of one task would do; raises TaskNotFound, IllegalTransition or NotPermitted."""
     found = planned(tx, [task_id], scope)
     if found is None:
@@ -96,8 +57,9 @@ def preview(tx: Transaction, task_id: str, scope: Scope, check: Check) -> RetryP
     check(found.kinds)
     nodes = found.graph.tasks
     left_out = [_left_out(nodes[id_], edge) for id_, edge in found.plan.left_out.items()]
-    below = retries.count_cancelled_below(tx, task_id) if scope is Scope.THIS else 0
-    return RetryPreview(run_again(found), tuple(left_out), below)
+    below = retries.count_cancelled_below(tx, task_id) if scope is RetryScope.THIS else 0
+    again = run_again(found)
+    return RetryPreview(len(again), again[:MAX_LISTED], len(left_out), tuple(left_out[:MAX_LISTED]), below)
 
 
 def run_again(found: Planned) -> tuple[RunAgain, ...]:
@@ -109,7 +71,7 @@ def run_again(found: Planned) -> tuple[RunAgain, ...]:
 
 
 def retry_together(
-    database: Database, starts: Sequence[str], scope: Scope, check: Check, *, actor: str, reason: str
+    database: Database, starts: Sequence[str], scope: RetryScope, check: Check, *, actor: str, reason: str
 ) -> Done | None:
     """Retries tasks in one transaction, without those that can't be; None: too many would run again.
 

@@ -6,14 +6,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from taskyard.core.edges import RetryScope
 from taskyard.core.postgres.database import Transaction
 from taskyard.core.postgres.store import retries
-from taskyard.core.scheduling.retry_scope import Graph, Scope, plan
+from taskyard.core.retry_outcome import MAX_LISTED, RunAgain
+from taskyard.core.scheduling.retry_scope import Graph, plan
 from taskyard.core.states import TaskState
 from taskyard.core.submission.bulk import BATCH_SIZE
-from taskyard.core.submission.retries import Kinds, Planned, RunAgain, run_again
-
-MAX_LISTED = 100
+from taskyard.core.submission.retries import Kinds, Planned, run_again
 
 
 @dataclass(slots=True)
@@ -33,7 +33,7 @@ class Foretold:
 class _Simulation:
     """Tasks that earlier batches make run again, with their states and edges after that."""
 
-    def __init__(self, tx: Transaction, scope: Scope, starts: Sequence[str]) -> None:
+    def __init__(self, tx: Transaction, scope: RetryScope, starts: Sequence[str]) -> None:
         self._tx = tx
         self._scope = scope
         self._starts = frozenset(starts)
@@ -78,7 +78,7 @@ class _Simulation:
         return Graph(tasks, edges)
 
 
-def foretold(tx: Transaction, ids: Sequence[str], scope: Scope, *, budget_seconds: float) -> Foretold:
+def foretold(tx: Transaction, ids: Sequence[str], scope: RetryScope, *, budget_seconds: float) -> Foretold:
     """Returns what a retry of these tasks, in this order, makes run again, as far as it is known in this time."""
     simulation = _Simulation(tx, scope, ids)
     give_up_at = time.monotonic() + budget_seconds

@@ -18,6 +18,22 @@ FROM tasks p CROSS JOIN LATERAL (
 ) c
 WHERE p.id = %(id)s::uuid
 
+-- name: open_in_workflows
+-- The unfinished tasks of all workflows that these tasks' handlers submitted, and that tasks of these workflows did.
+WITH RECURSIVE submitted AS (
+    SELECT w.id
+    FROM unnest(%(ids)s::uuid[]) AS f(id)
+    CROSS JOIN LATERAL (SELECT w.id FROM workflows w WHERE w.parent_task_id = f.id) w
+    UNION
+    SELECT n.id
+    FROM submitted s
+    CROSS JOIN LATERAL (SELECT t.id FROM tasks t WHERE t.workflow_id = s.id) t
+    CROSS JOIN LATERAL (SELECT n.id FROM workflows n WHERE n.parent_task_id = t.id) n
+)
+SELECT t.id
+FROM submitted s
+CROSS JOIN LATERAL (SELECT t.id FROM tasks t WHERE t.workflow_id = s.id AND t.finished_at IS NULL ORDER BY t.id) t
+
 -- name: after_it
 -- Tasks that were submitted to start after a task.
 SELECT c.id, c.type, c.title, c.state FROM task_dependencies d JOIN tasks c ON c.id = d.child_id

@@ -12,13 +12,13 @@ import pytest
 
 from taskyard.core.access.identity import LINK, Actor
 from taskyard.core.access.permissions import ROLES, Role
+from taskyard.core.edges import RetryScope
 from taskyard.core.errors import IllegalTransition, PermanentError, SubmissionError, TaskNotFound
 from taskyard.core.filters.search_filter import TaskFilter
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import dependants
 from taskyard.core.postgres.store.dependants import Ended
 from taskyard.core.scheduling import retry_scope
-from taskyard.core.scheduling.retry_scope import Scope
 from taskyard.core.states import TERMINAL
 from taskyard.core.submission import retries
 from taskyard.core.submission.authorized import Authorized
@@ -74,8 +74,8 @@ def started(engine: Engine, *ids: str) -> list[datetime]:
     return [time for time in times if time is not None]
 
 
-@pytest.mark.parametrize(("scope", "which"), [(Scope.DOWNSTREAM, 0), (Scope.CHAIN, 0), (Scope.CHAIN, 2)])
-def test_all_run_again_in_their_order(engine: Engine, is_broken: State, scope: Scope, which: int) -> None:
+@pytest.mark.parametrize(("scope", "which"), [(RetryScope.DOWNSTREAM, 0), (RetryScope.CHAIN, 0), (RetryScope.CHAIN, 2)])
+def test_all_run_again_in_their_order(engine: Engine, is_broken: State, scope: RetryScope, which: int) -> None:
     ids = family(engine)
     is_broken["now"] = False
     assert engine.submitter.retry(ids[which], scope=scope, **ME) == (3, 0)
@@ -90,7 +90,7 @@ def test_all_run_again_in_their_order(engine: Engine, is_broken: State, scope: S
 def test_the_same_tasks_run_again_as_the_preview_lists(engine: Engine, is_broken: State) -> None:
     parent, child, grandchild = family(engine)
     seen = engine.submitter.preview_retry(parent, "downstream")
-    listed = [(task.id, task.type, task.title, task.now, task.then) for task in seen.tasks]
+    listed = [(task.id, task.type, task.title, task.state, task.then) for task in seen.tasks]
     assert listed == [
         (parent, "demo.flaky", None, "failed", "pending"),
         (child, "demo.echo", "the child", "cancelled", "blocked"),
@@ -266,18 +266,18 @@ def test_bulk_takes_parents_and_children_together(
     engine.wait_for_all([id_ for ids in families for id_ in ids], "completed")
 
 
-@pytest.mark.parametrize("scope", Scope)
-def test_a_task_for_tomorrow_keeps_tomorrow(engine: Engine, scope: Scope) -> None:
+@pytest.mark.parametrize("scope", RetryScope)
+def test_a_task_for_tomorrow_keeps_tomorrow(engine: Engine, scope: RetryScope) -> None:
     for options in ({"run_at": TOMORROW}, {"delay_seconds": 86_400}):
         parent = engine.submit("demo.echo", **options)
         child = engine.submit("demo.echo", after=[parent], **options)
         due = [engine.task(id_).run_at for id_ in (parent, child)]
         engine.submitter.cancel(parent, actor="me")
         assert states(engine, parent, child) == ["cancelled"] * 2
-        engine.submitter.retry(child if scope is Scope.CHAIN else parent, scope=scope, **ME)
+        engine.submitter.retry(child if scope is RetryScope.CHAIN else parent, scope=scope, **ME)
         again = [engine.task(id_) for id_ in (parent, child)]
         assert [task.run_at for task in again] == due
-        assert [task.state for task in again] == ["scheduled", "cancelled" if scope is Scope.THIS else "blocked"]
+        assert [task.state for task in again] == ["scheduled", "cancelled" if scope is RetryScope.THIS else "blocked"]
 
 
 # what others do at the same time
@@ -360,10 +360,10 @@ def test_nobody_settles_the_children_of_a_task_that_is_being_retried(engine: Eng
     database = Database(engine.settings.database_url)
     try:
         with engine.database.transaction() as ours, database.transaction() as others:
-            found = retries.planned(ours, [parent], Scope.DOWNSTREAM)
+            found = retries.planned(ours, [parent], RetryScope.DOWNSTREAM)
             assert found is not None
             retries.retries.lock(ours, found.plan)
-            retries.retries.apply(ours, found.graph, found.plan, Scope.DOWNSTREAM, "me", "")
+            retries.retries.apply(ours, found.graph, found.plan, RetryScope.DOWNSTREAM, "me", "")
             slice_ = dependants.settle(others, Ended([], [parent]), "test")
             assert (slice_.waiting, slice_.cancelled, slice_.left.failed) == ([], [], [parent])
         with database.transaction() as tx:
@@ -419,8 +419,8 @@ def test_signals_of_an_earlier_run_are_forgotten_and_early_ones_kept(engine: Eng
     assert rows(engine, "SELECT has_signals FROM tasks WHERE id = %(id)s", id=ran) == [(None,)]
 
 
-@pytest.mark.parametrize("scope", Scope)
-def test_a_workflow_that_had_ended_has_not(engine: Engine, is_broken: State, scope: Scope) -> None:
+@pytest.mark.parametrize("scope", RetryScope)
+def test_a_workflow_that_had_ended_has_not(engine: Engine, is_broken: State, scope: RetryScope) -> None:
     ids = family(engine)
     workflow = "0199c0de-0000-7000-8000-00000000000a"
     rows(
@@ -434,8 +434,8 @@ def test_a_workflow_that_had_ended_has_not(engine: Engine, is_broken: State, sco
     assert rows(engine, "SELECT ended_at, state, counts, cancelled_at FROM workflows") == [(None,) * 4]
 
 
-@pytest.mark.parametrize("scope", [Scope.THIS, Scope.DOWNSTREAM])
-def test_the_time_of_a_suspended_task_is_none_that_its_submitter_gave(engine: Engine, scope: Scope) -> None:
+@pytest.mark.parametrize("scope", [RetryScope.THIS, RetryScope.DOWNSTREAM])
+def test_the_time_of_a_suspended_task_is_none_that_its_submitter_gave(engine: Engine, scope: RetryScope) -> None:
     task_id = engine.submit("demo.echo")
     rows(
         engine,

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from taskyard.core.edges import Condition
+from taskyard.core.edges import Condition, RetryScope
 from taskyard.core.errors import IllegalTransition, TaskNotFound
 from taskyard.core.models import Task, Waiting
 from taskyard.core.postgres.arrays import plain, quoted
@@ -20,7 +20,6 @@ from taskyard.core.postgres.database import Database, DriverTransaction, Transac
 from taskyard.core.postgres.store import audit, commands, dependants, recovery, retries, tasks, tick
 from taskyard.core.postgres.store.dependants import Ended
 from taskyard.core.postgres.store.tick import Completion, Settlement, Stale
-from taskyard.core.scheduling.retry_scope import Scope
 from taskyard.core.states import CLAIMED, TERMINAL, WAITING, Priority, TaskState, is_legal
 from taskyard.core.submission.retries import planned
 from taskyard.worker.dispatch.batch import Arrival, Batch
@@ -146,10 +145,10 @@ def retry_parent(tx: Transaction) -> None:
         " VALUES (%(parent)s, %(child)s, 'ended', false, now()) ON CONFLICT DO NOTHING",
         {"parent": PARENT, "child": TASK},
     )
-    found = planned(tx, [PARENT], Scope.DOWNSTREAM)
+    found = planned(tx, [PARENT], RetryScope.DOWNSTREAM)
     assert found is not None
     retries.lock(tx, found.plan)
-    retries.apply(tx, found.graph, found.plan, Scope.DOWNSTREAM, "test", "why")
+    retries.apply(tx, found.graph, found.plan, RetryScope.DOWNSTREAM, "test", "why")
 
 
 OPERATIONS: dict[str, Callable[[Transaction], object]] = {

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskyard.core.edges import Condition
-from taskyard.core.scheduling.retry_scope import BUSY, Again, Edge, Graph, Node, Plan, Scope, plan
+from taskyard.core.edges import Condition, RetryScope
+from taskyard.core.scheduling.retry_scope import BUSY, Again, Edge, Graph, Node, Plan, plan
 from taskyard.core.states import RETRYABLE_STATES, TERMINAL, TaskState
 
 DONE, FAILED, CANCELLED = TaskState.COMPLETED, TaskState.FAILED, TaskState.CANCELLED
@@ -45,19 +45,19 @@ CHAIN = graph({"a": FAILED, "b": CANCELLED, "c": CANCELLED}, "a>b", "b>c")
 
 
 def test_downstream_runs_what_was_cancelled_below() -> None:
-    found = plan(CHAIN, ["a"], Scope.DOWNSTREAM)
+    found = plan(CHAIN, ["a"], RetryScope.DOWNSTREAM)
     assert outcome(found) == {"a": "pending", "b": "blocked", "c": "blocked"}
     assert found.opened == (("a", "b"), ("b", "c"))
     assert [(task.start, task.parents, task.waiting_on) for task in found.tasks] == [("a", 0, 0), *[("a", 1, 1)] * 2]
 
 
 def test_chain_begins_at_the_failed_ancestor() -> None:
-    assert outcome(plan(CHAIN, ["c"], Scope.CHAIN)) == {"a": "pending", "b": "blocked", "c": "blocked"}
-    assert {task.start for task in plan(CHAIN, ["c"], Scope.CHAIN).tasks} == {"c"}
+    assert outcome(plan(CHAIN, ["c"], RetryScope.CHAIN)) == {"a": "pending", "b": "blocked", "c": "blocked"}
+    assert {task.start for task in plan(CHAIN, ["c"], RetryScope.CHAIN).tasks} == {"c"}
 
 
-@pytest.mark.parametrize("scope", [Scope.THIS, Scope.DOWNSTREAM])
-def test_a_start_whose_parent_failed_is_refused(scope: Scope) -> None:
+@pytest.mark.parametrize("scope", [RetryScope.THIS, RetryScope.DOWNSTREAM])
+def test_a_start_whose_parent_failed_is_refused(scope: RetryScope) -> None:
     found = plan(CHAIN, ["c"], scope)
     assert not found.tasks
     refusal = found.refused["c"]
@@ -68,7 +68,7 @@ def test_a_start_whose_parent_failed_is_refused(scope: Scope) -> None:
 def test_what_completed_below_runs_again_too() -> None:
     states = {"a": FAILED, "cleanup": DONE, "then": DONE, "other": DONE, "apart": DONE}
     family = graph(states, "a>cleanup", "cleanup>then", "other>then", conditions={"a>cleanup": Condition.FAILED})
-    found = plan(family, ["a"], Scope.DOWNSTREAM)
+    found = plan(family, ["a"], RetryScope.DOWNSTREAM)
     assert outcome(found) == {"a": "pending", "cleanup": "blocked", "then": "blocked"}
     assert ("other", "then") not in found.opened
 
@@ -76,18 +76,18 @@ def test_what_completed_below_runs_again_too() -> None:
 def test_another_failed_parent_keeps_a_task_below_and_what_follows_it() -> None:
     states = {"a": FAILED, "b": FAILED, "both": CANCELLED, "after": CANCELLED, "only_a": CANCELLED}
     family = graph(states, "a>both", "b>both", "both>after", "a>only_a")
-    found = plan(family, ["a"], Scope.DOWNSTREAM)
+    found = plan(family, ["a"], RetryScope.DOWNSTREAM)
     assert set(outcome(found)) == {"a", "only_a"}
     assert found.left_out["both"].parent_id == "b"
-    assert set(outcome(plan(family, ["a", "b"], Scope.DOWNSTREAM))) == set(states)
-    assert set(outcome(plan(family, ["after"], Scope.CHAIN))) == set(states)
+    assert set(outcome(plan(family, ["a", "b"], RetryScope.DOWNSTREAM))) == set(states)
+    assert set(outcome(plan(family, ["after"], RetryScope.CHAIN))) == set(states)
 
 
 @pytest.mark.parametrize("state", sorted(BUSY))
 def test_a_busy_task_below_refuses_only_the_starts_above_it(state: TaskState) -> None:
     states = {"a": FAILED, "b": FAILED, "busy": state, "child": CANCELLED}
     family = graph(states, "a>busy", "b>child", conditions={"a>busy": Condition.ENDED})
-    found = plan(family, ["a", "b"], Scope.DOWNSTREAM)
+    found = plan(family, ["a", "b"], RetryScope.DOWNSTREAM)
     assert set(outcome(found)) == {"b", "child"}
     assert (found.refused["a"].task_id, found.refused["a"].state) == ("busy", state)
 
@@ -95,39 +95,41 @@ def test_a_busy_task_below_refuses_only_the_starts_above_it(state: TaskState) ->
 @pytest.mark.parametrize("state", [PENDING, TaskState.SCHEDULED])
 def test_what_waits_for_an_agent_below_waits_for_its_parent_again(state: TaskState) -> None:
     family = graph({"a": FAILED, "b": state}, "a>b", conditions={"a>b": Condition.ENDED})
-    assert outcome(plan(family, ["a"], Scope.DOWNSTREAM))["b"] == "blocked"
+    assert outcome(plan(family, ["a"], RetryScope.DOWNSTREAM))["b"] == "blocked"
 
 
 def test_a_parent_that_runs_is_waited_for() -> None:
     family = graph({"a": RUNNING, "b": CANCELLED}, "a>b")
-    assert outcome(plan(family, ["b"], Scope.DOWNSTREAM)) == {"b": "blocked"}
-    assert plan(family, ["b"], Scope.THIS).refused["b"].edge is not None
+    assert outcome(plan(family, ["b"], RetryScope.DOWNSTREAM)) == {"b": "blocked"}
+    assert plan(family, ["b"], RetryScope.THIS).refused["b"].edge is not None
 
 
 def test_a_parent_that_is_gone_refuses() -> None:
     family = Graph({"b": node("b", CANCELLED)}, [Edge("a", "b", Condition.COMPLETED, False, False, None)])
-    for scope in Scope:
+    for scope in RetryScope:
         assert "b" in plan(family, ["b"], scope).refused
 
 
 def test_inputs_made_of_outputs_count() -> None:
     tasks = {"a": node("a", FAILED), "b": node("b", DONE, has_input=True), "c": node("c", DONE)}
     edges = [Edge("a", name, Condition.ENDED, False, True, FAILED) for name in ("b", "c")]
-    found = plan(Graph(tasks, edges), ["a"], Scope.DOWNSTREAM)
+    found = plan(Graph(tasks, edges), ["a"], RetryScope.DOWNSTREAM)
     assert {task.id: task.waiting_on for task in found.tasks} == {"a": 0, "b": 2, "c": 1}
     lacking = Graph({"a": node("a", FAILED, has_input=True, lacks_input=True)}, [])
-    assert plan(lacking, ["a"], Scope.DOWNSTREAM).tasks == (Again("a", "a", FAILED, BLOCKED, 0, 1),)
+    assert plan(lacking, ["a"], RetryScope.DOWNSTREAM).tasks == (Again("a", "a", FAILED, BLOCKED, 0, 1),)
 
 
 def test_a_time_ahead_is_kept_by_those_that_wait_for_nothing_else() -> None:
     tasks = {name: node(name, CANCELLED, is_due_later=True) for name in "ab"}
-    found = plan(Graph(tasks, [Edge("a", "b", Condition.COMPLETED, False, False, CANCELLED)]), ["a"], Scope.DOWNSTREAM)
+    found = plan(
+        Graph(tasks, [Edge("a", "b", Condition.COMPLETED, False, False, CANCELLED)]), ["a"], RetryScope.DOWNSTREAM
+    )
     assert outcome(found) == {"a": "scheduled", "b": "blocked"}
 
 
 def test_unknown_and_unfinished_starts_are_refused() -> None:
     family = graph({"a": RUNNING, "b": DONE})
-    for scope in Scope:
+    for scope in RetryScope:
         assert [r.state for r in plan(family, ["a", "b", "c"], scope).refused.values()] == [RUNNING, DONE, None]
 
 
@@ -173,16 +175,16 @@ def ancestors(family: Graph, start: str) -> set[str]:
     return found
 
 
-@given(families(), st.sampled_from(Scope), st.data())
-def test_a_plan_is_what_the_words_mean(family: Graph, scope: Scope, data: st.DataObject) -> None:
+@given(families(), st.sampled_from(RetryScope), st.data())
+def test_a_plan_is_what_the_words_mean(family: Graph, scope: RetryScope, data: st.DataObject) -> None:
     starts = data.draw(st.lists(st.sampled_from(sorted(family.tasks)), min_size=1, unique=True))
     found = plan(family, starts, scope)
     kept = [start for start in starts if start not in found.refused]
     assert all(family.tasks[start].state in RETRYABLE_STATES for start in kept)
-    firsts = set().union(*(ancestors(family, start) for start in kept)) if scope is Scope.CHAIN else set(kept)
+    firsts = set().union(*(ancestors(family, start) for start in kept)) if scope is RetryScope.CHAIN else set(kept)
     again = {task.id for task in found.tasks}
     whole = again.union(found.kept)
-    assert whole == (set(kept) if scope is Scope.THIS else runs_again(family, sorted(firsts)))
+    assert whole == (set(kept) if scope is RetryScope.THIS else runs_again(family, sorted(firsts)))
     assert not any(family.tasks[name].state in BUSY for name in whole)
     assert all(family.tasks[name].state is BLOCKED for name in found.kept)
     for edge in family.edges:
@@ -192,21 +194,21 @@ def test_a_plan_is_what_the_words_mean(family: Graph, scope: Scope, data: st.Dat
     _check_edges(family, found, scope)
 
 
-def _check_refusals(family: Graph, found: Plan, scope: Scope) -> None:
+def _check_refusals(family: Graph, found: Plan, scope: RetryScope) -> None:
     for start, (culprit, state, edge) in found.refused.items():
         if culprit == start and edge is None:
             assert state not in RETRYABLE_STATES
         elif edge is not None:
             assert edge.child_id == culprit
-            assert edge.is_dead or scope is Scope.THIS
+            assert edge.is_dead or scope is RetryScope.THIS
             assert culprit in ancestors(family, start)
         else:
             assert state in BUSY
 
 
-def _check_edges(family: Graph, found: Plan, scope: Scope) -> None:
+def _check_edges(family: Graph, found: Plan, scope: RetryScope) -> None:
     """Everything that runs again can start once its parents have ended, and nothing starts before."""
-    whole = {task.id for task in found.tasks}.union(found.kept) if scope is not Scope.THIS else set()
+    whole = {task.id for task in found.tasks}.union(found.kept) if scope is not RetryScope.THIS else set()
     for task in found.tasks:
         before = family.before.get(task.id, [])
         opened = {edge.parent_id for edge in before if edge.is_open or (edge.parent_id, task.id) in found.opened}

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import orjson
 
-from taskyard.core.edges import Condition
+from taskyard.core.edges import Condition, RetryScope
 from taskyard.core.errors import IllegalTransition, TaskNotFound
 from taskyard.core.i18n import N_, msg
 from taskyard.core.models import Task, Waiting
@@ -15,7 +15,6 @@ from taskyard.core.postgres.arrays import plain
 from taskyard.core.postgres.database import Transaction, queries
 from taskyard.core.postgres.store import dependants, tasks
 from taskyard.core.postgres.store.dependants import Slice
-from taskyard.core.scheduling.retry_scope import Scope
 from taskyard.core.states import CLAIMED, REPRIORITISABLE, RETRYABLE_STATES, TERMINAL, Priority, TaskState
 
 _NEEDS = {
@@ -75,7 +74,7 @@ def retry_as(
     ids: Sequence[str],
     actor: str,
     reason: str,
-    scope: Scope | None = None,
+    scope: RetryScope | None = None,
     starts: Sequence[str] | None = None,
 ) -> list[Waiting]:
     """Runs `retry_many`; with a scope the history says for the sake of which of `starts` each runs again."""

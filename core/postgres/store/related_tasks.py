@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
+from taskyard.core.postgres.arrays import plain
 from taskyard.core.postgres.database import Transaction, queries
 from taskyard.core.postgres.store.recovery import NIL
 
@@ -38,7 +39,10 @@ def submitted_by(tx: Transaction, task_id: str, limit: int = 100) -> list[Relate
 
 
 def open_below(tx: Transaction, task_id: str) -> list[str]:
-    """Returns the ids of all unfinished descendants that a task's handler submitted, nearest first."""
+    """Returns the ids of all unfinished descendants that a task's handler submitted, nearest first.
+
+    Tasks of workflows that it or they submitted come last.
+    """
     children: dict[str, list[str]] = {}
     is_open: dict[str, bool] = {}
     after = NIL
@@ -53,7 +57,9 @@ def open_below(tx: Transaction, task_id: str) -> list[str]:
     below = list(children.pop(task_id, ()))
     for id_ in below:  # grows during the iteration
         below += children.pop(id_, ())
-    return [id_ for id_ in below if is_open[id_]]
+    found = [id_ for id_ in below if is_open[id_]]
+    rows = tx.rows(queries("related_tasks")["open_in_workflows"], {"ids": plain([task_id, *below])})
+    return list(dict.fromkeys([*found, *(row[0] for row in rows)]))
 
 
 def after_it(tx: Transaction, task_id: str, limit: int = 100) -> list[Related]:

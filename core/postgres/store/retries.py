@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from taskyard.core.edges import Condition
+from taskyard.core.edges import Condition, RetryScope
 from taskyard.core.errors import Busy
 from taskyard.core.i18n import msg
 from taskyard.core.models import Waiting
 from taskyard.core.postgres.arrays import plain
 from taskyard.core.postgres.database import Transaction, queries
 from taskyard.core.postgres.store import commands
-from taskyard.core.scheduling.retry_scope import MAX_EDGES, MAX_TASKS, Edge, Graph, Node, Plan, Scope
+from taskyard.core.scheduling.retry_scope import MAX_EDGES, MAX_TASKS, Edge, Graph, Node, Plan
 from taskyard.core.states import TaskState
 
 
@@ -24,13 +24,13 @@ class Retried(NamedTuple):
     blocked: list[str]
 
 
-def load(tx: Transaction, starts: Sequence[str], scope: Scope) -> Graph | None:
+def load(tx: Transaction, starts: Sequence[str], scope: RetryScope) -> Graph | None:
     """Returns the tasks that a retry may make run again, with their edges; None: there are too many."""
     ids = list(dict.fromkeys(starts))
-    if scope is Scope.CHAIN:
-        ids = _ids(tx, "above", ids)
-    if scope is not Scope.THIS and len(ids) <= MAX_TASKS:
-        ids = _ids(tx, "below", ids)
+    if scope is RetryScope.CHAIN:
+        ids = _ids(tx, queries("retries")["above"], ids)
+    if scope is not RetryScope.THIS and len(ids) <= MAX_TASKS:
+        ids = _ids(tx, queries("retries")["below"], ids)
     if len(ids) > MAX_TASKS:
         return None
     rows = tx.rows(queries("retries")["edges"], {"ids": plain(ids), "limit": MAX_EDGES + 1})
@@ -49,12 +49,12 @@ def lock(tx: Transaction, plan: Plan) -> None:
     tx.rows(queries("retries")["lock"], {"ids": plain(sorted(plan.locked))})
 
 
-def apply(tx: Transaction, graph: Graph, plan: Plan, scope: Scope, actor: str, reason: str) -> Retried:
+def apply(tx: Transaction, graph: Graph, plan: Plan, scope: RetryScope, actor: str, reason: str) -> Retried:
     """Carries out a plan whose tasks are locked, with their history. Raises Busy if it no longer fits."""
-    for name, edges in (("open_edges", plan.opened), ("meet_edges", plan.met)):
-        if edges:
-            parents, children = zip(*edges, strict=True)
-            tx.rows(queries("retries")[name], {"parents": plain(parents), "children": plain(children)})
+    if plan.opened:
+        tx.rows(queries("retries")["open_edges"], _ends(plan.opened))
+    if plan.met:
+        tx.rows(queries("retries")["meet_edges"], _ends(plan.met))
     later = [task for task in plan.tasks if task.parents]
     first = [task for task in plan.tasks if not task.parents]
     who = {"actor": actor, "reason": reason, "scope": scope.value}
@@ -85,5 +85,10 @@ def count_cancelled_below(tx: Transaction, task_id: str) -> int:
     return int(rows[0][0])
 
 
-def _ids(tx: Transaction, name: str, ids: Sequence[str]) -> list[str]:
-    return [row[0] for row in tx.rows(queries("retries")[name], {"ids": plain(ids), "limit": MAX_TASKS + 1})]
+def _ids(tx: Transaction, statement: str, ids: Sequence[str]) -> list[str]:
+    return [row[0] for row in tx.rows(statement, {"ids": plain(ids), "limit": MAX_TASKS + 1})]
+
+
+def _ends(edges: Sequence[tuple[str, str]]) -> dict[str, str]:
+    parents, children = zip(*edges, strict=True)
+    return {"parents": plain(parents), "children": plain(children)}

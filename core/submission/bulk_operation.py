@@ -51,7 +51,7 @@ class Operation:
         elif self.priority is not None:
             raise refused("priority", self.priority, msg("no value: {action} keeps the priority", action=self.action))
         if check_scope(self.scope) is not RetryScope.THIS and self.action is not Action.RETRY:
-            raise refused("scope", self.scope, msg("no value: only a retry has a scope"))
+            raise refused("scope", str(self.scope), msg("no value: only a retry has a scope"))
 
     @property
     def only_startable(self) -> bool:

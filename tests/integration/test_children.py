@@ -293,9 +293,7 @@ def test_the_command_says_it_too(engine: Engine, gate: Gate, monkeypatch: pytest
     monkeypatch.setenv("TASKYARD_NAMESPACE", engine.settings.namespace)
     said = CliRunner().invoke(app, ["cancel", task_id])
     assert said.exit_code == 0, said.output
-    assert (
-        "4 unfinished tasks that it or its children submitted: not cancelled (--scope tree cancels them)" in said.output
-    )
+    assert "4 unfinished tasks that it or its children submitted: not cancelled (--scope tree" in said.output
     done = CliRunner().invoke(app, ["cancel", task_id, "--tree", "--json"])
     assert json.loads(done.stdout)["cancelled_below"] == {task_id: 4}
     assert {engine.task(id_).state for id_ in below} == {"cancelled"}

@@ -30,11 +30,11 @@ def cancel(
     tasks: TaskIds,
     reason: Reason = "",
     scope: Annotated[
-        str,
+        CancelScope,
         typer.Option(
-            help="this: it and what waits for it; tree: also all unfinished tasks that it and these submitted."
+            help="this: it and what waits for it; tree: also all unfinished tasks that it or these submitted."
         ),
-    ] = "this",
+    ] = CancelScope.THIS,
     tree: Annotated[bool, typer.Option("--tree", help="The same as --scope tree.")] = False,
     as_json: AsJson = False,
 ) -> None:

@@ -22,6 +22,14 @@ class EdgeKind(StrEnum):
     CHILDREN = "children"  # it submitted it, and is suspended until it has ended
 
 
+class EdgeState(StrEnum):
+    """What an edge between two tasks means to the child."""
+
+    WAITS = "waits"  # its parent has not ended yet
+    MET = "met"
+    NEVER = "never"  # its parent ended otherwise: the child can't start unless that runs again
+
+
 class RetryScope(StrEnum):
     """Which tasks a retry of one makes run again."""
 
@@ -42,3 +50,11 @@ def is_met(condition: Condition, parent: TaskState) -> bool | None:
     if parent not in TERMINAL:
         return None
     return condition is Condition.ENDED or condition.value == parent.value
+
+
+def edge_state(condition: Condition, parent: TaskState, *, was_met: bool) -> EdgeState:
+    """Returns what an edge means to the child; `was_met` says that it was met, whatever its parent does since then."""
+    now = is_met(condition, parent)
+    if was_met or now is True:
+        return EdgeState.MET
+    return EdgeState.WAITS if now is None else EdgeState.NEVER

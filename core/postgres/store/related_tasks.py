@@ -5,20 +5,25 @@ from __future__ import annotations
 from datetime import datetime
 from typing import NamedTuple
 
+from taskyard.core.edges import Condition, EdgeState, edge_state
 from taskyard.core.postgres.arrays import plain
 from taskyard.core.postgres.database import Transaction, queries
 from taskyard.core.postgres.store.recovery import NIL
+from taskyard.core.states import TaskState
 
 SLICE = 10_000  # tasks of a workflow read at a time
 
 
 class Related(NamedTuple):
-    """A short summary of another task."""
+    """A short summary of another task; of a parent or dependant also the edge between them."""
 
     id: str
     type: str
     title: str | None
     state: str
+    condition: Condition | None = None
+    edge: EdgeState | None = None
+    met_at: datetime | None = None
 
 
 class SimilarFailure(NamedTuple):
@@ -65,13 +70,13 @@ def open_below(tx: Transaction, task_id: str) -> list[str]:
 def after_it(tx: Transaction, task_id: str, limit: int = 100) -> list[Related]:
     """Returns the tasks that were submitted to start after a task."""
     rows = tx.rows(queries("related_tasks")["after_it"], {"id": task_id, "limit": limit})
-    return [Related(*row) for row in rows]
+    return [_with_edge(*row) for row in rows]
 
 
 def before_it(tx: Transaction, task_id: str, limit: int = 100) -> list[Related]:
     """Returns the tasks that a task was submitted to start after."""
     rows = tx.rows(queries("related_tasks")["before_it"], {"id": task_id, "limit": limit})
-    return [Related(*row) for row in rows]
+    return [_with_edge(*row) for row in rows]
 
 
 def similar_failures(
@@ -83,3 +88,11 @@ def similar_failures(
     """
     parameters = {"fingerprint": fingerprint, "besides": besides, "limit": limit}
     return [SimilarFailure(*row) for row in tx.rows(queries("related_tasks")["similar_failures"], parameters)]
+
+
+def _with_edge(
+    id_: str, type_: str, title: str | None, state: str, condition: str, met_at: datetime | None, parent_state: str
+) -> Related:
+    wanted = Condition(condition)
+    edge = edge_state(wanted, TaskState(parent_state), was_met=met_at is not None)
+    return Related(id_, type_, title, state, wanted, edge, met_at)

@@ -71,7 +71,8 @@ class TaskCommands:
             return RetryResult(1, below)
         done = self._retry_together([id_], wanted, actor, reason)
         if done is None:
-            raise too_many(id_)
+            with self._database.transaction() as tx:
+                raise too_many(tx, id_)
         if id_ in done.plan.refused:
             raise refusal_error(id_, done.plan.refused[id_])
         return RetryResult(len(done.plan.again))

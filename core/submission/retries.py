@@ -9,12 +9,12 @@ from taskyard.core.edges import RetryScope
 from taskyard.core.errors import Busy, IllegalTransition, TaskNotFound, TaskyardError
 from taskyard.core.i18n import msg
 from taskyard.core.postgres.database import Database, Transaction
-from taskyard.core.postgres.store import retries
+from taskyard.core.postgres.store import retries, tasks
 from taskyard.core.postgres.store.commands import needs_parent
 from taskyard.core.postgres.store.retries import Retried
 from taskyard.core.retry_outcome import MAX_LISTED, LeftOut, RetryPreview, RunAgain
 from taskyard.core.scheduling.retry_scope import MAX_TASKS, Edge, Graph, Node, Plan, Refusal, plan
-from taskyard.core.states import RETRYABLE_STATES, TaskState
+from taskyard.core.states import RETRYABLE_STATES
 
 TRIES = 5  # while tasks are added or change between the plan and its locks
 Kinds = set[tuple[str, str]]  # (queue, type)
@@ -51,7 +51,7 @@ def preview(tx: Transaction, task_id: str, scope: RetryScope, check: Check) -> R
     """Returns what a retry of one task would do; raises TaskNotFound, IllegalTransition or NotPermitted."""
     found = planned(tx, [task_id], scope)
     if found is None:
-        raise too_many(task_id)
+        raise too_many(tx, task_id)
     if found.plan.refused:
         raise refusal_error(task_id, found.plan.refused[task_id])
     check(found.kinds)
@@ -96,10 +96,10 @@ def retry_together(
     raise Busy(msg("the tasks below are changing all the time: try again"))
 
 
-def too_many(task_id: str) -> TaskyardError:
+def too_many(tx: Transaction, task_id: str) -> TaskyardError:
     """Returns the error for a task below which there is too much."""
     needs = msg("more than {limit} tasks come after it: retry parts of them", limit=MAX_TASKS)
-    return IllegalTransition(task_id, TaskState.FAILED, needs)
+    return IllegalTransition(task_id, tasks.get_task(tx, task_id).state, needs)
 
 
 def refusal_error(start: str, refusal: Refusal) -> TaskyardError:

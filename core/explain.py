@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from taskyard.core.explain_parents import never_starts, waits_for
 from taskyard.core.explanation import Eligibility, Explanation
 from taskyard.core.humanize import duration, rounded_duration
 from taskyard.core.i18n import N_, Moment, TranslatableText, Word, listed, msg
@@ -50,6 +51,8 @@ def why(database: Database, broker: Broker, cache: RedisCache, task_id: str) -> 
     """Returns the explanation for one task; raises TaskNotFound or Unavailable."""
     with database.transaction() as tx:
         task = tasks.get_task(tx, task_id)
+        if task.state is TaskState.CANCELLED and (stoppers := tasks.stoppers(tx, task_id)):
+            return never_starts(task, stoppers)
         parents = tasks.unfinished_parents(tx, task_id) if task.state is TaskState.BLOCKED else []
         holds = holds_store.holds(tx)
         now = tasks.now(tx)
@@ -92,10 +95,7 @@ def _with_its_agent(task: Task, situation: Situation) -> Explanation:
 def _held(task: Task, situation: Situation) -> list[str]:
     """Returns what keeps a task from its lane, or its lane from being served, regardless of the agents."""
     held: list[str] = list(situation.locks)
-    held += [
-        msg("waits for {type} {id}, which is {state}", type=parent.type, id=parent.id, state=TaskState(parent.state))
-        for parent in situation.parents
-    ]
+    held += [waits_for(parent) for parent in situation.parents]
     if task.state is TaskState.SCHEDULED and task.run_at is not None:
         seconds = (task.run_at - situation.now).total_seconds()
         if seconds > 0:

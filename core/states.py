@@ -26,8 +26,9 @@ WAITING = frozenset({TaskState.BLOCKED, TaskState.SCHEDULED, TaskState.PENDING})
 # A fast task's start and end are known together, so `assigned` may end without passing `in_progress`.
 TRANSITIONS: dict[TaskState, frozenset[TaskState]] = {
     TaskState.BLOCKED: frozenset({TaskState.PENDING, TaskState.SCHEDULED, TaskState.FAILED, TaskState.CANCELLED}),
-    TaskState.SCHEDULED: frozenset({TaskState.ASSIGNED, TaskState.CANCELLED}),
-    TaskState.PENDING: frozenset({TaskState.ASSIGNED, TaskState.CANCELLED}),
+    # Back to blocked: by the retry of a task that it was to start after.
+    TaskState.SCHEDULED: frozenset({TaskState.BLOCKED, TaskState.ASSIGNED, TaskState.CANCELLED}),
+    TaskState.PENDING: frozenset({TaskState.BLOCKED, TaskState.ASSIGNED, TaskState.CANCELLED}),
     TaskState.ASSIGNED: frozenset(
         {
             TaskState.IN_PROGRESS,

@@ -8,7 +8,9 @@ from typing import Annotated, Any
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from taskyard.api.models.common import ReasonText
+from taskyard.api.models.retries import RETRY_SCOPES, TaskAgain
 from taskyard.api.models.tasks import EXAMPLE_ID
+from taskyard.core.edges import RetryScope
 from taskyard.core.postgres.store.search import Matching
 from taskyard.core.submission.bulk import MAX_IDS
 from taskyard.core.submission.bulk_operation import Action
@@ -49,6 +51,7 @@ class BulkTarget(BaseModel):
         None, min_length=1, max_length=MAX_IDS, description="Ids, instead of a filter", examples=[[EXAMPLE_ID]]
     )
     priority: str | None = Field(None, description="The new one, for the action priority", examples=["high"])
+    scope: RetryScope = Field(RetryScope.THIS, description=f"Of the action retry: {RETRY_SCOPES}")
 
 
 class BulkOrder(BulkTarget):
@@ -74,12 +77,24 @@ class BulkPreview(BaseModel):
     changed: int = Field(description="Tasks whose state allows it")
     is_exact: bool = Field(description="If not, there are at least that many")
     matching: MatchingInfo | None = Field(description="Pass it on with the operation; null for a list of ids")
+    besides: int | None = Field(
+        description="Of a retry with a scope: tasks that run again besides those; null: too many to foretell"
+    )
+    again: list[TaskAgain] = Field(description="Of a retry with a scope: the first 100 of all tasks that run again")
 
     @classmethod
     def of(cls, seen: Preview) -> BulkPreview:
         """Returns a preview as answers have it."""
         matching = None if seen.matching is None else MatchingInfo.model_validate(seen.matching)
-        return cls(meant=seen.meant, changed=seen.changed, is_exact=seen.is_exact, matching=matching)
+        again = [TaskAgain.model_validate(one) for one in seen.again]
+        return cls(
+            meant=seen.meant,
+            changed=seen.changed,
+            is_exact=seen.is_exact,
+            matching=matching,
+            besides=seen.besides,
+            again=again,
+        )
 
 
 class BulkProgress(BaseModel):
@@ -90,7 +105,10 @@ class BulkProgress(BaseModel):
     total: int = Field(description="Tasks of the preview")
     is_over: bool = False
     id: str | None = Field(None, description="The operation's id in the audit log, in the last line")
-    dependants: int | None = Field(None, description="Tasks cancelled besides, because they waited for one of these")
+    dependants: int | None = Field(
+        None,
+        description="Tasks changed besides: cancelled because they waited for one of these, or retried by the scope",
+    )
     is_stopped: bool | None = Field(None, description="Whether it ended before all were done")
     problem: str | None = Field(None, description="What ended it early; what is done stays")
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from pydantic import BaseModel, ConfigDict, Field
 
 from taskyard.api.models.tasks import EXAMPLE_ID
+from taskyard.core.edges import Condition, EdgeState
 from taskyard.core.states import TaskState
 from taskyard.core.views.attempts import Attempt
 
@@ -53,6 +54,14 @@ class RelatedTask(BaseModel):
     type: str = Field(examples=["diagnostic.echo"])
     title: str | None
     state: TaskState
+    condition: Condition | None = Field(
+        None, description="Of `awaited` and `dependants`: the end of the parent that the child waits for"
+    )
+    edge: EdgeState | None = Field(
+        None,
+        description="Of these: `waits`, `met`, or `never`: the parent ended otherwise, and the child can't start",
+    )
+    met_at: datetime | None = Field(None, description="Of these: when the parent ended as the child waits for")
 
 
 class RelativesInfo(BaseModel):
@@ -62,6 +71,6 @@ class RelativesInfo(BaseModel):
 
     parents: list[RelatedTask] = Field(description="The task whose handler submitted it")
     children: list[RelatedTask] = Field(description="Tasks that its handler submitted")
-    awaited: list[RelatedTask] = Field(description="Unfinished tasks that it waits for")
-    dependants: list[RelatedTask] = Field(description="Tasks that wait for it")
+    awaited: list[RelatedTask] = Field(description="Tasks that it was submitted to start after")
+    dependants: list[RelatedTask] = Field(description="Tasks that were submitted to start after it")
     workflow_id: str | None = Field(description="The task at the root of its workflow")

@@ -178,7 +178,8 @@ class CancelledTree(BaseModel):
     """What was cancelled with a task."""
 
     cancelled_below: int = Field(
-        description="Unfinished descendants that were cancelled besides the task itself", examples=[3]
+        description="Unfinished descendants that were cancelled besides the task itself; 0 with the scope `this`",
+        examples=[3],
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Generator
+from functools import partial
 
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
@@ -43,7 +44,8 @@ async def preview_bulk(given: BulkTarget, services: ServicesDep, actor: ActorDep
     """Counts the tasks that are meant and those that the operation would change; it changes nothing."""
     target = await in_thread(_target, services, actor, given)
     permitted = acting_for(services, actor)
-    seen = await in_thread(load_preview, services.database, permitted, given.action, target, given.priority)
+    preview = partial(load_preview, scope=given.scope)
+    seen = await in_thread(preview, services.database, permitted, given.action, target, given.priority)
     return BulkPreview.of(seen)
 
 
@@ -63,7 +65,7 @@ async def run_bulk(
 
     It stops after its current batch if the client goes away or its rights change; the same request again does the rest.
     """
-    operation = Operation(given.action, actor.name, given.reason, given.priority)
+    operation = Operation(given.action, actor.name, given.reason, given.priority, given.scope)
     target = await in_thread(_target, services, actor, given)
     permitted = acting_for(services, actor)
     if given.action is Action.RETRY:

@@ -13,7 +13,9 @@ from taskyard.api.authentication import ActorDep, needs
 from taskyard.api.document import refusing
 from taskyard.api.masking import masked_event, masked_result, masked_task
 from taskyard.api.models.common import Reason
+from taskyard.api.models.retries import RETRY_SCOPES, Retried, RetryPlan
 from taskyard.api.models.tasks import (
+    CancelledTree,
     HistoryEvent,
     LogLine,
     LogPage,
@@ -32,6 +34,7 @@ from taskyard.api.services import Services
 from taskyard.api.submissions import Outcome
 from taskyard.core.access.identity import Actor
 from taskyard.core.access.permissions import Permission
+from taskyard.core.edges import CancelScope, RetryScope
 from taskyard.core.errors import TaskNotFound
 from taskyard.core.explain import why as explained
 from taskyard.core.filters.search_filter import Sort
@@ -52,11 +55,8 @@ FIRST_POLL_SECONDS, MAX_POLL_SECONDS = 0.005, 0.25
 
 router = APIRouter(prefix="/tasks", tags=["tasks"])
 TaskId = Annotated[str, Path(alias="id", description="The task's id")]
-_CHANGES: dict[str, Any] = {
-    "status_code": 204,
-    "dependencies": [needs(Permission.TASK_OPERATE)],
-    "responses": refusing(409),
-}
+_ANSWERED: dict[str, Any] = {"dependencies": [needs(Permission.TASK_OPERATE)], "responses": refusing(409)}
+_CHANGES: dict[str, Any] = {"status_code": 204, **_ANSWERED}
 Explain = Annotated[bool, Query(description="Also say why no agent can take a task that waits for one")]
 
 
@@ -67,6 +67,21 @@ class NewPriority(Reason):
     """A new priority."""
 
     priority: str = Field(description="low, medium, high or urgent", examples=["urgent"])
+
+
+class RetryOrder(Reason):
+    """A retry of a task."""
+
+    scope: RetryScope = Field(RetryScope.THIS, description=RETRY_SCOPES)
+
+
+class CancelOrder(Reason):
+    """A cancellation of a task."""
+
+    scope: CancelScope = Field(
+        CancelScope.THIS,
+        description="`this`: it and what waits for it; `tree`: also all unfinished tasks that it or these submitted",
+    )
 
 
 @router.post(
@@ -215,20 +230,45 @@ async def why(task_id: TaskId, services: ServicesDep, actor: ActorDep) -> dict[s
     return found.as_json()
 
 
-@router.post("/{id}/cancel", summary="Cancel a task", **_CHANGES)
-async def cancel(task_id: TaskId, services: ServicesDep, actor: ActorDep, given: Reason | None = None) -> None:
-    """Cancels an unfinished task for good, and those that wait for it; a running one is stopped."""
+@router.post("/{id}/cancel", summary="Cancel a task", **_ANSWERED)
+async def cancel(
+    task_id: TaskId, services: ServicesDep, actor: ActorDep, given: CancelOrder | None = None
+) -> CancelledTree:
+    """Cancels an unfinished task for good, and those that wait for it; a running one is stopped.
+
+    With the scope `tree` also all unfinished tasks that it and its children submitted.
+    """
     if actor.is_narrowed:
         await seen_task(services, actor, task_id)
-    await in_thread(acting_for(services, actor).cancel, task_id, given.reason if given else "")
+    order = given or CancelOrder()
+    count = await in_thread(acting_for(services, actor).cancel, task_id, order.reason, order.scope)
+    return CancelledTree(cancelled_below=count)
 
 
-@router.post("/{id}/retry", summary="Retry a task", **_CHANGES)
-async def retry(task_id: TaskId, services: ServicesDep, actor: ActorDep, given: Reason | None = None) -> None:
-    """Makes a failed or cancelled task pending again, with a new budget of attempts."""
+@router.post("/{id}/retry", summary="Retry a task", **_ANSWERED)
+async def retry(task_id: TaskId, services: ServicesDep, actor: ActorDep, given: RetryOrder | None = None) -> Retried:
+    """Makes a failed or cancelled task pending again, with a new budget of attempts.
+
+    With a scope others run again with it, and wait for it as when they were submitted.
+    """
     if actor.is_narrowed:
         await seen_task(services, actor, task_id)
-    await in_thread(acting_for(services, actor).retry, task_id, given.reason if given else "")
+    order = given or RetryOrder()
+    done = await in_thread(acting_for(services, actor).retry, task_id, order.reason, order.scope)
+    return Retried(tasks=done.tasks, cancelled_below=done.cancelled_below)
+
+
+@router.get("/{id}/retry-preview", summary="Preview a retry of a task", **_ANSWERED)
+async def preview_retry(
+    task_id: TaskId,
+    services: ServicesDep,
+    actor: ActorDep,
+    scope: Annotated[RetryScope, Query(description=RETRY_SCOPES)] = RetryScope.DOWNSTREAM,
+) -> RetryPlan:
+    """Returns what a retry would make run again; it changes nothing, and is refused as the retry would be."""
+    if actor.is_narrowed:
+        await seen_task(services, actor, task_id)
+    return RetryPlan.of(await in_thread(acting_for(services, actor).preview_retry, task_id, scope))
 
 
 @router.post("/{id}/priority", summary="Change a task's priority", **_CHANGES)

@@ -114,8 +114,8 @@ OPERATIONS: tuple[Operation, ...] = (
         "Cancel, retry and reprioritise tasks, one or many",
         _OPERATE,
         (
-            "tasks_cancel", "tasks_cancel_tree", "tasks_retry", "tasks_reprioritise", "tasks_preview_bulk",
-            "tasks_run_bulk",
+            "tasks_cancel", "tasks_cancel_tree", "tasks_retry", "tasks_preview_retry", "tasks_reprioritise",
+            "tasks_preview_bulk", "tasks_run_bulk",
         ),
         ("cancel", "retry", "priority", "bulk"),
         ("tasks", "task", "failures"),

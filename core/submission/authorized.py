@@ -13,14 +13,17 @@ from typing import Any
 
 from taskyard.core.access.identity import EVERY, PROCESS, Actor
 from taskyard.core.access.permissions import Permission
+from taskyard.core.edges import CancelScope, RetryScope
 from taskyard.core.errors import IdempotencyConflict, NotPermitted, SubmissionError, TaskyardError
 from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import tasks
+from taskyard.core.retry_outcome import RetryPreview, RetryResult
 from taskyard.core.submission.bulk import Bulk
-from taskyard.core.submission.commands import ManyTaskCommands, check_task_ids
+from taskyard.core.submission.commands import ManyTaskCommands, check_cancel_scope, check_task_ids
 from taskyard.core.submission.open_keys import Alone
+from taskyard.core.submission.retries import Kinds
 from taskyard.core.submission.submit import ProgressCallback, Submitter
 from taskyard.core.submission.validate import DEFAULT_QUEUE
 from taskyard.core.task_types.registry import Registry, TaskType
@@ -105,15 +108,26 @@ class Authorized:
         """See `Submitter.problems_of`."""
         return self._submitter.problems_of(submission)
 
-    def retry(self, task_id: str, reason: str) -> None:
-        """See `Submitter.retry`."""
+    def retry(self, task_id: str, reason: str, scope: str = RetryScope.THIS) -> RetryResult:
+        """See `TaskCommands.retry`; every task that would run again is checked."""
         self.check_retried([task_id])
-        self._submitter.retry(task_id, actor=self.actor.name, reason=reason)
+        return self._commands().retry(task_id, actor=self.actor.name, reason=reason, scope=scope)
 
-    def cancel(self, task_id: str, reason: str) -> None:
-        """See `Submitter.cancel`; tasks that wait for it are cancelled whatever their queues and types."""
+    def preview_retry(self, task_id: str, scope: str = RetryScope.THIS) -> RetryPreview:
+        """See `TaskCommands.preview_retry`."""
+        self.check_retried([task_id])
+        return self._commands().preview_retry(task_id, scope)
+
+    def cancel(self, task_id: str, reason: str, scope: str = CancelScope.THIS) -> int:
+        """See `Submitter.cancel` and `cancel_tree`, which its result is that of.
+
+        Tasks that wait for it are cancelled whatever their queues and types.
+        """
+        if check_cancel_scope(scope) is CancelScope.TREE:
+            return self.cancel_tree(task_id, reason)
         self.check_operated([task_id])
         self._submitter.cancel(task_id, actor=self.actor.name, reason=reason)
+        return 0
 
     def cancel_tree(self, task_id: str, reason: str) -> int:
         """See `ManyTaskCommands.cancel_tree`."""
@@ -134,7 +148,7 @@ class Authorized:
     def bulk(self) -> Bulk:
         """Returns operations on many tasks with the same checks, made for each batch before it is changed."""
         self.actor.require(Permission.TASK_OPERATE)
-        return Bulk(self._database, _AuthorizedCommands(self._submitter.commands, self))
+        return Bulk(self._database, self._commands())
 
     def require_known(self, type_: str) -> None:
         """Raises UnknownTaskType if neither this process nor a registered agent has a task type."""
@@ -158,6 +172,13 @@ class Authorized:
         if self.actor.is_narrowed or not self.actor.may(Permission.CODE_SUBMIT):
             self.check_types(self._check_each(task_ids))
 
+    def check_kinds(self, kinds: Kinds) -> None:
+        """Raises NotPermitted if this actor may not retry tasks of these queues and types."""
+        for queue, type_ in sorted(kinds):
+            self.actor.require(Permission.TASK_OPERATE, queue=queue, type_=type_)
+        if not self.actor.may(Permission.CODE_SUBMIT):
+            self.check_types(sorted({type_ for _queue, type_ in kinds}))
+
     def check_types(self, types: Iterable[object]) -> None:
         """Raises NotPermitted if this actor may not run tasks of one of these types."""
         for type_ in types:
@@ -165,6 +186,9 @@ class Authorized:
                 self.actor.require(Permission.CODE_SUBMIT, because=self._danger(str(type_)))
 
     # ours
+
+    def _commands(self) -> ManyTaskCommands:
+        return _AuthorizedCommands(self._submitter.commands, self)
 
     def _check_each(self, task_ids: Sequence[str]) -> set[str]:
         """Checks tasks against the patterns that narrow the actor; returns their types."""
@@ -226,10 +250,16 @@ class _AuthorizedCommands(ManyTaskCommands):
         self._permitted.check_operated(task_ids)
         return super().cancel_many(task_ids, actor=actor, reason=reason)
 
-    def retry_many(self, task_ids: Sequence[str], *, actor: str, reason: str) -> int:
+    def check_kinds(self, kinds: Kinds) -> None:
+        """See `TaskCommands.check_kinds`."""
+        self._permitted.check_kinds(kinds)
+
+    def retry_many(
+        self, task_ids: Sequence[str], *, actor: str, reason: str, scope: str = RetryScope.THIS
+    ) -> tuple[int, list[str]]:
         """See `ManyTaskCommands.retry_many`; raises NotPermitted."""
         self._permitted.check_retried(task_ids)
-        return super().retry_many(task_ids, actor=actor, reason=reason)
+        return super().retry_many(task_ids, actor=actor, reason=reason, scope=scope)
 
     def reprioritise_many(self, task_ids: Sequence[str], priority: str, *, actor: str, reason: str) -> int:
         """See `ManyTaskCommands.reprioritise_many`; raises NotPermitted."""

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
+from taskyard.core.edges import RetryScope
 from taskyard.core.errors import Busy, Unavailable
 from taskyard.core.filters.search_filter import TaskFilter
 from taskyard.core.i18n import msg
@@ -37,8 +38,9 @@ ProgressCallback = Callable[[int, int, int], object]
 class BulkResult:
     """The result of a bulk operation.
 
-    Counts tasks `done`, `skipped` because of their states or parents, and `dependants` cancelled because they waited
-    for one of them; `is_stopped` if it ended before all were done.
+    Counts tasks `done`, `skipped` because of their states or parents, and `dependants` changed besides: cancelled
+    because they waited for one of them, or run again by the scope of a retry; `is_stopped` if it ended before all were
+    done.
     """
 
     id: str
@@ -48,9 +50,17 @@ class BulkResult:
     is_stopped: bool
 
 
+class _Changed(NamedTuple):
+    """What became of one batch: how many tasks and dependants were changed, and which tasks run again besides."""
+
+    done: int
+    dependants: int = 0
+    besides: Sequence[str] = ()
+
+
 def preview(tx: DriverTransaction, operation: Operation, only: TaskFilter, *, budget_seconds: float = 2.0) -> Matching:
     """Counts the tasks that `run_matching` would change; raises SubmissionError, Busy or Unavailable."""
-    narrowed, can_start = operation.narrowed(only), operation.action is Action.RETRY
+    narrowed, can_start = operation.narrowed(only), operation.only_startable
     return search.count_matching(tx, narrowed, can_start=can_start, budget_seconds=budget_seconds)
 
 
@@ -110,7 +120,7 @@ class Bulk:
 
     def _matching(self, only: TaskFilter, operation: Operation) -> Iterator[list[str]]:
         """Yields ids in batches, oldest first; an empty batch while none is found for a while."""
-        can_start = operation.action is Action.RETRY
+        can_start = operation.only_startable
         position = None
         while True:
             with self._database.transaction() as tx:
@@ -129,17 +139,22 @@ class Bulk:
         should_stop: Callable[[], bool],
     ) -> BulkResult:
         counts = {"done": 0, "skipped": 0, "dependants": 0}
+        besides: set[str] = set()
         detail = {"bulk": str(uuid.uuid4()), "action": operation.action.value, "priority": operation.priority, **target}
-        detail["reason"] = operation.reason
+        detail |= {"reason": operation.reason}
+        if operation.action is Action.RETRY and operation.scope != RetryScope.THIS:
+            detail["scope"] = operation.scope
         self._note("bulk_started", operation.actor, {**detail, "total": total})
         ended = "completed"
         try:
             for ids in batches:
                 if ids:
-                    done, dependants = self._change(operation, ids)
-                    counts["done"] += done
-                    counts["skipped"] += len(ids) - done
-                    counts["dependants"] += dependants
+                    found = self._change(operation, [id_ for id_ in ids if id_ not in besides])
+                    known = len(besides.intersection(ids))  # changed by an earlier batch already
+                    counts["done"] += found.done + known
+                    counts["skipped"] += len(ids) - found.done - known
+                    counts["dependants"] += found.dependants + len(besides.union(found.besides)) - len(besides) - known
+                    besides.update(found.besides)
                 if progress is not None:
                     progress(counts["done"], counts["skipped"], total)
                 if should_stop():
@@ -152,11 +167,8 @@ class Bulk:
         self._note("bulk_finished", operation.actor, {**detail, **counts, "ended": ended})
         return BulkResult(str(detail["bulk"]), **counts, is_stopped=ended == "stopped")
 
-    def _change(self, operation: Operation, ids: list[str]) -> tuple[int, int]:
-        """Changes one batch; returns how many tasks were changed, and how many dependants in addition.
-
-        Retries after a deadlock.
-        """
+    def _change(self, operation: Operation, ids: list[str]) -> _Changed:
+        """Changes one batch; retries after a deadlock."""
         for _ in range(TRIES - 1):
             try:
                 return self._change_once(operation, ids)
@@ -166,13 +178,14 @@ class Bulk:
             time.sleep(PAUSE_SECONDS)
         return self._change_once(operation, ids)
 
-    def _change_once(self, operation: Operation, ids: list[str]) -> tuple[int, int]:
+    def _change_once(self, operation: Operation, ids: list[str]) -> _Changed:
         who = {"actor": operation.actor, "reason": operation.reason}
         if operation.action is Action.CANCEL:
-            return self._commands.cancel_many(ids, **who)
+            return _Changed(*self._commands.cancel_many(ids, **who))
         if operation.action is Action.RETRY:
-            return self._commands.retry_many(ids, **who), 0
-        return self._commands.reprioritise_many(ids, str(operation.priority), **who), 0
+            done, besides = self._commands.retry_many(ids, **who, scope=operation.scope)
+            return _Changed(done, besides=besides)
+        return _Changed(self._commands.reprioritise_many(ids, str(operation.priority), **who))
 
     def _note(self, event: str, actor: str, detail: dict[str, Any]) -> None:
         with self._database.transaction() as tx:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
+from taskyard.core.edges import RetryScope
 from taskyard.core.filters.search_filter import TaskFilter
 from taskyard.core.i18n import either, msg
 from taskyard.core.payload.culprits import refused, required
+from taskyard.core.scheduling.retry_scope import check_scope
 from taskyard.core.states import CANCELLABLE, REPRIORITISABLE, RETRYABLE_STATES, Priority, TaskState
 from taskyard.core.submission.priorities import check_priority
 
@@ -31,14 +33,16 @@ ALLOWED_STATES: dict[Action, frozenset[TaskState]] = {
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """An operation with its actor and reason; `priority` is the new one. Raises SubmissionError, which names the
-    field.
+    """An operation with its actor and reason; `priority` is the new one, `scope` that of a retry.
+
+    Raises SubmissionError, which names the field.
     """
 
     action: Action
     actor: str
     reason: str
     priority: str | None = None
+    scope: str = RetryScope.THIS
 
     def __post_init__(self) -> None:
         check_reason(self.reason)
@@ -46,6 +50,13 @@ class Operation:
             check_priority(self.priority)
         elif self.priority is not None:
             raise refused("priority", self.priority, msg("no value: {action} keeps the priority", action=self.action))
+        if check_scope(self.scope) is not RetryScope.THIS and self.action is not Action.RETRY:
+            raise refused("scope", str(self.scope), msg("no value: only a retry has a scope"))
+
+    @property
+    def only_startable(self) -> bool:
+        """Returns True if tasks whose parents keep them from starting are left out."""
+        return self.action is Action.RETRY and self.scope == RetryScope.THIS
 
     def narrowed(self, only: TaskFilter) -> TaskFilter:
         """Returns the filter limited to states that allow this; raises SubmissionError if none of its states does."""

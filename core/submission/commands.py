@@ -7,23 +7,35 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 
+from taskyard.core.edges import CancelScope, RetryScope
 from taskyard.core.errors import Busy, IllegalTransition, Unavailable
 from taskyard.core.i18n import msg
 from taskyard.core.ids import parsed_id
 from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Database, DriverTransaction
 from taskyard.core.postgres.store import commands, dependants, locks, related_tasks
+from taskyard.core.postgres.store import retries as retries_store
 from taskyard.core.postgres.store.commands import Cancelled, Reprioritised
 from taskyard.core.postgres.store.dependants import Slice
+from taskyard.core.retry_outcome import RetryPreview, RetryResult
+from taskyard.core.scheduling.retry_scope import check_scope
 from taskyard.core.states import Priority
 from taskyard.core.submission.priorities import check_priority
 from taskyard.core.submission.queue_notifier import QueueNotifier
+from taskyard.core.submission.retries import Done, Kinds, preview, refusal_error, retry_together, too_many
 
 TREE_BATCH = 500  # tasks cancelled in one transaction
 TREE_PATIENCE_SECONDS = 5.0  # with locked rows, as for all other commands of operators
 TREE_PAUSE_SECONDS = 0.1
 
 log = logging.getLogger(__name__)
+
+
+def check_cancel_scope(value: object) -> CancelScope:
+    """Returns the scope of a cancellation; raises SubmissionError."""
+    if not isinstance(value, str) or value not in set(CancelScope):
+        raise refused("scope", value, msg("one of {names}", names=", ".join(CancelScope)))
+    return CancelScope(value)
 
 
 class TaskCommands:
@@ -43,14 +55,36 @@ class TaskCommands:
         self._publish_cancelled([cancelled])
         self._cancel_below(below, actor)
 
-    def retry(self, task_id: str, *, actor: str, reason: str = "") -> None:
+    def retry(self, task_id: str, *, actor: str, reason: str = "", scope: str = RetryScope.THIS) -> RetryResult:
         """Makes a failed or cancelled task pending again with a new budget of attempts; its history is kept.
 
-        Raises TaskNotFound, IllegalTransition, Unavailable.
+        With the scope `downstream` all that come after it run again, too, and wait for it; with `chain` the failed and
+        cancelled ones before it as well, and all that come after any of these. Returns how many tasks run again.
+        Raises SubmissionError, TaskNotFound, IllegalTransition, Unavailable.
         """
-        with self._transaction() as tx:
-            waiting = commands.retry(tx, check_task_id(task_id), actor, reason)
-        self._notifier.push([waiting])
+        id_, wanted = check_task_id(task_id), check_scope(scope)
+        if wanted is RetryScope.THIS:
+            with self._transaction() as tx:
+                below = retries_store.count_cancelled_below(tx, id_)
+                waiting = commands.retry(tx, id_, actor, reason)
+            self._notifier.push([waiting])
+            return RetryResult(1, below)
+        done = self._retry_together([id_], wanted, actor, reason)
+        if done is None:
+            with self._database.transaction() as tx:
+                raise too_many(tx, id_)
+        if id_ in done.plan.refused:
+            raise refusal_error(id_, done.plan.refused[id_])
+        return RetryResult(len(done.plan.again))
+
+    def preview_retry(self, task_id: str, scope: str = RetryScope.THIS) -> RetryPreview:
+        """Returns what `retry` would do now; changes nothing. Raises as `retry` does."""
+        id_, wanted = check_task_id(task_id), check_scope(scope)
+        with self._database.transaction() as tx:
+            return preview(tx, id_, wanted, self.check_kinds)
+
+    def check_kinds(self, kinds: Kinds) -> None:
+        """Raises NotPermitted if tasks of these queues and types may not be retried; here all may be."""
 
     def reprioritise(self, task_id: str, priority: str, *, actor: str, reason: str = "") -> None:
         """Changes the priority of a task that has no agent yet.
@@ -69,6 +103,23 @@ class TaskCommands:
         """Opens one transaction; a Busy names the likely lock holder."""
         with locks.naming_holders(self._database), self._database.transaction() as tx:
             yield tx
+
+    def _retry_together(self, task_ids: Sequence[str], scope: RetryScope, actor: str, reason: str) -> Done | None:
+        """Runs `retry_together`, and notifies Redis."""
+        with locks.naming_holders(self._database):
+            done = retry_together(self._database, task_ids, scope, self.check_kinds, actor=actor, reason=reason)
+        if done is None:
+            return None
+        waiting = done.retried.waiting
+        if done.retried.blocked:
+            try:
+                with self._database.transaction() as tx:
+                    waiting = [*waiting, *dependants.check_again(tx, done.retried.blocked)]
+            except Unavailable as error:
+                log.warning("parents of retried tasks are left to the leader: %s", error)
+        self._notifier.forget(done.retried.unqueued)
+        self._notifier.push(waiting)
+        return done
 
     def _cancel_below(self, below: Slice, actor: str) -> int:
         """Cancels dependants of cancelled tasks slice by slice; returns how many, including the first slice.
@@ -111,12 +162,32 @@ class ManyTaskCommands(TaskCommands):
         self._publish_cancelled(cancelled)
         return len(cancelled), self._cancel_below(below, actor)
 
-    def retry_many(self, task_ids: Sequence[str], *, actor: str, reason: str) -> int:
-        """Makes failed or cancelled tasks pending again; returns how many."""
-        with self._transaction() as tx:
-            waiting = commands.retry_many(tx, check_task_ids(task_ids), actor, reason)
-        self._notifier.push(waiting)
-        return len(waiting)
+    def retry_many(
+        self, task_ids: Sequence[str], *, actor: str, reason: str, scope: str = RetryScope.THIS
+    ) -> tuple[int, list[str]]:
+        """Makes failed or cancelled tasks run again, those that can; returns how many, and which others besides.
+
+        If more tasks than one transaction may change would run again, it takes several; a task with too many for one
+        is left out.
+        """
+        ids, wanted = check_task_ids(task_ids), check_scope(scope)
+        if wanted is RetryScope.THIS:
+            with self._transaction() as tx:
+                waiting = commands.retry_many(tx, ids, actor, reason)
+            self._notifier.push(waiting)
+            return len(waiting), []
+        done = self._retry_together(ids, wanted, actor, reason)
+        if done is not None:
+            again = {task.id for task in done.plan.again}
+            return len(again.intersection(ids)), sorted(again.difference(ids))
+        if len(ids) == 1:
+            return 0, []
+        middle = len(ids) // 2
+        count, besides = self.retry_many(ids[:middle], actor=actor, reason=reason, scope=scope)
+        known = set(besides).intersection(ids)
+        rest = [id_ for id_ in ids[middle:] if id_ not in known]
+        more, others = self.retry_many(rest, actor=actor, reason=reason, scope=scope) if rest else (0, [])
+        return count + len(known) + more, sorted({*besides, *others} - known)
 
     def reprioritise_many(self, task_ids: Sequence[str], priority: str, *, actor: str, reason: str) -> int:
         """Changes the priority of tasks that have no agent yet; returns how many."""

@@ -8,8 +8,10 @@ from functools import lru_cache
 from typing import Any, Unpack
 
 from taskyard.core.config import settings
+from taskyard.core.edges import CancelScope, RetryScope
 from taskyard.core.embedded.servers import resolve
 from taskyard.core.postgres.store.tasks import TaskResult
+from taskyard.core.submission.commands import check_cancel_scope
 from taskyard.core.submission.options import SubmitOptions
 from taskyard.core.submission.submit import ProgressCallback, Submitter, open_submitter
 from taskyard.core.task_types.registry import registry
@@ -48,14 +50,24 @@ def result(task_id: str, timeout_seconds: float) -> TaskResult:
     return default_submitter().result(task_id, timeout_seconds)
 
 
-def cancel(task_id: str, *, actor: str, reason: str = "") -> None:
-    """Cancels an unfinished task; see Submitter.cancel."""
-    default_submitter().cancel(task_id, actor=actor, reason=reason)
+def cancel(task_id: str, *, actor: str, reason: str = "", scope: str = CancelScope.THIS) -> None:
+    """Cancels an unfinished task and those that wait for it; see Submitter.cancel.
+
+    With the scope `tree` also all unfinished tasks that it and its children submitted.
+    """
+    if check_cancel_scope(scope) is CancelScope.TREE:
+        default_submitter().commands.cancel_tree(task_id, actor=actor, reason=reason)
+    else:
+        default_submitter().cancel(task_id, actor=actor, reason=reason)
 
 
-def retry(task_id: str, *, actor: str, reason: str = "") -> None:
-    """Makes a failed or cancelled task pending again; see Submitter.retry."""
-    default_submitter().retry(task_id, actor=actor, reason=reason)
+def retry(task_id: str, *, actor: str, reason: str = "", scope: str = RetryScope.THIS) -> None:
+    """Makes a failed or cancelled task pending again; see Submitter.retry.
+
+    With the scope `downstream` all that come after it run again, too, and with `chain` the failed and cancelled tasks
+    before it as well.
+    """
+    default_submitter().retry(task_id, actor=actor, reason=reason, scope=scope)
 
 
 def reprioritise(task_id: str, priority: str, *, actor: str, reason: str = "") -> None:

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 
 from taskyard.core.access.permissions import Permission
+from taskyard.core.edges import RetryScope
 from taskyard.core.errors import TaskyardError
 from taskyard.core.humanize import number
 from taskyard.core.i18n import N_
@@ -17,6 +18,7 @@ from taskyard.core.submission.bulk_operation import Action
 from taskyard.dashboard.components.filter_words import show_filter
 from taskyard.dashboard.components.markdown_escape import escaped, one_line
 from taskyard.dashboard.components.permitted import button, lacking
+from taskyard.dashboard.components.retry_table import pick_scope, show_again
 from taskyard.dashboard.components.states import PRIORITIES, STATE_COLORS, badge_column, word
 from taskyard.dashboard.components.tables import show_table
 from taskyard.dashboard.components.task_facts import shortened_id
@@ -42,6 +44,7 @@ EFFECTS: Mapping[Action, str] = {
     Action.CANCEL: N_("Unfinished tasks and their dependants are cancelled; running ones are stopped."),
     Action.PRIORITY: N_("Changes the priority of tasks that no agent has yet."),
 }
+STAYS = N_("Tasks whose parents have not ended as they wait for stay as they are: the other scopes retry them, too.")
 DOING: Mapping[Action, str] = {
     Action.RETRY: N_("Retrying"),
     Action.CANCEL: N_("Cancelling"),
@@ -59,33 +62,40 @@ def ask_many(action: Action, target: data.Target, then: Callable[[], None] = lam
 
     What is acted on is what is shown, as it was when the dialog opened, whatever matches by now.
     """
-    opened: dict[str | None, data.Preview] = {}  # by the new priority
+    opened: dict[str | None, data.Preview] = {}  # by the new priority, or the scope of a retry
 
     @st.dialog(_(TITLES[action]), width="medium")
     def dialog() -> None:
         st.caption(_(EFFECTS[action]))
         priority = _pick_priority() if action is Action.PRIORITY else None
+        scope = pick_scope("bulk_scope") if action is Action.RETRY else RetryScope.THIS
+        choice = priority or scope
         try:
-            if priority not in opened:
+            if choice not in opened:
                 with st.spinner(_("Counting…")):
-                    opened[priority] = data.load_preview(action, target, priority)
+                    opened[choice] = data.load_preview(action, target, priority, scope)
         except TaskyardError as error:
             st.error(escaped(translate(error), MAX_ERROR_LENGTH))
             return
-        seen = opened[priority]
+        seen = opened[choice]
         if target.only is not None:
             show_filter(target.only)
         st.markdown(f"**{in_words(action, target, seen)}**")
+        if action is Action.RETRY:
+            st.caption(_besides(seen) if scope != RetryScope.THIS else _(STAYS))
         if not seen.changed:
             return
-        show_examples(seen)
+        if seen.again:
+            show_again(seen.again, seen.changed + (seen.besides or 0))
+        else:
+            show_examples(seen)
         with st.form("bulk", border=False):
             typed = _type_number(seen) if is_number_typed(target, seen) else None
             reason = st.text_input(
                 _("Reason"), max_chars=MAX_REASON_LENGTH, key="bulk_reason", help=_("Kept in the audit log.")
             )
             is_sent = st.form_submit_button(_label(action, seen), type="primary", key="bulk_send")
-        if is_sent and _is_number(typed, seen) and _starts(action, target, seen, reason, priority):
+        if is_sent and _is_number(typed, seen) and _starts(action, target, seen, reason, priority, scope):
             then()
             st.rerun()
 
@@ -183,13 +193,23 @@ def _count(count: int, is_exact: bool) -> str:
     return number(count) if is_exact else _("at least {count}").format(count=number(count))
 
 
-def _starts(action: Action, target: data.Target, seen: data.Preview, reason: str, priority: str | None) -> bool:
+def _besides(seen: data.Preview) -> str:
+    """Says how many other tasks a retry with a scope makes run again."""
+    if seen.besides is None:
+        return _("Others run again besides: too many to count.")
+    text = ngettext("{count} other task runs again besides.", "{count} other tasks run again besides.", seen.besides)
+    return text.format(count=_count(seen.besides, seen.is_exact))
+
+
+def _starts(
+    action: Action, target: data.Target, seen: data.Preview, reason: str, priority: str | None, scope: str
+) -> bool:
     """Starts the operation, or shows why it can't start."""
     if not reason.strip():
         st.error(_("Enter a reason"))
         return False
     try:
-        data.start(action, target, seen, reason, priority)
+        data.start(action, target, seen, reason, priority, scope)
     except TaskyardError as error:
         st.error(escaped(translate(error), MAX_ERROR_LENGTH))
         return False
@@ -254,7 +274,10 @@ def _progress_text(run: data.Run) -> str:
     parts = [_("{done} in {duration}").format(done=done, duration=time), _skipped(run.skipped)]
     if run.result is not None and run.result.dependants:
         count = run.result.dependants
-        text = ngettext("{count} dependant too", "{count} dependants too", count)
+        if action is Action.RETRY:
+            text = ngettext("{count} other task too", "{count} other tasks too", count)
+        else:
+            text = ngettext("{count} dependant too", "{count} dependants too", count)
         parts.append(text.format(count=number(count)))
     if run.result is not None and run.result.is_stopped:
         parts.append(_("stopped early"))

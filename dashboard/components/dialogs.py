@@ -80,6 +80,12 @@ def _ask_reason(name: str, is_required: bool) -> str:
     return (reason or "").strip()
 
 
+def close_with(text: str) -> None:
+    """Closes the dialog that is open; `tell` then shows this message, as Markdown."""
+    st.session_state[_RESULT_KEY] = text
+    st.rerun()
+
+
 def tell() -> None:
     """Shows the result of the dialog that has just closed; pages with dialogs call it once."""
     done = st.session_state.pop(_RESULT_KEY, None)

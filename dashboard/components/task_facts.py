@@ -71,7 +71,8 @@ def show_progress(task: Task) -> None:
 def show_why(why: Explanation) -> None:
     """Shows why it waits: a summary, then its holds and each agent's eligibility."""
     with st.container(border=True, gap="small"):
-        st.markdown(f":material/help: **{_('Why is it waiting?')}**")
+        title = _("Why can't it start?") if why.state in TERMINAL else _("Why is it waiting?")
+        st.markdown(f":material/help: **{title}**")
         st.text(translate(why.summary))
         for hold in why.holds[1:]:
             st.text(f"• {translate(hold)}")

@@ -13,6 +13,7 @@ import streamlit as st
 
 from taskyard.core.access.identity import Actor
 from taskyard.core.access.permissions import Permission
+from taskyard.core.edges import RetryScope
 from taskyard.core.errors import TaskyardError, Unavailable
 from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
@@ -171,22 +172,30 @@ def runs() -> Runs:
     return Runs()
 
 
-def load_preview(action: Action, target: Target, priority: str | None = None) -> Preview:
+def load_preview(action: Action, target: Target, priority: str | None = None, scope: str = RetryScope.THIS) -> Preview:
     """Previews an operation as the viewer, and fixes its tasks.
 
     Raises SubmissionError, NotPermitted, Busy or Unavailable.
     """
     permitted = acting()
+    meant = _seen(permitted.actor, target)
     return bulk_preview.load_preview(
-        connections().database, permitted, action, _seen(permitted.actor, target), priority, lists=True
+        connections().database, permitted, action, meant, priority, scope=scope, lists=True
     )
 
 
-def start(action: Action, target: Target, seen: Preview, reason: str, priority: str | None = None) -> str:
+def start(
+    action: Action,
+    target: Target,
+    seen: Preview,
+    reason: str,
+    priority: str | None = None,
+    scope: str = RetryScope.THIS,
+) -> str:
     """Starts an operation as the viewer and returns its id; raises SubmissionError, NotPermitted or Unavailable."""
     why = checked("reason", reason)
     permitted = acting()
-    operation = Operation(action, permitted.actor.name, why, priority)
+    operation = Operation(action, permitted.actor.name, why, priority, scope)
     target = _seen(permitted.actor, target)
     if action is Action.RETRY:
         bulk_preview.check_bulk_retry(connections().database, permitted, operation, target)

@@ -33,8 +33,10 @@ SELECT id FROM tasks WHERE id = ANY(%(ids)s::uuid[]) AND finished_at IS NULL ORD
 -- failed | cancelled → pending, with a new budget of attempts; or → scheduled, if its submitter set a time that is
 -- still ahead (a time ahead after an attempt is a pause before the next one, which a retry ends); or → blocked, until
 -- its input is made of its parents' outputs. A task is left unchanged until what it waited for ended as it should.
+-- `starts` are the tasks for whose sake these run again, as `scope` says; NULL: each for its own.
 WITH current AS MATERIALIZED (
-    SELECT t.id, t.state, CASE WHEN t.attempt = t.refunded AND t.run_at > now() THEN t.run_at END AS due,
+    SELECT t.id, t.state,
+        CASE WHEN t.attempt = t.refunded AND t.suspension IS NULL AND t.run_at > now() THEN t.run_at END AS due,
         coalesce((SELECT i.resolved_at IS NULL FROM task_inputs i WHERE i.task_id = t.id), false) AS lacks_input
     FROM tasks t WHERE t.id = ANY(%(ids)s::uuid[]) AND t.state = ANY(%(states)s)
         AND NOT EXISTS (SELECT FROM unmet_parents u WHERE u.child_id = t.id)
@@ -52,13 +54,15 @@ WITH current AS MATERIALIZED (
         error = NULL, progress = NULL, progress_message = NULL, waiting_on = c.lacks_input::int
     FROM current c WHERE t.id = c.id
     RETURNING t.id, t.attempt, c.state AS from_state, t.state, t.queue, t.type, t.requires, t.priority,
-        extract(epoch FROM t.ready_at)::float8 AS ready
+        extract(epoch FROM t.ready_at)::float8 AS ready, t.workflow_id
 ), audit AS (
     INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, detail)
-    SELECT id, 'retried', from_state, state, attempt, %(actor)s, jsonb_build_object('reason', %(reason)s::text)
-    FROM retried
+    SELECT r.id, 'retried', r.from_state, r.state, r.attempt, %(actor)s, jsonb_strip_nulls(jsonb_build_object(
+        'reason', %(reason)s::text, 'scope', %(scope)s::text, 'start', s.start))
+    FROM retried r
+    LEFT JOIN unnest(%(ids)s::uuid[], %(starts)s::uuid[]) AS s(id, start) ON s.id = r.id
 )
-SELECT id, state, queue, type, requires, priority, ready FROM retried
+SELECT id, state, queue, type, requires, priority, ready, workflow_id FROM retried
 
 -- name: unmet_parents
 -- The parents that keep a task from being retried, with their states and what it waits for.

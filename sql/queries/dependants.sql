@@ -1,6 +1,7 @@
 -- Settles tasks that wait for others, in slices. An open row of task_dependencies whose parent has ended is work that
 -- is left to do: whatever a slice leaves, or an interrupted process, is found again by these rows alone.
--- Nothing here waits for a locked row. Every look-up goes by an index from one row to the next: by LATERAL and by
+-- A parent's row is shared until the end of the transaction, so that nobody makes it run again while its children are
+-- settled by its end. Nothing here waits for a locked row. Every look-up goes by an index from one row to the next: by LATERAL and by
 -- scalar subqueries, since the planner may turn a join or an EXISTS into a scan of the whole table.
 
 -- name: has_any
@@ -11,9 +12,19 @@ SELECT EXISTS (SELECT FROM task_dependencies WHERE is_open)
 -- Closes edges whose parent ended as their condition says; a child with none left becomes pending, or scheduled if not
 -- yet due; one whose input is made of its parents' outputs becomes due to get it. Returns every changed child, and how
 -- many parents were met. A parent that no longer exists counts as cancelled.
-WITH edge AS MATERIALIZED (
-    SELECT e.child_id, e.was, e.place
+WITH held AS MATERIALIZED (
+    SELECT f.id, p.state
     FROM unnest(%(ids)s::uuid[]) AS f(id)
+    CROSS JOIN LATERAL (SELECT FROM task_dependencies d WHERE d.parent_id = f.id AND d.is_open LIMIT 1) d
+    CROSS JOIN LATERAL (SELECT t.state FROM tasks t WHERE t.id = f.id FOR SHARE SKIP LOCKED) p
+), parent AS (
+    SELECT id, state FROM held
+    UNION ALL
+    SELECT f.id, 'cancelled' FROM unnest(%(ids)s::uuid[]) AS f(id)
+    WHERE (SELECT t.id FROM tasks t WHERE t.id = f.id) IS NULL
+), edge AS MATERIALIZED (
+    SELECT e.child_id, e.was, e.place
+    FROM parent f
     CROSS JOIN LATERAL (
         SELECT d.child_id, c.state AS was, d.ctid AS place
         FROM task_dependencies d
@@ -22,7 +33,7 @@ WITH edge AS MATERIALIZED (
             WHERE t.id = d.child_id AND t.state IN ('blocked', 'suspended') FOR NO KEY UPDATE SKIP LOCKED
         ) c
         WHERE d.parent_id = f.id AND d.is_open
-            AND coalesce((SELECT p.state FROM tasks p WHERE p.id = f.id), 'cancelled') = ANY(
+            AND f.state = ANY(
                 CASE d.condition WHEN 'ended' THEN ARRAY['completed', 'failed', 'cancelled'] ELSE ARRAY[d.condition] END)
         LIMIT %(limit)s::int FOR UPDATE OF d SKIP LOCKED
     ) e
@@ -55,13 +66,23 @@ SELECT id, state, queue, type, requires, priority, ready, n FROM changed
 -- name: cancel_below
 -- Cancels some of the blocked tasks that wait, directly or not, for one of these, which ended otherwise than their
 -- children wait for, or no longer exist. The nearest come first. Their edges stay, closed and not met.
-WITH RECURSIVE below AS (
-    SELECT d.child_id AS id
+WITH RECURSIVE held AS MATERIALIZED (
+    SELECT f.id, p.state
     FROM unnest(%(ids)s::uuid[]) AS f(id)
+    CROSS JOIN LATERAL (SELECT FROM task_dependencies d WHERE d.parent_id = f.id AND d.is_open LIMIT 1) d
+    CROSS JOIN LATERAL (SELECT t.state FROM tasks t WHERE t.id = f.id FOR SHARE SKIP LOCKED) p
+), parent AS (
+    SELECT id, state FROM held
+    UNION ALL
+    SELECT f.id, 'cancelled' FROM unnest(%(ids)s::uuid[]) AS f(id)
+    WHERE (SELECT t.id FROM tasks t WHERE t.id = f.id) IS NULL
+), below AS (
+    SELECT d.child_id AS id
+    FROM parent f
     CROSS JOIN LATERAL (
         SELECT d.child_id FROM task_dependencies d
         WHERE d.parent_id = f.id AND d.is_open
-            AND coalesce((SELECT p.state FROM tasks p WHERE p.id = f.id), 'cancelled') = ANY(
+            AND f.state = ANY(
                 CASE d.condition WHEN 'completed' THEN ARRAY['failed', 'cancelled']
                     WHEN 'failed' THEN ARRAY['completed', 'cancelled'] END)
     ) d

@@ -18,14 +18,32 @@ FROM tasks p CROSS JOIN LATERAL (
 ) c
 WHERE p.id = %(id)s::uuid
 
+-- name: open_in_workflows
+-- The unfinished tasks of all workflows that these tasks' handlers submitted, and that tasks of these workflows did.
+WITH RECURSIVE submitted AS (
+    SELECT w.id
+    FROM unnest(%(ids)s::uuid[]) AS f(id)
+    CROSS JOIN LATERAL (SELECT w.id FROM workflows w WHERE w.parent_task_id = f.id) w
+    UNION
+    SELECT n.id
+    FROM submitted s
+    CROSS JOIN LATERAL (SELECT t.id FROM tasks t WHERE t.workflow_id = s.id) t
+    CROSS JOIN LATERAL (SELECT n.id FROM workflows n WHERE n.parent_task_id = t.id) n
+)
+SELECT t.id
+FROM submitted s
+CROSS JOIN LATERAL (SELECT t.id FROM tasks t WHERE t.workflow_id = s.id AND t.finished_at IS NULL ORDER BY t.id) t
+
 -- name: after_it
 -- Tasks that were submitted to start after a task.
-SELECT c.id, c.type, c.title, c.state FROM task_dependencies d JOIN tasks c ON c.id = d.child_id
+SELECT c.id, c.type, c.title, c.state, d.condition, d.met_at, (SELECT p.state FROM tasks p WHERE p.id = d.parent_id)
+FROM task_dependencies d JOIN tasks c ON c.id = d.child_id
 WHERE d.parent_id = %(id)s::uuid AND d.kind = 'after' ORDER BY c.id LIMIT %(limit)s
 
 -- name: before_it
 -- Tasks that a task was submitted to start after.
-SELECT p.id, p.type, p.title, p.state FROM task_dependencies d JOIN tasks p ON p.id = d.parent_id
+SELECT p.id, p.type, p.title, p.state, d.condition, d.met_at, p.state
+FROM task_dependencies d JOIN tasks p ON p.id = d.parent_id
 WHERE d.child_id = %(id)s::uuid AND d.kind = 'after' ORDER BY p.id LIMIT %(limit)s
 
 -- name: similar_failures

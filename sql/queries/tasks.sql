@@ -72,8 +72,18 @@ FROM tasks WHERE id = ANY(%(ids)s::uuid[]) AND state IN ('pending', 'scheduled')
 
 -- name: unfinished_parents
 -- What a blocked or suspended task waits for.
-SELECT p.id, p.type, p.state FROM task_dependencies d JOIN tasks p ON p.id = d.parent_id
+SELECT p.id, p.type, p.state, d.condition FROM task_dependencies d JOIN tasks p ON p.id = d.parent_id
 WHERE d.child_id = %(id)s::uuid AND d.is_open ORDER BY p.id
+
+-- name: stoppers
+-- The parents that keep a task from starting unless they run again, and whether theirs do the same to them.
+SELECT u.parent_id, p.type, u.state, u.condition, coalesce((
+    SELECT true FROM unmet_parents g
+    WHERE g.child_id = u.parent_id AND coalesce(g.state, 'failed') IN ('failed', 'cancelled', 'completed') LIMIT 1
+), false)
+FROM unmet_parents u LEFT JOIN tasks p ON p.id = u.parent_id
+WHERE u.child_id = %(id)s::uuid AND coalesce(u.state, 'failed') IN ('failed', 'cancelled', 'completed')
+ORDER BY u.parent_id LIMIT 20
 
 -- name: now
 -- The database's time, which decides.

@@ -11,6 +11,7 @@ from typing import Any, Self, Unpack
 import anyio
 import httpx
 
+from taskyard.api.models.retries import Retried, RetryPlan
 from taskyard.api.models.tasks import HistoryEvent, LogLine, TaskDetails, TaskResult, TaskSummary
 from taskyard.client import calls
 from taskyard.client.calls import Call
@@ -139,17 +140,21 @@ class AsyncClient:
         """See `Client.why`."""
         return await self.ask(calls.why(task_id))
 
-    async def cancel(self, task_id: str, *, reason: str = "") -> None:
+    async def cancel(self, task_id: str, *, reason: str = "", scope: str = "this") -> None:
         """See `Client.cancel`."""
-        await self.ask(calls.cancel(task_id, reason))
+        await self.ask(calls.cancel(task_id, reason, scope))
 
     async def cancel_tree(self, task_id: str, *, reason: str = "") -> int:
         """See `Client.cancel_tree`."""
         return await self.ask(calls.cancel_tree(task_id, reason))
 
-    async def retry(self, task_id: str, *, reason: str = "") -> None:
+    async def retry(self, task_id: str, *, reason: str = "", scope: str = "this") -> Retried:
         """See `Client.retry`."""
-        await self.ask(calls.retry(task_id, reason))
+        return await self.ask(calls.retry(task_id, reason, scope))
+
+    async def preview_retry(self, task_id: str, *, scope: str = "downstream") -> RetryPlan:
+        """See `Client.preview_retry`."""
+        return await self.ask(calls.preview_retry(task_id, scope))
 
     async def reprioritise(self, task_id: str, priority: str, *, reason: str = "") -> None:
         """See `Client.reprioritise`."""
@@ -255,13 +260,13 @@ class AsyncTaskHandle:
         """See `AsyncClient.why`."""
         return await self._client.why(self.id)
 
-    async def cancel(self, *, reason: str = "") -> None:
+    async def cancel(self, *, reason: str = "", scope: str = "this") -> None:
         """See `AsyncClient.cancel`."""
-        await self._client.cancel(self.id, reason=reason)
+        await self._client.cancel(self.id, reason=reason, scope=scope)
 
-    async def retry(self, *, reason: str = "") -> None:
+    async def retry(self, *, reason: str = "", scope: str = "this") -> Retried:
         """See `AsyncClient.retry`."""
-        await self._client.retry(self.id, reason=reason)
+        return await self._client.retry(self.id, reason=reason, scope=scope)
 
     async def reprioritise(self, priority: str, *, reason: str = "") -> None:
         """See `AsyncClient.reprioritise`."""

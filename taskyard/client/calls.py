@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 from pydantic import TypeAdapter
 from pydantic_core import from_json
 
+from taskyard.api.models.retries import Retried, RetryPlan
 from taskyard.api.models.tasks import (
     CancelledTree,
     HistoryEvent,
@@ -21,6 +22,7 @@ from taskyard.api.models.tasks import (
     TaskResult,
 )
 from taskyard.client.options import encoded
+from taskyard.core.edges import CancelScope, RetryScope
 from taskyard.core.errors import SubmissionError
 from taskyard.core.explanation import Explanation
 from taskyard.core.i18n import msg
@@ -116,14 +118,24 @@ def cancel_tree(task_id: object, reason: str) -> Call[int]:
     return _change(task_id, "/cancel-tree", read, {"reason": reason})
 
 
-def cancel(task_id: object, reason: str) -> Call[None]:
-    """Cancels a task; raises SubmissionError."""
-    return _change(task_id, "/cancel", _nothing, {"reason": reason})
+def cancel(task_id: object, reason: str, scope: object = CancelScope.THIS) -> Call[int]:
+    """Cancels a task, reads how many that it submitted were as well; raises SubmissionError."""
+
+    def read(text: bytes) -> int:
+        return CancelledTree.model_validate_json(text).cancelled_below
+
+    return _change(task_id, "/cancel", read, {"reason": reason, "scope": scope})
 
 
-def retry(task_id: object, reason: str) -> Call[None]:
-    """Makes a task pending again; raises SubmissionError."""
-    return _change(task_id, "/retry", _nothing, {"reason": reason})
+def retry(task_id: object, reason: str, scope: object = RetryScope.THIS) -> Call[Retried]:
+    """Makes a task run again, and others as the scope says, reads how many; raises SubmissionError."""
+    return _change(task_id, "/retry", Retried.model_validate_json, {"reason": reason, "scope": scope})
+
+
+def preview_retry(task_id: object, scope: object) -> Call[RetryPlan]:
+    """Reads what a retry would do; raises SubmissionError."""
+    query = _search_query({"scope": scope})
+    return Call("GET", task_path(task_id, "/retry-preview"), RetryPlan.model_validate_json, query)
 
 
 def reprioritise(task_id: object, priority: object, reason: str) -> Call[None]:

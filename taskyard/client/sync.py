@@ -11,6 +11,7 @@ from typing import Any, Self, Unpack
 
 import httpx
 
+from taskyard.api.models.retries import Retried, RetryPlan
 from taskyard.api.models.tasks import HistoryEvent, LogLine, TaskDetails, TaskResult, TaskSummary
 from taskyard.client import calls
 from taskyard.client.calls import Call
@@ -127,16 +128,8 @@ class Client:
         Conditions and orders are those of the page Tasks. `fields` are its other ones: agent, error_class, fingerprint,
         tag, created_by, input_path, output_path, workflow_id. Raises SubmissionError.
         """
-        only = calls.conditions(
-            states=states,
-            types=types,
-            queues=queues,
-            priorities=priorities,
-            since=since,
-            until=until,
-            text=text,
-            **fields,
-        )
+        sets = {"states": states, "types": types, "queues": queues, "priorities": priorities}
+        only = calls.conditions(**sets, since=since, until=until, text=text, **fields)
         after = None
         while True:
             page = self.ask(calls.search(only, sort=sort, limit=page_tasks, after=after, explain=explain))
@@ -163,17 +156,27 @@ class Client:
         """Returns why a task waits; raises TaskNotFound."""
         return self.ask(calls.why(task_id))
 
-    def cancel(self, task_id: str, *, reason: str = "") -> None:
-        """Cancels an unfinished task for good; raises TaskNotFound or IllegalTransition."""
-        self.ask(calls.cancel(task_id, reason))
+    def cancel(self, task_id: str, *, reason: str = "", scope: str = "this") -> None:
+        """Cancels an unfinished task for good, and those that wait for it; raises TaskNotFound or IllegalTransition.
+
+        With the scope `tree` also all unfinished ones that it and its children submitted.
+        """
+        self.ask(calls.cancel(task_id, reason, scope))
 
     def cancel_tree(self, task_id: str, *, reason: str = "") -> int:
         """Cancels a task and all unfinished ones that it and its children submitted; returns how many these were."""
         return self.ask(calls.cancel_tree(task_id, reason))
 
-    def retry(self, task_id: str, *, reason: str = "") -> None:
-        """Makes a failed or cancelled task pending again; raises TaskNotFound or IllegalTransition."""
-        self.ask(calls.retry(task_id, reason))
+    def retry(self, task_id: str, *, reason: str = "", scope: str = "this") -> Retried:
+        """Makes a failed or cancelled task pending again, returns how many run again; raises as `cancel` does.
+
+        With the scope `downstream` all that come after it do, and wait for it; with `chain` those before it, too.
+        """
+        return self.ask(calls.retry(task_id, reason, scope))
+
+    def preview_retry(self, task_id: str, *, scope: str = "downstream") -> RetryPlan:
+        """Returns what a retry would make run again; raises as `retry` does."""
+        return self.ask(calls.preview_retry(task_id, scope))
 
     def reprioritise(self, task_id: str, priority: str, *, reason: str = "") -> None:
         """Changes the priority of a task that has no agent yet; raises TaskNotFound or IllegalTransition."""
@@ -284,13 +287,13 @@ class TaskHandle:
         """See `Client.why`."""
         return self._client.why(self.id)
 
-    def cancel(self, *, reason: str = "") -> None:
+    def cancel(self, *, reason: str = "", scope: str = "this") -> None:
         """See `Client.cancel`."""
-        self._client.cancel(self.id, reason=reason)
+        self._client.cancel(self.id, reason=reason, scope=scope)
 
-    def retry(self, *, reason: str = "") -> None:
+    def retry(self, *, reason: str = "", scope: str = "this") -> Retried:
         """See `Client.retry`."""
-        self._client.retry(self.id, reason=reason)
+        return self._client.retry(self.id, reason=reason, scope=scope)
 
     def reprioritise(self, priority: str, *, reason: str = "") -> None:
         """See `Client.reprioritise`."""

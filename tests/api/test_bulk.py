@@ -47,6 +47,24 @@ def states(database: Database, ids: list[str]) -> list[str]:
         return [task.state.value for task in tasks.tasks_of(tx, ids)]
 
 
+def test_a_retry_of_many_has_a_scope(client: TestClient, submitter: Submitter, database: Database) -> None:
+    parents = submitter.submit_many([{"type": "diagnostic.noop"}] * 2)
+    children = [submitter.submit("diagnostic.echo", after=[parent]) for parent in parents]
+    for parent in parents:
+        submitter.cancel(parent, actor="me")
+    order = {"action": "retry", "scope": "downstream", "filter": {"types": ["diagnostic.noop"]}}
+    seen = client.post(f"{V1}/preview", json=order).json()
+    assert (seen["changed"], seen["besides"], seen["is_exact"]) == (2, 2, True)
+    assert {task["id"]: task["then"] for task in seen["again"]} == {
+        **dict.fromkeys(parents, "pending"),
+        **dict.fromkeys(children, "blocked"),
+    }
+    *_progress, end = run(client, **order, matching=seen["matching"])
+    assert (end["done"], end["skipped"], end["dependants"]) == (2, 0, 2)
+    assert states(database, [*parents, *children]) == ["pending"] * 2 + ["blocked"] * 2
+    problem_of(client.post(f"{V1}/preview", json={**order, "action": "cancel"}), 422)
+
+
 def test_a_preview_changes_nothing_and_freezes_what_is_meant(
     client: TestClient, submitter: Submitter, database: Database, many: list[str]
 ) -> None:

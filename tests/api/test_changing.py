@@ -15,6 +15,7 @@ from taskyard.core.postgres.store import alerts, audit, principals, sign_ins, ta
 from taskyard.core.postgres.store.alerts import Alert
 from taskyard.core.states import TaskState
 from taskyard.core.submission import authorized_access
+from taskyard.core.submission.submit import Submitter
 from tests.api.conftest import FINGERPRINT, Sender, TestClient, problem_of
 from tests.engine import Engine
 
@@ -247,8 +248,43 @@ def test_tokens_and_sessions_are_listed_and_ended(sent_by: Sender, database: Dat
 def test_a_task_is_operated_on(client: TestClient, loaded: dict[str, str], database: Database) -> None:
     path = f"{V1}/tasks/{loaded['pending']}"
     assert client.post(f"{path}/priority", json={"priority": "low"}).status_code == 204
-    assert client.post(f"{path}/cancel", json={"reason": "wrong data"}).status_code == 204
+    assert client.post(f"{path}/cancel", json={"reason": "wrong data"}).json() == {"cancelled_below": 0}
     problem_of(client.post(f"{path}/cancel"), 409)
-    assert client.post(f"{path}/retry").status_code == 204
+    assert client.post(f"{path}/retry").json() == {"tasks": 1, "cancelled_below": 0}
     with database.transaction() as tx:
         assert tasks.get_task(tx, loaded["pending"]).state is TaskState.PENDING
+
+
+def test_a_retry_has_a_scope_and_a_preview(client: TestClient, submitter: Submitter, database: Database) -> None:
+    parent = submitter.submit("diagnostic.noop", title="first")
+    child = submitter.submit("diagnostic.echo", after=[parent])
+    submitter.cancel(parent, actor="me")
+    alone = client.get(f"{V1}/tasks/{parent}/retry-preview", params={"scope": "this"}).json()
+    assert (alone["count"], alone["cancelled_below"]) == (1, 1)
+    seen = client.get(f"{V1}/tasks/{parent}/retry-preview").json()
+    assert seen == {
+        "count": 2,
+        "tasks": [
+            {"id": parent, "type": "diagnostic.noop", "title": "first", "state": "cancelled", "then": "pending"},
+            {"id": child, "type": "diagnostic.echo", "title": None, "state": "cancelled", "then": "blocked"},
+        ],
+        "left_out_count": 0,
+        "left_out": [],
+        "cancelled_below": 0,
+    }
+    refused = problem_of(client.post(f"{V1}/tasks/{child}/retry", json={"scope": "downstream"}), 409)
+    assert f"it depends on task {parent}, which is cancelled" in refused["detail"]
+    problem_of(client.get(f"{V1}/tasks/{child}/retry-preview"), 409)
+    problem_of(client.post(f"{V1}/tasks/{parent}/retry", json={"scope": "all"}), 422)
+    problem_of(client.get(f"{V1}/tasks/{parent}/retry-preview", params={"scope": ""}), 422)
+    answer = client.post(f"{V1}/tasks/{child}/retry", json={"scope": "chain", "reason": "again"})
+    assert answer.json() == {"tasks": 2, "cancelled_below": 0}
+    with database.transaction() as tx:
+        assert [task.state for task in tasks.tasks_of(tx, [parent, child])] == ["pending", "blocked"]
+
+
+def test_a_cancellation_has_a_scope(client: TestClient, loaded: dict[str, str]) -> None:
+    path = f"{V1}/tasks/{loaded['pending']}/cancel"
+    problem_of(client.post(path, json={"scope": "downstream"}), 422)
+    assert client.post(path, json={"scope": "tree"}).json() == {"cancelled_below": 0}
+    problem_of(client.post(path, json={"scope": "tree"}), 409)

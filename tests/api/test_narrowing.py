@@ -66,6 +66,7 @@ def test_tasks_of_others_do_not_exist(of_queue: TestClient, of_type: TestClient,
                 else:
                     problem_of(answer, 404)
             if name not in own:
+                problem_of(client.get(f"{V1}/tasks/{task_id}/retry-preview"), 404)
                 for act in ("cancel", "retry", "cancel-tree"):
                     problem_of(client.post(f"{V1}/tasks/{task_id}/{act}"), 404)
                 problem_of(client.post(f"{V1}/tasks/{task_id}/priority", json={"priority": "low"}), 404)

@@ -33,6 +33,7 @@ OPERATIONS: dict[tuple[str, str], tuple[Permission, Any]] = {
     ("GET", "/tasks/{id}/why"): (READ, None),
     ("POST", "/tasks/{id}/cancel"): (OPERATE, {}),
     ("POST", "/tasks/{id}/retry"): (OPERATE, {}),
+    ("GET", "/tasks/{id}/retry-preview"): (OPERATE, None),
     ("POST", "/tasks/{id}/priority"): (OPERATE, {"priority": "high"}),
     ("GET", "/tasks/{id}/attempts"): (READ, None),
     ("GET", "/tasks/{id}/relatives"): (READ, None),

@@ -90,8 +90,13 @@ def test_operations(client: Client, store: Engine) -> None:
     assert store.task(task.id).priority is Priority.URGENT
     task.cancel(reason="wrong data")
     assert store.task(task.id).state == "cancelled"
-    task.retry(reason="right after all")
+    assert task.retry(reason="right after all").tasks == 1
     assert store.task(task.id).state in ("scheduled", "pending")
+    child = client.submit("diagnostic.echo", {"value": 1}, queue=own_queue(), after=[task.id], delay_seconds=3600)
+    task.cancel(scope="tree")
+    assert [one.id for one in client.preview_retry(task.id).tasks] == [task.id, child.id]
+    assert task.retry(scope="downstream").tasks == 2
+    assert store.task(child.id).state == "blocked"
     assert client.cancel_tree(task.id) == 0
     assert [event.detail["reason"] for event in task.history() if event.event == "cancelled" and event.detail] != []
 

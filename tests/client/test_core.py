@@ -84,6 +84,7 @@ def problem(status: int, name: str = "about:blank", **more: Any) -> Reply:
 
 SUBMIT = calls.submit(b"{}", {})
 GET = calls.open_below(ID)
+CANCELLED = Reply(200, b'{"cancelled_below": 0}')
 GOT = Reply(200, b'{"ids":[]}')
 SUBMITTED = Reply(201, b'{"id":"x"}')
 
@@ -116,7 +117,8 @@ SUBMITTED = Reply(201, b'{"id":"x"}')
     ],
 )
 def test_only_what_can_not_be_doubled_is_repeated(call, failure, is_repeated) -> None:
-    success = {"/tasks": SUBMITTED, f"/tasks/{ID}/open-below": GOT}.get(call.path, DONE)
+    answers = {"/tasks": SUBMITTED, f"/tasks/{ID}/open-below": GOT, f"/tasks/{ID}/cancel": CANCELLED}
+    success = answers.get(call.path, DONE)
     world = World(failure, failure, success)
     if is_repeated:
         world.call(call)

@@ -130,6 +130,54 @@ def test_a_failed_task_is_retried_with_a_reason(
     assert [toast.value for toast in page.toast] == ["The task is pending again."]
 
 
+def test_a_retry_lists_what_runs_again_and_asks_how_far_it_goes(
+    open_page: OpenPage, submitter: Submitter, database: Database
+) -> None:
+    parent = submitter.submit("diagnostic.noop", title="the <first>")
+    child = submitter.submit("diagnostic.noop", after=[parent], title="the second")
+    submitter.cancel(parent, actor="me")
+    page = open_page("task", query={"id": parent})
+    again = ask(page, database, "retry", parent)
+    again()
+    page.run()
+    assert "1 task after it stays cancelled" in page.warning[0].value
+    page.segmented_control(key=f"retry_scope_{parent}").set_value("downstream")
+    again()
+    page.run()
+    assert not page.exception
+    table = next(frame.value for frame in page.dataframe if "Then" in frame.value)
+    assert table["Title"].tolist() == ["the <first>", "the second"]
+    assert [*table["Then"]] == [["pending"], ["blocked"]]
+    again()
+    page.button(key=f"ask_send_retry_{parent}").click().run()
+    assert [the_task(database, id_).state for id_ in (parent, child)] == ["pending", "blocked"]
+    assert [toast.value for toast in page.toast] == ["2 tasks run again."]
+
+
+def test_a_task_that_can_never_start_says_why_and_what_frees_it(open_page: OpenPage, submitter: Submitter) -> None:
+    parent = submitter.submit("diagnostic.noop")
+    child = submitter.submit("diagnostic.noop", after=[parent])
+    submitter.cancel(parent, actor="me")
+    page = open_page("task", query={"id": child, "part": "related"})
+    assert any("Why can't it start?" in element.value for element in page.markdown)
+    assert any(f"taskyard retry {parent} --scope downstream" in element.value for element in page.text)
+    assert any("can't be met" in element.value for element in page.markdown)
+    page = open_page("task", query={"id": parent, "part": "related"})
+    assert not any("Why " in element.value for element in page.markdown)
+
+
+def test_edges_that_are_waited_for_and_met_are_told_apart(
+    open_page: OpenPage, submitter: Submitter, database: Database, loaded: dict[str, str]
+) -> None:
+    child = submitter.submit("diagnostic.noop", after=[loaded["completed"], loaded["pending"]], when="ended")
+    page = open_page("task", query={"id": child, "part": "related"})
+    assert not page.exception
+    badges = [element.value for element in page.markdown if "badge[" in element.value]
+    assert any("met" in badge and "green" in badge for badge in badges)
+    assert any("waits" in badge and "orange" in badge for badge in badges)
+    assert any("once ended" in caption.value for caption in page.caption)
+
+
 def test_an_open_task_is_cancelled(open_page: OpenPage, loaded: dict[str, str], database: Database) -> None:
     pending = loaded["pending"]
     page = open_page("task", query={"id": pending})
@@ -194,10 +242,10 @@ def test_related_tasks_are_linked(
     open_page: OpenPage, loaded: dict[str, str], submitter: Submitter, database: Database
 ) -> None:
     page = open_page("task", query={"id": loaded["pending"], "part": "related"})
-    assert any("**Waiting for it** (1)" in element.value for element in page.markdown)
+    assert any("**Starting after it** (1)" in element.value for element in page.markdown)
 
     page = open_page("task", query={"id": loaded["blocked"], "part": "related"})
-    assert any("**Waits for** (1)" in element.value for element in page.markdown)
+    assert any("**Starts after** (1)" in element.value for element in page.markdown)
 
 
 def test_children_of_a_task_are_linked(

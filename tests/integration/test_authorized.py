@@ -20,6 +20,7 @@ from taskyard.core.scheduling.holds import HoldKind, HoldMode
 from taskyard.core.submission import authorized_alerts, authorized_controls
 from taskyard.core.submission.authorized import Authorized
 from taskyard.core.submission.bulk_operation import Action, Operation
+from taskyard.core.submission.bulk_preview import Target, load_preview
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import Registry, registry
 
@@ -126,6 +127,26 @@ def test_code_is_retried_by_who_may_submit_it(as_: As, submitter: Submitter, dat
     as_(Role.ADMIN).retry(code, "")
     operator.cancel(code, "")  # that runs nothing
     assert (state(database, code), state(database, harmless)) == ("cancelled", "pending")
+
+
+@pytest.mark.parametrize("scope", ["downstream", "chain"])
+def test_all_that_would_run_again_must_be_permitted(
+    as_: As, submitter: Submitter, database: Database, scope: str
+) -> None:
+    parent = submitter.submit("diagnostic.noop")
+    child = submitter.submit("code.run", {"script": "1"}, after=[parent])
+    submitter.cancel(parent, actor="me")
+    operator, start = as_(Role.OPERATOR), child if scope == "chain" else parent
+    refuses(Permission.CODE_SUBMIT, lambda: operator.retry(start, "", scope))
+    refuses(Permission.CODE_SUBMIT, lambda: operator.preview_retry(start, scope))
+    target, again = Target(ids=(parent,)), Operation(Action.RETRY, "ann", "why", scope=scope)
+    refuses(Permission.CODE_SUBMIT, lambda: load_preview(database, operator, Action.RETRY, target, scope=scope))
+    refuses(Permission.CODE_SUBMIT, lambda: operator.bulk().run_listed(again, [parent]))
+    narrowed = as_(Role.ADMIN, ("*",), ("diagnostic.*",))
+    refuses(Permission.TASK_OPERATE, lambda: narrowed.retry(start, "", scope))
+    assert (state(database, parent), state(database, child)) == ("cancelled", "cancelled")
+    assert as_(Role.ADMIN).retry(start, "", scope).tasks == 2
+    assert (state(database, parent), state(database, child)) == ("pending", "blocked")
 
 
 def test_a_narrowed_role_changes_only_what_it_covers(as_: As, submitter: Submitter, database: Database) -> None:

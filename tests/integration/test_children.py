@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import uuid
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -238,6 +239,30 @@ def test_cancel_says_what_lives_on_and_cancels_it_when_asked(engine: Engine, gat
         engine.submitter.commands.cancel_tree(task_id, actor="me")
 
 
+def test_workflows_of_a_handler_belong_to_its_tree(engine: Engine) -> None:
+    """And what their tasks submitted, workflows too; not what others did."""
+    root, member, child, inner, other = (engine.submit("demo.echo", delay_seconds=3600) for _ in range(5))
+    outer_id, inner_id, other_id = (str(uuid.uuid4()) for _ in range(3))
+    with engine.database.transaction() as tx:
+        for id_, parent, tasks in (
+            (outer_id, root, [member, child]),
+            (inner_id, child, [inner]),
+            (other_id, str(uuid.uuid4()), [other]),
+        ):
+            tx.rows(
+                "INSERT INTO workflows (id, kind, name, tasks, parent_task_id)"
+                " VALUES (%(id)s, 'workflow', 'w', 1, %(parent)s)",
+                {"id": id_, "parent": parent},
+            )
+            tx.rows(
+                "UPDATE tasks SET workflow_id = %(id)s WHERE id = ANY(%(tasks)s::uuid[])",
+                {"id": id_, "tasks": tasks},
+            )
+    assert sorted(engine.submitter.commands.open_below(root)) == sorted([member, child, inner])
+    assert engine.submitter.commands.cancel_tree(root, actor="me") == 3
+    assert engine.task(other).state == "scheduled"
+
+
 def test_a_row_that_somebody_holds_keeps_only_its_own_task_from_being_cancelled(
     engine: Engine, gate: Gate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -268,7 +293,7 @@ def test_the_command_says_it_too(engine: Engine, gate: Gate, monkeypatch: pytest
     monkeypatch.setenv("TASKYARD_NAMESPACE", engine.settings.namespace)
     said = CliRunner().invoke(app, ["cancel", task_id])
     assert said.exit_code == 0, said.output
-    assert "4 unfinished tasks that it or its children submitted: not cancelled (--tree cancels them)" in said.output
+    assert "4 unfinished tasks that it or its children submitted: not cancelled (--scope tree" in said.output
     done = CliRunner().invoke(app, ["cancel", task_id, "--tree", "--json"])
     assert json.loads(done.stdout)["cancelled_below"] == {task_id: 4}
     assert {engine.task(id_).state for id_ in below} == {"cancelled"}

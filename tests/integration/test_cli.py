@@ -434,7 +434,12 @@ def test_cancel_and_retry(cli: Callable[..., Result], database: Database, submit
 
     retried = cli("retry", first, second, "--reason", "try again", "--json")
     assert retried.exit_code == 0
-    assert json.loads(retried.stdout) == {"retried": [first, second], "failed": []}
+    assert json.loads(retried.stdout) == {
+        "retried": [first, second],
+        "failed": [],
+        "tasks": {first: 1, second: 1},
+        "cancelled_below": {first: 1, second: 0},
+    }
     assert stored(database, first).state is TaskState.PENDING
     running = cli("retry", first, "--json")
     assert running.exit_code == exits.ILLEGAL_STATE
@@ -443,6 +448,50 @@ def test_cancel_and_retry(cli: Callable[..., Result], database: Database, submit
     told = [(event["event"], event["actor"], event["detail"]["reason"]) for event in history if event["detail"]]
     who = local_actor().name
     assert told == [("cancelled", who, "wrong [data]"), ("retried", who, "try again")]
+
+
+def test_retry_with_a_scope(cli: Callable[..., Result], database: Database, submitter: Submitter) -> None:
+    parent = submitter.submit("diagnostic.noop", title="[b]parent")
+    child = submitter.submit("diagnostic.noop", after=[parent])
+    both = submitter.submit("diagnostic.noop", after=[child, submitter.submit("diagnostic.noop")], title="both")
+    submitter.cancel(parent, actor="me")
+
+    told = cli("retry", parent)
+    assert told.stdout == (
+        f"{parent} retried\n"
+        f"{parent}: 2 tasks that come after it: still cancelled (--scope downstream retries them as well)\n"
+    )
+    submitter.cancel(parent, actor="me")
+    listed = cli("retry", parent, "--scope", "downstream", "--dry-run")
+    assert listed.exit_code == exits.OK
+    assert [line.split() for line in listed.stdout.splitlines()] == [
+        [f"{parent}:", "3", "tasks", "would", "run", "again"],
+        ["id", "state", "then", "task"],
+        [parent, "cancelled", "pending", "[b]parent"],
+        [child, "cancelled", "blocked", "diagnostic.noop"],
+        [both, "cancelled", "blocked", "both"],
+    ]
+    assert {stored(database, task).state for task in (parent, child, both)} == {TaskState.CANCELLED}
+    refused = cli("retry", both, "--scope", "downstream", "--dry-run", "--json")
+    assert refused.exit_code == exits.ILLEGAL_STATE
+    assert (
+        f"depends on task {child}, which is cancelled; only after that has completed can it be retried (retry that with"
+        " the scope downstream, or this with the scope chain)" in refused.stderr
+    )
+    found = json.loads(cli("retry", both, "--scope", "chain", "--dry-run", "--json").stdout)
+    assert [task["id"] for task in found["would_retry"][both]["tasks"]] == [parent, child, both]
+
+    done = cli("retry", both, "--scope", "chain", "--reason", "try again")
+    assert done.stdout == f"{both} retried, 3 tasks in all\n"
+    assert [stored(database, task).state for task in (parent, child, both)] == ["pending", "blocked", "blocked"]
+    assert cli("retry", both, "--scope", "all").exit_code == exits.BAD_INPUT
+
+
+def test_cancel_with_a_scope(cli: Callable[..., Result], database: Database, submitter: Submitter) -> None:
+    task_id = submitter.submit("diagnostic.noop")
+    done = cli("cancel", task_id, "--scope", "tree", "--json")
+    assert json.loads(done.stdout)["cancelled_below"] == {task_id: 0}
+    assert stored(database, task_id).state is TaskState.CANCELLED
 
 
 def test_priority(cli: Callable[..., Result], database: Database, submitter: Submitter) -> None:

@@ -52,6 +52,21 @@ def test_what_fits_is_cancelled_and_retried(cli: Cli, database: Database) -> Non
     assert states(database) == {"pending": 5}
 
 
+def test_a_retry_has_a_scope(cli: Cli, database: Database) -> None:
+    with database.transaction() as tx:
+        first = tasks.list_tasks(tx, type="diagnostic.noop")[0].id
+    child = cli("submit", "diagnostic.echo", "--after", first).stdout.strip()
+    cli("cancel", first)
+    again = ("bulk", "retry", "--type", "diagnostic.noop", "--reason", "right again", "--scope", "downstream")
+    told = cli(*again, "--dry-run")
+    assert told.stdout.splitlines()[0] == "1 task would be retried, of 3 that match, and 1 besides"
+    assert [line.split()[0] for line in told.stdout.splitlines()[1:]] == ["id", first, child]
+    found = json.loads(cli(*again, "--dry-run", "--json").stdout)
+    assert (found["matching"], found["besides"], [task["id"] for task in found["again"]]) == (1, 1, [first, child])
+    assert cli(*again, "--yes").stdout == "1 task retried; 1 task besides\n"
+    assert states(database) == {"pending": 5, "blocked": 1}
+
+
 def test_a_priority_is_given(cli: Cli, database: Database) -> None:
     done = cli("bulk", "priority", "--to", "urgent", "--all", "--reason", "month's end", "--yes")
     assert done.stdout == "5 tasks given another priority\n"
@@ -75,6 +90,10 @@ def test_a_dry_run_changes_nothing(cli: Cli, database: Database) -> None:
             "--all: '--all' is not accepted, expected either --all or a filter such as --type, not both",
         ),
         (("cancel", "--all"), "reason is required: 1 to 500 characters"),
+        (
+            ("cancel", "--all", "--reason", "why", "--scope", "chain"),
+            "scope: 'chain' is not accepted",
+        ),
         (("cancel", "--all", "--reason", "why"), "--yes is required: there is no terminal to ask on"),
         (("cancel", "--since", "soon", "--reason", "why"), "since: 'soon' is not accepted"),
         (("cancel", "--input-path", "$.", "--reason", "why"), "input_path: '$.' is not accepted"),

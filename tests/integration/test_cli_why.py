@@ -112,3 +112,32 @@ def test_agents_show_reliability_and_open_breakers(engine: Engine) -> None:
     shown = agents().stdout
     assert "last 24 hours" in shown
     assert "bad gets no tasks of type demo.work: its last 5 attempts failed (crashed), while" in shown
+
+
+def test_what_never_starts_says_what_would_free_it(engine: Engine, why: Callable[..., Result]) -> None:
+    engine.define("demo.wait", lambda given, context: given)
+    parent = engine.submit("demo.wait")
+    child = engine.submit("demo.wait", after=[parent])
+    grandchild = engine.submit("demo.wait", after=[child])
+    needless = engine.submit("demo.wait", after=[parent], when="failed")
+    engine.submitter.cancel(parent, actor="me")
+
+    def said(task_id: str) -> str:
+        return " ".join(why(task_id).stdout.split())
+
+    assert "not waiting: the task is cancelled" in said(parent)
+    depends = f"it depends on demo.wait {parent}, which is cancelled"
+    assert f"can't start: {depends}; free it by: taskyard retry {parent} --scope downstream" in said(child)
+    assert f"free it by: taskyard retry {grandchild} --scope chain" in said(grandchild)
+    engine.submitter.retry(grandchild, actor="me", scope="chain")
+    assert f"waits for demo.wait {parent}, which is pending" in said(child)
+    assert engine.task(needless).state == "blocked"
+    assert f"waits for demo.wait {parent} to fail, which is pending" in said(needless)
+    engine.worker()
+    engine.agent("only")
+    engine.wait_for(grandchild, "completed")
+    engine.wait_for(needless, "cancelled")
+    assert f"not needed: demo.wait {parent} did not fail, it is completed" in said(needless)
+    with engine.database.transaction() as tx:
+        tx.rows("DELETE FROM tasks WHERE id = %(id)s", {"id": parent})
+    assert f"task {parent}, which it depends on, no longer exists: submit it again" in said(needless)

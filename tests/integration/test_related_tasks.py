@@ -29,7 +29,9 @@ def test_dependants_are_what_waits(engine: Engine) -> None:
     child = engine.submit("demo.echo", after=[parent], title="later")
     grandchild = engine.submit("demo.echo", after=[child])
     with engine.database.transaction() as tx:
-        assert related_tasks.after_it(tx, parent) == [(child, "demo.echo", "later", "blocked")]
+        edge = ("completed", "waits", None)
+        assert related_tasks.after_it(tx, parent) == [(child, "demo.echo", "later", "blocked", *edge)]
+        assert related_tasks.before_it(tx, child) == [(parent, "demo.gate", None, "pending", *edge)]
         assert [task.id for task in related_tasks.after_it(tx, child)] == [grandchild]
         assert related_tasks.after_it(tx, grandchild) == []
 

@@ -12,15 +12,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from taskyard.core.edges import Condition
+from taskyard.core.edges import Condition, RetryScope
 from taskyard.core.errors import IllegalTransition, TaskNotFound
 from taskyard.core.models import Task, Waiting
 from taskyard.core.postgres.arrays import plain, quoted
 from taskyard.core.postgres.database import Database, DriverTransaction, Transaction, connect_leader
-from taskyard.core.postgres.store import audit, commands, dependants, recovery, tasks, tick
+from taskyard.core.postgres.store import audit, commands, dependants, recovery, retries, tasks, tick
 from taskyard.core.postgres.store.dependants import Ended
 from taskyard.core.postgres.store.tick import Completion, Settlement, Stale
 from taskyard.core.states import CLAIMED, TERMINAL, WAITING, Priority, TaskState, is_legal
+from taskyard.core.submission.retries import planned
 from taskyard.worker.dispatch.batch import Arrival, Batch
 from taskyard.worker.dispatch.committer import commit
 from tests.databases import Databases
@@ -136,6 +137,20 @@ def unblock(tx: Transaction, *parents: str) -> list[Waiting]:
     return dependants.settle(tx, Ended(list(parents), []), "test").waiting
 
 
+def retry_parent(tx: Transaction) -> None:
+    """An operator's retry of PARENT, which had failed, with what comes after it."""
+    insert(tx, "failed", int(PARENT[-12:]))
+    tx.rows(
+        "INSERT INTO task_dependencies (parent_id, child_id, condition, is_open, met_at)"
+        " VALUES (%(parent)s, %(child)s, 'ended', false, now()) ON CONFLICT DO NOTHING",
+        {"parent": PARENT, "child": TASK},
+    )
+    found = planned(tx, [PARENT], RetryScope.DOWNSTREAM)
+    assert found is not None
+    retries.lock(tx, found.plan)
+    retries.apply(tx, found.graph, found.plan, RetryScope.DOWNSTREAM, "test", "why")
+
+
 OPERATIONS: dict[str, Callable[[Transaction], object]] = {
     "complete": complete,
     "fail": lambda tx: settle(tx, "failed"),
@@ -147,6 +162,7 @@ OPERATIONS: dict[str, Callable[[Transaction], object]] = {
     "cancel descendants": lambda tx: dependants.cancel_below(tx, [PARENT], "test"),
     "cancel": refusable(lambda tx: commands.cancel(tx, TASK, "test", "why")),
     "retry": refusable(lambda tx: commands.retry(tx, TASK, "test", "why")),
+    "retry a parent": retry_parent,
     "reprioritise": refusable(lambda tx: commands.reprioritise(tx, TASK, Priority.URGENT, "test")),
     "progress": lambda tx: tick.update_progress(tx, [(TASK, ATTEMPT, 0.5, "half")]),
     "checkpoint": lambda tx: tick.save_checkpoints(tx, [(TASK, ATTEMPT, "{}", 0)]),
@@ -167,6 +183,7 @@ EXPECTED: dict[tuple[str, str], str] = {
     },
     ("retry", "failed"): "pending",
     ("retry", "cancelled"): "pending",
+    **{("retry a parent", state): "blocked" for state in ("scheduled", "pending", "completed", "failed", "cancelled")},
 }
 
 

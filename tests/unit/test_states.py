@@ -23,8 +23,8 @@ from taskyard.core.states import (
 # Written out a second time on purpose: a change of the table must be made twice.
 LEGAL = {
     "blocked": "pending scheduled failed cancelled",
-    "scheduled": "assigned cancelled",
-    "pending": "assigned cancelled",
+    "scheduled": "blocked assigned cancelled",
+    "pending": "blocked assigned cancelled",
     "assigned": "in_progress pending scheduled suspended completed failed cancelled",
     "in_progress": "pending scheduled suspended completed failed cancelled",
     "suspended": "pending assigned cancelled",

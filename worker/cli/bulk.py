@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from taskyard.core.edges import RetryScope
 from taskyard.core.errors import SubmissionError
 from taskyard.core.states import TaskState
 from taskyard.worker.cli.confirm import confirm, confirm_number
 from taskyard.worker.cli.exits import BAD_INPUT, print_error
 from taskyard.worker.cli.opened import opened_bulk
 from taskyard.worker.cli.output import print_json, print_line
+from taskyard.worker.cli.retry_preview import print_again
 from taskyard.worker.cli.show import AsJson
 from taskyard.worker.cli.text import counted as counted_text
 
@@ -53,6 +55,9 @@ def bulk(
     input_path: Annotated[str | None, typer.Option(help=f"{Path} input.")] = None,
     output_path: Annotated[str | None, typer.Option(help=f"{Path} output.")] = None,
     workflow: Annotated[str | None, typer.Option(help="Of this workflow.")] = None,
+    scope: Annotated[
+        RetryScope, typer.Option(help="retry: this, downstream or chain, as `taskyard retry` has it.")
+    ] = RetryScope.THIS,
     everything: Annotated[bool, typer.Option("--all", help="Every task, without a filter.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only print how many tasks would change.")] = False,
@@ -83,12 +88,17 @@ def bulk(
         output_path=output_path,
         workflow_id=workflow,
     )
-    operation, only = _checked(action, reason, to, wanted, everything)
+    operation, only = _checked(action, reason, to, scope, wanted, everything)
     _do(operation, only, yes=yes, dry_run=dry_run, as_json=as_json)
 
 
 def _checked(
-    action: str, reason: str, to: str | None, wanted: Callable[[], TaskFilter], everything: bool
+    action: str,
+    reason: str,
+    to: str | None,
+    scope: RetryScope,
+    wanted: Callable[[], TaskFilter],
+    everything: bool,
 ) -> tuple[Operation, TaskFilter]:
     """Returns the operation and the filter; prints all their problems at once and ends the command."""
     from taskyard.core.submission.bulk_operation import Operation, check_reason
@@ -103,14 +113,14 @@ def _checked(
         only = _chosen(wanted(), everything)
     if kind is not None:
         with _noted(problems):
-            sound = Operation(kind, WHO, "stands for a valid one", to)
+            sound = Operation(kind, WHO, "stands for a valid one", to, scope)
             if only is not None:
                 sound.narrowed(only)
     if problems or kind is None or only is None:
         for problem in problems:
             print_error(problem)
         raise typer.Exit(BAD_INPUT)
-    return Operation(kind, WHO, reason, to), only
+    return Operation(kind, WHO, reason, to, scope), only
 
 
 @contextmanager
@@ -153,7 +163,9 @@ def _do(operation: Operation, only: TaskFilter, *, yes: bool, dry_run: bool, as_
 
 def _ask(operation: Operation, only: TaskFilter, counted: Counted) -> None:
     """Asks before it is done; of many tasks, and of all there are, the number is to be typed."""
-    question = f"{_count(counted)} will be {DONE[operation.action]}{_of(counted)}."
+    if counted.again:
+        print_again(counted.again, counted.allowed + (counted.besides or 0))
+    question = f"{_count(counted)} will be {DONE[operation.action]}{_of(counted)}{_besides(operation, counted)}."
     if counted.allowed > TYPED_ABOVE_TASKS or only.is_empty:
         confirm_number(question, counted.allowed)
     else:
@@ -176,21 +188,40 @@ def _run(port: BulkPort, operation: Operation, only: TaskFilter, counted: Counte
 
 def _tell(operation: Operation, counted: Counted, result: Ended | None, *, is_dry_run: bool, as_json: bool) -> None:
     if as_json:
-        found = {"action": operation.action.value, "matching": counted.allowed, "exact": counted.is_exact}
-        done = {"bulk": result.id, "done": result.done, "skipped": result.skipped} if result else {}
-        print_json({**found, **done, **({"dependants": result.dependants} if result else {})})
+        document: dict[str, object] = {"action": operation.action.value, "matching": counted.allowed}
+        document["exact"] = counted.is_exact
+        if operation.scope != RetryScope.THIS:
+            again = [task._asdict() for task in counted.again]
+            document |= {"scope": operation.scope, "besides": counted.besides, "again": again}
+        if result is not None:
+            document |= {"bulk": result.id, "done": result.done, "skipped": result.skipped}
+            document["dependants"] = result.dependants
+        print_json(document)
         return
     if result is None:
         verb = "would be " if is_dry_run else ""
-        print_line(f"{_count(counted)} {verb}{DONE[operation.action]}{_of(counted) if is_dry_run else ''}")
+        more = f"{_of(counted)}{_besides(operation, counted)}" if is_dry_run else ""
+        print_line(f"{_count(counted)} {verb}{DONE[operation.action]}{more}")
+        if counted.again:
+            print_again(counted.again, counted.allowed + (counted.besides or 0))
         return
-    besides = [counted_text(result.dependants, "dependant")] if result.dependants else []
+    word = "dependant" if operation.action == "cancel" else "task besides"
+    besides = [counted_text(result.dependants, word)] if result.dependants else []
     besides += [f"{result.skipped:,} skipped because of their states or parents"] if result.skipped else []
     print_line("; ".join([f"{counted_text(result.done, 'task')} {DONE[operation.action]}", *besides]))
 
 
 def _count(counted: Counted) -> str:
     return ("" if counted.is_exact else "at least ") + counted_text(counted.allowed, "task")
+
+
+def _besides(operation: Operation, counted: Counted) -> str:
+    """Returns how many other tasks a retry with a scope makes run again."""
+    if operation.scope == RetryScope.THIS:
+        return ""
+    if counted.besides is None:
+        return ", and others besides: too many to count"
+    return f", and {'' if counted.is_exact else 'at least '}{counted.besides:,} besides" if counted.besides else ""
 
 
 def _of(counted: Counted) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import orjson
 
-from taskyard.core.edges import Condition
+from taskyard.core.edges import Condition, RetryScope
 from taskyard.core.errors import IllegalTransition, TaskNotFound
 from taskyard.core.i18n import N_, msg
 from taskyard.core.models import Task, Waiting
@@ -15,7 +15,7 @@ from taskyard.core.postgres.arrays import plain
 from taskyard.core.postgres.database import Transaction, queries
 from taskyard.core.postgres.store import dependants, tasks
 from taskyard.core.postgres.store.dependants import Slice
-from taskyard.core.states import CLAIMED, REPRIORITISABLE, RETRYABLE_STATES, Priority, TaskState
+from taskyard.core.states import CLAIMED, REPRIORITISABLE, RETRYABLE_STATES, TERMINAL, Priority, TaskState
 
 _NEEDS = {
     Condition.COMPLETED: N_(
@@ -24,6 +24,8 @@ _NEEDS = {
     Condition.ENDED: N_("it depends on task {parent}, which is {state}; only after that has ended can it be retried"),
     Condition.FAILED: N_("it depends on task {parent}, which is {state}; only if that fails can it be retried"),
 }
+_RETRY_BOTH = N_("{needs} (retry that with the scope downstream, or this with the scope chain)")
+_MAY_WAIT = N_("{needs} (with the scope downstream it waits for that)")
 
 
 class Cancelled(NamedTuple):
@@ -61,11 +63,33 @@ def lock_open(tx: Transaction, ids: Sequence[str]) -> list[str]:
 def retry_many(tx: Transaction, ids: Sequence[str], actor: str, reason: str) -> list[Waiting]:
     """Makes failed or cancelled tasks pending, each with a new budget; returns them.
 
-    A task whose requested start time is still ahead becomes scheduled. Tasks whose parents have not completed are
-    left out.
+    A task whose requested start time is still ahead becomes scheduled, one whose input is still to be made of its
+    parents' outputs blocked. Tasks whose parents have not ended as they wait for are left out.
     """
-    parameters = {"ids": plain(ids), "states": sorted(RETRYABLE_STATES), "actor": actor, "reason": reason}
-    return [Waiting.from_row(row) for row in tx.rows(queries("commands")["retry"], parameters)]
+    return retry_as(tx, ids, actor, reason)
+
+
+def retry_as(
+    tx: Transaction,
+    ids: Sequence[str],
+    actor: str,
+    reason: str,
+    scope: RetryScope | None = None,
+    starts: Sequence[str] | None = None,
+) -> list[Waiting]:
+    """Runs `retry_many`; with a scope the history says for the sake of which of `starts` each runs again."""
+    who = {"actor": actor, "reason": reason, "scope": scope, "starts": None if starts is None else plain(starts)}
+    parameters = {"ids": plain(ids), "states": sorted(RETRYABLE_STATES)}
+    rows = tx.rows(queries("commands")["retry"], {**who, **parameters})
+    reopen_workflows(tx, (row[7] for row in rows))
+    return [Waiting.from_row(row) for row in rows]
+
+
+def reopen_workflows(tx: Transaction, ids: Iterable[str | None]) -> None:
+    """Notes that these workflows have not ended: tasks of theirs run again."""
+    known = sorted({id_ for id_ in ids if id_ is not None})
+    if known:
+        tx.rows(queries("retries")["reopen_workflows"], {"ids": plain(known)})
 
 
 def held_back(tx: Transaction, ids: Sequence[str]) -> set[str]:
@@ -98,7 +122,7 @@ def retry(tx: Transaction, task_id: str, actor: str, reason: str) -> Waiting:
     done = retry_many(tx, [task_id], actor, reason)
     if not done:
         for parent, state, condition in tx.rows(queries("commands")["unmet_parents"], {"id": task_id}):
-            raise _refusal(tx, task_id, _needs_parent(parent, state, Condition(condition)))
+            raise _refusal(tx, task_id, needs_parent(parent, state and TaskState(state), Condition(condition)))
         raise _refusal(tx, task_id, msg("only failed or cancelled tasks can be retried"))
     return done[0]
 
@@ -117,10 +141,14 @@ def note_bulk(tx: Transaction, event: str, actor: str, detail: dict[str, object]
     tx.rows(queries("commands")["note_bulk"], {"event": event, "actor": actor, "detail": orjson.dumps(detail).decode()})
 
 
-def _needs_parent(parent: str, state: str | None, condition: Condition) -> str:
+def needs_parent(parent: str, state: TaskState | None, condition: Condition) -> str:
+    """Returns why a task can't be retried: a parent's state; None if that is gone."""
     if state is None:
         return msg("it waited for task {parent}, which no longer exists: submit it again", parent=parent)
-    return msg(_NEEDS[condition], parent=parent, state=TaskState(state))
+    needs = msg(_NEEDS[condition], parent=parent, state=state)
+    if state in RETRYABLE_STATES:
+        return msg(_RETRY_BOTH, needs=needs)
+    return needs if state in TERMINAL else msg(_MAY_WAIT, needs=needs)
 
 
 def _refusal(tx: Transaction, task_id: str, needs: str) -> Exception:

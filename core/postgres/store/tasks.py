@@ -24,11 +24,25 @@ class LaneCount(NamedTuple):
 
 
 class Parent(NamedTuple):
-    """An unfinished task that another one waits for."""
+    """An unfinished task that another one waits for, and for which end of it."""
 
     id: str
     type: str
     state: str
+    condition: str = "completed"
+
+
+class Stopper(NamedTuple):
+    """A task that ended otherwise than a cancelled one waited for; no type and state: it no longer exists.
+
+    `is_stopped`: its own parents keep it from starting, too.
+    """
+
+    id: str
+    type: str | None
+    state: str | None
+    condition: str
+    is_stopped: bool
 
 
 class TaskResult(NamedTuple):
@@ -101,6 +115,11 @@ def waiting(tx: Transaction, ids: Sequence[str]) -> list[Waiting]:
 def unfinished_parents(tx: Transaction, task_id: str) -> list[Parent]:
     """Returns the unfinished parents of a blocked task."""
     return [Parent(*row) for row in tx.rows(queries("tasks")["unfinished_parents"], {"id": task_id})]
+
+
+def stoppers(tx: Transaction, task_id: str) -> list[Stopper]:
+    """Returns the parents that keep a cancelled task from starting unless they run again, the first 20."""
+    return [Stopper(*row) for row in tx.rows(queries("tasks")["stoppers"], {"id": task_id})]
 
 
 def state_counts(tx: Transaction) -> dict[str, int]:

@@ -17,6 +17,7 @@ from taskyard.dashboard.components.states import PRIORITIES, word
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.pages.task import data
+from taskyard.dashboard.pages.task.retry_dialog import ask_retry, show_which
 
 REQUESTED_KEY = "task_asked"
 
@@ -74,7 +75,7 @@ def open_requested() -> None:
     """Opens the dialog that a button requested, outside of the section that refreshes itself."""
     asked, task = st.session_state.pop(REQUESTED_KEY, ("", None))
     if task is not None:
-        {"retry": _ask_retry, "cancel": _ask_cancel, "priority": _ask_priority}[asked](task)
+        {"retry": ask_retry, "cancel": _ask_cancel, "priority": _ask_priority}[asked](task)
 
 
 def _ask(action: str, task: Task) -> None:
@@ -82,21 +83,9 @@ def _ask(action: str, task: Task) -> None:
     st.rerun()
 
 
-def _ask_retry(task: Task) -> None:
-    def fields() -> None:
-        _show_which(task)
-        st.markdown(_("The task returns to pending and its attempts are reset. Its history is kept."))
-
-    def act(answer: None, reason: str) -> str:
-        data.retry(task.id, reason)
-        return _("The task is pending again.")
-
-    ask(f"retry_{task.id}", _("Retry the task?"), fields, act, label=_("Retry"), is_reason_required=False)
-
-
 def _ask_cancel(task: Task) -> None:
     def fields() -> bool:
-        _show_which(task)
+        show_which(task)
         st.markdown(_("The task ends at once and is stopped if it runs. Tasks that depend on it are cancelled, too."))
         try:
             count = data.count_open_below(task.id)
@@ -129,7 +118,7 @@ def _ask_cancel(task: Task) -> None:
 
 def _ask_priority(task: Task) -> None:
     def fields() -> str:
-        _show_which(task)
+        show_which(task)
         chosen = st.segmented_control(
             _("Priority"),
             PRIORITIES,
@@ -152,8 +141,3 @@ def _ask_priority(task: Task) -> None:
         label=_("Change the priority"),
         is_reason_required=False,
     )
-
-
-def _show_which(task: Task) -> None:
-    st.markdown(f"**{escaped(task.title or task.type)}**")
-    st.code(task.id, language=None)

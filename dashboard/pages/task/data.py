@@ -10,6 +10,7 @@ from typing import Any
 from taskyard.core import explain
 from taskyard.core.access.identity import Actor
 from taskyard.core.access.permissions import Permission
+from taskyard.core.edges import RetryScope
 from taskyard.core.errors import Unavailable
 from taskyard.core.explanation import Explanation
 from taskyard.core.filters.search_filter import Sort
@@ -20,7 +21,8 @@ from taskyard.core.postgres.store import failures, related_tasks, search, task_l
 from taskyard.core.postgres.store.audit import EventCursor
 from taskyard.core.postgres.store.related_tasks import SimilarFailure
 from taskyard.core.postgres.store.task_logs import LogFilter, LogPage
-from taskyard.core.states import WAITING
+from taskyard.core.retry_outcome import RetryPreview, RetryResult
+from taskyard.core.states import WAITING, TaskState
 from taskyard.core.submission.open_servers import Servers
 from taskyard.core.views.attempts import Attempt, attempts_of
 from taskyard.core.views.failures import failed_with
@@ -82,9 +84,10 @@ def details(servers: Servers, sight: Actor, task_id: str) -> Details | None:
         now = tasks.now(tx)
     task = found[0]
     why, problem = None, ""
-    if task.state in WAITING:
+    if task.state in WAITING or task.state is TaskState.CANCELLED:
         try:
             why = explain.why(servers.database, servers.broker, servers.cache, task_id)
+            why = None if task.state is TaskState.CANCELLED and not why.holds else why
         except Unavailable as error:
             problem = error.text
     attempts = [masked_attempt(attempt, sight) for attempt in attempts_of(task, events)]
@@ -187,10 +190,25 @@ def relatives(servers: Servers, sight: Actor, task_id: str) -> Relatives | None:
         return found and seen_relatives(tx, sight, found)
 
 
-def retry(task_id: str, reason: str) -> None:
-    """Makes a failed or cancelled task pending again; raises NotPermitted, IllegalTransition and others."""
-    acting().retry(task_id, checked("reason", reason, is_required=False))
+def retry(task_id: str, reason: str, scope: str = RetryScope.THIS) -> RetryResult:
+    """Makes a failed or cancelled task run again, and others as the scope says.
+
+    Raises NotPermitted, IllegalTransition and others.
+    """
+    done = acting().retry(task_id, checked("reason", reason, is_required=False), scope)
     forget()
+    return done
+
+
+def preview_retry(task_id: str, scope: str) -> RetryPreview:
+    """Returns what `retry` would do; raises as that does."""
+    return acting().preview_retry(task_id, scope)
+
+
+def has_neighbours(task_id: str) -> bool:
+    """Returns True if a task was submitted to start after others, or others after it; raises Unavailable."""
+    with connections().database.transaction() as tx:
+        return bool(related_tasks.before_it(tx, task_id, 1) or related_tasks.after_it(tx, task_id, 1))
 
 
 def is_guarded(task_type: str) -> bool:

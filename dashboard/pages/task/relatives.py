@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import streamlit as st
 
+from taskyard.core.edges import Condition, EdgeState
+from taskyard.core.i18n import N_
 from taskyard.core.postgres.store.related_tasks import Related, SimilarFailure
 from taskyard.core.views.attempts import name_of
 from taskyard.dashboard.components.markdown_escape import escaped
@@ -18,6 +21,16 @@ from taskyard.dashboard.navigation import TASKS
 from taskyard.dashboard.pages.task.data import Relatives
 
 SHOWN = 20
+EDGES: Mapping[EdgeState, tuple[str, Any, str]] = {
+    EdgeState.WAITS: (":material/hourglass_top:", "orange", N_("waits")),
+    EdgeState.MET: (":material/check:", "green", N_("met")),
+    EdgeState.NEVER: (":material/block:", "red", N_("can't be met")),
+}
+CONDITIONS: Mapping[Condition, str] = {
+    Condition.COMPLETED: N_("once completed"),
+    Condition.ENDED: N_("once ended"),
+    Condition.FAILED: N_("if it fails"),
+}
 
 
 def show_relatives(found: Relatives) -> None:
@@ -26,9 +39,9 @@ def show_relatives(found: Relatives) -> None:
         st.caption(_("No related tasks"))
         return
     _show("parent", _("Submitted by the task"), found.parents)
-    _show("awaited", _("Waits for"), found.awaited)
+    _show("awaited", _("Starts after"), found.awaited)
     _show("child", _("Submitted by it"), found.children)
-    _show("dependant", _("Waiting for it"), found.dependants)
+    _show("dependant", _("Starting after it"), found.dependants)
     if found.workflow_id:
         st.page_link(
             TASKS.path,
@@ -54,8 +67,21 @@ def _show(kind: str, title: str, tasks: Sequence[Related]) -> None:
         with st.container(horizontal=True, vertical_alignment="center", gap="small"):
             show_badge(task.state)
             _link(kind, task.id, task.title or task.type)
+            _show_edge(task)
     if len(tasks) > SHOWN:
         st.caption(_("and {count} more").format(count=len(tasks) - SHOWN))
+
+
+def _show_edge(task: Related) -> None:
+    """Shows whether the later of two tasks waits for the earlier, may start, or never can, and for which end."""
+    if task.edge is None or task.condition is None:
+        return
+    icon, color, label = EDGES[task.edge]
+    st.badge(_(label), icon=icon, color=color)
+    parts = [_(CONDITIONS[task.condition])]
+    if task.met_at is not None and task.edge is EdgeState.MET:
+        parts.append(shown_time(task.met_at))
+    st.caption(" · ".join(map(escaped, parts)), width="content")
 
 
 def _link(kind: str, task_id: str, name: str) -> None:

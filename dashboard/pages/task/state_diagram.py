@@ -43,6 +43,8 @@ BENDS: Mapping[Step, Point] = {
     (TaskState.BLOCKED, TaskState.SCHEDULED): (-1.1, 0.0),
     (TaskState.BLOCKED, TaskState.CANCELLED): (0.0, -3.0),
     (TaskState.CANCELLED, TaskState.BLOCKED): (0.0, -3.2),
+    (TaskState.SCHEDULED, TaskState.BLOCKED): (1.1, 0.0),
+    (TaskState.PENDING, TaskState.BLOCKED): (0.35, 0.0),
     (TaskState.PENDING, TaskState.ASSIGNED): (0.0, 0.35),
     (TaskState.ASSIGNED, TaskState.PENDING): (0.0, -0.35),
     (TaskState.SCHEDULED, TaskState.ASSIGNED): (0.25, -0.45),
@@ -56,7 +58,9 @@ BENDS: Mapping[Step, Point] = {
     (TaskState.SCHEDULED, TaskState.CANCELLED): (0.0, -0.3),
 }
 # Of tasks that belong to others, when somebody retries several of them; drawn only where this one took them.
-RARE = frozenset((end, TaskState.BLOCKED) for end in TERMINAL) | {(TaskState.BLOCKED, TaskState.FAILED)}
+RARE = frozenset((state, TaskState.BLOCKED) for state in {*TERMINAL, TaskState.PENDING, TaskState.SCHEDULED}) | {
+    (TaskState.BLOCKED, TaskState.FAILED)
+}
 
 
 def show_diagram(path: Sequence[Step], current: str) -> None:

@@ -25,8 +25,10 @@ class LocalBulk:
 
     def preview(self, operation: Operation, only: TaskFilter) -> Counted:
         permitted, database = self._acting
-        seen = load_preview(database, permitted, operation.action, Target(only), operation.priority)
-        return Counted(seen.meant, seen.changed, seen.is_exact, None if seen.matching is None else seen.matching.as_of)
+        action, scope = operation.action, operation.scope
+        seen = load_preview(database, permitted, action, Target(only), operation.priority, scope=scope)
+        as_of = None if seen.matching is None else seen.matching.as_of
+        return Counted(seen.meant, seen.changed, seen.is_exact, as_of, seen.besides, seen.again)
 
     def run(self, operation: Operation, only: TaskFilter, counted: Counted, progress: Progress) -> Ended:
         permitted, _ = self._acting

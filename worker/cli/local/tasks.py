@@ -17,6 +17,7 @@ from taskyard.core.postgres.store import task_logs
 from taskyard.core.postgres.store import tasks as tasks_store
 from taskyard.core.reasons import Reasons
 from taskyard.core.redis.cache import RedisCache
+from taskyard.core.retry_outcome import RetryPreview, RetryResult
 from taskyard.core.states import TaskState
 from taskyard.core.submission.authorized import Authorized
 from taskyard.worker.cli.connections import acting, opened_database, opened_servers
@@ -94,8 +95,11 @@ class LocalTasks:
     def cancel_tree(self, task_id: str, reason: str) -> int:
         return self._acting().cancel_tree(task_id, reason)
 
-    def retry(self, task_id: str, reason: str) -> None:
-        self._acting().retry(task_id, reason)
+    def retry(self, task_id: str, reason: str, scope: str) -> RetryResult:
+        return self._acting().retry(task_id, reason, scope)
+
+    def preview_retry(self, task_id: str, scope: str) -> RetryPreview:
+        return self._acting().preview_retry(task_id, scope)
 
     def reprioritise(self, task_id: str, priority: str) -> None:
         self._acting().reprioritise(task_id, priority, "")

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
+from taskyard.core.retry_outcome import RunAgain
+
 if TYPE_CHECKING:
     from taskyard.core.filters.search_filter import TaskFilter
     from taskyard.core.submission.bulk_operation import Operation
@@ -16,12 +18,17 @@ Progress = Callable[[int, int, int], object]
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """How many tasks match, and how many of them `allowed` it at a time; lower bounds if not exact."""
+    """How many tasks match, and how many of them `allowed` it at a time; lower bounds if not exact.
+
+    Of a retry with a scope, how many run again `besides` (None: too many to count), and the first of all.
+    """
 
     matching: int
     allowed: int
     is_exact: bool
     as_of: datetime | None
+    besides: int | None = 0
+    again: tuple[RunAgain, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

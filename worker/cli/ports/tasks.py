@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 from taskyard.core.errors import SubmissionError
 from taskyard.core.explanation import Explanation
 from taskyard.core.models import AuditEvent, LogEntry, Task
+from taskyard.core.retry_outcome import RetryPreview, RetryResult
 
 URL_VARIABLE = "TASKYARD_URL"
 
@@ -78,8 +79,11 @@ class TaskPort(Protocol):
     def cancel_tree(self, task_id: str, reason: str) -> int:
         """Cancels a task and those below it; returns how many these were. Raises TaskNotFound, IllegalTransition."""
 
-    def retry(self, task_id: str, reason: str) -> None:
-        """Makes a task pending again; raises TaskNotFound, IllegalTransition."""
+    def retry(self, task_id: str, reason: str, scope: str) -> RetryResult:
+        """Makes a task, and others as the scope says, run again; raises TaskNotFound, IllegalTransition."""
+
+    def preview_retry(self, task_id: str, scope: str) -> RetryPreview:
+        """Returns what `retry` would do; raises as that does."""
 
     def reprioritise(self, task_id: str, priority: str) -> None:
         """Changes a task's priority; raises SubmissionError, TaskNotFound, IllegalTransition."""

@@ -12,6 +12,7 @@ from taskyard.client.calls import Call
 from taskyard.client.lines import lines_of
 from taskyard.core.errors import TaskyardError, Unavailable
 from taskyard.core.filters.search_filter import TaskFilter
+from taskyard.core.retry_outcome import RunAgain
 from taskyard.core.submission.bulk_operation import Operation
 from taskyard.worker.cli.ports.bulk import Counted, Ended, Progress
 
@@ -26,7 +27,8 @@ class RemoteBulk:
         found = self._client.request("POST", "/tasks/bulk/preview", json=_order(operation, only))
         matching = found["matching"]
         as_of = matching and datetime.fromisoformat(matching["as_of"])
-        return Counted(found["meant"], found["changed"], found["is_exact"], as_of)
+        again = tuple(RunAgain(**one) for one in found["again"])
+        return Counted(found["meant"], found["changed"], found["is_exact"], as_of, found["besides"], again)
 
     def run(self, operation: Operation, only: TaskFilter, counted: Counted, progress: Progress) -> Ended:
         given = {**_order(operation, only), "reason": operation.reason}
@@ -45,7 +47,7 @@ class RemoteBulk:
 
 def _order(operation: Operation, only: TaskFilter) -> dict[str, Any]:
     target: dict[str, Any] = {"all": True} if only.is_empty else {"filter": only.as_json()}
-    return {"action": operation.action.value, "priority": operation.priority, **target}
+    return {"action": operation.action.value, "priority": operation.priority, "scope": operation.scope, **target}
 
 
 def _line(text: bytes) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from taskyard.client.core import LOG_LINES
 from taskyard.core.errors import SubmissionError
 from taskyard.core.explanation import Explanation
 from taskyard.core.models import AuditEvent, LogEntry, Task
+from taskyard.core.retry_outcome import RetryPreview, RetryResult
 from taskyard.core.states import Priority
 from taskyard.worker.cli.ports.tasks import URL_VARIABLE, NewestLog, ShownEvent, ShownTask
 
@@ -91,8 +92,12 @@ class RemoteTasks:
     def cancel_tree(self, task_id: str, reason: str) -> int:
         return self._client.cancel_tree(task_id, reason=reason)
 
-    def retry(self, task_id: str, reason: str) -> None:
-        self._client.retry(task_id, reason=reason)
+    def retry(self, task_id: str, reason: str, scope: str) -> RetryResult:
+        done = self._client.retry(task_id, reason=reason, scope=scope)
+        return RetryResult(done.tasks, done.cancelled_below)
+
+    def preview_retry(self, task_id: str, scope: str) -> RetryPreview:
+        return self._client.preview_retry(task_id, scope=scope).as_preview()
 
     def reprioritise(self, task_id: str, priority: str) -> None:
         self._client.reprioritise(task_id, priority)

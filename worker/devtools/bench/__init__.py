@@ -16,6 +16,7 @@ from taskyard.worker.devtools.bench.anomalies import measure_anomalies
 from taskyard.worker.devtools.bench.dashboard import measure_dashboard
 from taskyard.worker.devtools.bench.deliveries import measure_deliveries
 from taskyard.worker.devtools.bench.drains import measure_drain, measure_drain_own, measure_drain_process
+from taskyard.worker.devtools.bench.edges import measure_edges
 from taskyard.worker.devtools.bench.environment import Environment
 from taskyard.worker.devtools.bench.history import measure_history
 from taskyard.worker.devtools.bench.http import measure_http
@@ -30,6 +31,7 @@ MEASURES: dict[str, Callable[[Environment], list[Result]]] = {
     "drain": measure_drain,
     "drain_own": measure_drain_own,
     "drain_process": measure_drain_process,
+    "edges": measure_edges,
     "latency": measure_latency,
     "roundtrip": measure_roundtrip,
     "agents": measure_agents,

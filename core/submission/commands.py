@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from taskyard.core.errors import Busy, IllegalTransition, Unavailable
 from taskyard.core.i18n import msg
-from taskyard.core.ids import parsed_id
-from taskyard.core.payload.culprits import refused
-from taskyard.core.postgres.database import Database, DriverTransaction
 from taskyard.core.postgres.store import commands, dependants, locks, related_tasks
 from taskyard.core.postgres.store.commands import Cancelled, Reprioritised
 from taskyard.core.postgres.store.dependants import Slice
 from taskyard.core.states import Priority
 from taskyard.core.submission.priorities import check_priority
-from taskyard.core.submission.queue_notifier import QueueNotifier
+from taskyard.core.submission.signals import SignalSender
+from taskyard.core.submission.task_ids import check_task_id as check_task_id
+from taskyard.core.submission.task_ids import check_task_ids as check_task_ids
 
 TREE_BATCH = 500  # tasks cancelled in one transaction
 TREE_PATIENCE_SECONDS = 5.0  # with locked rows, as for all other commands of operators
@@ -26,12 +24,8 @@ TREE_PAUSE_SECONDS = 0.1
 log = logging.getLogger(__name__)
 
 
-class TaskCommands:
+class TaskCommands(SignalSender):
     """Commands on one task, thread-safe; `actor` and `reason` are kept in the task's history."""
-
-    def __init__(self, database: Database, notifier: QueueNotifier) -> None:
-        self._database = database
-        self._notifier = notifier
 
     def cancel(self, task_id: str, *, actor: str, reason: str = "") -> None:
         """Cancels an unfinished task at once; a running one is stopped, and a retry makes it pending again.
@@ -63,12 +57,6 @@ class TaskCommands:
         self._publish_reprioritised([changed])
 
     # ours
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[DriverTransaction]:
-        """Opens one transaction; a Busy names the likely lock holder."""
-        with locks.naming_holders(self._database), self._database.transaction() as tx:
-            yield tx
 
     def _cancel_below(self, below: Slice, actor: str) -> int:
         """Cancels dependants of cancelled tasks slice by slice; returns how many, including the first slice.
@@ -173,16 +161,3 @@ class ManyTaskCommands(TaskCommands):
 def _left(count: int) -> Busy:
     text = msg("{left} unfinished tasks that it submitted are locked by another session: try again", left=count)
     return Busy(text, is_locked=True)
-
-
-def check_task_id(value: object) -> str:
-    """Returns a valid task id; raises SubmissionError."""
-    task_id = parsed_id(value)
-    if task_id is None:
-        raise refused("task", value, msg("a task id (a UUID)"))
-    return task_id
-
-
-def check_task_ids(values: Sequence[object]) -> list[str]:
-    """Returns valid task ids; raises SubmissionError for the first invalid one."""
-    return [check_task_id(value) for value in values]

@@ -34,7 +34,8 @@ SELECT id FROM tasks WHERE id = ANY(%(ids)s::uuid[]) AND finished_at IS NULL ORD
 -- still ahead (a time ahead after an attempt is a pause before the next one, which a retry ends); or → blocked, until
 -- its input is made of its parents' outputs. A task is left unchanged until what it waited for ended as it should.
 WITH current AS MATERIALIZED (
-    SELECT t.id, t.state, CASE WHEN t.attempt = t.refunded AND t.run_at > now() THEN t.run_at END AS due,
+    SELECT t.id, t.state, CASE WHEN t.attempt = t.refunded AND t.run_at > now() AND t.suspension IS NULL
+            THEN t.run_at END AS due,
         coalesce((SELECT i.resolved_at IS NULL FROM task_inputs i WHERE i.task_id = t.id), false) AS lacks_input
     FROM tasks t WHERE t.id = ANY(%(ids)s::uuid[]) AND t.state = ANY(%(states)s)
         AND NOT EXISTS (SELECT FROM unmet_parents u WHERE u.child_id = t.id)
@@ -47,7 +48,8 @@ WITH current AS MATERIALIZED (
 ), retried AS (
     UPDATE tasks t SET state = CASE
             WHEN c.lacks_input THEN 'blocked' WHEN c.due IS NULL THEN 'pending' ELSE 'scheduled' END,
-        refunded = t.attempt, refunds = 0, retry_afters = NULL, suspension = NULL, ready_at = coalesce(c.due, now()),
+        refunded = t.attempt, refunds = 0, retry_afters = NULL, suspension = NULL,
+        ready_at = coalesce(c.due, now()),
         run_at = c.due, finished_at = NULL, started_at = NULL, assigned_agent_id = NULL, assigned_at = NULL,
         error = NULL, progress = NULL, progress_message = NULL, waiting_on = c.lacks_input::int
     FROM current c WHERE t.id = c.id

@@ -68,7 +68,8 @@ SELECT EXISTS (SELECT FROM tasks)
 -- name: waiting
 -- The queue data of these tasks.
 SELECT id, state, queue, type, requires, priority, extract(epoch FROM ready_at)::float8
-FROM tasks WHERE id = ANY(%(ids)s::uuid[]) AND state IN ('pending', 'scheduled')
+FROM tasks WHERE id = ANY(%(ids)s::uuid[])
+    AND (state IN ('pending', 'scheduled') OR (state = 'suspended' AND run_at IS NOT NULL))
 
 -- name: unfinished_parents
 -- What a blocked or suspended task waits for.

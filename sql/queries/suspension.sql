@@ -75,14 +75,15 @@ WITH asked AS (
 SELECT id, n FROM counted
 
 -- name: wake
--- suspended → pending. Its rows are locked already, by the one who found that there is what they wait for.
+-- suspended → pending. Its rows are locked already, by the one who found that there is what they wait for; that comes
+-- first in their histories.
 WITH woken AS (
     UPDATE tasks t SET state = 'pending', ready_at = now(), run_at = NULL, waiting_on = 0
     WHERE t.id = ANY(%(ids)s::uuid[]) AND t.state = 'suspended'
     RETURNING t.id, t.attempt, t.queue, t.type, t.requires, t.priority, extract(epoch FROM t.ready_at)::float8 AS ready
 ), audit AS (
-    INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor)
-    SELECT id, 'woken', 'suspended', 'pending', attempt, %(actor)s FROM woken
+    INSERT INTO task_events (task_id, at, event, from_state, to_state, attempt, actor)
+    SELECT id, clock_timestamp(), 'woken', 'suspended', 'pending', attempt, %(actor)s FROM woken
 )
 SELECT id, 'pending', queue, type, requires, priority, ready FROM woken
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -22,10 +21,10 @@ class Approval(BaseModel):
 
 
 @pytest.fixture
-def busy(engine: Engine) -> Iterator[Engine]:
+def busy(engine: Engine) -> Engine:
     engine.worker()
     engine.agent(max_concurrency=2)
-    yield engine
+    return engine
 
 
 def without_starts(engine: Engine, task_id: str) -> list[str]:

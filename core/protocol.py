@@ -31,8 +31,6 @@ from taskyard.core.protocol_values import MAX_INTEGER as MAX_INTEGER
 from taskyard.core.protocol_values import MAX_LISTED as MAX_LISTED
 from taskyard.core.protocol_values import MAX_NAME_LENGTH as MAX_NAME_LENGTH
 from taskyard.core.protocol_values import MAX_SECONDS as MAX_SECONDS
-from taskyard.core.protocol_values import MAX_SIGNAL_NAME_LENGTH as MAX_SIGNAL_NAME_LENGTH
-from taskyard.core.protocol_values import MAX_SIGNALS as MAX_SIGNALS
 from taskyard.core.protocol_values import MAX_TEXT_LENGTH as MAX_TEXT_LENGTH
 from taskyard.core.protocol_values import Attempt as Attempt
 from taskyard.core.protocol_values import Count as Count

@@ -7,6 +7,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from taskyard.core.signal_limits import MAX_SIGNAL_NAME_LENGTH, MAX_SIGNALS
+
 MAX_INTEGER = (1 << 31) - 1  # PostgreSQL's
 MAX_BYTES = (1 << 63) - 1
 MAX_SECONDS = 1e9  # some 30 years
@@ -14,8 +16,6 @@ MAX_NAME_LENGTH = 1_000  # characters
 MAX_TEXT_LENGTH = 10_000  # characters of a progress text or a line of a handler's log
 MAX_FAILURE_LENGTH = 1 << 20  # characters of a failure's message or traceback
 MAX_LISTED = 10_000  # patterns of types, tags, children that a task waits for
-MAX_SIGNAL_NAME_LENGTH = 100  # characters
-MAX_SIGNALS = 1_000  # that one task may get
 
 Name = Annotated[str, Meta(max_length=MAX_NAME_LENGTH)]
 Text = Annotated[str, Meta(max_length=MAX_TEXT_LENGTH, pattern=r"\A[^\x00]*\Z")]

@@ -55,7 +55,8 @@ if TYPE_CHECKING:
 
 _ERRORS = (
     "Busy", "ConfigurationError", "IdempotencyConflict", "IllegalTransition", "PermanentError", "ResourceLimitError",
-    "RetryAfter", "SubmissionError", "TaskNotFound", "TaskyardError", "TransientError", "Unavailable", "UnknownTaskType",
+    "RetryAfter", "SubmissionError", "TaskNotFound", "TaskyardError", "TransientError", "Unavailable",
+    "UnknownTaskType",
 )  # fmt: skip
 _HOMES = {
     "core.errors": _ERRORS,

@@ -18,7 +18,7 @@ from taskyard.core.payload.encode import encode_input, encode_json
 from taskyard.core.postgres.database import Database, DriverTransaction
 from taskyard.core.postgres.store import locks, signals, suspension
 from taskyard.core.postgres.store.signals import SIGNAL, Target
-from taskyard.core.protocol import MAX_SIGNALS
+from taskyard.core.signal_limits import MAX_SIGNALS
 from taskyard.core.states import TERMINAL, TaskState
 from taskyard.core.submission.queue_notifier import QueueNotifier
 from taskyard.core.submission.signal_fit import first_misfit

@@ -20,7 +20,7 @@ from taskyard.core.postgres.store import failures, related_tasks, search, task_l
 from taskyard.core.postgres.store.audit import EventCursor
 from taskyard.core.postgres.store.related_tasks import SimilarFailure
 from taskyard.core.postgres.store.task_logs import LogFilter, LogPage
-from taskyard.core.states import WAITING
+from taskyard.core.states import WAITING, TaskState
 from taskyard.core.submission.open_servers import Servers
 from taskyard.core.views.attempts import Attempt, attempts_of
 from taskyard.core.views.failures import failed_with
@@ -82,7 +82,7 @@ def details(servers: Servers, sight: Actor, task_id: str) -> Details | None:
         now = tasks.now(tx)
     task = found[0]
     why, problem = None, ""
-    if task.state in WAITING:
+    if task.state in WAITING or task.state is TaskState.SUSPENDED:
         try:
             why = explain.why(servers.database, servers.broker, servers.cache, task_id)
         except Unavailable as error:

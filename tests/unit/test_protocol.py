@@ -69,6 +69,8 @@ def _value(hint: typing.Any) -> st.SearchStrategy[typing.Any]:
 
 
 def _within(hint: typing.Any, meta: msgspec.Meta) -> st.SearchStrategy[typing.Any]:
+    if typing.get_origin(hint) is dict:
+        return st.dictionaries(texts.filter(bool).map(lambda text: text[:100]), st.integers(0, 9), max_size=3)
     if hint is int:
         return st.integers(meta.ge, meta.le)
     if hint is float:
@@ -79,7 +81,8 @@ def _within(hint: typing.Any, meta: msgspec.Meta) -> st.SearchStrategy[typing.An
     if meta.pattern is not None and meta.max_length is None:
         return st.tuples(st.integers(0, 1 << 64), st.integers(0, 1 << 64)).map(lambda parts: f"{parts[0]}-{parts[1]}")
     if meta.pattern is not None:
-        return st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
+        characters = st.characters(exclude_categories=["Cs"], exclude_characters="\x00")
+        return st.text(characters, min_size=meta.min_length or 0, max_size=min(meta.max_length, 100))
     return texts if hint is str else st.lists(texts, max_size=4)
 
 

@@ -148,7 +148,6 @@ def test_an_agent_that_vanishes_after_its_task_went_on_elsewhere_changes_nothing
 
 
 def test_a_suspension_of_another_ones_attempt_changes_nothing(engine: Engine, gate: Gate) -> None:
-    engine.define("demo.gate", lambda given, context: gate(given, context))
     engine.worker()
     engine.agent()
     task_id = engine.submit("demo.gate")
@@ -170,7 +169,6 @@ def test_a_parent_that_waits_goes_on_whatever_becomes_of_its_children(engine: En
         return Payload.model_validate({"states": states})
 
     engine.define("demo.parent", parent)
-    engine.define("demo.gate", lambda given, context: gate(given, context))
     engine.worker()
     engine.agent()
     task_id = engine.submit("demo.parent")

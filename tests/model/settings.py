@@ -26,6 +26,8 @@ HINDERED = Setting(
     fault_limit=1,
     task="hindered",
 )
+# Around what is committed and told; what agents do when they freeze or die is the same as of other tasks.
+AROUND = ("worker crash", "unknown commit", "wipe", "report twice", "row lock")
 SNOOZED = Setting(faults=faults.ALL, fault_limit=1, task="snooze")
 SIGNALLED = Setting(faults=faults.ALL, fault_limit=1, task="signal", signals=2)
 TIMED_OUT = Setting(faults=faults.ALL, fault_limit=1, task="timeout", signals=1)
@@ -57,8 +59,10 @@ FULL_SETTINGS = {
     ),
     "a task that another one keeps from going on, every fault": replace(HINDERED, faults=faults.ALL),
     "a task that suspends for a time, every pair of faults": replace(SNOOZED, fault_limit=2),
-    "a task that waits for a signal, every pair of faults": replace(SIGNALLED, fault_limit=2),
-    "a task that waits for a signal, or for a time to run out, every pair of faults": replace(TIMED_OUT, fault_limit=2),
+    "a task that waits for a signal, every pair of faults around it": replace(SIGNALLED, faults=AROUND, fault_limit=2),
+    "a task that waits for a signal or a time, every pair of faults around it": replace(
+        TIMED_OUT, faults=AROUND, fault_limit=2
+    ),
     "a task that is cancelled and retried, every fault": replace(CANCELLED_RETRIED, faults=faults.ALL, fault_limit=1),
 }
 # Which setting shows what a rule is for, where it is not a short task.

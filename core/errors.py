@@ -14,6 +14,7 @@ TaskyardError
 ├── IllegalTransition       e.g. a retry of a running task
 └── HandlerError            raised by or for a running task; carries its ErrorClass
     ├── TransientError      worth another attempt
+    │   └── RetryAfter      worth one after a time that somebody named
     ├── PermanentError      not worth another attempt
     ├── ResourceLimitError  a limit on CPU, memory, processes or output was hit
     ├── InvalidInputError   the stored input does not fit the type's input model
@@ -221,6 +222,17 @@ class HandlerError(TaskyardError):
 
 class TransientError(HandlerError):
     """Raise it in a handler for a failure that another attempt may avoid."""
+
+
+class RetryAfter(TransientError):
+    """Raise it in a handler if somebody said when to try again: the attempt does not count, up to the policy's limit.
+
+    `seconds` from then on the task runs again, from its last checkpoint.
+    """
+
+    def __init__(self, seconds: float, text: str = "") -> None:
+        self.seconds = seconds
+        super().__init__(text or f"try again after {seconds} s")
 
 
 class PermanentError(HandlerError):

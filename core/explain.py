@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from taskyard.core.explain_parents import never_starts, waits_for
+from taskyard.core.explain_suspended import reason_of
 from taskyard.core.explanation import Eligibility, Explanation
 from taskyard.core.humanize import duration, rounded_duration
 from taskyard.core.i18n import N_, Moment, TranslatableText, Word, listed, msg
@@ -107,6 +108,8 @@ def _held(task: Task, situation: Situation) -> list[str]:
             }
             again = _DUE_RETURNED if situation.returned else _DUE_AGAIN
             held.append(TranslatableText(again if task.attempt else _DUE, values))
+    if task.state is TaskState.SUSPENDED and (reason := reason_of(task, situation.now)) is not None:
+        held.append(reason)
     hold = situation.holds.of_lane(Lane(task.queue, task.type, task.requires))
     if hold is not None:
         held.append(hold.text)
@@ -167,7 +170,8 @@ def _starts_in(task: Task, situation: Situation, held: Sequence[str], verdicts: 
     if situation.live is None or not any(verdict.can for verdict in verdicts):
         return None
     wait_seconds = 0.0
-    if task.state is TaskState.SCHEDULED and task.run_at is not None:
+    has_time = task.state is TaskState.SUSPENDED and (task.suspension or {}).get("kind") != "signal"
+    if (task.state is TaskState.SCHEDULED or has_time) and task.run_at is not None:
         wait_seconds = max(0.0, (task.run_at - situation.now).total_seconds())
     elif held:
         return None

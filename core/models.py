@@ -185,10 +185,10 @@ class Waiting(NamedTuple):
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:
-        """Reads (id, state, queue, type, requires, priority, ready)."""
+        """Reads (id, state, queue, type, requires, priority, ready); a suspended task is one with a time."""
         id_, state, queue, type_, requires, priority, ready = row[:7]
         lane = Lane(queue, type_, tuple(requires or ()))
-        return cls(id_, lane, priority, ready, state == TaskState.SCHEDULED)
+        return cls(id_, lane, priority, ready, state in (TaskState.SCHEDULED, TaskState.SUSPENDED))
 
 
 class Given(NamedTuple):

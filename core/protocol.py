@@ -10,51 +10,55 @@ upgrade, and the other way round.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
+from taskyard.core.protocol_presence import AgentInfo as AgentInfo
+from taskyard.core.protocol_presence import Heartbeat as Heartbeat
+from taskyard.core.protocol_presence import farewell_of as farewell_of
+from taskyard.core.protocol_suspension import AskChildren as AskChildren
+from taskyard.core.protocol_suspension import Suspended as Suspended
+from taskyard.core.protocol_suspension import Until as Until
+from taskyard.core.protocol_suspension import UntilChildren as UntilChildren
+from taskyard.core.protocol_suspension import UntilSignal as UntilSignal
+from taskyard.core.protocol_suspension import UntilTime as UntilTime
+from taskyard.core.protocol_values import MAX_BYTES as MAX_BYTES
+from taskyard.core.protocol_values import MAX_FAILURE_LENGTH as MAX_FAILURE_LENGTH
+from taskyard.core.protocol_values import MAX_INTEGER as MAX_INTEGER
+from taskyard.core.protocol_values import MAX_LISTED as MAX_LISTED
+from taskyard.core.protocol_values import MAX_NAME_LENGTH as MAX_NAME_LENGTH
+from taskyard.core.protocol_values import MAX_SECONDS as MAX_SECONDS
+from taskyard.core.protocol_values import MAX_TEXT_LENGTH as MAX_TEXT_LENGTH
+from taskyard.core.protocol_values import Attempt as Attempt
+from taskyard.core.protocol_values import Count as Count
+from taskyard.core.protocol_values import Failure as Failure
+from taskyard.core.protocol_values import LongText as LongText
+from taskyard.core.protocol_values import Name as Name
+from taskyard.core.protocol_values import Pair as Pair
+from taskyard.core.protocol_values import Position as Position
+from taskyard.core.protocol_values import Seconds as Seconds
+from taskyard.core.protocol_values import SignalName as SignalName
+from taskyard.core.protocol_values import TaskId as TaskId
+from taskyard.core.protocol_values import Text as Text
+from taskyard.core.protocol_values import UsedSignals as UsedSignals
+from taskyard.core.protocol_values import is_storable as is_storable
+
 VERSION = 1  # what an agent of this version puts into its AgentInfo; 0: it does not sign its results
-MAX_INTEGER = (1 << 31) - 1  # PostgreSQL's
-MAX_BYTES = (1 << 63) - 1
-MAX_SECONDS = 1e9  # some 30 years
-MAX_NAME_LENGTH = 1_000  # characters
-MAX_TEXT_LENGTH = 10_000  # characters of a progress text or a line of a handler's log
-MAX_FAILURE_LENGTH = 1 << 20  # characters of a failure's message or traceback
-MAX_LISTED = 10_000  # patterns of types, tags
-
-Name = Annotated[str, Meta(max_length=MAX_NAME_LENGTH)]
-Text = Annotated[str, Meta(max_length=MAX_TEXT_LENGTH, pattern=r"\A[^\x00]*\Z")]
-LongText = Annotated[str, Meta(max_length=MAX_FAILURE_LENGTH)]
-TaskId = Annotated[str, Meta(min_length=36, max_length=36)]  # decoders look at its length only; see core.ids.is_id
-Attempt = Annotated[int, Meta(ge=1, le=MAX_INTEGER)]
-Seconds = Annotated[float, Meta(ge=0, le=MAX_SECONDS)]
-Count = Annotated[int, Meta(ge=0, le=MAX_BYTES)]
-Position = Annotated[str, Meta(pattern=r"\A[0-9]{1,20}-[0-9]{1,20}\Z")]
-Pair = tuple[TaskId, Attempt]
-
-
-def is_storable(name: str) -> bool:
-    """Returns True if an external name can be stored as text."""
-    return "\x00" not in name and len(name) <= MAX_NAME_LENGTH
-
-
-class Failure(msgspec.Struct, array_like=True, gc=False):
-    """A failure of an attempt: an ErrorClass, one line for users, and the traceback if there is one."""
-
-    error_class: Name
-    message: LongText
-    traceback: LongText | None = None
 
 
 # dispatcher → agent
 
 
 class Run(msgspec.Struct, array_like=True, tag="run", gc=False):
-    """Runs an attempt. `checkpoint` is JSON text that an earlier attempt saved after this many `children`."""
+    """Runs an attempt. `checkpoint` is JSON text that an earlier attempt saved after this many `children`.
+
+    `resumed` is JSON text, None if the task was never suspended and has no signals: `now` is the database's time in
+    epoch seconds, `received` lists [number, name, id, kind, data, sender, epoch seconds] of signals, and `used` has by
+    name the number of the last one that was used before the checkpoint.
+    """
 
     task_id: TaskId
     attempt: Attempt
@@ -64,6 +68,7 @@ class Run(msgspec.Struct, array_like=True, tag="run", gc=False):
     checkpoint: str | None
     priority: Annotated[int, Meta(ge=0, le=3)]
     children: Annotated[int, Meta(ge=0)] = 0
+    resumed: str | None = None
 
 
 class Cancel(msgspec.Struct, array_like=True, tag="cancel", gc=False):
@@ -115,6 +120,7 @@ class KnownType(msgspec.Struct, omit_defaults=True):
     output_schema: dict[str, Any] | None = None
     description: str = ""
     is_guarded: bool = False
+    max_retry_afters: int = 10
 
 
 class Register(msgspec.Struct, array_like=True, tag="hello", gc=False):
@@ -186,7 +192,8 @@ class Log(msgspec.Struct, array_like=True, tag="log", gc=False):
 class Checkpoint(msgspec.Struct, array_like=True, tag="checkpoint", gc=False):
     """Answered with a Reply to `agent_id` once it is committed.
 
-    `holder` is the boot that got the order, if another; `children` is how many were submitted before it.
+    `holder` is the boot that got the order, if another; `children` is how many were submitted before it, and `signals`
+    by name the number of the last one that was used before it.
     """
 
     agent_id: Name
@@ -196,6 +203,7 @@ class Checkpoint(msgspec.Struct, array_like=True, tag="checkpoint", gc=False):
     state: msgspec.Raw
     holder: Name = ""
     children: Annotated[int, Meta(ge=0, le=MAX_INTEGER)] = 0
+    signals: UsedSignals = {}
 
 
 class SubmitChild(msgspec.Struct, array_like=True, tag="submit", gc=False):
@@ -224,57 +232,9 @@ class Deregister(msgspec.Struct, array_like=True, tag="gone", gc=False):
     proof: Name = ""
 
 
-Report = Register | Started | Done | Released | Progress | Log | Checkpoint | SubmitChild | Deregister
-
-
-class AgentInfo(msgspec.Struct):
-    """An agent's identity; part of its registration and of every heartbeat.
-
-    `version` says what its reports carry (see VERSION). `farewell` is the SHA-256 of a secret that only the boot
-    and its supervisor know: the secret proves the right to report this boot's end. Empty: no proof is needed.
-    """
-
-    id: Name  # name:boot_id
-    name: Name
-    boot_id: Name
-    kind: Name
-    host: Name
-    pid: Annotated[int, Meta(ge=0, le=MAX_INTEGER)]
-    types: Annotated[list[Name], Meta(max_length=MAX_LISTED)]  # patterns such as "analysis.*"
-    tags: Annotated[list[Name], Meta(max_length=MAX_LISTED)]
-    max_concurrency: Annotated[int, Meta(ge=1, le=MAX_INTEGER)]
-    version: Annotated[int, Meta(ge=0, le=MAX_INTEGER)] = 0
-    farewell: Name = ""
-    agent_class: Name = ""  # "module:Class" of a user's class; empty: the shipped one
-
-    def is_storable(self) -> bool:
-        """Returns True if PostgreSQL can hold it: it may come from another version, or from another program."""
-        texts = (self.id, self.name, self.boot_id, self.kind, self.host, self.agent_class, *self.types, *self.tags)
-        is_known_range = 0 <= self.pid <= MAX_INTEGER and 0 < self.max_concurrency <= MAX_INTEGER
-        return self.id == f"{self.name}:{self.boot_id}" and all(map(is_storable, texts)) and is_known_range
-
-    def accepts_farewell(self, proof: str) -> bool:
-        """Returns True if `proof` entitles the sender to report this boot's end."""
-        return not self.farewell or farewell_of(proof) == self.farewell
-
-
-def farewell_of(secret: str) -> str:
-    """Returns the public hash of the secret that an agent got from its supervisor."""
-    return hashlib.sha256(secret.encode()).hexdigest()
-
-
-class Heartbeat(msgspec.Struct):
-    """An agent's state, written every second with a TTL; the dispatcher reconciles its claims against it."""
-
-    agent: AgentInfo
-    generation: Name
-    read_position: Position  # the last inbox entry that was read
-    held: list[Pair]  # from reading an order until the result's arrival is acknowledged
-    running: Count
-    draining: bool
-    cpu_percent: Annotated[float, Meta(ge=0, le=1e9)]
-    memory_bytes: Count
-    number: Count = 0  # of this heartbeat since the boot's start: tells equal heartbeats apart
+AttemptEnd = Done | Suspended  # of an attempt
+Request = Checkpoint | SubmitChild | AskChildren  # answered with a Reply
+Report = Register | Started | AttemptEnd | Released | Progress | Log | Request | Deregister
 
 
 def _reader(shape: Any) -> Callable[[bytes], Any]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from taskyard.core.errors import IllegalTransition as IllegalTransition
     from taskyard.core.errors import PermanentError as PermanentError
     from taskyard.core.errors import ResourceLimitError as ResourceLimitError
+    from taskyard.core.errors import RetryAfter as RetryAfter
     from taskyard.core.errors import SubmissionError as SubmissionError
     from taskyard.core.errors import TaskNotFound as TaskNotFound
     from taskyard.core.errors import TaskyardError as TaskyardError
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from taskyard.core.protocol import Done as Done
     from taskyard.core.protocol import Failure as Failure
     from taskyard.core.protocol import Run as Run
+    from taskyard.core.protocol import Suspended as Suspended
     from taskyard.core.redis.message import Message as Message
     from taskyard.core.states import Priority as Priority
     from taskyard.core.states import TaskState as TaskState
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from taskyard.core.submission.this_process import reprioritise as reprioritise
     from taskyard.core.submission.this_process import result as result
     from taskyard.core.submission.this_process import retry as retry
+    from taskyard.core.submission.this_process import send_signal as send_signal
     from taskyard.core.submission.this_process import submit as submit
     from taskyard.core.submission.this_process import submit_many as submit_many
     from taskyard.core.task_types.registry import task_type as task_type
@@ -45,24 +48,38 @@ if TYPE_CHECKING:
     from taskyard.worker.attempts.channel import AgentChannel as AgentChannel
     from taskyard.worker.attempts.context import AsyncTaskContext as AsyncTaskContext
     from taskyard.worker.attempts.context import TaskContext as TaskContext
+    from taskyard.worker.attempts.suspension import ChildOutcome as ChildOutcome
+    from taskyard.worker.attempts.suspension import Signal as Signal
+    from taskyard.worker.attempts.suspension import children as children
+    from taskyard.worker.attempts.suspension import signal as signal
 
 _ERRORS = (
     "Busy", "ConfigurationError", "IdempotencyConflict", "IllegalTransition", "PermanentError", "ResourceLimitError",
-    "SubmissionError", "TaskNotFound", "TaskyardError", "TransientError", "Unavailable", "UnknownTaskType",
+    "RetryAfter", "SubmissionError", "TaskNotFound", "TaskyardError", "TransientError", "Unavailable",
+    "UnknownTaskType",
 )  # fmt: skip
 _HOMES = {
     "core.errors": _ERRORS,
     "core.postgres.store.tasks": ("TaskResult",),
-    "core.protocol": ("AgentInfo", "Done", "Failure", "Run"),
+    "core.protocol": ("AgentInfo", "Done", "Failure", "Run", "Suspended"),
     "core.redis.message": ("Message",),
     "core.states": ("Priority", "TaskState"),
     "core.submission.submit": ("Submitter",),
-    "core.submission.this_process": ("cancel", "reprioritise", "result", "retry", "submit", "submit_many"),
+    "core.submission.this_process": (
+        "cancel",
+        "reprioritise",
+        "result",
+        "retry",
+        "send_signal",
+        "submit",
+        "submit_many",
+    ),
     "core.task_types.registry": ("task_type",),
     "core.task_types.retry_policy": ("RetryPolicy",),
     "worker.agents.base": ("BaseAgent",),
     "worker.attempts.channel": ("AgentChannel",),
     "worker.attempts.context": ("AsyncTaskContext", "TaskContext"),
+    "worker.attempts.suspension": ("ChildOutcome", "Signal", "children", "signal"),
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -68,6 +68,7 @@ class QueueInfo(BaseModel):
     running: int = Field(description="Tasks that an agent has")
     scheduled: int = Field(description="Tasks that are due later")
     blocked: int = Field(description="Tasks that wait for other tasks")
+    suspended: int = Field(description="Tasks that gave their slot back until something happens")
     by_priority: dict[str, int] = Field(description="Ready tasks by priority")
     oldest_seconds: float | None = Field(description="How long the oldest ready task has waited")
     rates: list[QueueRates] | None = Field(description="Null for a role that is narrowed to task types")
@@ -92,6 +93,7 @@ class QueueInfo(BaseModel):
             running=queue.running,
             scheduled=figures.open.get(TaskState.SCHEDULED, 0),
             blocked=figures.open.get(TaskState.BLOCKED, 0),
+            suspended=figures.open.get(TaskState.SUSPENDED, 0),
             by_priority=dict(queue.by_priority),
             oldest_seconds=figures.oldest_seconds,
             rates=rates if has_rates else None,

@@ -196,3 +196,9 @@ def fields_of(task: Task) -> dict[str, Any]:
 
 _OWN = ("priority", "requires", "agent_id", "is_masked", "why")
 _SAME = tuple(name for name in TaskSummary.model_fields if name not in _OWN)
+
+
+class SignalStored(BaseModel):
+    """Whether a signal is new to its task."""
+
+    is_new: bool = Field(description="False if the task has a signal by this name and id already")

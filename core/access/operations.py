@@ -111,13 +111,13 @@ OPERATIONS: tuple[Operation, ...] = (
         ("submit",),
     ),
     Operation(
-        "Cancel, retry and reprioritise tasks, one or many",
+        "Cancel, retry, reprioritise and signal tasks, one or many",
         _OPERATE,
         (
             "tasks_cancel", "tasks_cancel_tree", "tasks_retry", "tasks_preview_retry", "tasks_reprioritise",
-            "tasks_preview_bulk", "tasks_run_bulk",
+            "tasks_preview_bulk", "tasks_run_bulk", "tasks_send_signal",
         ),
-        ("cancel", "retry", "priority", "bulk"),
+        ("cancel", "retry", "priority", "bulk", "signal"),
         ("tasks", "task", "failures"),
     ),
     Operation("Save and delete filters", _OPERATE, ("tasks_save_filter", "tasks_delete_filter"), (), ("tasks",)),

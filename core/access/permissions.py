@@ -15,7 +15,7 @@ class Permission(StrEnum):
     PAYLOAD_READ = "payload.read"  # see inputs, outputs, logs, checkpoints and the values in errors
     TASK_SUBMIT = "task.submit"
     CODE_SUBMIT = "code.submit"  # submit or retry tasks that run code of their own or read the host
-    TASK_OPERATE = "task.operate"  # cancel, retry, reprioritise
+    TASK_OPERATE = "task.operate"  # cancel, retry, reprioritise, signal
     QUEUE_HOLD = "queue.hold"
     AGENT_CONTROL = "agent.control"
     ALERT_HANDLE = "alert.handle"
@@ -58,7 +58,7 @@ MEANINGS: Mapping[Permission, str] = {
     Permission.PAYLOAD_READ: msg("see inputs, outputs, logs and values in errors"),
     Permission.TASK_SUBMIT: msg("submit tasks"),
     Permission.CODE_SUBMIT: msg("submit and retry tasks that run code or read files"),
-    Permission.TASK_OPERATE: msg("cancel, retry and reprioritise tasks"),
+    Permission.TASK_OPERATE: msg("cancel, retry, reprioritise and signal tasks"),
     Permission.QUEUE_HOLD: msg("pause, drain and resume queues and task types"),
     Permission.AGENT_CONTROL: msg("pause, drain and restart agents"),
     Permission.ALERT_HANDLE: msg("acknowledge and silence alerts, and mute failures"),

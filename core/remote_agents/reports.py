@@ -15,6 +15,7 @@ from taskyard.core.patterns import can_match_type
 from taskyard.core.payload.culprits import refused
 from taskyard.core.protocol import (
     AgentInfo,
+    AskChildren,
     Checkpoint,
     Deregister,
     Done,
@@ -25,9 +26,15 @@ from taskyard.core.protocol import (
     Register,
     Released,
     Report,
+    Request,
     Started,
     SubmitChild,
+    Suspended,
+    UntilChildren,
+    UntilSignal,
+    UntilTime,
     decode_heartbeat,
+    encode,
     is_storable,
 )
 from taskyard.core.redis.decoding import Unreadable, read_reports
@@ -37,6 +44,7 @@ from taskyard.core.submission.validate import check_output
 MAX_REPORTS = 1_000  # of one request
 MAX_PAIRS = 10_000  # of one report or heartbeat
 MAX_SLOTS = 1_024
+MAX_SCHEMA_BYTES = 64 << 10  # of the data of a signal that a task waits for
 MAX_SECONDS = 253_402_300_799.0  # the end of the year 9999
 MAX_VALUE_LENGTH = 200  # characters of an invalid report that an answer shows
 ENDS = ("left", "lost")
@@ -103,6 +111,35 @@ def _check_done(agent: RemoteAgent, where: str, report: Done, limit_bytes: int) 
         _check_text(f"{where}.failure.error_class", report.failure.error_class)
 
 
+def _check_suspended(agent: RemoteAgent, where: str, report: Suspended, limit_bytes: int) -> None:
+    _check_time(f"{where}.started_at", report.started_at)
+    if report.has_state:
+        _check_json(f"{where}.state", bytes(report.state), limit_bytes)
+    until = report.until
+    if isinstance(until, UntilTime) and until.at is not None:
+        _check_time(f"{where}.until.at", until.at)
+    elif isinstance(until, UntilChildren):
+        _check_ids(f"{where}.until.ids", until.ids or ())
+    elif isinstance(until, UntilSignal):
+        _check_json(f"{where}.until.schema", encode(until.schema), MAX_SCHEMA_BYTES)
+    if report.failure is not None:
+        _check_text(f"{where}.failure.error_class", report.failure.error_class)
+        if not isinstance(until, UntilTime):
+            raise refused(f"{where}.failure", report.failure.error_class, msg("none, unless it waits for a time"))
+
+
+def _check_question(agent: RemoteAgent, where: str, report: AskChildren, limit_bytes: int) -> None:
+    _check_request(agent, where, report)
+    _check_ids(f"{where}.ids", report.ids or ())
+    _check_ids(f"{where}.after", [report.after] if report.after else ())
+
+
+def _check_ids(where: str, ids: Sequence[str]) -> None:
+    for id_ in ids:
+        if not is_id(id_):
+            raise refused(where, id_, msg("the id of a task"))
+
+
 def _check_said(agent: RemoteAgent, where: str, report: Progress | Log, limit_bytes: int) -> None:
     """Accepts progress and log lines: the protocol's own ranges are all there is to check."""
 
@@ -119,6 +156,8 @@ def _check_child(agent: RemoteAgent, where: str, report: SubmitChild, limit_byte
 
 _CHECKS: dict[type, Callable[[RemoteAgent, str, Any, int], None]] = {
     Done: _check_done,
+    Suspended: _check_suspended,
+    AskChildren: _check_question,
     Progress: _check_said,
     Log: _check_said,
     Checkpoint: _check_checkpoint,
@@ -126,7 +165,7 @@ _CHECKS: dict[type, Callable[[RemoteAgent, str, Any, int], None]] = {
 }
 
 
-def _check_request(agent: RemoteAgent, where: str, report: Checkpoint | SubmitChild) -> None:
+def _check_request(agent: RemoteAgent, where: str, report: Request) -> None:
     _check_text(f"{where}.request_id", report.request_id)
     if report.holder:
         agent.check_own(f"{where}.holder", report.holder)

@@ -145,6 +145,13 @@ class Authorized:
         self.check_operated([task_id])
         self._submitter.reprioritise(task_id, priority, actor=self.actor.name, reason=reason)
 
+    def send_signal(self, task_id: str, name: str, data: Any, signal_id: str | None, reason: str) -> bool:
+        """See `Submitter.send_signal`."""
+        self.check_operated([task_id])
+        return self._submitter.send_signal(
+            task_id, name, data, actor=self.actor.name, signal_id=signal_id, reason=reason
+        )
+
     def bulk(self) -> Bulk:
         """Returns operations on many tasks with the same checks, made for each batch before it is changed."""
         self.actor.require(Permission.TASK_OPERATE)

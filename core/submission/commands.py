@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from taskyard.core.edges import CancelScope, RetryScope
 from taskyard.core.errors import Busy, IllegalTransition, Unavailable
 from taskyard.core.i18n import msg
-from taskyard.core.ids import parsed_id
 from taskyard.core.payload.culprits import refused
-from taskyard.core.postgres.database import Database, DriverTransaction
 from taskyard.core.postgres.store import commands, dependants, locks, related_tasks
 from taskyard.core.postgres.store import retries as retries_store
 from taskyard.core.postgres.store.commands import Cancelled, Reprioritised
@@ -21,8 +18,10 @@ from taskyard.core.retry_outcome import RetryPreview, RetryResult
 from taskyard.core.scheduling.retry_scope import check_scope
 from taskyard.core.states import Priority
 from taskyard.core.submission.priorities import check_priority
-from taskyard.core.submission.queue_notifier import QueueNotifier
 from taskyard.core.submission.retries import Done, Kinds, preview, refusal_error, retry_together, too_many
+from taskyard.core.submission.signals import SignalSender
+from taskyard.core.submission.task_ids import check_task_id as check_task_id
+from taskyard.core.submission.task_ids import check_task_ids as check_task_ids
 
 TREE_BATCH = 500  # tasks cancelled in one transaction
 TREE_PATIENCE_SECONDS = 5.0  # with locked rows, as for all other commands of operators
@@ -38,12 +37,8 @@ def check_cancel_scope(value: object) -> CancelScope:
     return CancelScope(value)
 
 
-class TaskCommands:
+class TaskCommands(SignalSender):
     """Commands on one task, thread-safe; `actor` and `reason` are kept in the task's history."""
-
-    def __init__(self, database: Database, notifier: QueueNotifier) -> None:
-        self._database = database
-        self._notifier = notifier
 
     def cancel(self, task_id: str, *, actor: str, reason: str = "") -> None:
         """Cancels an unfinished task at once; a running one is stopped, and a retry makes it pending again.
@@ -97,12 +92,6 @@ class TaskCommands:
         self._publish_reprioritised([changed])
 
     # ours
-
-    @contextlib.contextmanager
-    def _transaction(self) -> Iterator[DriverTransaction]:
-        """Opens one transaction; a Busy names the likely lock holder."""
-        with locks.naming_holders(self._database), self._database.transaction() as tx:
-            yield tx
 
     def _retry_together(self, task_ids: Sequence[str], scope: RetryScope, actor: str, reason: str) -> Done | None:
         """Runs `retry_together`, and notifies Redis."""
@@ -244,16 +233,3 @@ class ManyTaskCommands(TaskCommands):
 def _left(count: int) -> Busy:
     text = msg("{left} unfinished tasks that it submitted are locked by another session: try again", left=count)
     return Busy(text, is_locked=True)
-
-
-def check_task_id(value: object) -> str:
-    """Returns a valid task id; raises SubmissionError."""
-    task_id = parsed_id(value)
-    if task_id is None:
-        raise refused("task", value, msg("a task id (a UUID)"))
-    return task_id
-
-
-def check_task_ids(values: Sequence[object]) -> list[str]:
-    """Returns valid task ids; raises SubmissionError for the first invalid one."""
-    return [check_task_id(value) for value in values]

@@ -69,7 +69,7 @@ class Submitter(TaskCommands):
         self._limits = Limits(
             settings.input_limit_bytes, settings.output_limit_bytes, settings.pending_limit_per_creator
         )
-        super().__init__(database, QueueNotifier(broker))
+        super().__init__(database, QueueNotifier(broker), settings.input_limit_bytes)
         self.commands = ManyTaskCommands(database, self._notifier)
         self._clock = clock or Clock()
         self._keys = OpenKeys()

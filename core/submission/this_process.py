@@ -73,3 +73,10 @@ def retry(task_id: str, *, actor: str, reason: str = "", scope: str = RetryScope
 def reprioritise(task_id: str, priority: str, *, actor: str, reason: str = "") -> None:
     """Changes the priority of a task that has not started; see Submitter.reprioritise."""
     default_submitter().reprioritise(task_id, priority, actor=actor, reason=reason)
+
+
+def send_signal(
+    task_id: str, name: str, data: Any = None, *, actor: str, signal_id: str | None = None, reason: str = ""
+) -> bool:
+    """Sends a signal to an unfinished task; returns False if it has it already. See Submitter.send_signal."""
+    return default_submitter().send_signal(task_id, name, data, actor=actor, signal_id=signal_id, reason=reason)

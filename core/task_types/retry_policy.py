@@ -11,6 +11,7 @@ from taskyard.core.i18n import msg
 RETRYABLE_CLASSES = frozenset({ErrorClass.TIMEOUT, ErrorClass.CRASHED, ErrorClass.TRANSIENT, ErrorClass.AGENT_LOST})
 MAX_BACKOFF_SECONDS = 366 * 24 * 3600.0
 MAX_ATTEMPTS = 100
+MAX_RETRY_AFTERS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +19,15 @@ class RetryPolicy:
     """A type's rule for how often and when a failed task is retried.
 
     The delay before retry n is drawn from 0 … min(max_backoff_seconds, backoff_seconds · 2ⁿ⁻¹): see
-    `core.scheduling.retry`. Raises ConfigurationError with every problem of its values.
+    `core.scheduling.retry`. A handler may raise RetryAfter `max_retry_afters` times without using up an attempt.
+    Raises ConfigurationError with every problem of its values.
     """
 
     max_attempts: int = 3
     backoff_seconds: float = 1.0
     max_backoff_seconds: float = 300.0
     retry_on: frozenset[ErrorClass] = RETRYABLE_CLASSES  # classes or their names
+    max_retry_afters: int = 10
 
     def __post_init__(self) -> None:
         check = Checker("RetryPolicy")
@@ -35,6 +38,7 @@ class RetryPolicy:
                 "max_backoff_seconds", self.max_backoff_seconds, 0, MAX_BACKOFF_SECONDS
             ),
             "retry_on": _error_classes(self.retry_on, check),
+            "max_retry_afters": check.whole("max_retry_afters", self.max_retry_afters, 0, MAX_RETRY_AFTERS),
         }
         if check.problems:
             check.problems = [f"{problem} ({caller(__file__)})" for problem in check.problems]

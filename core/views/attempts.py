@@ -11,7 +11,7 @@ from taskyard.core.states import CLAIMED, TaskState
 
 RUNNING = "running"
 WAITING = "waiting"
-_ENDS = frozenset({"completed", "failed", "attempt_failed", "handed_back", "cancelled"})
+_ENDS = frozenset({"completed", "failed", "attempt_failed", "handed_back", "suspended", "cancelled"})
 
 
 @dataclass(frozen=True, slots=True)

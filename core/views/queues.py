@@ -83,6 +83,10 @@ class Queue:
         return self.figures.open.get(TaskState.SCHEDULED, 0)
 
     @property
+    def suspended(self) -> int:
+        return self.figures.open.get(TaskState.SUSPENDED, 0)
+
+    @property
     def blocked(self) -> int:
         return self.figures.open.get(TaskState.BLOCKED, 0)
 

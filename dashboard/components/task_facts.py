@@ -19,6 +19,7 @@ from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.i18n import _, enumerated, ngettext
 
 FACT_WIDTH_PX = 150
+DUE_STATES = (TaskState.SCHEDULED, TaskState.SUSPENDED)
 
 
 def show_facts(task: Task) -> None:
@@ -34,7 +35,7 @@ def show_facts(task: Task) -> None:
         _("Timeout"): duration(task.timeout_seconds),
         _("Submitted by"): task.created_by or _("unknown"),
         _("Submitted at"): shown_time(task.created_at),
-        _("Due"): shown_time(task.run_at) if task.run_at and task.state is TaskState.SCHEDULED else "",
+        _("Due"): shown_time(task.run_at) if task.run_at and task.state in DUE_STATES else "",
         _("Started"): shown_time(task.started_at) if task.started_at else "",
         _("Ended"): shown_time(task.finished_at) if task.finished_at else "",
         _("Total time"): duration((task.finished_at - task.created_at).total_seconds()) if task.finished_at else "",

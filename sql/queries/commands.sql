@@ -49,7 +49,8 @@ WITH current AS MATERIALIZED (
 ), retried AS (
     UPDATE tasks t SET state = CASE
             WHEN c.lacks_input THEN 'blocked' WHEN c.due IS NULL THEN 'pending' ELSE 'scheduled' END,
-        refunded = t.attempt, refunds = 0, retry_afters = NULL, suspension = NULL, ready_at = coalesce(c.due, now()),
+        refunded = t.attempt, refunds = 0, retry_afters = NULL, suspension = NULL,
+        ready_at = coalesce(c.due, now()),
         run_at = c.due, finished_at = NULL, started_at = NULL, assigned_agent_id = NULL, assigned_at = NULL,
         error = NULL, progress = NULL, progress_message = NULL, waiting_on = c.lacks_input::int
     FROM current c WHERE t.id = c.id

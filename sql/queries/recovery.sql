@@ -28,19 +28,21 @@ SELECT system_identifier::text FROM pg_control_system()
 SELECT extract(epoch FROM clock_timestamp())::float8
 
 -- name: open_slice
--- One slice of the unfinished tasks in id order, for the sweep.
-SELECT id, state, queue, type, requires, priority, extract(epoch FROM ready_at)::float8
+-- One slice of the unfinished tasks in id order, for the sweep, and whether each belongs into Redis.
+SELECT id, state, queue, type, requires, priority, extract(epoch FROM ready_at)::float8,
+    state IN ('pending', 'scheduled') OR (state = 'suspended' AND run_at IS NOT NULL)
 FROM tasks WHERE finished_at IS NULL AND id > %(after)s::uuid ORDER BY id LIMIT %(limit)s
 
 -- name: how_they_wait
 -- These tasks, in the columns of the sweep.
-SELECT id, state, queue, type, requires, priority, extract(epoch FROM ready_at)::float8
+SELECT id, state, queue, type, requires, priority, extract(epoch FROM ready_at)::float8,
+    state IN ('pending', 'scheduled') OR (state = 'suspended' AND run_at IS NOT NULL)
 FROM tasks WHERE id = ANY(%(ids)s::uuid[])
 
 -- name: claimed_tasks
 -- Every task that an agent has, in the columns of a claim (without those that only the agent needs), and since when.
 SELECT id, attempt, type, '', timeout_seconds, NULL, priority, assigned_agent_id, max_attempts, refunded, refunds, 0,
-    date_part('epoch', ready_at), CASE WHEN state = 'in_progress' THEN date_part('epoch', started_at) END
+    coalesce(retry_afters, 0), NULL, date_part('epoch', ready_at), CASE WHEN state = 'in_progress' THEN date_part('epoch', started_at) END
 FROM tasks WHERE finished_at IS NULL AND state IN ('assigned', 'in_progress') ORDER BY id
 
 -- name: not_held

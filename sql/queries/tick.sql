@@ -129,14 +129,16 @@ UPDATE tasks t SET progress = c.fraction, progress_message = c.message FROM curr
 -- name: save_checkpoints
 -- The last checkpoint of running attempts; an outdated attempt saves nothing.
 WITH reported AS (
-    SELECT * FROM unnest(%(ids)s::uuid[], %(attempts)s::int[], %(checkpoints)s::json[], %(children)s::int[])
-        AS r(id, attempt, checkpoint, children)
+    SELECT * FROM unnest(%(ids)s::uuid[], %(attempts)s::int[], %(checkpoints)s::json[], %(children)s::int[],
+        %(signals)s::jsonb[])
+        AS r(id, attempt, checkpoint, children, signals)
 ), current AS MATERIALIZED (
-    SELECT t.id, r.checkpoint, r.children FROM tasks t JOIN reported r ON r.id = t.id
+    SELECT t.id, r.checkpoint, r.children, r.signals FROM tasks t JOIN reported r ON r.id = t.id
     WHERE t.attempt = r.attempt AND t.state IN ('assigned', 'in_progress')
     ORDER BY t.id FOR NO KEY UPDATE OF t SKIP LOCKED
 )
-UPDATE tasks t SET checkpoint = c.checkpoint, checkpoint_children = c.children FROM current c WHERE t.id = c.id RETURNING t.id
+UPDATE tasks t SET checkpoint = c.checkpoint, checkpoint_children = c.children, checkpoint_signals = c.signals
+FROM current c WHERE t.id = c.id RETURNING t.id
 
 -- name: add_logs
 -- Log lines of handlers, a microsecond apart: they are read in the order of their times, and rows that are stored one
@@ -147,24 +149,49 @@ FROM unnest(%(ids)s::uuid[], %(events)s::text[], %(attempts)s::int[], %(actors)s
     %(agents)s::text[], %(details)s::jsonb[]) WITH ORDINALITY AS l(id, event, attempt, actor, agent, detail, number)
 
 -- name: claim
--- pending | due scheduled → assigned, under a new attempt number. Locked rows are skipped.
+-- pending | due scheduled | due suspended → assigned, under a new attempt number. Locked rows are skipped. If the time
+-- ran out in which a suspended one waited for a signal, that is recorded as a signal is.
 WITH wanted AS (
     SELECT * FROM unnest(%(ids)s::uuid[], %(agents)s::text[]) AS w(id, agent_id)
 ), candidate AS MATERIALIZED (
-    SELECT t.id, t.state, w.agent_id FROM tasks t JOIN wanted w ON w.id = t.id
-    WHERE t.state = 'pending' OR (t.state = 'scheduled' AND t.run_at <= now())
+    SELECT t.id, t.state, w.agent_id,
+        CASE WHEN t.state = 'suspended' AND t.suspension ->> 'kind' = 'signal' THEN t.suspension ->> 'name' END AS missed
+    FROM tasks t JOIN wanted w ON w.id = t.id
+    WHERE t.state = 'pending' OR (t.state IN ('scheduled', 'suspended') AND t.run_at <= now())
     ORDER BY t.id FOR NO KEY UPDATE OF t SKIP LOCKED
+), timed_out AS (
+    INSERT INTO task_signals (task_id, name, signal_id, number, kind)
+    SELECT c.id, c.missed, '=' || n.number, n.number, 'timeout'
+    FROM candidate c
+    CROSS JOIN LATERAL (
+        SELECT coalesce(max(s.number), 0) + 1 AS number FROM task_signals s WHERE s.task_id = c.id
+    ) n
+    WHERE c.missed IS NOT NULL
+    RETURNING task_id, name, signal_id, number, kind, data, sent_by, sent_at
 ), claimed AS (
     UPDATE tasks t SET state = 'assigned', attempt = t.attempt + 1, assigned_agent_id = c.agent_id,
-        assigned_at = now(), started_at = NULL
+        assigned_at = now(), started_at = NULL, has_signals = CASE WHEN c.missed IS NULL THEN t.has_signals ELSE true END
     FROM candidate c WHERE t.id = c.id
     RETURNING t.id, t.attempt, t.type, t.input, t.timeout_seconds, t.checkpoint, t.priority, t.assigned_agent_id,
         t.max_attempts, t.refunded, t.refunds,
-        coalesce(t.checkpoint_children, 0) AS checkpoint_children, c.state
+        coalesce(t.checkpoint_children, 0) AS checkpoint_children, c.state, t.retry_afters, t.has_signals,
+        t.checkpoint_signals, t.suspension IS NOT NULL AS was_suspended
 ), audit AS (
     INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, agent_id)
     SELECT id, 'assigned', state, 'assigned', attempt, 'dispatcher', assigned_agent_id FROM claimed
 )
 SELECT id, attempt, type, input::text, timeout_seconds, checkpoint::text, priority, assigned_agent_id,
-    max_attempts, refunded, refunds, checkpoint_children
+    max_attempts, refunded, refunds, checkpoint_children, coalesce(retry_afters, 0),
+    CASE WHEN has_signals OR was_suspended THEN json_build_object('now', date_part('epoch', now()),
+        'used', coalesce(checkpoint_signals, jsonb_build_object()), 'received', (
+        SELECT coalesce(json_agg(json_build_array(number, name, signal_id, kind, data, sent_by, date_part('epoch', sent_at))
+            ORDER BY number), '[]')
+        FROM (
+            SELECT number, name, signal_id, kind, data, sent_by, sent_at FROM task_signals
+            WHERE task_id = claimed.id
+                AND (kind <> 'timeout' OR number > coalesce((checkpoint_signals ->> name)::int, 0))
+            UNION ALL
+            SELECT number, name, signal_id, kind, data, sent_by, sent_at FROM timed_out WHERE task_id = claimed.id
+        ) received
+    ))::text END
 FROM claimed

@@ -160,6 +160,12 @@ class AsyncClient:
         """See `Client.reprioritise`."""
         await self.ask(calls.reprioritise(task_id, priority, reason))
 
+    async def send_signal(
+        self, task_id: str, name: str, data: Any = None, *, signal_id: str | None = None, reason: str = ""
+    ) -> bool:
+        """See `Client.send_signal`."""
+        return await self.ask(calls.send_signal(task_id, name, data, signal_id, reason))
+
     def events(
         self,
         task_id: str | None = None,
@@ -271,3 +277,7 @@ class AsyncTaskHandle:
     async def reprioritise(self, priority: str, *, reason: str = "") -> None:
         """See `AsyncClient.reprioritise`."""
         await self._client.reprioritise(self.id, priority, reason=reason)
+
+    async def send_signal(self, name: str, data: Any = None, *, signal_id: str | None = None, reason: str = "") -> bool:
+        """See `AsyncClient.send_signal`."""
+        return await self._client.send_signal(self.id, name, data, signal_id=signal_id, reason=reason)

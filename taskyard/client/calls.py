@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, TypeVar
+from urllib.parse import quote
 
 from pydantic import TypeAdapter
 from pydantic_core import from_json
@@ -16,6 +18,7 @@ from taskyard.api.models.tasks import (
     HistoryEvent,
     LogPage,
     OpenBelow,
+    SignalStored,
     Submitted,
     TaskDetails,
     TaskPage,
@@ -141,6 +144,19 @@ def preview_retry(task_id: object, scope: object) -> Call[RetryPlan]:
 def reprioritise(task_id: object, priority: object, reason: str) -> Call[None]:
     """Changes a task's priority; raises SubmissionError."""
     return _change(task_id, "/priority", _nothing, {"priority": priority, "reason": reason})
+
+
+def send_signal(task_id: object, name: str, data: object, signal_id: str | None, reason: str) -> Call[bool]:
+    """Sends a signal to a task, reads whether it is new; raises SubmissionError."""
+
+    def read(text: bytes) -> bool:
+        return SignalStored.model_validate_json(text).is_new
+
+    if not isinstance(name, str) or not name:
+        raise SubmissionError("name", name, msg("the name of a signal"))
+    path = task_path(task_id, f"/signals/{quote(name, safe='')}")
+    given = {"data": data, "signal_id": signal_id or str(uuid.uuid4()), "reason": reason}
+    return Call("POST", path, read, body=encoded("data", given), given=given)
 
 
 def anything(method: str, path: str, query: Mapping[str, Any], json: object) -> Call[Any]:

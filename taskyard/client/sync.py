@@ -11,10 +11,11 @@ from typing import Any, Self, Unpack
 
 import httpx
 
-from taskyard.api.models.retries import Retried, RetryPlan
+from taskyard.api.models.retries import Retried
 from taskyard.api.models.tasks import HistoryEvent, LogLine, TaskDetails, TaskResult, TaskSummary
 from taskyard.client import calls
 from taskyard.client.calls import Call
+from taskyard.client.changes import Changes
 from taskyard.client.core import LOG_LINES, PAGE_TASKS, Core, Progress
 from taskyard.client.exchange import Lost, Pause, Reply, Request, Steps, Value
 from taskyard.client.feed import Feed, FollowedEvent
@@ -25,7 +26,7 @@ from taskyard.core.explanation import Explanation
 from taskyard.core.states import Priority, TaskState
 
 
-class Client:
+class Client(Changes):
     """Submits and follows tasks over HTTP; thread-safe, and to be closed: `with Client() as client`.
 
     `url` and `token` come from TASKYARD_URL and TASKYARD_TOKEN if they are not given. A request that can't be doubled
@@ -156,32 +157,6 @@ class Client:
         """Returns why a task waits; raises TaskNotFound."""
         return self.ask(calls.why(task_id))
 
-    def cancel(self, task_id: str, *, reason: str = "", scope: str = "this") -> None:
-        """Cancels an unfinished task for good, and those that wait for it; raises TaskNotFound or IllegalTransition.
-
-        With the scope `tree` also all unfinished ones that it and its children submitted.
-        """
-        self.ask(calls.cancel(task_id, reason, scope))
-
-    def cancel_tree(self, task_id: str, *, reason: str = "") -> int:
-        """Cancels a task and all unfinished ones that it and its children submitted; returns how many these were."""
-        return self.ask(calls.cancel_tree(task_id, reason))
-
-    def retry(self, task_id: str, *, reason: str = "", scope: str = "this") -> Retried:
-        """Makes a failed or cancelled task pending again, returns how many run again; raises as `cancel` does.
-
-        With the scope `downstream` all that come after it do, and wait for it; with `chain` those before it, too.
-        """
-        return self.ask(calls.retry(task_id, reason, scope))
-
-    def preview_retry(self, task_id: str, *, scope: str = "downstream") -> RetryPlan:
-        """Returns what a retry would make run again; raises as `retry` does."""
-        return self.ask(calls.preview_retry(task_id, scope))
-
-    def reprioritise(self, task_id: str, priority: str, *, reason: str = "") -> None:
-        """Changes the priority of a task that has no agent yet; raises TaskNotFound or IllegalTransition."""
-        self.ask(calls.reprioritise(task_id, priority, reason))
-
     def events(
         self,
         task_id: str | None = None,
@@ -298,3 +273,7 @@ class TaskHandle:
     def reprioritise(self, priority: str, *, reason: str = "") -> None:
         """See `Client.reprioritise`."""
         self._client.reprioritise(self.id, priority, reason=reason)
+
+    def send_signal(self, name: str, data: Any = None, *, signal_id: str | None = None, reason: str = "") -> bool:
+        """See `Client.send_signal`."""
+        return self._client.send_signal(self.id, name, data, signal_id=signal_id, reason=reason)

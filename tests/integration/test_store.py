@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import orjson
 import psycopg2.errors
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -17,11 +18,13 @@ from taskyard.core.errors import IllegalTransition, TaskNotFound
 from taskyard.core.models import Task, Waiting
 from taskyard.core.postgres.arrays import plain, quoted
 from taskyard.core.postgres.database import Database, DriverTransaction, Transaction, connect_leader
-from taskyard.core.postgres.store import audit, commands, dependants, recovery, retries, tasks, tick
+from taskyard.core.postgres.store import audit, commands, dependants, recovery, retries, suspension, tasks, tick
 from taskyard.core.postgres.store.dependants import Ended
+from taskyard.core.postgres.store.suspension import Suspension
 from taskyard.core.postgres.store.tick import Completion, Settlement, Stale
 from taskyard.core.states import CLAIMED, TERMINAL, WAITING, Priority, TaskState, is_legal
 from taskyard.core.submission.retries import planned
+from taskyard.core.submission.signals import store_signal
 from taskyard.worker.dispatch.batch import Arrival, Batch
 from taskyard.worker.dispatch.committer import commit
 from tests.databases import Databases
@@ -30,6 +33,7 @@ from tests.unit.leader_state_support import info, task_id
 AGENT = "coder-1:a"
 ATTEMPT = 3
 TASK, PARENT = task_id(1), task_id(100)
+UNTIL = '{"kind":"time"}'
 ERROR = '{"class":"permanent","message":"no use"}'
 PAST, FUTURE = (datetime.now(UTC) + timedelta(hours=hours) for hours in (-1, 1))
 
@@ -119,6 +123,10 @@ def complete(tx: Transaction, attempt: int = ATTEMPT) -> set[str]:
     return tick.complete(tx, [Completion(TASK, attempt, '{"n":1}', PAST.timestamp(), 1.5)])
 
 
+def suspend(tx: Transaction, delay_seconds: float | None = 60.0) -> None:
+    suspension.suspend(tx, [Suspension(TASK, ATTEMPT, UNTIL, delay_seconds)])
+
+
 def refusable(operation: Callable[[Transaction], object]) -> Callable[[Transaction], object]:
     """An operator's action; that it refuses is seen in the row, and in its error."""
 
@@ -165,7 +173,16 @@ OPERATIONS: dict[str, Callable[[Transaction], object]] = {
     "retry a parent": retry_parent,
     "reprioritise": refusable(lambda tx: commands.reprioritise(tx, TASK, Priority.URGENT, "test")),
     "progress": lambda tx: tick.update_progress(tx, [(TASK, ATTEMPT, 0.5, "half")]),
-    "checkpoint": lambda tx: tick.save_checkpoints(tx, [(TASK, ATTEMPT, "{}", 0)]),
+    "checkpoint": lambda tx: tick.save_checkpoints(tx, [(TASK, ATTEMPT, "{}", 0, None)]),
+    "suspend": lambda tx: suspend(tx),
+    "suspend without a time": lambda tx: suspend(tx, delay_seconds=None),
+    "wake": lambda tx: suspension.wake(tx, [TASK], "test"),
+    "signal": refusable(
+        lambda tx: store_signal(tx, TASK, "approved", "1", "{}", "test", "", "signal", 1 << 20)  # type: ignore[arg-type]
+    ),
+    "signal of another name": refusable(
+        lambda tx: store_signal(tx, TASK, "other", "1", "{}", "test", "", "signal", 1 << 20)  # type: ignore[arg-type]
+    ),
     "log": lambda tx: tick.add_logs(tx, [(TASK, "log", ATTEMPT, "agent:a", AGENT, "{}")]),
     "note stale": lambda tx: tick.note_stale(tx, [Stale(TASK, ATTEMPT, AGENT, "completed")]),
 }
@@ -176,6 +193,9 @@ EXPECTED: dict[tuple[str, str], str] = {
     ("claim", "pending"): "assigned",
     ("claim", "scheduled"): "assigned",
     ("unblock", "blocked"): "pending",
+    **{(name, state): "suspended" for name in ("suspend", "suspend without a time") for state in CLAIMED},
+    ("wake", "suspended"): "pending",
+    ("signal", "suspended"): "pending",
     ("cancel descendants", "blocked"): "cancelled",
     **{
         ("cancel", state): "cancelled"
@@ -189,6 +209,12 @@ EXPECTED: dict[tuple[str, str], str] = {
 
 CHANGES_NO_STATE = {("reprioritise", state) for state in WAITING} | {
     (operation, state) for operation in ("progress", "checkpoint") for state in CLAIMED
+}
+CHANGES_NO_STATE |= {
+    (operation, state)
+    for operation in ("signal", "signal of another name")
+    for state in TaskState
+    if state not in TERMINAL
 }
 
 
@@ -223,7 +249,8 @@ def test_another_attempts_reports_change_nothing(tx: DriverTransaction, state: s
         assert settle(tx, to_state, attempt=attempt) == set()
     tick.start(tx, [(TASK, attempt, 1.0)])
     tick.update_progress(tx, [(TASK, attempt, 0.5, "half")])
-    assert tick.save_checkpoints(tx, [(TASK, attempt, "{}", 0)]) == set()
+    assert tick.save_checkpoints(tx, [(TASK, attempt, "{}", 0, None)]) == set()
+    assert suspension.suspend(tx, [Suspension(TASK, attempt, UNTIL)]) == []
     assert whole_row(tx) == before
     assert tasks.history(tx, TASK) == []
 
@@ -261,7 +288,7 @@ def test_a_fast_task_gets_its_start_from_its_end(tx: DriverTransaction) -> None:
 def test_progress_and_checkpoints_of_the_current_attempt(tx: DriverTransaction) -> None:
     insert(tx, "in_progress")
     tick.update_progress(tx, [(TASK, ATTEMPT, 0.5, 'half "way"')])
-    assert tick.save_checkpoints(tx, [(TASK, ATTEMPT, '{"step":3}', 0)]) == {TASK}
+    assert tick.save_checkpoints(tx, [(TASK, ATTEMPT, '{"step":3}', 0, None)]) == {TASK}
     task = tasks.get_task(tx, TASK)
     assert (task.progress, task.progress_message, task.checkpoint) == (0.5, 'half "way"', {"step": 3})
 
@@ -300,6 +327,51 @@ def test_an_operators_retry_gives_a_whole_budget(tx: DriverTransaction) -> None:
     assert (task.error, task.finished_at, task.started_at, task.assigned_agent_id) == (None, None, None, None)
     assert (task.progress, task.waiting_on, task.checkpoint) == (None, 0, {"step": 3})
     assert tasks.waiting(tx, [TASK]) == [waiting]
+
+
+def test_a_suspension_is_refunded_and_no_refund(tx: DriverTransaction) -> None:
+    insert(tx, "in_progress")
+    suspend(tx)
+    assert budget(tx) == (ATTEMPT, 2, 1)
+    task = tasks.get_task(tx, TASK)
+    assert (task.assigned_agent_id, task.assigned_at, task.started_at) == (None, None, None)
+    [waiting] = tasks.waiting(tx, [TASK])
+    assert waiting.is_due_later
+
+
+def test_only_a_suspended_task_with_a_time_waits_in_redis(tx: DriverTransaction) -> None:
+    insert(tx, "suspended", 1)
+    insert(tx, "suspended", 2, run_at=FUTURE)
+    ids = [task_id(1), task_id(2)]
+    assert [waiting.id for waiting in tasks.waiting(tx, ids)] == [task_id(2)]
+    assert [waiting.id for waiting in recovery.open_slice(tx, recovery.NIL, 10)[0]] == [task_id(2)]
+    assert [id_ for id_, waiting in recovery.how_they_wait(tx, ids).items() if waiting] == [task_id(2)]
+
+
+@pytest.mark.parametrize(("run_at", "is_claimed"), [(PAST, True), (FUTURE, False), (None, False)])
+def test_a_suspended_task_is_claimed_once_its_time_has_come(
+    tx: DriverTransaction, run_at: datetime | None, is_claimed: bool
+) -> None:
+    insert(tx, "suspended", run_at=run_at)
+    assert [row.id for row in tick.claim(tx, [TASK], [AGENT])] == ([TASK] if is_claimed else [])
+
+
+def test_a_claim_records_that_the_time_for_a_signal_ran_out(tx: DriverTransaction) -> None:
+    insert(tx, "suspended", run_at=PAST, checkpoint="{}", checkpoint_signals='{"approved": 2}')
+    store_signal(tx, TASK, "other", "a", '{"n":1}', "test", "", "signal", 1 << 20)
+    [row] = tick.claim(tx, [TASK], [AGENT])
+    resumed = orjson.loads(row.resumed or "")
+    assert resumed["used"] == {"approved": 2}
+    assert [one[:5] for one in resumed["received"]] == [
+        [1, "other", "a", "signal", {"n": 1}],
+        [2, "approved", "=2", "timeout", None],
+    ]
+
+
+def test_a_claim_of_a_task_without_signals_brings_none(tx: DriverTransaction) -> None:
+    insert(tx, "pending")
+    [row] = tick.claim(tx, [TASK], [AGENT])
+    assert row.resumed is None
 
 
 # waiting

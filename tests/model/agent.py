@@ -114,10 +114,12 @@ def _start(state: State, index: int, attempt: int, setting: Setting) -> Step:
 
 
 def _finish(state: State, index: int, attempt: int, setting: Setting) -> Step:
+    """Ends the run; one that suspends does so until an attempt was claimed with what it waits for."""
     agent = state.agents[index]
-    state = state._replace(results=(*state.results, Message("done", attempt, sender=_stream(index, setting))))
+    kind = "suspended" if setting.suspends and attempt not in state.answered else "done"
+    state = state._replace(results=(*state.results, Message(kind, attempt, sender=_stream(index, setting))))
     running = tuple(n for n in agent.running if n != attempt)
-    return f"{NAMES[index]} reports {attempt} done", state.with_agent(index, agent._replace(running=running))
+    return f"{NAMES[index]} reports {attempt} {kind}", state.with_agent(index, agent._replace(running=running))
 
 
 def _beat(state: State, index: int, setting: Setting) -> State:

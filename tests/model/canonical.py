@@ -41,6 +41,7 @@ def _key(state: State, setting: Setting, order: tuple[int, int]) -> Key:
         row.state,
         row.charged,
         not row.attempt,
+        row.answer,
         state.is_held,
         _boot_key(row.boot, state, order),
         state.ready,
@@ -54,10 +55,12 @@ def _key(state: State, setting: Setting, order: tuple[int, int]) -> Key:
         tuple(sorted(workers, key=repr)),
         tuple([_agent_key(state.agents[index], row.attempt) for index in order]),
         state.submitter,
+        state.sender,
         state.operator,
         state.credit,
         # what was executed matters for attempts that may be started again
         tuple(sorted([n - row.attempt for n in state.executed if n >= row.attempt - 2])),
+        tuple(sorted([n - row.attempt for n in state.answered if n >= row.attempt - 2])),
         tuple(
             sorted(
                 index
@@ -84,7 +87,7 @@ def _boot_key(boot: Boot | None, state: State, order: tuple[int, int]) -> Key | 
 def _reports_key(messages: tuple[Message, ...], state: State, setting: Setting, order: tuple[int, int]) -> Key:
     """The reports that may still change something: with P2, P4 and P14 only those of the current attempt can."""
     row = state.row
-    keeps_all = not setting.off.isdisjoint(("P2", "P4", "P14"))
+    keeps_all = not setting.off.isdisjoint(("P2", "P4", "P14", "P18 current"))
     is_current = row.state in CLAIMED
     return tuple(
         [

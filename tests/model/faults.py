@@ -15,6 +15,7 @@ from tests.model.state import (
     DECIDED,
     PENDING,
     STANDBY,
+    SUSPENDED,
     TERMINAL,
     Batch,
     Message,
@@ -58,10 +59,13 @@ def wakes(state: State) -> Iterator[tuple[bool, Step]]:
 def people(state: State, setting: Setting) -> Iterator[Step]:
     """The submitter's push, which may come at any time after its commit; an operator's transitions."""
     if state.submitter:
-        yield "the submitter pushes", state._replace(ready=True, submitter=False)
+        who = "sender" if state.row.answer else "submitter"
+        yield f"the {who} pushes", state._replace(ready=True, submitter=False)
     if state.is_held:
         yield "somebody lets the row go", state._replace(is_held=False)
-        return  # operators wait for it
+        return  # operators and senders wait for it
+    if state.sender:
+        yield _signalled(state, setting)
     what, _, later = state.operator.partition(" ")
     row = state.row
     if what == "cancel" and (row.state not in TERMINAL or not setting.has("P13")):
@@ -70,6 +74,19 @@ def people(state: State, setting: Setting) -> Iterator[Step]:
     if what == "retry" and row.state == CANCELLED:
         retried = row._replace(state=PENDING, charged=0, boot=None)
         yield "an operator retries", state._replace(row=retried, operator=later)
+
+
+def _signalled(state: State, setting: Setting) -> Step:
+    """A signal is stored, and wakes the task if it is suspended; an ended task gets none."""
+    row, state = state.row, state._replace(sender=state.sender - 1)
+    if row.state in TERMINAL:
+        return "a signal is refused", state
+    if row.answer and setting.task == "signal":
+        wrong = state.wrong if setting.has("P19 once") else "a signal counts twice"
+        return "a signal comes again", state._replace(wrong=wrong)
+    if row.state == SUSPENDED:
+        row, state = row._replace(state=PENDING, boot=None), state._replace(submitter=True)
+    return "a signal comes", state._replace(row=row._replace(answer=True))
 
 
 def _worker_crash(state: State, setting: Setting) -> Iterator[Step]:
@@ -137,9 +154,9 @@ def _submitter_crash(state: State, setting: Setting) -> Iterator[Step]:
 def _wipe(state: State, setting: Setting) -> Iterator[Step]:
     row = state.row
     # a result that is lost must be had again; a start that is lost leaves its attempt unpaid
-    lost = "started" if setting.task == "poison" else "done"
+    lost = ("started",) if setting.task == "poison" else ("done", "suspended")
     is_lost = row.state in CLAIMED and any(
-        (kind, attempt) == (lost, row.attempt) for kind, attempt, _, _ in state.results
+        kind in lost and attempt == row.attempt for kind, attempt, _, _ in state.results
     )
     first, second = (
         agent._replace(inbox=(), knows_generation=False, beat=None, is_fenced=False) for agent in state.agents

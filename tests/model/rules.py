@@ -31,6 +31,12 @@ RULES = {
     "P14": "after an unknown commit nothing is published",
     "P15": "only the leader's tick recovers",
     "P16": "a boot gets no type again that it handed back as one it can't run",
+    "P18": "a task that suspends goes on at once if what it waits for is there",
+    "P18 current": "… and only its current attempt suspends it",
+    "P18 due": "… and one with a time is queued again like all that wait",
+    "P18 free": "… and it costs no attempt",
+    "P19 once": "a signal that comes twice counts once",
+    "P19 timeout": "a time that runs out is recorded as a signal is",
 }
 
 
@@ -39,9 +45,11 @@ class Setting:
     """What is explored: the rules in force, the faults that may happen, and what kind of task it is.
 
     `task` is "short" (ends by itself), "endless" (ends only when it is cancelled), "poison" (kills its agent, and
-    may be tried `max_attempts` times), "unknown" (short, of a type that agent A can't run) or "hindered" (short, and
-    its first attempt may be handed back after its start). `operator` is what an operator does, at any time: "",
-    "cancel" or "cancel retry". With `own` each agent has results of its own, which may be read apart.
+    may be tried `max_attempts` times), "unknown" (short, of a type that agent A can't run), "hindered" (short, and
+    its first attempt may be handed back after its start), or one that suspends until it finds what it waits for: a
+    time ("snooze"), a signal ("signal"), or either ("timeout"). The signal is sent `signals` times. `operator` is what
+    an operator does, at any time: "", "cancel" or "cancel retry". With `own` each agent has results of its own, which
+    may be read apart.
     """
 
     faults: tuple[str, ...] = ()
@@ -50,6 +58,7 @@ class Setting:
     operator: str = ""
     max_attempts: int = 0
     own: bool = False
+    signals: int = 0
     off: frozenset[str] = field(default_factory=frozenset)
 
     def has(self, rule: str) -> bool:
@@ -61,6 +70,16 @@ class Setting:
         if rule not in RULES:
             raise ValueError(f"rule: {rule!r} is none of {', '.join(RULES)}")
         return replace(self, off=self.off | {rule})
+
+    @property
+    def suspends(self) -> bool:
+        """Whether the task suspends."""
+        return self.task in ("snooze", "signal", "timeout")
+
+    @property
+    def has_time(self) -> bool:
+        """Whether a suspended task goes on after a time."""
+        return self.task in ("snooze", "timeout")
 
     @property
     def first_credit(self) -> int:

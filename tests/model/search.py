@@ -79,7 +79,7 @@ def explore(setting: Setting) -> Finding:
     more fails and nothing frozen goes on, the task can still end with nothing left behind.
     """
     graph = _Graph(setting)
-    first = State(operator=setting.operator, credit=setting.first_credit)
+    first = State(operator=setting.operator, credit=setting.first_credit, sender=setting.signals)
     graph.add(first, -1, "")
     layer = [(0, first)]  # only these are kept whole: all of them would need gigabytes
     for fault_count in range(setting.fault_limit + 1):

@@ -26,6 +26,18 @@ HINDERED = Setting(
     fault_limit=1,
     task="hindered",
 )
+# Around what is committed and told; what agents do when they freeze or die is the same as of other tasks.
+AROUND = ("worker crash", "unknown commit", "wipe", "report twice", "row lock")
+SNOOZED = Setting(faults=faults.ALL, fault_limit=1, task="snooze")
+SIGNALLED = Setting(faults=faults.ALL, fault_limit=1, task="signal", signals=2)
+TIMED_OUT = Setting(faults=faults.ALL, fault_limit=1, task="timeout", signals=1)
+SIGNALLED_CANCELLED = Setting(
+    faults=("worker crash", "unknown commit", "agent crash", "wipe", "report twice", "row lock"),
+    fault_limit=1,
+    task="signal",
+    signals=1,
+    operator="cancel",
+)
 SETTINGS = {
     "a short task, every pair of faults": SHORT,
     "an endless task that is cancelled, every fault": ENDLESS_CANCELLED,
@@ -35,6 +47,10 @@ SETTINGS = {
     "a short task, whose reports others forge": FORGED,
     "a short task of agents with results of their own": OWN,
     "a task that another one keeps from going on, the faults around its return": HINDERED,
+    "a task that suspends for a time, every fault": SNOOZED,
+    "a task that waits for a signal, which comes twice, every fault": SIGNALLED,
+    "a task that waits for a signal, or for a time to run out, every fault": TIMED_OUT,
+    "a task that waits for a signal, and is cancelled": SIGNALLED_CANCELLED,
 }
 FULL_SETTINGS = {
     **SETTINGS,
@@ -42,6 +58,11 @@ FULL_SETTINGS = {
         OWN, faults=(*faults.ALL, "forged name"), fault_limit=2
     ),
     "a task that another one keeps from going on, every fault": replace(HINDERED, faults=faults.ALL),
+    "a task that suspends for a time, every pair of faults": replace(SNOOZED, fault_limit=2),
+    "a task that waits for a signal, every pair of faults around it": replace(SIGNALLED, faults=AROUND, fault_limit=2),
+    "a task that waits for a signal or a time, every pair of faults around it": replace(
+        TIMED_OUT, faults=AROUND, fault_limit=2
+    ),
     "a task that is cancelled and retried, every fault": replace(CANCELLED_RETRIED, faults=faults.ALL, fault_limit=1),
 }
 # Which setting shows what a rule is for, where it is not a short task.
@@ -56,11 +77,18 @@ SHOWN_BY = {
     "P12 announced": POISON,
     "P13": CANCELLED_RETRIED,
     "P16": UNKNOWN,
+    "P18": replace(SIGNALLED, signals=1),
+    "P18 current": SNOOZED,
+    "P18 due": SNOOZED,
+    "P18 free": replace(SNOOZED, max_attempts=1),
+    "P19 once": SIGNALLED,
+    "P19 timeout": TIMED_OUT,
 }
 TRANSACTIONS = {
     "P6 order": "rows are locked in the order of their ids",
     "P6 parents": "what waits for a task that has ended is found again",
     "P17": "a child is inserted under a lock on its parent's row, and only for the current attempt",
+    "P19": "a signal is stored under a lock on its task's row",
 }
 
 
@@ -85,6 +113,8 @@ def without(rule: str) -> RuleRow:
         return RuleRow(rule, TRANSACTIONS[rule], *transactions.parent_and_child(looks_again=False))
     if rule == "P17":
         return RuleRow(rule, TRANSACTIONS[rule], *transactions.child_of_a_cancelled_task(locks_parent=False))
+    if rule == "P19":
+        return RuleRow(rule, TRANSACTIONS[rule], *transactions.signal_and_suspension(locks_task=False))
     setting = SHOWN_BY.get(rule, SHORT).without(rule)
     found = Finding(0)
     for fault_limit in range(setting.fault_limit + 1):

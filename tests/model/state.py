@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-PENDING, ASSIGNED, IN_PROGRESS = "pending", "assigned", "in_progress"
+PENDING, ASSIGNED, IN_PROGRESS, SUSPENDED = "pending", "assigned", "in_progress", "suspended"
 COMPLETED, FAILED, CANCELLED = "completed", "failed", "cancelled"
 TERMINAL = (COMPLETED, FAILED, CANCELLED)
 CLAIMED = (ASSIGNED, IN_PROGRESS)
@@ -35,6 +35,7 @@ class Row(NamedTuple):
     attempt: int = 0
     charged: int = 0  # attempts that were paid for
     boot: Boot | None = None
+    answer: bool = False  # a signal, or a time that ran out: the next attempt finds what it waited for
 
 
 class Batch(NamedTuple):
@@ -46,7 +47,7 @@ class Batch(NamedTuple):
     orphans: tuple[tuple[int, int], ...] = ()  # agent, attempt
     claimed: int = 0  # the attempt that the claim returned
     sweeps: bool = False
-    is_waiting: bool = False  # the row waits after the commit, and Redis is to know
+    is_waiting: bool = False  # the row waits in Redis after the commit, or is due there
     is_passed_over: bool = False  # somebody else held the row that a report is about
 
 
@@ -94,9 +95,11 @@ class Agent(NamedTuple):
 class State(NamedTuple):
     """The world.
 
-    `credit` is how many executions may still begin: one, and one more for each that a death cut off
-    or whose result died with Redis. `refused` are the boots that handed the task back as one that they can't run,
-    each with the epoch of that time. `wrong` names the promise that was broken.
+    `credit` is how many executions may still begin: one, and one more for each that a death cut off, whose result died
+    with Redis, or that suspended. `refused` are the boots that handed the task back as one that they can't run, each
+    with the epoch of that time. `answered` are attempts that were claimed with what the task had waited for; `sender`
+    is how often somebody will still send the signal, each time by the same id. `wrong` names the promise that was
+    broken.
     """
 
     row: Row = Row()
@@ -109,10 +112,12 @@ class State(NamedTuple):
     has_generation: bool = True
     workers: tuple[Worker, Worker] = (Worker(), Worker())
     agents: tuple[Agent, Agent] = (Agent(), Agent())
-    submitter: bool = True  # has committed and will push
+    submitter: bool = True  # has committed and will push; so will who sends a signal that wakes the task
+    sender: int = 0
     operator: str = ""  # what an operator will still do
     credit: int = 1
     executed: frozenset[int] = frozenset()
+    answered: frozenset[int] = frozenset()
     refused: frozenset[tuple[Boot, int]] = frozenset()
     wrong: str = ""
 

@@ -13,7 +13,19 @@ from tests.model import agent, faults, transactions, worker
 from tests.model.canonical import Key, key_of
 from tests.model.rules import RULES, Setting
 from tests.model.search import explore
-from tests.model.settings import CANCELLED_RETRIED, OWN, POISON, SETTINGS, SHORT, UNKNOWN, all_rules, without
+from tests.model.settings import (
+    CANCELLED_RETRIED,
+    OWN,
+    POISON,
+    SETTINGS,
+    SHORT,
+    SIGNALLED,
+    SNOOZED,
+    TIMED_OUT,
+    UNKNOWN,
+    all_rules,
+    without,
+)
 from tests.model.state import State
 from tests.servers import REPOSITORY
 
@@ -43,6 +55,7 @@ def test_two_writers_and_an_insert_are_safe_by_their_locks() -> None:
     assert transactions.parent_and_child(looks_again=True) == ("", ())
     assert transactions.parent_and_child(looks_again=True, is_cut_off=True) == ("", ())
     assert transactions.child_of_a_cancelled_task(locks_parent=True) == ("", ())
+    assert transactions.signal_and_suspension(locks_task=True) == ("", ())
 
 
 @pytest.mark.parametrize("rule", all_rules())
@@ -54,7 +67,7 @@ def test_without_a_rule_a_promise_is_broken_as_the_table_says(rule: str) -> None
 
 
 def test_the_table_has_every_rule_of_the_protocol() -> None:
-    assert {rule.split()[0] for rule in all_rules()} == {f"P{number}" for number in range(1, 18)}
+    assert {rule.split()[0] for rule in all_rules()} == {f"P{number}" for number in range(1, 20)}
 
 
 def test_an_unknown_rule_can_not_be_switched_off() -> None:
@@ -70,13 +83,16 @@ def test_an_unknown_rule_can_not_be_switched_off() -> None:
         UNKNOWN,
         OWN,
         CANCELLED_RETRIED,
+        SNOOZED,
+        SIGNALLED,
+        TIMED_OUT,
         *(pytest.param(replace(SHORT.without(rule), fault_limit=1), marks=pytest.mark.slow) for rule in RULES),
     ],
     ids=lambda setting: " ".join([setting.task, setting.operator, *setting.off]),
 )
 def test_states_with_one_key_can_do_the_same(setting: Setting) -> None:
     """What `key_of` leaves out makes no difference: equal keys lead to equal keys, step by step."""
-    first = State(operator=setting.operator, credit=setting.first_credit)
+    first = State(operator=setting.operator, credit=setting.first_credit, sender=setting.signals)
     known: dict[Key, State] = {key_of(first, setting): first}
     states, compared = [(first, 0)], 0
     for state, fault_count in states:

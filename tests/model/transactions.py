@@ -1,4 +1,4 @@
-"""P6 and P17: two transactions that meet, statement by statement, at READ COMMITTED with row locks.
+"""P6, P17 and P19: two transactions that meet, statement by statement, at READ COMMITTED with row locks.
 
 A statement sees what is committed when it begins and what its own transaction did. It waits for
 rows that another transaction has locked; all locks go at the commit. What is repeated for ever is a transaction that
@@ -157,5 +157,29 @@ def child_of_a_cancelled_task(*, locks_parent: bool) -> tuple[str, tuple[str, ..
     def wrong(end: World) -> str:
         is_missed = {"child", "cancelled"} <= end.committed and "child seen" not in end.committed
         return "a child that its parent's cancellation did not see" if is_missed else ""
+
+    return search(world, wrong)
+
+
+def signal_and_suspension(*, locks_task: bool) -> tuple[str, tuple[str, ...]]:
+    """A signal is sent while the task that waits for it is being suspended: each looks for what the other does."""
+
+    def look_for_signal(seen: Facts) -> Facts:
+        return seen if "signal" in seen else seen | {"stays suspended"}
+
+    def store(seen: Facts) -> Facts:
+        return seen | {"signal"} | ({"wakes it"} if "suspended" in seen else set())
+
+    tick = (
+        Statement("suspends the task", "task", lambda seen: seen | {"suspended"}),
+        Statement("looks for a signal", "", look_for_signal),
+    )
+    locks = (Statement("locks the task", "task"),) if locks_task else ()
+    send = (*locks, Statement("stores the signal, and wakes the task if it is suspended", "", store))
+    world = World(frozenset(), (Transaction("tick", tick), Transaction("sender", send)))
+
+    def wrong(end: World) -> str:
+        is_left = "stays suspended" in end.committed and "wakes it" not in end.committed
+        return "the task stays suspended for ever" if is_left else ""
 
     return search(world, wrong)

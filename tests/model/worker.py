@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from tests.model.agent import MANY, NAMES, Step
+from tests.model.rows import given_up, is_queued, suspended
 from tests.model.rules import Setting
 from tests.model.state import (
     ALL_AGENTS,
@@ -13,16 +14,14 @@ from tests.model.state import (
     COMMITTED,
     COMPLETED,
     DECIDED,
-    FAILED,
     IN_PROGRESS,
     LEADING,
     NOBODY,
-    PENDING,
     STANDBY,
+    SUSPENDED,
     Batch,
     Boot,
     Message,
-    Row,
     State,
     Worker,
 )
@@ -148,7 +147,7 @@ def _decide(
         state = state._replace(results=())
     if batch != Batch():
         yield label, _decided(state, index, batch)
-    if setting.has("P8") and row.state == PENDING and not state.ready:
+    if setting.has("P8") and is_queued(row, setting, swept=True) and not state.ready:
         yield f"{name} sweeps", _decided(state, index, batch._replace(sweeps=True))
     if state.ready:
         for number, agent in enumerate(state.agents):
@@ -196,12 +195,13 @@ def _applied(state: State, batch: Batch, setting: Setting) -> tuple[State, Batch
 
     A row that somebody else holds is passed over: nothing happens to it.
     """
-    row, wrong, is_back = state.row, state.wrong, False
+    row, wrong, is_back, credit, answered = state.row, state.wrong, False, state.credit, state.answered
     if state.is_held:
         is_current = row.state in CLAIMED and any(
-            kind in ("started", "done", "returned") and attempt == row.attempt for kind, attempt, _, _ in batch.reports
+            kind in ("started", "done", "suspended", "returned") and attempt == row.attempt
+            for kind, attempt, _, _ in batch.reports
         )
-        return state, batch._replace(is_waiting=row.state == PENDING and batch.sweeps, is_passed_over=is_current)
+        return state, batch._replace(is_waiting=is_queued(row, setting) and batch.sweeps, is_passed_over=is_current)
     for kind, attempt, _, _ in batch.reports:
         is_current = row.state in CLAIMED and row.attempt == attempt
         if kind == "started" and is_current:
@@ -214,29 +214,33 @@ def _applied(state: State, batch: Batch, setting: Setting) -> tuple[State, Batch
             if not is_current:
                 wrong = f"the result of attempt {attempt} is accepted, which is not the current one"
             row = row._replace(state=COMPLETED)
+        elif kind == "suspended" and (is_current or not setting.has("P18 current")):
+            if not is_current:
+                wrong = f"attempt {attempt} suspends the task, which is not the current one"
+            row, is_back = suspended(row, setting), True
+            credit += 1
+            if setting.max_attempts and row.charged >= setting.max_attempts:
+                wrong = "the task fails, and none of its attempts did"
         elif kind == "returned" and is_current:
             row, is_back = given_up(row, setting), True
     was = row
     if batch.given_up is not None and row.state in CLAIMED and row.attempt == batch.given_up[0]:
         row = given_up(row, setting)
-    if batch.claim_for is not None and (row.state == PENDING or not setting.has("P3")):
-        if row.state != PENDING:
+    if batch.claim_for is not None and (is_queued(row, setting) or not setting.has("P3")):
+        if not is_queued(row, setting):
             wrong = f"a task that is {row.state} is claimed again"
         grows = setting.has("P2") or not row.attempt
-        row = row._replace(state=ASSIGNED, attempt=row.attempt + grows, boot=batch.claim_for)
+        has_run_out = row.state == SUSPENDED and setting.has("P19 timeout")
+        row = row._replace(
+            state=ASSIGNED, attempt=row.attempt + grows, boot=batch.claim_for, answer=row.answer or has_run_out
+        )
+        answered |= {row.attempt} if row.answer else set()
         batch = batch._replace(claimed=row.attempt)
         if row.attempt > MANY:
             wrong = "attempts go on without end"
-    is_waiting = row.state == PENDING and (row != was or batch.sweeps or is_back)
-    return state._replace(row=row, wrong=wrong), batch._replace(is_waiting=is_waiting)
-
-
-def given_up(row: Row, setting: Setting) -> Row:
-    """Back to the queue: an attempt that was not started is refunded; after the last one it is the end."""
-    if not setting.max_attempts:
-        return Row(PENDING, row.attempt)
-    charged = row.charged + (row.state == IN_PROGRESS and setting.has("P10 charged"))
-    return Row(PENDING if charged < setting.max_attempts else FAILED, row.attempt, charged)
+    is_waiting = is_queued(row, setting) and (row != was or batch.sweeps or is_back)
+    after = state._replace(row=row, wrong=wrong, credit=credit, answered=answered)
+    return after, batch._replace(is_waiting=is_waiting)
 
 
 def _publish(state: State, index: int, setting: Setting) -> State:

@@ -6,3 +6,4 @@ from tests.task_types import loops as loops
 from tests.task_types import outputs as outputs
 from tests.task_types import printing as printing
 from tests.task_types import running as running
+from tests.task_types import suspending as suspending

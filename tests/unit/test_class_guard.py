@@ -26,7 +26,7 @@ def test_what_is_an_end_or_a_return_stays_as_it_is(done: Done | None) -> None:
 @pytest.mark.parametrize(
     ("done", "words"),
     [
-        ("done", "expected a Done or None, not str"),
+        ("done", "expected a Done, a Suspended or None, not str"),
         (msgspec.structs.replace(GOOD, attempt=2), "this is the end of attempt 2 of task "),
         (msgspec.structs.replace(GOOD, failure=Failure("odd", "oh")), "'odd' is not a valid ErrorClass"),
         (msgspec.structs.replace(GOOD, run_seconds=-1.0), "Expected `float` >= 0.0"),

@@ -23,6 +23,7 @@ MADE = [
     ),
     errors.NotPermitted("task.operate", msg("{name} may not", name="ann")),
     errors.PermanentError("no"),
+    errors.RetryAfter(30, "429"),
 ]
 
 

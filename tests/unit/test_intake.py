@@ -36,10 +36,11 @@ from taskyard.worker.dispatch.batch import Batch
 from taskyard.worker.dispatch.decisions import policy_of
 from taskyard.worker.dispatch.fleet_types import FleetTypes
 from taskyard.worker.dispatch.held_starts import START_DELAY_SECONDS
-from taskyard.worker.dispatch.intake import LATEST_SECONDS, Intake
+from taskyard.worker.dispatch.intake import Intake
 from taskyard.worker.dispatch.leader_state import Durations, LeaderState
 from taskyard.worker.dispatch.postponed import Postponed
 from taskyard.worker.dispatch.recovery import Recovery
+from taskyard.worker.dispatch.report_parts import LATEST_SECONDS
 from tests.clock import FakeClock
 from tests.unit.leader_state_support import TTL_SECONDS, claimed, give, info, task_id
 

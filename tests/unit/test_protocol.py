@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import types
 import typing
 
 import msgspec
@@ -61,14 +62,20 @@ def _value(hint: typing.Any) -> st.SearchStrategy[typing.Any]:
         return st.dictionaries(texts, payloads, max_size=3)
     if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
         return _built(hint)
+    if hint is msgspec.Raw:
+        return st.from_type(hint)
     if typing.get_origin(hint) is typing.Annotated:
         return _within(*typing.get_args(hint))
+    if isinstance(hint, types.UnionType) and type(None) not in typing.get_args(hint):
+        return st.one_of([_value(each) for each in typing.get_args(hint)])
     if typing.get_args(hint) and type(None) in typing.get_args(hint):
         return st.none() | st.one_of([_value(h) for h in typing.get_args(hint) if h is not type(None)])
     return st.from_type(hint)
 
 
 def _within(hint: typing.Any, meta: msgspec.Meta) -> st.SearchStrategy[typing.Any]:
+    if typing.get_origin(hint) is dict:
+        return st.dictionaries(texts.filter(bool).map(lambda text: text[:100]), st.integers(0, 9), max_size=3)
     if hint is int:
         return st.integers(meta.ge, meta.le)
     if hint is float:
@@ -79,8 +86,9 @@ def _within(hint: typing.Any, meta: msgspec.Meta) -> st.SearchStrategy[typing.An
     if meta.pattern is not None and meta.max_length is None:
         return st.tuples(st.integers(0, 1 << 64), st.integers(0, 1 << 64)).map(lambda parts: f"{parts[0]}-{parts[1]}")
     if meta.pattern is not None:
-        return st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"))
-    return texts if hint is str else st.lists(texts, max_size=4)
+        characters = st.characters(exclude_categories=["Cs"], exclude_characters="\x00")
+        return st.text(characters, min_size=meta.min_length or 0, max_size=min(meta.max_length, 100))
+    return texts if hint is str else st.lists(_value(typing.get_args(hint)[0]), max_size=4)
 
 
 @given(messages(*typing.get_args(protocol.Order)))

@@ -13,11 +13,12 @@ import taskyard
 REPOSITORY = Path(__file__).resolve().parents[2]
 # A name that is added, renamed or taken away is a change for users: CHANGELOG.md tells of it.
 PUBLIC = {
-    "AgentChannel", "AgentInfo", "AsyncTaskContext", "BaseAgent", "Busy", "ConfigurationError", "Done",
+    "AgentChannel", "AgentInfo", "AsyncTaskContext", "BaseAgent", "Busy", "ChildOutcome", "ConfigurationError", "Done",
     "TaskResult", "Failure", "IdempotencyConflict", "IllegalTransition", "Message", "PermanentError", "Priority",
-    "ResourceLimitError", "RetryPolicy", "Run", "SubmissionError", "Submitter", "TaskContext", "TaskNotFound",
-    "TaskState", "TaskyardError", "TransientError", "Unavailable", "UnknownTaskType", "cancel", "reprioritise",
-    "result", "retry", "submit", "submit_many", "task_type",
+    "ResourceLimitError", "RetryAfter", "RetryPolicy", "Run", "Signal", "SubmissionError", "Submitter", "Suspended",
+    "TaskContext", "TaskNotFound",
+    "TaskState", "TaskyardError", "TransientError", "Unavailable", "UnknownTaskType", "cancel", "children",
+    "reprioritise", "result", "retry", "send_signal", "signal", "submit", "submit_many", "task_type",
 }  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from taskyard.core.errors import Unavailable
 from taskyard.core.protocol import (
     AgentInfo,
+    AttemptEnd,
     Cancel,
     Deregister,
     Done,
@@ -94,7 +95,7 @@ class BaseAgent(abc.ABC):
         self.must_be_replaced = False  # asked to drain; it still reads then, unless it was fenced
 
     @abc.abstractmethod
-    def execute(self, slot: int, run: Run, channel: AgentChannel) -> Done | None:
+    def execute(self, slot: int, run: Run, channel: AgentChannel) -> AttemptEnd | None:
         """Runs one attempt to its end; returns None if its end was reported otherwise."""
 
     def stop_execution(self, run_pair: Pair) -> None:
@@ -273,7 +274,7 @@ class BaseAgent(abc.ABC):
         """Returns the boot that got the order for an attempt."""
         return self._held.boot_of(pair, self.info.id)
 
-    def report_end(self, done: Done, pair: Pair, *, flush_follows: bool) -> None:
+    def report_end(self, done: AttemptEnd, pair: Pair, *, flush_follows: bool) -> None:
         """Adds the end of an attempt to the outbox, in the name of the boot that got its order."""
         done.agent_id = self.boot_of(pair)
         self.outbox.add(done, pair, flush_follows=flush_follows)

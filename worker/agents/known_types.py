@@ -26,6 +26,7 @@ def known_types(registry: Registry, matches: Callable[[str], bool]) -> list[Know
             output_schema=output_schema(one.output_model),
             description=one.description,
             is_guarded=one.is_guarded,
+            max_retry_afters=one.retry.max_retry_afters,
         )
         for one in registry.types.values()
         if matches(one.name)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from taskyard.core.errors import ErrorClass, Unavailable
-from taskyard.core.protocol import Done, Pair, Run, Started
+from taskyard.core.protocol import AttemptEnd, Done, Pair, Run, Started
 from taskyard.core.threads import OnEscape, Supervised, count_escape, start_thread
 from taskyard.worker.agents.class_guard import checked_end
 from taskyard.worker.agents.heartbeat import HeartbeatSender
@@ -42,11 +42,11 @@ class SlotOwner(AttemptOwner, Protocol):
     mail: AgentMail
     outbox: Outbox
 
-    def execute(self, slot: int, run: Run, channel: AgentChannel) -> Done | None: ...
+    def execute(self, slot: int, run: Run, channel: AgentChannel) -> AttemptEnd | None: ...
 
     def boot_of(self, pair: Pair) -> str: ...
 
-    def report_end(self, done: Done, pair: Pair, *, flush_follows: bool) -> None: ...
+    def report_end(self, done: AttemptEnd, pair: Pair, *, flush_follows: bool) -> None: ...
 
     def drop(self, pairs: Sequence[Pair]) -> None: ...
 
@@ -160,7 +160,7 @@ class SlotThreads:
         channel = self.running[pair] = AgentChannel(self._agent, run, self._agent.boot_of(pair))
         bind_attempt(run)
         began_at, began = time.time(), time.monotonic()
-        done: Done | None = None
+        done: AttemptEnd | None = None
         try:
             done = self._agent.execute(index, run, channel)
             if not self._agent.ends_are_sound:
@@ -179,7 +179,7 @@ class SlotThreads:
             channel.close()
             self.running.pop(pair, None)
             self.stuck.leave(pair)
-        self._agent.mail.end(pair, is_success=done is not None and done.failure is None)
+        self._agent.mail.end(pair, is_success=isinstance(done, Done) and done.failure is None)
         if done is not None and (reason := refusal_of(done)) is not None:
             self._agent.hand_back([pair], run.task_type, reason)
         elif done is not None and (reason := hindrance_of(done)) is not None:

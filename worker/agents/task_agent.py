@@ -6,7 +6,7 @@ from pathlib import Path
 
 import structlog
 
-from taskyard.core.protocol import AgentInfo, Done, Pair, Run
+from taskyard.core.protocol import AgentInfo, AttemptEnd, Pair, Run
 from taskyard.core.redis.ports import AgentPort
 from taskyard.core.scheduling.placement import AgentSlots
 from taskyard.core.task_types.registry import Registry
@@ -51,7 +51,7 @@ class TaskAgent(BaseAgent):
             raw_output=raw_output,
         )
 
-    def execute(self, slot: int, run: Run, channel: AgentChannel) -> Done | None:
+    def execute(self, slot: int, run: Run, channel: AgentChannel) -> AttemptEnd | None:
         return self._runners.run(slot, run, channel)
 
     def is_unable(self) -> bool:

@@ -11,7 +11,17 @@ from msgspec import Raw
 
 from taskyard.core.errors import PermanentError, TransientError
 from taskyard.core.payload.storable_text import storable
-from taskyard.core.protocol import MAX_TEXT_LENGTH, Checkpoint, Done, Log, Progress, Run, SubmitChild
+from taskyard.core.protocol import (
+    MAX_TEXT_LENGTH,
+    AskChildren,
+    AttemptEnd,
+    Checkpoint,
+    Log,
+    Progress,
+    Request,
+    Run,
+    SubmitChild,
+)
 from taskyard.worker.attempts.ports import AttemptOwner
 from taskyard.worker.logging.redaction import redacted_text
 
@@ -25,17 +35,17 @@ CANNOT_RUN = "cannot_run"  # … to an agent that can run it
 KEPT_FROM_RUNNING = "kept_from_running"  # … because another one took its place
 
 
-def refusal_of(done: Done) -> str | None:
+def refusal_of(done: AttemptEnd) -> str | None:
     """Returns why the attempt could not be run here at all; None if it was run."""
     return _reason_of(done, CANNOT_RUN)
 
 
-def hindrance_of(done: Done) -> str | None:
+def hindrance_of(done: AttemptEnd) -> str | None:
     """Returns what kept the attempt from running here; None if nothing did."""
     return _reason_of(done, KEPT_FROM_RUNNING)
 
 
-def _reason_of(done: Done, kind: str) -> str | None:
+def _reason_of(done: AttemptEnd, kind: str) -> str | None:
     return done.failure.message if done.failure is not None and done.failure.error_class == kind else None
 
 
@@ -126,12 +136,16 @@ class AgentChannel:
             raise PermanentError(reply.refused)
         return reply.value
 
-    def _report(self, message: dict[str, Any], request_id: str) -> Checkpoint | SubmitChild:
+    def _report(self, message: dict[str, Any], request_id: str) -> Request:
         run, agent_id = self._run, self._agent.info.id
         if message["kind"] == "checkpoint":
             state = Raw(message["state"])
             children = message["children"]
-            return Checkpoint(agent_id, request_id, run.task_id, run.attempt, state, self.agent_id, children)
+            own = (run.task_id, run.attempt, state, self.agent_id, children, message["signals"])
+            return Checkpoint(agent_id, request_id, *own)
+        if message["kind"] == "outcomes":
+            ids, after = message["ids"], message["after"]
+            return AskChildren(agent_id, request_id, run.task_id, run.attempt, ids, after, self.agent_id)
         return SubmitChild(
             agent_id,
             request_id,

@@ -7,14 +7,29 @@ import math
 import os
 import time
 from collections.abc import Generator
-from typing import Any, Protocol
+from datetime import datetime
+from typing import Any, Protocol, overload
 
 from taskyard.core.errors import PermanentError, TaskCancelled, TransientError, shortened
+from taskyard.core.protocol import Until, UntilChildren, UntilSignal, UntilTime
 from taskyard.core.redis.message import Message
 from taskyard.worker.attempts.child_keys import ChildKeys, own_key
 from taskyard.worker.attempts.context_payload import check_message, input_json, json_of, plain_options
+from taskyard.worker.attempts.outcomes import outcomes_of
+from taskyard.worker.attempts.suspension import (
+    ChildOutcome,
+    ChildrenEnded,
+    Model,
+    Resumption,
+    Signal,
+    SignalReceived,
+    SuspendAttempt,
+    checked_seconds,
+    checked_time,
+)
 
 MAX_RECEIVE_SECONDS = 7 * 24 * 3600.0
+_KEPT: Any = object()  # in place of a state: the earlier checkpoint stays
 FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.02, 0.25  # between two checks of the mailbox
 
 
@@ -35,7 +50,8 @@ class TaskContext:
     """The second argument of every handler.
 
     `task_id` and `attempt` together name this attempt; `attempt` only grows, so it serves as a fencing token
-    towards other systems. `last_checkpoint` is what an earlier attempt saved last.
+    towards other systems. `last_checkpoint` is what an earlier attempt saved last. `results` are the outcomes
+    of children that `suspend` has waited for.
     """
 
     def __init__(
@@ -46,13 +62,19 @@ class TaskContext:
         channel: Channel,
         last_checkpoint: Any = None,
         children: int = 0,
+        resumed: str | None = None,
+        *,
+        has_checkpoint: bool = False,
     ) -> None:
         self.task_id = task_id
         self.task_type = task_type
         self.attempt = attempt
         self.last_checkpoint = last_checkpoint
         self._channel = channel
+        self.results: list[ChildOutcome] = []
         self._keys = ChildKeys(children)
+        self._resumption = Resumption(resumed, lambda text: self.log(text, "warning"))
+        self._has_checkpoint = has_checkpoint
         self._process_id = os.getpid()
 
     def progress(self, fraction: float, message: str = "") -> None:
@@ -71,7 +93,61 @@ class TaskContext:
         Raises PermanentError for a state that would not read back unchanged, naming the part.
         """
         text = json_of("checkpoint", state)
-        self._request({"kind": "checkpoint", "state": text, "children": self._keys.begin_checkpoint()})
+        children, signals = self._keys.begin_checkpoint(), dict(self._resumption.used)
+        self._request({"kind": "checkpoint", "state": text, "children": children, "signals": signals})
+        self._has_checkpoint = True
+
+    @overload
+    def suspend(self, until: SignalReceived[Model], state: Any = ...) -> Model | None: ...
+
+    @overload
+    def suspend(self, until: ChildrenEnded, state: Any = ...) -> list[ChildOutcome]: ...
+
+    @overload
+    def suspend(self, until: float | datetime, state: Any = ...) -> None: ...
+
+    def suspend(self, until: float | datetime | ChildrenEnded | SignalReceived[Any], state: Any = _KEPT) -> Any:
+        """Ends this attempt and frees its slot until something has come; the task goes on as a new attempt then.
+
+        That costs none of the task's attempts, and begins the handler anew: with `state`, if given, as its
+        `last_checkpoint`. `until` is a number of seconds, a datetime, `children(…)` or `signal(…)`. Returns at once, in
+        the first attempt or a later one, if it has come already: the data of the first signal that was not used before
+        the checkpoint (None: its time ran out), or the outcomes of the children, which are in `results`, too. A number
+        of seconds always suspends. Call it in the handler's own thread; coroutines call it without `await`. Raises
+        PermanentError for what can't be waited for or stored.
+        """
+        text = None if state is _KEPT else json_of("suspend", state)
+        self._check_process("suspend")
+        awaited: Until
+        if isinstance(until, SignalReceived):
+            is_there, data = self._resumption.take(until)
+            if is_there:
+                return data
+            after = self._resumption.used.get(until.name, 0)
+            awaited = UntilSignal(until.name, until.schema, after, until.timeout_seconds)
+        elif isinstance(until, ChildrenEnded):
+            ids = None if until.ids is None else list(until.ids)
+            outcomes = outcomes_of(ids, self._request)
+            if outcomes is not None:
+                self.results = outcomes
+                return outcomes
+            awaited = UntilChildren(ids)
+        elif isinstance(until, datetime):
+            at = checked_time(until)
+            if self._resumption.has_passed(at):
+                return None
+            awaited = UntilTime(at=at)
+        else:
+            awaited = UntilTime(checked_seconds("until", until))
+            if text is None and not self._has_checkpoint:
+                expected = "a state: without one, or a checkpoint, the handler would begin anew and wait for ever"
+                raise PermanentError(f"suspend: until {until} seconds alone is not accepted, expected {expected}")
+        children, signals = (0, {}) if text is None else (self._keys.begin_checkpoint(), dict(self._resumption.used))
+        raise SuspendAttempt(awaited, text, children, signals)
+
+    def signals(self, name: str) -> list[Signal]:
+        """Returns all signals by this name that the task had got when this attempt began, oldest first."""
+        return self._resumption.signals(name)
 
     @property
     def cancelled(self) -> bool:
@@ -139,10 +215,13 @@ class TaskContext:
 
     def _request(self, message: dict[str, Any]) -> Any:
         """Returns the answer to a request; refuses forked processes, which would get others' answers."""
+        self._check_process(message["kind"])
+        return self._channel.request(message)
+
+    def _check_process(self, call: str) -> None:
         if os.getpid() != self._process_id:
             expected = "a call from the handler's own process: threads may call it, forked processes may not"
-            raise PermanentError(f"{message['kind']}: process {os.getpid()} is not accepted, expected {expected}")
-        return self._channel.request(message)
+            raise PermanentError(f"{call}: process {os.getpid()} is not accepted, expected {expected}")
 
     def _polls(self, timeout_seconds: float) -> Generator[float, None, Message | None]:
         """Checks repeatedly; yields the seconds to wait before the next check."""

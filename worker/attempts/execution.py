@@ -8,32 +8,43 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import math
 import os
 import traceback
-from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from time import perf_counter, time
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import msgspec
 from pydantic import BaseModel, ValidationError
-from pydantic_core import PydanticSerializationError, SchemaSerializer
 
-from taskyard.core.errors import ErrorClass, HandlerError, InvalidInputError, InvalidOutputError, shortened
-from taskyard.core.payload.culprits import field_of, parts_of, writable
+from taskyard.core.errors import (
+    ErrorClass,
+    HandlerError,
+    InvalidInputError,
+    PermanentError,
+    RetryAfter,
+)
 from taskyard.core.payload.encode import decode_input
-from taskyard.core.payload.pydantic_messages import model_expects
 from taskyard.core.payload.storable_text import MAX_MESSAGE_BYTES, MAX_TRACEBACK_BYTES, storable
-from taskyard.core.protocol import NULL, Done, Failure, Run
+from taskyard.core.protocol import (
+    NULL,
+    AttemptEnd,
+    Done,
+    Failure,
+    Run,
+    Suspended,
+    Until,
+    UntilTime,
+)
 from taskyard.core.submission.validate import check_output
 from taskyard.core.task_types.registry import TaskType
 from taskyard.worker.attempts.channel import CANNOT_RUN, KEPT_FROM_RUNNING
 from taskyard.worker.attempts.context import Channel, TaskContext
+from taskyard.worker.attempts.outputs import one_line, output_json
+from taskyard.worker.attempts.suspension import SuspendAttempt, checked_seconds
 from taskyard.worker.logging.context import bind_attempt
 from taskyard.worker.logging.redaction import redacted_text
 
-MAX_PROBLEMS = 5
 CANCELLED_BY_OTHERS = "its coroutine was cancelled by itself or by another one on its event loop, not by the agent"
 LOOKED_THROUGH = 65536  # characters of an error's text that are searched for secrets; fewer are kept
 
@@ -42,19 +53,13 @@ class HandlerStopped(BaseException):
     """Raised in a handler's thread to stop it. Not an Exception, so that `except Exception` lets it pass."""
 
 
-class UnstorableOutput(HandlerError):
-    """Raised for a valid output that the database can't store."""
-
-    error_class = ErrorClass.UNSTORABLE
-
-
 def execute(
     task_type: TaskType,
     run: Run,
     context: TaskContext,
     output_limit_bytes: int,
     confined: AbstractContextManager[None] | None = None,
-) -> Done:
+) -> AttemptEnd:
     """Runs a plain handler, `confined`, to its end and returns its outcome. Raises HandlerStopped only."""
     started_at, start, process = time(), perf_counter(), os.getpid()
     try:
@@ -64,11 +69,13 @@ def execute(
         return _success(task_type, run, value, output_limit_bytes, started_at, start, process)
     except HandlerStopped:
         raise
+    except SuspendAttempt as pause:
+        return _suspended(run, pause, output_limit_bytes, started_at, start, process)
     except BaseException as error:  # SystemExit and KeyboardInterrupt must not end the slot either
         return _failure(run, error, started_at, start, process, task_type.memory_limit_mib)
 
 
-async def execute_async(task_type: TaskType, run: Run, context: TaskContext, output_limit_bytes: int) -> Done:
+async def execute_async(task_type: TaskType, run: Run, context: TaskContext, output_limit_bytes: int) -> AttemptEnd:
     """Runs `execute` for a coroutine."""
     started_at, start, process = time(), perf_counter(), os.getpid()
     try:
@@ -77,6 +84,8 @@ async def execute_async(task_type: TaskType, run: Run, context: TaskContext, out
         return _success(task_type, run, value, output_limit_bytes, started_at, start, process)
     except HandlerStopped:
         raise
+    except SuspendAttempt as pause:
+        return _suspended(run, pause, output_limit_bytes, started_at, start, process)
     except BaseException as error:
         return _failure(run, error, started_at, start, process)
 
@@ -84,7 +93,8 @@ async def execute_async(task_type: TaskType, run: Run, context: TaskContext, out
 def context_of(run: Run, channel: Channel, kind: type[TaskContext] = TaskContext) -> TaskContext:
     """Returns the context for a run's handler."""
     checkpoint = None if run.checkpoint is None else msgspec.json.decode(run.checkpoint)
-    return kind(run.task_id, run.task_type, run.attempt, channel, checkpoint, run.children)
+    known = (checkpoint, run.children, run.resumed)
+    return kind(run.task_id, run.task_type, run.attempt, channel, *known, has_checkpoint=run.checkpoint is not None)
 
 
 def failed(
@@ -119,17 +129,46 @@ def _success(
 ) -> Done:
     if os.getpid() != process:
         raise SystemExit
-    output = msgspec.Raw(_output_json(task_type, value, limit_bytes))
+    output = msgspec.Raw(output_json(task_type, value, limit_bytes))
     return Done(run.task_id, run.attempt, output, None, started_at, perf_counter() - start)
+
+
+def _suspended(
+    run: Run, pause: SuspendAttempt, limit_bytes: int, started_at: float, start: float, process: int
+) -> AttemptEnd:
+    if os.getpid() != process:
+        _end_fork(pause)
+    problem = None if pause.state is None else check_output(pause.state, limit_bytes)
+    if problem is not None:
+        seconds = perf_counter() - start
+        return failed(run, ErrorClass.PERMANENT, f"suspend: {problem}", started_at, seconds, _handler_traceback(pause))
+    report = _pause(run, pause.until, started_at, start)
+    report.children, report.signals = pause.children, pause.signals
+    if pause.state is not None:
+        report.has_state, report.state = True, msgspec.Raw(pause.state)
+    return report
+
+
+def _pause(run: Run, until: Until, started_at: float, start: float) -> Suspended:
+    return Suspended(run.task_id, run.attempt, until, False, NULL, started_at, perf_counter() - start)
 
 
 def _failure(
     run: Run, error: BaseException, started_at: float, start: float, process: int, memory_limit_mib: int | None = None
-) -> Done:
+) -> AttemptEnd:
     if os.getpid() != process:
         _end_fork(error)
     error_class, message = _classified(error, memory_limit_mib)
-    return failed(run, error_class, message, started_at, perf_counter() - start, _handler_traceback(error))
+    done = failed(run, error_class, message, started_at, perf_counter() - start, _handler_traceback(error))
+    if not isinstance(error, RetryAfter):
+        return done
+    try:
+        seconds = checked_seconds("RetryAfter", error.seconds)
+    except PermanentError as refused:
+        return failed(run, ErrorClass.PERMANENT, str(refused), started_at, done.run_seconds, _handler_traceback(error))
+    report = _pause(run, UntilTime(seconds), started_at, start)
+    report.failure = done.failure
+    return report
 
 
 def _end_fork(error: BaseException) -> NoReturn:
@@ -159,81 +198,7 @@ def _parse_input(task_type: TaskType, run: Run) -> BaseModel:
     try:
         return decode_input(task_type.input_model, bytes(run.input))
     except ValidationError as error:
-        raise InvalidInputError(_one_line("input", error)) from None
-
-
-def _output_json(task_type: TaskType, value: object, limit_bytes: int) -> bytes:
-    """Returns the compact JSON of a handler's value; raises InvalidOutputError or UnstorableOutput."""
-    model = task_type.output_model
-    if not isinstance(value, model):
-        if not isinstance(value, dict):
-            raise InvalidOutputError(f"output: {shortened(value)} is not accepted, expected a {model.__name__}")
-        try:
-            value = model.model_validate(value)
-        except ValidationError as error:
-            raise InvalidOutputError(_one_line("output", error)) from None
-    serializer = type(value).__pydantic_serializer__
-    try:
-        output: bytes = serializer.to_json(value, warnings="error")
-    except PydanticSerializationError as error:
-        reason = " ".join(str(error).split())
-        if reason.startswith("Pydantic serializer warnings"):
-            raise InvalidOutputError(f"output: {reason}") from None
-        is_circle = "Circular reference" in reason  # the whole is too large, but no part is
-        place = "" if is_circle else _place(serializer, value, lambda part: writable(part) is not None)
-        raise UnstorableOutput(f"the output can't be written as JSON{place}: {reason}") from None
-    except (ValueError, RecursionError) as error:  # pydantic's error for a value that contains itself or is too deep
-        raise UnstorableOutput(f"the output can't be written as JSON: {error}") from None
-    problem = check_output(output, limit_bytes)
-    if problem is not None:
-        raise UnstorableOutput(problem)
-    # pydantic writes NaN and infinities as null; a text without null holds none.
-    if b"null" in output and (place := _place(serializer, value, _is_not_finite)):
-        raise UnstorableOutput(f"the output holds NaN or an infinity{place}, which JSON does not know")
-    return output
-
-
-def _is_not_finite(part: object) -> bool:
-    return isinstance(part, float) and not math.isfinite(part)
-
-
-def _place(serializer: SchemaSerializer, value: object, is_wrong: Callable[[object], bool]) -> str:
-    """Returns the place of an output's first wrong part: " at output.rows.3", or nothing."""
-    try:
-        root = serializer.to_python(value, warnings=False)
-    except Exception:  # raised by a serializer in the model
-        return ""
-    unvisited: list[tuple[tuple[Any, ...], Any]] = [(("output",), root)]
-    seen: set[int] = set()  # containers, which may contain themselves
-    while unvisited:
-        path, part = unvisited.pop()
-        if isinstance(part, dict | list | tuple | set | frozenset):
-            if id(part) in seen:
-                continue
-            seen.add(id(part))
-        if isinstance(part, dict):
-            unvisited += [((path, key), item) for key, item in reversed(part.items())]
-        elif isinstance(part, list | tuple | set | frozenset):
-            unvisited += [((path, index), item) for index, item in reversed(list(enumerate(part)))]
-        elif is_wrong(part):
-            return f" at {field_of(parts_of(path))}"
-    return ""
-
-
-def _one_line(root: str, error: ValidationError) -> str:
-    details = error.errors(include_url=False)
-    problems = []
-    for detail in details[:MAX_PROBLEMS]:
-        field = ".".join([root, *map(str, detail["loc"])])
-        if detail["type"] == "missing":
-            problems.append(f"{field} is required")
-        else:
-            expected = " ".join(model_expects(detail).split())
-            problems.append(f"{field}: {shortened(detail['input'])} is not accepted, expected {expected}")
-    if len(details) > MAX_PROBLEMS:
-        more = len(details) - MAX_PROBLEMS
-        problems.append(f"and {more} more problem{'' if more == 1 else 's'}")
-    return "; ".join(problems)
+        raise InvalidInputError(one_line("input", error)) from None
 
 
 def _handler_traceback(error: BaseException) -> str | None:

@@ -21,6 +21,7 @@ UNLIMITED_COLUMNS = 10_000
 STATE_STYLES = {
     "blocked": "dim",
     "scheduled": "cyan",
+    "suspended": "magenta",
     "pending": "yellow",
     "assigned": "blue",
     "in_progress": "blue",

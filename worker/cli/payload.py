@@ -16,6 +16,7 @@ from taskyard.core.submission.bulk_file import read_json_line
 from taskyard.core.submission.options import LINE_FIELDS
 
 STDIN = Path("-")
+DATA_LIMIT_BYTES = 64 << 20  # the largest that any installation accepts
 Problems = list[SubmissionError]
 _POSITION = re.compile(r"^submissions\.(\d+)\.?")
 
@@ -29,6 +30,11 @@ def read_input(text: str | None, file: Path | None, limit_bytes: int) -> Any:
         return None if text is None else _parsed("input", text.encode("utf-8", "surrogateescape"), limit_bytes)
     with _opened("input", file) as stream:
         return _parsed("input", stream.read(max_written_bytes(limit_bytes) + 1), limit_bytes)
+
+
+def read_data(text: str) -> Any:
+    """Reads a signal's data from JSON text; raises SubmissionError."""
+    return _parsed("data", text.encode("utf-8", "surrogateescape"), DATA_LIMIT_BYTES)
 
 
 class JsonLines:

@@ -1,14 +1,15 @@
-"""Handles a running task's requests: to save a checkpoint, or to submit a child. Each is answered."""
+"""Handles a running task's requests: to save a checkpoint, to submit a child, to ask for outcomes. Each is answered."""
 
 from __future__ import annotations
 
 from taskyard.core.clock import Clock
 from taskyard.core.errors import SubmissionError
-from taskyard.core.protocol import Checkpoint, Reply, SubmitChild
+from taskyard.core.ids import is_id
+from taskyard.core.protocol import AskChildren, Checkpoint, Reply, SubmitChild
 from taskyard.core.submission.options import CHILD_OPTIONS
 from taskyard.core.submission.validate import Limits, check_output, validate_submission
 from taskyard.core.task_types.registry import Registry
-from taskyard.worker.dispatch.batch import Batch, Child
+from taskyard.worker.dispatch.batch import Batch, Child, Question
 from taskyard.worker.dispatch.claim_holders import NOT_CURRENT, ClaimHolders
 
 
@@ -31,6 +32,21 @@ class AttemptRequests:
             batch.order(report.agent_id, Reply(report.request_id, None, f"checkpoint: {problem}"))
         else:
             batch.checkpoints.append(report)
+
+    def ask_children(self, report: AskChildren, batch: Batch) -> None:
+        """Adds a question how children of a running task ended."""
+        holder, wanted = report.holder or report.agent_id, report.ids
+        problem = "" if wanted is None or all(map(is_id, wanted)) else "not all of them are ids of tasks"
+        if report.after and not is_id(report.after):
+            problem = "the page does not begin after the id of a task"
+        if self._holders.find("outcomes", report.task_id, report.attempt, holder, batch) is None:
+            problem = NOT_CURRENT
+        if problem:
+            batch.order(report.agent_id, Reply(report.request_id, None, f"children: {problem}"))
+            return
+        pair = (report.task_id, report.attempt)
+        ids = None if wanted is None else sorted(set(wanted))
+        batch.questions.append(Question(report.agent_id, report.request_id, pair, ids, report.after))
 
     def submit_child(self, report: SubmitChild, batch: Batch) -> None:
         """Adds a child of a running task."""

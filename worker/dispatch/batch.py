@@ -9,6 +9,7 @@ from typing import Any
 from taskyard.core.access.agent_user import AgentUser
 from taskyard.core.models import Lane, Submission, Waiting
 from taskyard.core.postgres.store.dependants import NONE, Ended
+from taskyard.core.postgres.store.suspension import Suspension
 from taskyard.core.postgres.store.tick import Claimed, Completion, Settlement, Stale
 from taskyard.core.protocol import AgentInfo, Checkpoint, Order, Pair
 from taskyard.core.redis.namespace import Member
@@ -22,9 +23,11 @@ from taskyard.worker.dispatch.outcomes import Failed, Successes
 LISTS = (
     "completions",
     "settlements",
+    "suspensions",
     "started",
     "checkpoints",
     "children",
+    "questions",
     "stale",
     "logs",
     "arrivals",
@@ -41,6 +44,17 @@ class Child:
     request_id: str
     submission: Submission
     parent: Pair
+
+
+@dataclass(slots=True)
+class Question:
+    """A running task's question how its children ended; `wanted` are some of them, None: all."""
+
+    agent_id: str
+    request_id: str
+    pair: Pair
+    wanted: list[str] | None
+    after: str
 
 
 @dataclass(slots=True)
@@ -71,6 +85,7 @@ class Batch:
     consumed: list[bytes] = field(default_factory=list)
     completions: list[Completion] = field(default_factory=list)
     settlements: list[Settlement] = field(default_factory=list)
+    suspensions: list[Suspension] = field(default_factory=list)
     started: list[tuple[str, int, float]] = field(default_factory=list)
     stale: list[Stale] = field(default_factory=list)
     reporters: dict[str, str] = field(default_factory=dict)  # task id → agent that reported its end
@@ -78,6 +93,7 @@ class Batch:
     logs: list[tuple[str | None, str, int | None, str, str, str]] = field(default_factory=list)
     checkpoints: list[Checkpoint] = field(default_factory=list)
     children: list[Child] = field(default_factory=list)
+    questions: list[Question] = field(default_factory=list)
     arrivals: list[Arrival] = field(default_factory=list)
     endings: list[tuple[str, str]] = field(default_factory=list)
     fenced: list[str] = field(default_factory=list)
@@ -105,6 +121,7 @@ class Batch:
         return bool(
             self.completions
             or self.settlements
+            or self.suspensions
             or self.claims
             or self.started
             or self.stale
@@ -112,6 +129,7 @@ class Batch:
             or self.logs
             or self.checkpoints
             or self.children
+            or self.questions
             or self.arrivals
             or self.endings
             or self.sweep
@@ -123,7 +141,7 @@ class Batch:
 
     def size(self) -> int:
         """Returns the approximate number of tasks it changes."""
-        return len(self.completions) + len(self.claims) + len(self.settlements)
+        return len(self.completions) + len(self.claims) + len(self.settlements) + len(self.suspensions)
 
     def arrival(self, info: AgentInfo) -> Arrival:
         """Returns what is to be recorded of a boot in this tick."""

@@ -6,7 +6,7 @@ import orjson
 
 from taskyard.core.errors import ErrorClass, UnknownTaskType
 from taskyard.core.postgres.store.tick import Settlement
-from taskyard.core.protocol import Done, Failure
+from taskyard.core.protocol import AttemptEnd, Failure
 from taskyard.core.scheduling.retry import decide, fingerprint
 from taskyard.core.task_types.registry import Registry
 from taskyard.core.task_types.retry_policy import RetryPolicy
@@ -29,7 +29,7 @@ def judge(
     policy: RetryPolicy,
     draw: float,
     *,
-    done: Done | None = None,
+    done: AttemptEnd | None = None,
     may_refund: bool = False,
 ) -> Settlement:
     """Decides on a failed attempt: another one after a delay, or the end.

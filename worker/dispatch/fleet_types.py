@@ -132,4 +132,10 @@ def _stand_in(known: KnownType) -> TaskType:
 
 def _policy(known: KnownType) -> RetryPolicy:
     retry_on: Sequence[str] | frozenset[str] = RETRYABLE_CLASSES if known.retry_on is None else known.retry_on
-    return RetryPolicy(known.max_attempts, known.backoff_seconds, known.max_backoff_seconds, retry_on)  # type: ignore[arg-type]
+    return RetryPolicy(
+        known.max_attempts,
+        known.backoff_seconds,
+        known.max_backoff_seconds,
+        retry_on,  # type: ignore[arg-type]
+        known.max_retry_afters,
+    )

@@ -7,11 +7,12 @@ from collections.abc import Callable, Iterable
 
 import orjson
 import structlog
-from msgspec import to_builtins
 
 from taskyard.core.clock import Clock
 from taskyard.core.postgres.store.tick import Completion
 from taskyard.core.protocol import (
+    AskChildren,
+    AttemptEnd,
     Checkpoint,
     Deregister,
     Done,
@@ -21,16 +22,17 @@ from taskyard.core.protocol import (
     Released,
     Reply,
     Report,
+    Request,
     Started,
     SubmitChild,
-    Welcome,
+    Suspended,
     encode,
-    is_storable,
 )
 from taskyard.core.redis.decoding import Unreadable, read_reports
 from taskyard.core.redis.quarantine import Odd
 from taskyard.core.redis.results import sender_of
 from taskyard.core.submission.validate import Limits
+from taskyard.worker.dispatch.agent_reports import AgentReports
 from taskyard.worker.dispatch.attempt_requests import AttemptRequests
 from taskyard.worker.dispatch.batch import Batch
 from taskyard.worker.dispatch.claim_holders import ClaimHolders
@@ -44,10 +46,9 @@ from taskyard.worker.dispatch.output_checks import OutputChecks
 from taskyard.worker.dispatch.postponed import Postponed
 from taskyard.worker.dispatch.recovery import Recovery
 from taskyard.worker.dispatch.refusals import is_sent_elsewhere, take_back, take_hindered
-from taskyard.worker.dispatch.report_parts import claim_of_another, escaped, storable_failure
+from taskyard.worker.dispatch.report_parts import claim_of_another, escaped, storable_failure, storable_time
+from taskyard.worker.dispatch.suspension_intake import take_suspended
 from taskyard.worker.dispatch.unprocessable import ESCAPES, settle, settle_escaped
-
-LATEST_SECONDS = 253_402_300_799.0  # the end of the year 9999
 
 log = structlog.get_logger(__name__)
 
@@ -69,8 +70,8 @@ class Intake:
         postponed: Postponed,
     ) -> None:
         self._leader_state = leader_state
-        self._recovery = recovery
         self._registry = registry
+        self._state_limit_bytes = limits.output_limit_bytes
         self._outputs = OutputChecks(registry, limits.output_limit_bytes)
         self._clock = clock
         self._postponed = postponed
@@ -79,14 +80,17 @@ class Intake:
         self._held_starts = HeldStarts()
         self._holders = ClaimHolders(leader_state)
         requests = AttemptRequests(self._holders, registry, limits, clock)
+        presence = AgentReports(leader_state, recovery)
         self._handlers: dict[type, Callable[..., None]] = {
             Released: self._released,
             Progress: self._progress,
             Log: self._log,
             Checkpoint: requests.checkpoint,
             SubmitChild: requests.submit_child,
-            Register: self._register,
-            Deregister: self._deregister,
+            AskChildren: requests.ask_children,
+            Suspended: self._suspended,
+            Register: presence.register,
+            Deregister: presence.deregister,
         }
 
     def read(self, entries: Iterable[tuple[bytes, bytes]], batch: Batch) -> None:
@@ -113,7 +117,7 @@ class Intake:
         elif isinstance(report, Unreadable):
             self._set_aside(report, batch)
         else:
-            if isinstance(report, Checkpoint | SubmitChild):
+            if isinstance(report, Request):
                 batch.sources[report.request_id] = self._entry
             self._handlers[type(report)](report, batch)
 
@@ -137,14 +141,14 @@ class Intake:
         log.error("report.set_aside", entry=entry, kind=report.kind, reason=report.reason)
         ids = (report.task_id, report.attempt, report.agent_id)
         batch.odd.append(Odd("report", f"results {entry}", report.reason, report.text, *ids))
-        if report.kind == "done" and report.task_id is not None and report.attempt is not None:
-            claim = self._holders.find("done", report.task_id, report.attempt, report.agent_id or "", batch)
+        if report.kind in ("done", "suspended") and report.task_id is not None and report.attempt is not None:
+            claim = self._holders.find(report.kind, report.task_id, report.attempt, report.agent_id or "", batch)
             if claim is not None:
                 self._forget_start_of(claim, batch)
                 batch.reporters[claim.id] = claim.agent_id
                 batch.sources[claim.id] = self._entry
                 settle(self._leader_state, claim, report.reason, batch)
-        elif report.kind in ("checkpoint", "submit") and report.agent_id and report.request_id:
+        elif report.kind in ("checkpoint", "submit", "outcomes") and report.agent_id and report.request_id:
             refusal = f"{report.kind}: could not be processed: {report.reason}"
             batch.order(report.agent_id, Reply(report.request_id, None, refusal))
 
@@ -155,19 +159,33 @@ class Intake:
         log.error("report.forged", entry=entry, sender=sender, reason=problem)
         batch.odd.append(Odd("report", f"results {entry}", problem, text, agent_id=sender))
 
-    def _done(self, done: Done, batch: Batch) -> None:
-        claim, failure = self._leader_state.find(done.task_id, done.attempt), done.failure
-        if claim is None and self._postponed.holds_end(done.task_id, done.attempt):
-            return
-        if claim is None or not self._holders.holds(claim, done.agent_id):
-            reported = "completed" if failure is None else str(known_class(failure.error_class))
-            self._holders.note_stale(reported, done.task_id, done.attempt, done.agent_id, batch, always=True)
-            return
-        output = bytes(done.output).decode() if failure is None else ""
+    def _claim_of_end(self, end: AttemptEnd, reported: str, batch: Batch) -> Claim | None:
+        """Returns the claim that a report ends; one that does not count is recorded, and has no other effect."""
+        claim = self._leader_state.find(end.task_id, end.attempt)
+        if claim is None and self._postponed.holds_end(end.task_id, end.attempt):
+            return None
+        if claim is None or not self._holders.holds(claim, end.agent_id):
+            self._holders.note_stale(reported, end.task_id, end.attempt, end.agent_id, batch, always=True)
+            return None
         self._forget_start_of(claim, batch)
         batch.sources[claim.id] = self._entry
-        done.started_at = _storable_time(done.started_at)
         batch.reporters[claim.id] = claim.agent_id
+        return claim
+
+    def _suspended(self, report: Suspended, batch: Batch) -> None:
+        claim = self._claim_of_end(report, "suspended", batch)
+        if claim is not None:
+            policy, now = policy_of(self._registry, claim.row.type), self._clock.monotonic()
+            take_suspended(self._leader_state, claim, report, policy, self._state_limit_bytes, now, batch)
+
+    def _done(self, done: Done, batch: Batch) -> None:
+        failure = done.failure
+        reported = "completed" if failure is None else str(known_class(failure.error_class))
+        claim = self._claim_of_end(done, reported, batch)
+        if claim is None:
+            return
+        output = bytes(done.output).decode() if failure is None else ""
+        done.started_at = storable_time(done.started_at)
         if failure is None:
             failure = self._outputs.refusal(output, claim.row.type, claim.agent_id, self._sender)
             if failure is None:
@@ -218,7 +236,7 @@ class Intake:
                 continue
             if self._held_starts.attempt_of(task_id) is not None:
                 self._forget_start(task_id, batch)  # the start of an earlier attempt, which is over
-            claim.started, claim.started_at = now, _storable_time(report.at)
+            claim.started, claim.started_at = now, storable_time(report.at)
             self._held_starts.hold(task_id, HeldStart(attempt, now, claim.started_at, self._entry))
 
     def _forget_start_of(self, claim: Claim, batch: Batch) -> None:
@@ -263,33 +281,3 @@ class Intake:
         if claim is not None:
             detail = orjson.dumps({"level": report.level, "message": report.message}).decode()
             batch.logs.append((claim.id, "log", claim.attempt, f"agent:{claim.agent_id}", claim.agent_id, detail))
-
-    def _register(self, report: Register, batch: Batch) -> None:
-        agent_id = report.agent.id
-        if not report.agent.is_storable():
-            raise ValueError("invalid agent: its name can't be stored, or its id is not name:boot")
-        if agent_id in self._leader_state.ended:
-            return
-        if report.known_types is not None:
-            arrival = batch.arrival(report.agent)
-            arrival.deployed |= self._leader_state.learn_types(agent_id, report.known_types)
-            known = self._leader_state.fleet.known_by(agent_id) or {}
-            arrival.known_types = to_builtins(list(known.values()))
-        if agent_id not in self._leader_state.agents:
-            batch.arrival(report.agent)
-            self._leader_state.add_agent(report.agent)
-        batch.order(agent_id, Welcome())
-
-    def _deregister(self, report: Deregister, batch: Batch) -> None:
-        if report.state not in ("left", "lost") or not is_storable(report.agent_id):
-            raise ValueError("not a valid end of an agent")
-        agent = self._leader_state.agents.get(report.agent_id)
-        if agent is not None and not agent.info.accepts_farewell(report.proof):
-            raise ValueError("the sender is neither this boot nor its supervisor")
-        if report.agent_id not in self._leader_state.ended:
-            self._recovery.reap(report.agent_id, report.state, batch)
-
-
-def _storable_time(at: float) -> float:
-    """Returns an agent's time within PostgreSQL's range: its clock may be wrong."""
-    return at if 0.0 <= at <= LATEST_SECONDS else min(max(at, 0.0), LATEST_SECONDS)

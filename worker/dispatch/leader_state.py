@@ -49,9 +49,9 @@ class Claim:
 
     def __init__(self, row: Claimed, expected_seconds: float, ready: float) -> None:
         self.ready = ready
-        self.input_bytes = len(row.input)
+        self.input_bytes = len(row.input) + len(row.resumed or "")
         # what only the agent needs is not kept while it runs
-        self.row = row if self.input_bytes <= MAX_KEPT_INPUT_LENGTH else row._replace(input="")
+        self.row = row if self.input_bytes <= MAX_KEPT_INPUT_LENGTH else row._replace(input="", resumed=None)
         self.id = row.id
         self.attempt = row.attempt
         self.agent_id = row.agent_id

@@ -19,15 +19,18 @@ MAX_PAUSE_SECONDS = 1.0
 MAX_BACKLOG = 20_000  # items: from then on nothing more is read from the results stream
 MAX_BACKLOG_BYTES = 64 << 20  # of their outputs, states and inputs
 SLICE = 2_000  # ends of attempts that one transaction settles: some 100 ms
+ENDS = ("settlements", "completions", "suspensions")
 Key = tuple[str, str]  # kind, and a name that is unique in it
 
 # The lists of a batch whose items can be kept, and what names one of them.
 _NAMES: dict[str, Any] = {
     "completions": lambda item: item.id,
     "settlements": lambda item: item.id,
+    "suspensions": lambda item: item.id,
     "started": lambda item: item[0],
     "checkpoints": lambda item: item.request_id,
     "children": lambda item: item.request_id,
+    "questions": lambda item: item.request_id,
     "arrivals": lambda item: item.id,
     "endings": lambda item: item[0],
     "stale": id,
@@ -68,7 +71,7 @@ class Postponed:
         """Returns True if the end of this attempt is known and only not yet recorded."""
         return any(
             (thing := self._things.get((kind, task_id))) is not None and thing.payload.attempt == attempt
-            for kind in ("completions", "settlements")
+            for kind in ENDS
         )
 
     def next_due(self) -> float | None:
@@ -78,7 +81,7 @@ class Postponed:
     def waiting_since(self) -> Iterator[tuple[str, float]]:
         """Yields the tasks whose ends or starts could not be recorded, and since when. Thread-safe."""
         for (kind, name), thing in list(self._things.items()):
-            if kind in ("completions", "settlements", "started"):
+            if kind in (*ENDS, "started"):
                 yield name, thing.since
 
     def add_due(self, batch: Batch, now: float) -> None:
@@ -89,8 +92,8 @@ class Postponed:
             getattr(batch, key[0]).insert(0, self._things[key].payload)
             batch.retried.append(key)
             room -= 1
-        for kind in ("settlements", "completions"):
-            excess = len(batch.completions) + len(batch.settlements) - self.cap
+        for kind in ENDS:
+            excess = sum(len(getattr(batch, each)) for each in ENDS) - self.cap
             items = getattr(batch, kind)
             kept = max(0, len(items) - max(0, excess))
             for item in items[kept:]:

@@ -83,6 +83,7 @@ def _run_of(row: Claimed) -> Run:
         row.checkpoint,
         row.priority,
         row.checkpoint_children,
+        row.resumed,
     )
 
 

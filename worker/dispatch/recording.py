@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import orjson
+
 from taskyard.core.errors import ErrorClass
 from taskyard.core.payload.storable_text import storable
 from taskyard.core.postgres.database import DriverTransaction
 from taskyard.core.postgres.store import tick
 from taskyard.core.postgres.store.dependants import Ended
+from taskyard.core.postgres.store.suspension import Suspension
 from taskyard.core.postgres.store.tick import Completion, Settlement, Stale
-from taskyard.core.protocol import Reply
+from taskyard.core.protocol import Checkpoint, Reply
 from taskyard.core.scheduling.retry import fingerprint
 from taskyard.worker.dispatch.batch import Batch, Committed
 from taskyard.worker.dispatch.claim_holders import NOT_CURRENT
 from taskyard.worker.dispatch.decisions import error_json
 from taskyard.worker.dispatch.savepoints import each, reasons
+from taskyard.worker.dispatch.suspending import suspend
 
 MAX_REASON_LENGTH = 300  # bytes of PostgreSQL's error text
 
@@ -42,6 +46,26 @@ def record(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
     if stale:
         each(tx, stale, lambda items: tick.note_stale(tx, items))
     committed.ended = Ended(sorted(completed), sorted(failed))
+
+
+def record_suspensions(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    """Suspends tasks, as `record` does the rest; what PostgreSQL can't store ends its attempt."""
+    suspended, refused = suspend(tx, batch, committed)
+    whys = reasons(tx, len(refused))
+    stale: list[Stale] = []
+    failed = _settle(tx, [_unstorable(i, why) for i, why in zip(refused, whys, strict=True)], batch, committed, stale)
+    done = suspended | {item.id for item in refused}
+    missing = [item for item in batch.suspensions if item.id not in done]
+    held = tick.still_current(tx, [(item.id, item.attempt) for item in missing]) if missing else {}
+    committed.left.suspensions += [item for item in missing if item.id in held]
+    stale += [
+        Stale(item.id, item.attempt, batch.reporters.get(item.id), "suspended")
+        for item in missing
+        if item.id not in held
+    ]
+    if stale:
+        each(tx, stale, lambda items: tick.note_stale(tx, items))
+    committed.ended += Ended([], failed)
 
 
 def _complete(
@@ -89,8 +113,8 @@ def _settle(
     return failed
 
 
-def _unstorable(item: Completion, why: str) -> Settlement:
-    error, detail = _unstorable_texts("PostgreSQL refused the output as data", why)
+def _unstorable(item: Completion | Suspension, why: str) -> Settlement:
+    error, detail = _unstorable_texts("PostgreSQL refused the output or state as data", why)
     return Settlement(item.id, item.attempt, "failed", "failed", error=error, detail=detail, started_at=item.started_at)
 
 
@@ -103,10 +127,10 @@ def _unstorable_texts(message: str, why: str) -> tuple[str, str]:
 
 def _save_checkpoints(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
     last = {c.task_id: c for c in batch.checkpoints}
-    items = [(c.task_id, c.attempt, bytes(c.state).decode(), c.children) for c in last.values()]
+    items = [(c.task_id, c.attempt, bytes(c.state).decode(), c.children, _used(c)) for c in last.values()]
     saved: set[str] = set()
     refused = {item[0] for item in each(tx, items, lambda part: saved.update(tick.save_checkpoints(tx, part)))}
-    missing = [(id_, attempt) for id_, attempt, _, _ in items if id_ not in saved and id_ not in refused]
+    missing = [(id_, attempt) for id_, attempt, *_ in items if id_ not in saved and id_ not in refused]
     held = tick.still_current(tx, missing) if missing else {}
     for checkpoint in batch.checkpoints:
         reply = Reply(checkpoint.request_id, True)
@@ -118,3 +142,7 @@ def _save_checkpoints(tx: DriverTransaction, batch: Batch, committed: Committed)
         elif checkpoint.task_id not in saved:
             reply = Reply(checkpoint.request_id, None, f"checkpoint: {NOT_CURRENT}")
         committed.replies.append((checkpoint.agent_id, reply))
+
+
+def _used(checkpoint: Checkpoint) -> str | None:
+    return orjson.dumps(checkpoint.signals).decode() if checkpoint.signals else None

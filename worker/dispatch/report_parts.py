@@ -9,6 +9,8 @@ from taskyard.core.redis.decoding import Unreadable
 from taskyard.worker.dispatch.leader_state import LeaderState
 from taskyard.worker.dispatch.unprocessable import reason_of
 
+LATEST_SECONDS = 253_402_300_799.0  # the end of the year 9999
+
 
 def claim_of_another(report: Report | Unreadable, sender: str, leader_state: LeaderState) -> str:
     """Returns why an agent may not send a report in its own results; empty if it speaks for itself.
@@ -38,6 +40,11 @@ def storable_failure(failure: Failure) -> Failure:
     """Returns a failure whose texts PostgreSQL can store, and pages can show in numbers."""
     traceback = failure.traceback and storable(failure.traceback, MAX_TRACEBACK_BYTES, keep_end=True)
     return Failure(failure.error_class, storable(failure.message, MAX_MESSAGE_BYTES), traceback)
+
+
+def storable_time(at: float) -> float:
+    """Returns an agent's time within PostgreSQL's range: its clock may be wrong."""
+    return at if 0.0 <= at <= LATEST_SECONDS else min(max(at, 0.0), LATEST_SECONDS)
 
 
 def escaped(report: Report | Unreadable, error: BaseException) -> Unreadable:

@@ -16,8 +16,9 @@ from taskyard.core.postgres.store.dependants import NONE
 from taskyard.core.protocol import Reply
 from taskyard.worker.dispatch.batch import LISTS, Arrival, Batch, Child, Committed
 from taskyard.worker.dispatch.claim_holders import NOT_CURRENT
-from taskyard.worker.dispatch.recording import record
+from taskyard.worker.dispatch.recording import record, record_suspensions
 from taskyard.worker.dispatch.savepoints import LOCKED, Careful, bounded, each
+from taskyard.worker.dispatch.suspending import answer_questions
 
 APART_TIMEOUT_MS = 20  # that one item may wait for a lock when it is tried separately
 CLAIM_TIMEOUT_MS = 250  # that claims may take once one took too long
@@ -165,9 +166,17 @@ PARTS = (
         lambda b, c: b.completions or b.settlements or b.started or b.progress or b.checkpoints,
         record,
     ),
+    Part(
+        "suspended tasks",
+        ("suspensions",),
+        (*_TASKS, "task_dependencies", "task_signals"),
+        lambda b, c: b.suspensions,
+        record_suspensions,
+    ),
     Part(DEPENDANTS, (), (*_TASKS, "task_dependencies"), _has_ended, _publish_dependants),
     Part("children", ("children",), (*_TASKS, "task_dependencies", "holds"), lambda b, c: b.children, _submit_children),
-    Part(CLAIMS, ("claims",), _TASKS, lambda b, c: b.claims, _claim),
+    Part("questions for children", ("questions",), ("tasks",), lambda b, c: b.questions, answer_questions),
+    Part(CLAIMS, ("claims",), (*_TASKS, "task_signals"), lambda b, c: b.claims, _claim),
     Part("log lines", ("stale", "logs"), ("tasks", "task_events"), lambda b, c: b.stale or b.logs, _note),
     Part(
         "agents", ("arrivals", "endings"), ("agents", "task_events"), lambda b, c: b.arrivals or b.endings, _keep_agents

@@ -35,6 +35,7 @@ def settle(leader_state: LeaderState, claim: Claim, reason: str, batch: Batch) -
     leader_state.close(claim)
     batch.completions = [c for c in batch.completions if c.id != claim.id]
     batch.settlements = [s for s in batch.settlements if s.id != claim.id]
+    batch.suspensions = [s for s in batch.suspensions if s.id != claim.id]
     message = f"its agent's report could not be processed: {reason}"
     mark = fingerprint(claim.row.type, ErrorClass.UNPROCESSABLE, message, "")
     detail = {"class": ErrorClass.UNPROCESSABLE, "message": message, "fingerprint": mark, "reason": "it is quarantined"}

@@ -7,7 +7,7 @@ import threading
 from time import monotonic
 
 from taskyard.core.errors import ErrorClass
-from taskyard.core.protocol import Done
+from taskyard.core.protocol import AttemptEnd
 from taskyard.core.task_types.registry import TaskType
 from taskyard.worker.attempts.execution import CANCELLED_BY_OTHERS, failed
 from taskyard.worker.isolation.loop_watch import Blockage
@@ -24,7 +24,7 @@ class Entry:
         self.task_type = task_type
         self.watch = watch
         self.task: asyncio.Task[None] | None = None
-        self.done: Done | None = None
+        self.done: AttemptEnd | None = None
         self.poked = threading.Event()  # it is over, it was cancelled, or its loop is blocked
         self.is_over = False
         self.hindrance: Blockage | None = None  # the last time that another one kept it from running
@@ -81,7 +81,7 @@ class Entry:
             return ""
         return f"; it blocked its event loop for {self.blocked.seconds:.1f} s, at {self.blocked.place.where}"
 
-    def verdict(self) -> Done:
+    def verdict(self) -> AttemptEnd:
         """Returns the outcome of a run that is over."""
         if self.done is None and self.watch.stop_class is None:
             seconds = monotonic() - self.watch.started_monotonic

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from time import monotonic
 
-from taskyard.core.protocol import Done, Run
+from taskyard.core.protocol import AttemptEnd, Done, Run
 from taskyard.core.task_types.registry import TaskType
 from taskyard.core.threads import OnEscape, count_escape, start_thread
 from taskyard.worker.attempts.context import AsyncTaskContext, Channel
@@ -69,7 +69,7 @@ class AsyncRunner:
             self._loop.close()
             raise
 
-    def run(self, slot_index: int, task_type: TaskType, run: Run, channel: Channel) -> Done | None:
+    def run(self, slot_index: int, task_type: TaskType, run: Run, channel: Channel) -> AttemptEnd | None:
         """Runs a coroutine to its end; returns None if it was given up and reported."""
         # A coroutine hears of its cancellation by CancelledError, so it needs no grace before.
         watch = Watch(run, channel, self._thread.ident or 0, cancel_grace_seconds=0.0)
@@ -113,7 +113,7 @@ class AsyncRunner:
 
     # what a slot's thread waits for
 
-    def _outcome(self, entry: Entry) -> Done | None:
+    def _outcome(self, entry: Entry) -> AttemptEnd | None:
         watch = entry.watch
         while not entry.is_over:
             if not entry.has_begun:
@@ -136,7 +136,7 @@ class AsyncRunner:
         answered.wait(NOTICED_SECONDS + 2 * POLL_SECONDS)
         self._watch.catch_up()
 
-    def _withdrawn(self, entry: Entry) -> Done | None:
+    def _withdrawn(self, entry: Entry) -> AttemptEnd | None:
         """Returns the outcome of a run that need not, or can't, begin; None if it may, or has begun."""
         blocked_seconds = self._watch.blocked_seconds()
         is_cancelled = entry.watch.is_cancelled()
@@ -148,7 +148,7 @@ class AsyncRunner:
             return entry.watch.stopped()
         return kept_from_running(entry.watch.run, f"{self._reason(entry)}, so it did not start")
 
-    def _ended(self, entry: Entry) -> Done | None:
+    def _ended(self, entry: Entry) -> AttemptEnd | None:
         """Returns the outcome of a run whose time is up."""
         watch = entry.watch
         if self._is_in_the_way_of(entry):

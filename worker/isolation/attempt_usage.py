@@ -8,7 +8,7 @@ from pathlib import Path
 
 import psutil
 
-from taskyard.core.protocol import Done
+from taskyard.core.protocol import AttemptEnd
 from taskyard.worker.isolation.kernel import LINUX
 
 _RSS_UNIT_BYTES = 1024 if LINUX else 1  # of ru_maxrss, see getrusage(2)
@@ -31,7 +31,7 @@ class Meter:
     def __init__(self) -> None:
         self.cpu_seconds, self._peak_bytes, self._child_peak_bytes = _used()
 
-    def charge(self, done: Done) -> None:
+    def charge(self, done: AttemptEnd) -> None:
         """Adds to an outcome the usage since the one before."""
         cpu_seconds, peak_bytes, child_peak_bytes = _used()
         done.cpu_seconds = cpu_seconds - self.cpu_seconds

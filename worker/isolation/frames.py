@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from taskyard.core.protocol import Done, Run, encode
+from taskyard.core.protocol import AttemptEnd, Run, encode
 
 T = TypeVar("T")
 MAX_FRAME_BYTES = 160 << 20  # above the largest input or output (64 MB) with room for its escapes
@@ -84,12 +84,12 @@ class End(Frame):
     cpu_seconds: float
 
     @classmethod
-    def of(cls, done: Done, retiring: bool, cpu_seconds: float) -> End:
+    def of(cls, done: AttemptEnd, retiring: bool, cpu_seconds: float) -> End:
         """Returns the frame of an outcome."""
         return cls(encode(done), retiring, cpu_seconds)
 
     @property
-    def done(self) -> Done:
+    def done(self) -> AttemptEnd:
         """Returns the outcome. Raises ProtocolError."""
         return _decoded(_decode_done, self.done_json)
 
@@ -99,7 +99,7 @@ class ProtocolError(Exception):
 
 
 _decode_run = msgspec.json.Decoder(Run).decode
-_decode_done = msgspec.json.Decoder(Done).decode
+_decode_done: Callable[[bytes | memoryview], AttemptEnd] = msgspec.json.Decoder(AttemptEnd).decode
 
 
 def _decoded(decode: Callable[[bytes | memoryview], T], data: bytes | memoryview) -> T:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from taskyard.core.errors import ErrorClass
-from taskyard.core.protocol import Done, Run
+from taskyard.core.protocol import AttemptEnd, Done, Run
 from taskyard.worker.attempts.capture import Capture
 from taskyard.worker.attempts.context import Channel
 from taskyard.worker.attempts.execution import failed
@@ -40,7 +40,7 @@ class ProcessSlot:
         self._guard = threading.Lock()  # between `cancel` and closing the child's descriptors
         self.busy = threading.Lock()
 
-    def run(self, run: Run, channel: Channel, memory_limit_mib: int | None = None) -> Done:
+    def run(self, run: Run, channel: Channel, memory_limit_mib: int | None = None) -> AttemptEnd:
         """Runs a task to its end, however it ends, with a memory limit if it has one."""
         with self.busy:
             watch = self._watch = Watch(run, channel, 0, CANCEL_GRACE_SECONDS)
@@ -134,7 +134,7 @@ class ProcessSlot:
         if isinstance(frame, Ready) and frame.problem:
             raise ModulesRefused(frame.problem)
 
-    def _converse(self, child: Child, watch: Watch, memory: MemoryGuard | None) -> tuple[Done, bool] | None:
+    def _converse(self, child: Child, watch: Watch, memory: MemoryGuard | None) -> tuple[AttemptEnd, bool] | None:
         """Answers the child until its task is over; returns the outcome and whether the child ends now.
 
         Returns None if the child has to be killed, or is dead.

@@ -22,7 +22,7 @@ from taskyard.core.errors import (
 )
 from taskyard.core.payload.storable_text import storable
 from taskyard.core.private_files import refuse_inspection
-from taskyard.core.protocol import MAX_TEXT_LENGTH, Done, Run
+from taskyard.core.protocol import MAX_TEXT_LENGTH, AttemptEnd, Run
 from taskyard.core.task_types.registry import registry
 from taskyard.worker.attempts.execution import cannot_run, context_of, execute
 from taskyard.worker.isolation.attempt_usage import Meter, highest_resident_bytes
@@ -154,7 +154,7 @@ def _serve(stream: FrameStream, streams: StandardStreams, output_limit_bytes: in
             return
 
 
-def _run(stream: FrameStream, run: Run, output_limit_bytes: int) -> Done:
+def _run(stream: FrameStream, run: Run, output_limit_bytes: int) -> AttemptEnd:
     try:
         task_type = registry.get(run.task_type)
     except UnknownTaskType:  # its module differs from the one the agent started with

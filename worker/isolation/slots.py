@@ -7,7 +7,7 @@ from collections.abc import Callable
 from time import thread_time
 
 from taskyard.core.errors import UnknownTaskType
-from taskyard.core.protocol import Done, Run
+from taskyard.core.protocol import AttemptEnd, Done, Run
 from taskyard.core.task_types.registry import Isolation, Registry, TaskType
 from taskyard.worker.attempts.context import Channel
 from taskyard.worker.attempts.execution import HandlerStopped, cannot_run, context_of, execute
@@ -56,7 +56,7 @@ class Runners:
         if any(task_type.isolation is Isolation.PROCESS for task_type in registry.types.values()):
             self._live_fork_server()  # it imports while the agent starts
 
-    def run(self, slot_index: int, run: Run, channel: Channel) -> Done | None:
+    def run(self, slot_index: int, run: Run, channel: Channel) -> AttemptEnd | None:
         """Runs a task until it is over. A slot runs one task at a time, in any thread.
 
         Returns None if the outcome does not count: the run was given up and reported by `on_stuck`, or it was
@@ -118,7 +118,7 @@ class Runners:
             runner.close()
         self._watchdog.close()
 
-    def _run_inline(self, slot_index: int, task_type: TaskType, run: Run, channel: Channel) -> Done | None:
+    def _run_inline(self, slot_index: int, task_type: TaskType, run: Run, channel: Channel) -> AttemptEnd | None:
         watch = Watch(run, channel, threading.get_ident(), CANCEL_GRACE_SECONDS)
         done = None
         counts = True

@@ -27,7 +27,7 @@ from time import monotonic, sleep, time
 from typing import Any
 
 from taskyard.core.errors import ErrorClass
-from taskyard.core.protocol import Done, Run
+from taskyard.core.protocol import AttemptEnd, Done, Run
 from taskyard.core.threads import OnEscape, start_thread
 from taskyard.worker.attempts.capture import Capture
 from taskyard.worker.attempts.context import Channel
@@ -190,7 +190,7 @@ class Watch:
         """Ends the run in its runner's place; returns False if it has ended by itself."""
         return self._by.setdefault("by", _WATCHDOG) is _WATCHDOG
 
-    def verdict(self, done: Done | None) -> Done:
+    def verdict(self, done: AttemptEnd | None) -> AttemptEnd:
         """Returns the outcome of a run. A late success counts; the last error of a stopped handler does not."""
         return done if done is not None and (done.failure is None or self.stop_class is None) else self.stopped()
 

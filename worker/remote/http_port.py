@@ -11,7 +11,7 @@ import structlog
 
 from taskyard.core.errors import ErrorClass, SubmissionError
 from taskyard.core.payload.encode import encode_json
-from taskyard.core.protocol import NULL, Done, Failure, Report, decode_reports, encode
+from taskyard.core.protocol import NULL, Done, Failure, Report, Suspended, decode_reports, encode
 from taskyard.core.redis.message import MAX_BODY_BYTES, Message
 from taskyard.core.redis.quarantine import Odd
 from taskyard.worker.remote.api_link import ApiLink
@@ -129,10 +129,12 @@ class HttpAgentPort:
     def _give_up(self, report: Report, error: SubmissionError) -> None:
         """Reports a refused end as a failure of its attempt; anything else is logged and left out."""
         log.error("report.refused", kind=report.__struct_config__.tag, reason=str(error))
-        if not isinstance(report, Done):
+        if not isinstance(report, Done | Suspended):
             return
         failure = Failure(ErrorClass.UNSTORABLE, f"the API refused the result: {error}")
-        report = msgspec.structs.replace(report, output=NULL, failure=failure)
+        ids, times = (report.task_id, report.attempt), (report.started_at, report.run_seconds)
+        usage = (report.cpu_seconds, report.peak_memory_bytes)
+        report = Done(*ids, NULL, failure, *times, *usage, report.agent_id)
         try:
             self.link.call("POST", "/reports", read=_count, body=encode([report]))
         except SubmissionError as own:

@@ -66,6 +66,7 @@ tasks = Table(
     Column("suspension", JSONB),  # what it waits for while suspended, or waited for last; NULL: it never did
     Column("has_signals", Boolean),  # whether task_signals has rows of it; NULL: no
     Column("retry_afters", SmallInteger),  # pauses that cost no attempt since the last retry; NULL: none
+    Column("checkpoint_signals", JSONB),  # by name, the number of the last one used before it; NULL: none
     CheckConstraint(f"state IN ({listed(TaskState)})", name="tasks_state_known"),
     CheckConstraint(f"priority BETWEEN {min(Priority)} AND {max(Priority)}", name="tasks_priority_known"),
     CheckConstraint(f"(state IN ({listed(TERMINAL)})) = (finished_at IS NOT NULL)", name="tasks_finished_has_time"),

@@ -74,6 +74,7 @@ task_signals = Table(
     Column("task_id", UUID(as_uuid=False), primary_key=True),
     Column("name", Text, primary_key=True),
     Column("signal_id", Text, primary_key=True),  # the sender's: a second one with the same id is ignored
+    Column("number", Integer, nullable=False),  # of the task's signals in their order, from 1
     Column("kind", Text, nullable=False),
     Column("data", JSON),  # NULL: its time ran out
     Column("sent_by", Text, nullable=False, server_default=text("''")),

@@ -61,6 +61,8 @@ class Claimed(NamedTuple):
     refunded: int
     refunds: int
     checkpoint_children: int  # submitted before the checkpoint
+    retry_afters: int = 0
+    resumed: str | None = None  # as in core.protocol.Run
 
 
 class Stale(NamedTuple):
@@ -164,12 +166,12 @@ def update_progress(tx: Transaction, progress: Sequence[tuple[str, int, float, s
     )
 
 
-def save_checkpoints(tx: Transaction, checkpoints: Sequence[tuple[str, int, str, int]]) -> set[str]:
-    """Stores the last (id, attempt, JSON, children before it) of running attempts, one per task.
+def save_checkpoints(tx: Transaction, checkpoints: Sequence[tuple[str, int, str, int, str | None]]) -> set[str]:
+    """Stores the last (id, attempt, JSON, children before it, JSON of used signals) of running attempts, one per task.
 
     Returns the ids that were saved.
     """
-    ids, attempts, states, children = zip(*checkpoints, strict=True)
+    ids, attempts, states, children, signals = zip(*checkpoints, strict=True)
     rows = tx.rows(
         queries("tick")["save_checkpoints"],
         {
@@ -177,6 +179,7 @@ def save_checkpoints(tx: Transaction, checkpoints: Sequence[tuple[str, int, str,
             "attempts": plain(attempts),
             "checkpoints": quoted(states),
             "children": plain(children),
+            "signals": quoted(signals),
         },
     )
     return {row[0] for row in rows}

@@ -38,6 +38,7 @@ def show_queue(queue: Queue) -> None:
         (_("Running"), number(queue.running)),
         (_("Scheduled"), number(queue.scheduled)),
         (_("Blocked"), number(queue.blocked)),
+        (_("Suspended"), number(queue.suspended)),
     ]
     with st.grid(6, min_column_width=FIGURE_WIDTH_PX):
         for label, value in figures:

@@ -30,6 +30,7 @@ OUTCOMES = {
     "failed": N_("failed"),
     "attempt_failed": N_("failed, retried"),
     "handed_back": N_("handed back"),
+    "suspended": N_("suspended"),
     "cancelled": N_("cancelled"),
     RUNNING: N_("assigned or running"),
     WAITING: N_("waiting for an agent"),

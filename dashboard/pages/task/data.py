@@ -84,7 +84,7 @@ def details(servers: Servers, sight: Actor, task_id: str) -> Details | None:
         now = tasks.now(tx)
     task = found[0]
     why, problem = None, ""
-    if task.state in WAITING or task.state is TaskState.CANCELLED:
+    if task.state in WAITING or task.state in (TaskState.CANCELLED, TaskState.SUSPENDED):
         try:
             why = explain.why(servers.database, servers.broker, servers.cache, task_id)
             why = None if task.state is TaskState.CANCELLED and not why.holds else why

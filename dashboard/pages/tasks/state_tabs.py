@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from taskyard.core.filters.search_filter import TaskFilter
 from taskyard.core.i18n import N_
-from taskyard.core.states import TERMINAL, WAITING, TaskState
+from taskyard.core.states import CLAIMED, WAITING, TaskState
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,8 @@ class Tab:
 TABS: Mapping[str, Tab] = {
     "all": Tab(N_("All")),
     "waiting": Tab(N_("Waiting"), tuple(state for state in TaskState if state in WAITING)),
-    "running": Tab(N_("Running"), tuple(s for s in TaskState if s not in WAITING and s not in TERMINAL)),
+    "running": Tab(N_("Running"), tuple(state for state in TaskState if state in CLAIMED)),
+    "suspended": Tab(N_("Suspended"), (TaskState.SUSPENDED,)),
     "failed": Tab(N_("Failed"), (TaskState.FAILED,)),
     "failed_1h": Tab(N_("Failed, 1 h"), (TaskState.FAILED,), "1h"),
     "completed": Tab(N_("Completed"), (TaskState.COMPLETED,)),

@@ -48,6 +48,7 @@ UP = (
         ADD COLUMN suspension jsonb,
         ADD COLUMN has_signals boolean,
         ADD COLUMN retry_afters smallint,
+        ADD COLUMN checkpoint_signals jsonb,
         DROP CONSTRAINT tasks_state_known,
         DROP CONSTRAINT tasks_blocked_waits
     """,
@@ -103,6 +104,7 @@ UP = (
         task_id uuid NOT NULL,
         name text NOT NULL,
         signal_id text NOT NULL,
+        number integer NOT NULL,
         kind text NOT NULL CONSTRAINT task_signals_kind_known CHECK (kind IN ('answer', 'signal', 'timeout')),
         data json,
         sent_by text NOT NULL DEFAULT '',
@@ -127,7 +129,8 @@ DOWN = (
         DROP COLUMN workflow_key,
         DROP COLUMN suspension,
         DROP COLUMN has_signals,
-        DROP COLUMN retry_afters
+        DROP COLUMN retry_afters,
+        DROP COLUMN checkpoint_signals
     """,
     f"ALTER TABLE tasks ADD CONSTRAINT tasks_state_known CHECK (state IN ({OLD_STATES}))",
     """

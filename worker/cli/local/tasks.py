@@ -104,6 +104,9 @@ class LocalTasks:
     def reprioritise(self, task_id: str, priority: str) -> None:
         self._acting().reprioritise(task_id, priority, "")
 
+    def send_signal(self, task_id: str, name: str, data: Any, signal_id: str | None, reason: str) -> bool:
+        return self._acting().send_signal(task_id, name, data, signal_id, reason)
+
     # ours
 
     def _acting(self, *, load_types: bool = False) -> Authorized:

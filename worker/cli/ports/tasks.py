@@ -88,6 +88,9 @@ class TaskPort(Protocol):
     def reprioritise(self, task_id: str, priority: str) -> None:
         """Changes a task's priority; raises SubmissionError, TaskNotFound, IllegalTransition."""
 
+    def send_signal(self, task_id: str, name: str, data: Any, signal_id: str | None, reason: str) -> bool:
+        """Sends a signal; returns False if the task has it. Raises SubmissionError, TaskNotFound, IllegalTransition."""
+
 
 def is_remote() -> bool:
     """Returns True if commands go over HTTP."""

@@ -102,6 +102,9 @@ class RemoteTasks:
     def reprioritise(self, task_id: str, priority: str) -> None:
         self._client.reprioritise(task_id, priority)
 
+    def send_signal(self, task_id: str, name: str, data: Any, signal_id: str | None, reason: str) -> bool:
+        return self._client.send_signal(task_id, name, data, signal_id=signal_id, reason=reason)
+
 
 def _shown(found: TaskSummary) -> ShownTask:
     """Returns a task as the stores have it; of a summary, what it lacks is None."""

@@ -10,13 +10,14 @@ from typing import Any
 
 from taskyard.core.errors import TaskyardError
 from taskyard.worker.devtools.prove import records
+from taskyard.worker.devtools.prove.signals import Signals
 from taskyard.worker.devtools.prove.world import World
 
 TASKS_PER_SECOND = 30.0
 PROBE_SECONDS = 1.0
 PROBE_PATIENCE_SECONDS = 5.0
 RETRY_SECONDS = 0.05
-MEANT = ("failures", "hopeless")  # what of an input decides how its task is meant to end
+MEANT = ("failures", "hopeless", "suspends")  # what of an input decides how its task is meant to end
 
 
 def accept(world: World, task: dict[str, Any]) -> str:
@@ -34,18 +35,25 @@ class Load:
         self.trouble = ""
         self._world = world
         self._tasks = tasks
+        self._signals = Signals(world)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="load", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
+        """Submits no more, and sends the signals that are still to be sent; the installation has to answer for that."""
         self._stop.set()
         self._thread.join()
+        self._signals.stop()
+        self.trouble = self.trouble or self._signals.trouble
 
     def _run(self) -> None:
         while not self._stop.wait(1 / TASKS_PER_SECOND):
             try:
-                accept(self._world, next(self._tasks))
+                task = next(self._tasks)
+                task_id = accept(self._world, task)
+                if task["input"].get("suspends") == "signal":
+                    self._signals.add(task_id)
             except TaskyardError:
                 self.refused += 1
             except Exception as error:  # neither accepted nor clearly refused: that breaks the promise too

@@ -57,7 +57,7 @@ def judge(
 
     `accepted`: task id → the input that was submitted; `outcomes`: what PostgreSQL says; `ledger`:
     (task, attempt, process) of each execution, as handlers wrote it. An execution is extra if it
-    is neither one that was meant to fail nor the one that counts; each kill may cost one a slot.
+    is neither one that was meant to fail or to suspend nor the one that counts; each kill may cost one a slot.
     """
     attempts: Counter[tuple[object, object]] = Counter((line[0], line[1]) for line in ledger)
     executed = Counter(task_id for task_id, _ in attempts)
@@ -79,7 +79,8 @@ def judge(
             verdict.wrongly_ended.append(task_id)
         if not attempts[task_id, outcome.attempt]:
             verdict.never_run.append(task_id)
-        verdict.extra_executions += max(0, executed[task_id] - 1 - int(work.get("failures", 0)))  # type: ignore[call-overload]
+        meant = 1 + int(work.get("failures", 0)) + bool(work.get("suspends"))  # type: ignore[call-overload]
+        verdict.extra_executions += max(0, executed[task_id] - meant)
     verdict.run_twice = sorted({str(task_id) for (task_id, _), count in attempts.items() if count > 1})
     return verdict
 

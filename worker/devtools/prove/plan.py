@@ -54,6 +54,8 @@ def tasks(seed: int) -> Iterator[dict[str, Any]]:
             work["failures"] = random_.randint(1, 2)
         elif kind < 0.15:
             work["hopeless"] = True
+        elif kind < 0.27:
+            work["suspends"] = random_.choice(("time", "children", "signal"))
         task: dict[str, Any] = {
             "type": random_.choice(("prove.process", "prove.thread")),
             "input": work,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,9 +13,11 @@ from taskyard.core.errors import PermanentError, TransientError
 from taskyard.core.task_types.registry import task_type
 from taskyard.core.task_types.retry_policy import RetryPolicy
 from taskyard.worker.attempts.context import TaskContext
+from taskyard.worker.attempts.suspension import children, signal
 from taskyard.worker.devtools.prove import records
 
 LEDGER_VARIABLE = "TASKYARD_PROVE_LEDGER"
+SIGNAL, PAUSE_SECONDS, CHILDREN = "go", 0.3, 3
 LINE = "some handlers print without end\n"
 # So many that no task runs out of attempts by what is killed under it.
 MANY = RetryPolicy(max_attempts=50, backoff_seconds=0.2, max_backoff_seconds=1.0)
@@ -23,7 +26,8 @@ MANY = RetryPolicy(max_attempts=50, backoff_seconds=0.2, max_backoff_seconds=1.0
 class Work(BaseModel):
     """How long to work, how many attempts fail first, whether it fails for good, and the sizes of data and output.
 
-    `until_file` is a path: the attempt does not end before such a file exists.
+    `suspends` says what it waits for without a slot. `until_file` is a path: the attempt does not end before such a
+    file exists.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -32,9 +36,16 @@ class Work(BaseModel):
     until_file: str = ""
     failures: int = Field(0, ge=0, le=5)
     hopeless: bool = False
+    suspends: Literal["", "time", "children", "signal"] = ""
     output_bytes: int = Field(0, ge=0)
     printed_bytes: int = Field(0, ge=0)
     padding: str = ""
+
+
+class Go(BaseModel):
+    """What its submitter sends to a task that waits for a signal."""
+
+    task_id: str
 
 
 class Worked(BaseModel):
@@ -52,11 +63,30 @@ def work(given: Work, context: TaskContext) -> Worked:
         time.sleep(0.02)
     if given.hopeless:
         raise PermanentError("meant to fail")
+    if given.suspends:
+        suspend(given.suspends, context)
     if context.attempt <= given.failures:
         raise TransientError("meant to fail at first")
     for _ in range(given.printed_bytes // len(LINE)):
         print(LINE, end="")
     return Worked(attempt=context.attempt, padding="x" * given.output_bytes)
+
+
+def suspend(kind: str, context: TaskContext) -> None:
+    """Gives the slot back once, and checks what it finds then; a signal may be there already."""
+    if kind == "time" and context.last_checkpoint is None:
+        context.suspend(PAUSE_SECONDS, state=kind)
+    elif kind == "children":
+        if context.last_checkpoint is None:
+            for number in range(CHILDREN):
+                context.submit("prove.thread", {}, key=f"{number}")
+        outcomes = context.suspend(children(), state=kind)
+        if [one.state for one in outcomes] != ["completed"] * CHILDREN:
+            raise PermanentError(f"its children are {outcomes}")
+    elif kind == "signal":
+        go = context.suspend(signal(SIGNAL, Go))
+        if go is None or go.task_id != context.task_id or len(context.signals(SIGNAL)) != 1:
+            raise PermanentError(f"it got {go} and {context.signals(SIGNAL)}")
 
 
 @task_type("prove.process", retry=MANY, timeout_seconds=60)

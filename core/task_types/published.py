@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -36,17 +37,16 @@ class PublishedType:
 
     def check(self, given: object) -> list[SubmissionError]:
         """Returns every mismatch between an input and the schema, each with its field, MAX_PROBLEMS at most."""
+        return [problem for _, _, problem in islice(self.located_problems(given), MAX_PROBLEMS)]
+
+    def located_problems(self, given: object) -> Iterator[tuple[tuple[int | str, ...], list[Any], SubmissionError]]:
+        """Yields every mismatch with the place of its value, and of the violated keyword in the schema."""
         if self.validator is None:
-            return []
-        problems = []
+            return
         for error in self.validator.iter_errors({} if given is None else given):
-            field = field_of(["input", *error.instance_path])
-            problems.append(
-                refused(field, error.instance, msg("what its JSON Schema says: {reason}", reason=error.message))
-            )
-            if len(problems) == MAX_PROBLEMS:
-                break
-        return problems
+            text = msg("what its JSON Schema says: {reason}", reason=error.message)
+            problem = refused(field_of(["input", *error.instance_path]), error.instance, text)
+            yield tuple(error.instance_path), list(error.schema_path), problem
 
 
 class PublishedTypes:

@@ -182,6 +182,14 @@ class IdempotencyConflict(SubmissionError):
             expected = msg("a new key: task {id} already uses it with another {field}", id=task_id, field=differs)
         super().__init__("idempotency_key", key, expected)
 
+    @classmethod
+    def with_workflow(cls, key: str, workflow_id: str) -> IdempotencyConflict:
+        """Returns the error of a key that belongs to another workflow, whose id is in `task_id`."""
+        error = cls(key, workflow_id)
+        expected = msg("a new key: workflow {id} already uses it with different content", id=workflow_id)
+        SubmissionError.__init__(error, "idempotency_key", key, expected)
+        return error
+
 
 class NotPermitted(TaskyardError):
     """Raised if the actor lacks `permission`; nothing was done. The text says what would help."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -43,14 +43,14 @@ def _is_open(given: object, path: Path, places: set[Path], *, is_missing: bool =
 
     Paths of pydantic also name the alternatives of a model, which are no part of the value.
     """
-    value, at = given, ()
+    value = given
+    at: Path = ()
     for number, token in enumerate(path, 1):
         if at in places:
             return True
-        if isinstance(value, Mapping) and token in value:
-            value, at = value[token], (*at, token)
-        elif isinstance(value, list | tuple) and isinstance(token, int) and token < len(value):
-            value, at = value[token], (*at, token)
+        is_name = isinstance(value, dict) and token in value
+        if is_name or (isinstance(value, list | tuple) and isinstance(token, int) and token < len(value)):
+            value, at = value[token], (*at, token)  # type: ignore[index]
         elif is_missing and number == len(path):
             return False
         else:

@@ -11,7 +11,17 @@ from taskyard.core.submission.workflow_types import KnownType
 from taskyard.core.workflows.definition import MAX_SHOWN, Definition, Node
 from taskyard.core.workflows.making import pointer_text
 from taskyard.core.workflows.references import Found, Reference
-from taskyard.core.workflows.schemas import Absent, Place, item_of, may_fit, names_of, part_of, required_of, types_of, whole
+from taskyard.core.workflows.schemas import (
+    Absent,
+    Place,
+    item_of,
+    may_fit,
+    names_of,
+    part_of,
+    required_of,
+    types_of,
+    whole,
+)
 
 Wanted = tuple[str, tuple[str, ...]]  # a type, and a place in its input
 
@@ -24,6 +34,7 @@ class ReferenceCheck:
         self._definition = definition
         self._known = known
         self._places: dict[Wanted, list[Place]] = {}
+        self._fits: dict[tuple[int, int], bool] = {}
         self._answers: dict[tuple[Wanted, str, tuple[str, ...], bool], TranslatableText | None] = {}
 
     def problems_of(self, node: Node) -> Iterator[SubmissionError]:
@@ -33,7 +44,7 @@ class ReferenceCheck:
             return
         for found in node.references:
             for expected in self._expected(child, found):
-                place = ".".join(map(str, (node.field, "input", *found.path)))
+                place = ".".join(map(str, (node.place, "input", *found.path)))
                 yield refused(place, str(found.reference), expected)
                 break
 
@@ -71,7 +82,7 @@ class ReferenceCheck:
             if not items:
                 return msg("a place that takes a list: here it is {types}", types=_listed(types_of(places)))
             places = items
-        if not parts or any(may_fit(one, place) for one in parts for place in places):
+        if not parts or any(self._may_fit(one, place) for one in parts for place in places):
             return None
         if types_of(parts) == types_of(places) == ["object"]:
             return msg(
@@ -86,6 +97,12 @@ class ReferenceCheck:
             type=parent.task_type.name,
             given=_listed(types_of(parts)),
         )
+
+    def _may_fit(self, given: Place, wanted: Place) -> bool:
+        question = id(given.schema), id(wanted.schema)  # of schemas that are kept with their types
+        if question not in self._fits:
+            self._fits[question] = may_fit(given, wanted)
+        return self._fits[question]
 
     def _accepted(self, child: KnownType, wanted: Wanted) -> list[Place]:
         """Returns what a place of the input may be; empty if nothing is known of it."""
@@ -108,7 +125,9 @@ def _absent(absent: Absent, parent: KnownType, reference: Reference) -> Translat
     shown = _listed(names)
     where = pointer_text(reference.pointer[: reference.pointer.index(absent.token)])
     if where:
-        return msg("a part that the output of {type} has: at {place} it has {names}", type=type_, place=where, names=shown)
+        return msg(
+            "a part that the output of {type} has: at {place} it has {names}", type=type_, place=where, names=shown
+        )
     return msg("a part that the output of {type} has: it has {names}", type=type_, names=shown)
 
 

@@ -13,6 +13,7 @@ from typing import Any
 import uuid_utils
 from pydantic import BaseModel
 
+from taskyard.core.config import Settings
 from taskyard.core.edges import Condition
 from taskyard.core.i18n import msg
 from taskyard.core.ids import ID_PATTERN, is_id
@@ -51,6 +52,11 @@ class Limits:
     input_limit_bytes: int
     output_limit_bytes: int
     pending_limit_per_creator: int = 0
+
+    @classmethod
+    def of(cls, settings: Settings) -> Limits:
+        """Returns the limits in the settings."""
+        return cls(settings.input_limit_bytes, settings.output_limit_bytes, settings.pending_limit_per_creator)
 
 
 def validate_submission(

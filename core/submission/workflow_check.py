@@ -11,11 +11,9 @@ from typing import Any, TypeVar
 
 import uuid_utils
 
-from taskyard.core.edges import Condition
 from taskyard.core.errors import SubmissionError, UnknownTaskType
 from taskyard.core.i18n import msg
-from taskyard.core.models import Submission
-from taskyard.core.payload.culprits import in_field, refused, required
+from taskyard.core.payload.culprits import in_field, refused, required, together
 from taskyard.core.payload.encode import check_text
 from taskyard.core.payload.same_call import PREFIX, Call
 from taskyard.core.submission.every_problem import every_problem, other_problems
@@ -24,44 +22,13 @@ from taskyard.core.submission.partial_inputs import template_problems
 from taskyard.core.submission.reference_check import ReferenceCheck
 from taskyard.core.submission.validate import Limits, check_creator, check_key, check_title, validate_submission
 from taskyard.core.submission.workflow_types import KnownType, WorkflowTypes
+from taskyard.core.workflows.checked import WORKFLOW, CheckedTask, CheckedWorkflow
 from taskyard.core.workflows.definition import Definition, Node, read_definition
 from taskyard.core.workflows.references import replaced
 
-WORKFLOW, GROUP = "workflow", "group"
-MAX_PROBLEMS = 200  # that one error lists
 MAX_BYTES = 64 << 20  # of all inputs together
 Value = TypeVar("Value")
 _FIELDS = ("type", "input", *NODE_OPTIONS)
-
-
-@dataclass(frozen=True, slots=True)
-class CheckedTask:
-    """A task of a checked workflow: its key, the keys of its parents, and whether its input has references."""
-
-    key: str
-    submission: Submission
-    parents: Mapping[str, Condition]
-    is_template: bool
-
-
-@dataclass(frozen=True, slots=True)
-class CheckedWorkflow:
-    """A workflow that is not stored yet. `shape` has the keys of its tasks as they were given."""
-
-    id: str
-    kind: str
-    name: str
-    title: str | None
-    idempotency_key: str | None
-    content_hash: str | None
-    created_by: str
-    parent_task_id: str | None
-    tasks: Sequence[CheckedTask]
-    shape: Mapping[str, str | list[str]]
-
-    def size(self) -> int:
-        """Returns the bytes of all inputs."""
-        return sum(one.submission.size() for one in self.tasks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,20 +79,17 @@ def check_workflow(call: WorkflowCall, types: WorkflowTypes, limits: Limits, now
     )
 
 
-def together(problems: Sequence[SubmissionError]) -> SubmissionError:
-    """Returns the first problem, with all of them as its parts if there are several."""
-    first = problems[0]
-    if len(problems) > 1:
-        first.parts = ()
-        first.parts = tuple(problems[:MAX_PROBLEMS])
-    return first
-
-
 class _Nodes:
     """Checks the tasks of a definition. `problems` are theirs, `tasks` those that have none."""
 
     def __init__(
-        self, definition: Definition, types: WorkflowTypes, limits: Limits, now: datetime, creator: str, boot: str | None
+        self,
+        definition: Definition,
+        types: WorkflowTypes,
+        limits: Limits,
+        now: datetime,
+        creator: str,
+        boot: str | None,
     ) -> None:
         self.problems: list[SubmissionError] = []
         self.tasks: list[CheckedTask] = []
@@ -139,7 +103,7 @@ class _Nodes:
     def run(self) -> None:
         """Checks each task by itself, then the references between them."""
         for key, node in self._definition.nodes.items():
-            self.problems += (in_field(one, f"{node.field}.{one.field}") for one in self._check(key, node))
+            self.problems += (in_field(one, f"{node.place}.{one.field}") for one in self._check(key, node))
         references = ReferenceCheck(self._definition, self._known)
         for node in self._definition.nodes.values():
             if node.references:
@@ -213,9 +177,7 @@ def _never(*_: object) -> object:
     raise AssertionError("an input without references has one")
 
 
-def _content_hash(
-    kind: str, name: str, title: str | None, definition: Definition, tasks: Sequence[CheckedTask]
-) -> str:
+def _content_hash(kind: str, name: str, title: str | None, definition: Definition, tasks: Sequence[CheckedTask]) -> str:
     """Returns PREFIX and 32 hex digits, equal for equal calls in every process and version."""
     content = [kind, name, title, sorted(_content(definition.nodes[one.key].given, one) for one in tasks)]
     text = json.dumps(content, separators=(",", ":"))

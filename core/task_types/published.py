@@ -73,6 +73,10 @@ class PublishedTypes:
         found = self.all().get(name)
         return None if found is None else found.task_type
 
+    def published(self, name: str) -> PublishedType | None:
+        """Returns a type that only agents have, with its schemas; None if this process has it. See `get`."""
+        return None if name in self._local.types else self.get(name)
+
     def get(self, name: str) -> PublishedType:
         """Returns a type that only agents have; raises UnknownTaskType and Unavailable."""
         types = self.all()

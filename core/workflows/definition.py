@@ -28,13 +28,13 @@ _CONDITIONS = ", ".join(Condition)
 
 @dataclass(slots=True)
 class Node:
-    """A task of a workflow. `field` is where it is in the definition, `parents` what it waits for, by key.
+    """A task of a workflow. `place` is where it is in the definition, `parents` what it waits for, by key.
 
     `is_readable`: nothing in its input looks like a reference and is none.
     """
 
     key: str
-    field: str
+    place: str
     given: Mapping[str, Any]
     is_readable: bool = True
     references: list[Found] = field(default_factory=list)
@@ -117,19 +117,19 @@ def _connect(found: Definition, node: Node) -> Iterator[SubmissionError]:
     when = node.given.get("when")
     condition = Condition.COMPLETED if when is None else when
     if not isinstance(after, list | tuple):
-        yield refused(f"{node.field}.after", after, msg("a list of keys"))
+        yield refused(f"{node.place}.after", after, msg("a list of keys"))
         after = ()
     if not isinstance(condition, str) or condition not in set(Condition):
-        yield refused(f"{node.field}.when", when, msg("one of {names}", names=_CONDITIONS))
+        yield refused(f"{node.place}.when", when, msg("one of {names}", names=_CONDITIONS))
         condition = Condition.COMPLETED
     elif when is not None and not after:
-        yield refused(f"{node.field}.when", when, msg("none without `after`: it says how those tasks must end"))
+        yield refused(f"{node.place}.when", when, msg("none without `after`: it says how those tasks must end"))
     for at, key in enumerate(after):
         keys = _keys_of(found, key)
         if keys is None:
-            yield refused(f"{node.field}.after.{at}", key, _known_keys(found))
+            yield refused(f"{node.place}.after.{at}", key, _known_keys(found))
         elif key in after[:at]:
-            yield refused(f"{node.field}.after.{at}", key, msg("each key only once"))
+            yield refused(f"{node.place}.after.{at}", key, msg("each key only once"))
         else:
             node.parents |= dict.fromkeys(keys, Condition(condition))
     for reference in node.references:
@@ -139,7 +139,7 @@ def _connect(found: Definition, node: Node) -> Iterator[SubmissionError]:
 
 def _refer(found: Definition, node: Node, one: Found) -> Iterator[SubmissionError]:
     """Adds the edges of a reference."""
-    place = ".".join(map(str, (node.field, "input", *one.path)))
+    place = ".".join(map(str, (node.place, "input", *one.path)))
     key, is_group = one.reference.key, one.reference.is_group
     if is_group and key not in found.groups:
         is_task = key in found.nodes

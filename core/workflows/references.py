@@ -7,7 +7,7 @@ for an object that has such a key itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 from taskyard.core.errors import SubmissionError
@@ -17,7 +17,9 @@ from taskyard.core.payload.storable_json import MAX_DEPTH
 from taskyard.core.workflows.making import AT, LITERAL, REF, REF_ALL, pointer_text
 
 MAX_POINTER_LENGTH = 500  # characters
-_SHAPE = msg('{example}, or "$literal" around an object that has such a key', example='{"$ref": "extract", "at": "/rows/0"}')
+_SHAPE = msg(
+    '{example}, or "$literal" around an object that has such a key', example='{"$ref": "extract", "at": "/rows/0"}'
+)
 Path = tuple[str | int, ...]
 
 
@@ -48,8 +50,8 @@ def references_in(value: object) -> tuple[list[Found], list[SubmissionError]]:
     for path, part in _parts(value):
         if len(path) > MAX_DEPTH:
             return [], [refused("input", value, msg("at most {limit} levels of nesting", limit=MAX_DEPTH))]
-        if not isinstance(part, Mapping) or not _is_marked(part) or LITERAL in part:
-            if isinstance(part, Mapping) and LITERAL in part and len(part) > 1:
+        if not isinstance(part, dict) or not _is_marked(part) or LITERAL in part:
+            if isinstance(part, dict) and LITERAL in part and len(part) > 1:
                 problems.append(refused(_field(path), part, msg('only "$literal" in this object')))
             continue
         try:
@@ -66,7 +68,7 @@ def replaced(value: object, replacement: Callable[[Path, Reference], object]) ->
 
 
 def _replaced(value: object, path: Path, replacement: Callable[[Path, Reference], object]) -> Any:
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         if _is_marked(value):
             return value[LITERAL] if LITERAL in value else replacement(path, _reference(value))
         return {key: _replaced(part, (*path, key), replacement) for key, part in value.items()}
@@ -81,18 +83,18 @@ def _parts(root: object) -> Iterator[tuple[Path, object]]:
     while unvisited:
         path, value = unvisited.pop()
         yield path, value
-        if isinstance(value, Mapping):
+        if isinstance(value, dict):
             if not _is_marked(value):
                 unvisited.extend(((*path, key), part) for key, part in reversed(list(value.items())))
         elif isinstance(value, list | tuple):
             unvisited.extend(((*path, at), part) for at, part in reversed(list(enumerate(value))))
 
 
-def _is_marked(value: Mapping[Any, Any]) -> bool:
+def _is_marked(value: dict[Any, Any]) -> bool:
     return REF in value or REF_ALL in value or LITERAL in value
 
 
-def _reference(value: Mapping[Any, Any]) -> Reference:
+def _reference(value: dict[Any, Any]) -> Reference:
     """Returns the reference; raises ValueError, with what was expected if that is about a part of it."""
     keys = set(value)
     if keys == {REF_ALL} and isinstance(value[REF_ALL], str):

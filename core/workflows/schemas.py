@@ -177,7 +177,7 @@ def _children(place: Place, token: str) -> list[Place] | Absent | None:
     found: list[Place] = []
     absent = Absent(token, ())
     if "object" in types:
-        if "properties" not in schema and "additionalProperties" not in schema or "patternProperties" in schema:
+        if ("properties" not in schema and "additionalProperties" not in schema) or "patternProperties" in schema:
             return None
         properties = schema.get("properties") or {}
         rest = schema.get("additionalProperties", False)

@@ -99,9 +99,7 @@ class TermFactory:
         self.broker = broker
         self.ttl_seconds = settings.agent_ttl_seconds
         self.policy_of = settings.placement_of
-        self._limits = Limits(
-            settings.input_limit_bytes, settings.output_limit_bytes, settings.pending_limit_per_creator
-        )
+        self._limits = Limits.of(settings)
         self._registry = registry
         self._clock = clock
         self._leader = LeaderConnection(database_url, worker)

@@ -83,16 +83,18 @@ class WorkflowSubmitter:
         return checked if isinstance(checked, Submitted) else self.store(checked)
 
     def check(self, call: WorkflowCall) -> CheckedWorkflow | Submitted:
-        """Returns the checked workflow, or an earlier one of the same call that would be refused now; stores nothing."""
+        """Returns the checked workflow, or an earlier one of the same call that would be refused now."""
         now = self._clock.now()
         types = WorkflowTypes(self._registry, None if self._published is None else self._published.published)
         try:
             checked = check_workflow(call, types, self._limits, now)
         except SubmissionError as error:
             first = None if call.idempotency_key is None else self._find_first(call)
-            if first is None:
-                raise _of_members(error) if call.kind == GROUP else error
-            return first
+            if first is not None:
+                return first
+            if call.kind == GROUP:
+                raise _of_members(error) from None
+            raise
         return checked
 
     def store(self, workflow: CheckedWorkflow) -> Submitted:

@@ -94,7 +94,7 @@ def read_definition(tasks: object) -> tuple[Definition, list[SubmissionError]]:
             return found, [*problems, refused("tasks", found.edges, limit)]
     if not problems and (cycle := cycle_in(found.parents())) is not None:
         circle = msg("tasks that do not wait for each other in a circle: {keys}", keys=cycle_text(cycle))
-        problems.append(refused(f"{found.nodes[cycle[0]].field}.after", cycle[1], circle))
+        problems.append(refused(f"{found.nodes[cycle[0]].place}.after", cycle[1], circle))
     return found, problems
 
 

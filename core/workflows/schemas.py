@@ -192,9 +192,8 @@ def _children(place: Place, token: str) -> list[Place] | Absent | None:
         at = int(token) if len(token) < 10 else 10**10
         if at < len(first):
             found.append(Place(first[at], root))
-        elif not first or schema.get("items", True) is not False:
-            if at < schema.get("maxItems", 10**10):
-                found.append(Place(schema.get("items", True), root))
+        elif (not first or schema.get("items", True) is not False) and at < schema.get("maxItems", 10**10):
+            found.append(Place(schema.get("items", True), root))
     return found or absent
 
 

@@ -68,7 +68,7 @@ def test_a_group_has_its_ids_in_order(engine, workflows):
     with pytest.raises(SubmissionError) as caught:
         workflows.submit_group("pages", [task("test.extract"), task("nope")])
     assert [one.field for one in caught.value.parts] == ["tasks.0.input.count", "tasks.1.type"]
-    with pytest.raises(SubmissionError, match="tasks: .* a list of tasks"):
+    with pytest.raises(SubmissionError, match=r"tasks: .* a list of tasks"):
         workflows.submit_group("pages", {"a": 1})
 
 

@@ -112,11 +112,12 @@ class PublishedTypes:
             if known.name in self._local.types:
                 continue
             earlier = self._types.get(known.name)
-            found[known.name] = earlier if earlier is not None and earlier.known == known else _published(known)
+            found[known.name] = earlier if earlier is not None and earlier.known == known else published_type(known)
         return found
 
 
-def _published(known: KnownType) -> PublishedType:
+def published_type(known: KnownType) -> PublishedType:
+    """Returns a type as an agent declares it, with the check of its inputs."""
     retry = RetryPolicy(max_attempts=known.max_attempts)  # its delays are its agents' to decide
     task_type = TaskType(
         known.name,

@@ -15,6 +15,7 @@ from taskyard.core.redis.namespace import Member
 from taskyard.core.redis.quarantine import Odd
 from taskyard.core.scheduling.holds import Holds
 from taskyard.core.scheduling.placement import AgentSlots, Candidate
+from taskyard.worker.dispatch.input_checks import InputChecks
 from taskyard.worker.dispatch.leader_state import Claim
 from taskyard.worker.dispatch.outcomes import Failed, Successes
 
@@ -94,6 +95,8 @@ class Batch:
     odd: list[Odd] = field(default_factory=list)  # quarantined items
     ended: Ended = NONE  # parents whose children earlier ticks left
     parents_after: str | None = None  # where the search for such parents continues
+    input_checks: InputChecks | None = None  # of inputs that are made of outputs
+    looks_for_inputs: bool = False  # whether some may be due, whatever this tick settles
     sources: dict[str, bytes] = field(default_factory=dict)  # whose end, start or request → its entry of the results
     retried: list[tuple[str, str]] = field(default_factory=list)  # what is here again (see worker.dispatch.postponed)
 
@@ -119,6 +122,7 @@ class Batch:
             or self.ping
             or self.ended
             or self.parents_after
+            or self.looks_for_inputs
         )
 
     def size(self) -> int:
@@ -177,6 +181,8 @@ class Committed:
     cancelled: int = 0  # tasks that waited for one that will never be completed
     found_ended: Ended = NONE  # parents that the sweep found
     parents_next: str | None = None
+    may_lack_inputs: bool = False  # whether inputs may have become due
+    has_more_inputs: bool = False
     left: Batch = field(default_factory=Batch)  # items that were not done because their rows or tables are locked
     left_parts: set[str] = field(default_factory=set)  # parts of the transaction that were not done at all
 
@@ -196,6 +202,8 @@ class Committed:
         self.ended += other.ended
         self.found_ended += other.found_ended
         self.cancelled += other.cancelled
+        self.may_lack_inputs |= other.may_lack_inputs
+        self.has_more_inputs |= other.has_more_inputs
         self.left_parts |= other.left_parts
         self.left.add(other.left)
 

@@ -70,11 +70,13 @@ class FleetTypes(Registry):
     def get(self, name: str) -> TaskType:
         """Returns the type of this name, the newest agent's if only agents know it; raises UnknownTaskType."""
         own = self.types.get(name) if isinstance(name, str) else None
-        if own is not None:
-            return own
+        return own if own is not None else _stand_in(self.declared(name))
+
+    def declared(self, name: str) -> KnownType:
+        """Returns the newest agent's declaration of a type; raises UnknownTaskType."""
         for known in reversed(self._by_agent.values()):
             if isinstance(name, str) and name in known:
-                return _stand_in(known[name])
+                return known[name]
         raise UnknownTaskType(name, {*self.types, *(one for known in self._by_agent.values() for one in known)})
 
     def versions_of(self, agent_id: str) -> dict[str, str] | None:

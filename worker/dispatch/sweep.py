@@ -38,6 +38,7 @@ class Sweeper:
         """Makes a batch sweep the next slice."""
         batch.sweep = term.recovery.next_sweep()
         batch.parents_after = term.unsettled_parents.next_sweep()
+        batch.looks_for_inputs = True
         if not term.recovery.is_rebuilding:
             in_flight = term.leader_state.claiming
             batch.members = [m for m in self._taken(self._read()) if m.task_id not in in_flight]

@@ -1,5 +1,5 @@
-"""Defines the parts of a tick's transaction, in the order of P6: settle → dependants → children → claim, then the
-rest.
+"""Defines the parts of a tick's transaction, in the order of P6: settle → dependants → inputs → children → claim,
+then the rest.
 
 Each names the tables that it needs, so that one whose tables are locked is left out, and the others go on.
 """
@@ -12,16 +12,18 @@ from dataclasses import dataclass
 from taskyard.core.errors import SubmissionError
 from taskyard.core.postgres.database import DriverTransaction
 from taskyard.core.postgres.store import dependants, holds, locks, recovery, submission, tick
-from taskyard.core.postgres.store.dependants import NONE
+from taskyard.core.postgres.store.dependants import NONE, Ended
 from taskyard.core.protocol import Reply
 from taskyard.worker.dispatch.batch import LISTS, Arrival, Batch, Child, Committed
 from taskyard.worker.dispatch.claim_holders import NOT_CURRENT
+from taskyard.worker.dispatch.made_inputs import make
 from taskyard.worker.dispatch.recording import record
 from taskyard.worker.dispatch.savepoints import LOCKED, Careful, bounded, each
 
 APART_TIMEOUT_MS = 20  # that one item may wait for a lock when it is tried separately
 CLAIM_TIMEOUT_MS = 250  # that claims may take once one took too long
 CLAIMS, DEPENDANTS, PARENTS = "claims", "tasks that wait for others", "ended parents"
+INPUTS = "inputs made of outputs"
 RECORD, SWEEP = "ends of attempts", "the sweep"
 
 
@@ -56,6 +58,19 @@ def _publish_dependants(tx: DriverTransaction, batch: Batch, committed: Committe
     committed.waiting += done.waiting
     committed.cancelled += len(done.cancelled)
     committed.ended = done.left
+    committed.may_lack_inputs |= done.may_lack_inputs
+
+
+def _may_lack_inputs(batch: Batch, committed: Committed) -> object:
+    return batch.input_checks is not None and (batch.looks_for_inputs or committed.may_lack_inputs)
+
+
+def _make_inputs(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    assert batch.input_checks is not None
+    made = make(tx, batch.input_checks)
+    committed.waiting += made.waiting
+    committed.ended += Ended([], made.failed)
+    committed.has_more_inputs = made.has_more
 
 
 # children, claims
@@ -166,6 +181,7 @@ PARTS = (
         record,
     ),
     Part(DEPENDANTS, (), (*_TASKS, "task_dependencies"), _has_ended, _publish_dependants),
+    Part(INPUTS, (), (*_TASKS, "task_dependencies", "task_inputs"), _may_lack_inputs, _make_inputs),
     Part("children", ("children",), (*_TASKS, "task_dependencies", "holds"), lambda b, c: b.children, _submit_children),
     Part(CLAIMS, ("claims",), _TASKS, lambda b, c: b.claims, _claim),
     Part("log lines", ("stale", "logs"), ("tasks", "task_events"), lambda b, c: b.stale or b.logs, _note),

@@ -10,6 +10,7 @@ TaskyardError
 │   └── IdempotencyConflict the key was used before with different content
 ├── NotPermitted            who asks may not do this; says what would let them
 ├── TaskNotFound
+│   └── WorkflowNotFound
 ├── ItemNotFound            nothing of this id is in quarantine
 ├── IllegalTransition       e.g. a retry of a running task
 └── HandlerError            raised by or for a running task; carries its ErrorClass
@@ -206,6 +207,13 @@ class TaskNotFound(TaskyardError):
         super().__init__(msg("task {id} does not exist", id=task_id))
 
 
+class WorkflowNotFound(TaskNotFound):
+    """Raised if no workflow has this id."""
+
+    def __init__(self, workflow_id: object) -> None:
+        TaskyardError.__init__(self, msg("workflow {id} does not exist", id=workflow_id))
+
+
 class ItemNotFound(TaskyardError):
     """Raised if no item in quarantine has this id."""
 
@@ -219,6 +227,14 @@ class IllegalTransition(TaskyardError):
     def __init__(self, task_id: object, state: str, needs: str) -> None:
         self.state = state
         super().__init__(msg("task {id} is {state}; {needs}", id=task_id, state=state, needs=needs))
+
+    @classmethod
+    def of_workflow(cls, workflow_id: object, state: str, needs: str) -> IllegalTransition:
+        """Returns the same error about a workflow."""
+        error = cls(workflow_id, state, needs)
+        text = msg("workflow {id} is {state}; {needs}", id=workflow_id, state=state, needs=needs)
+        TaskyardError.__init__(error, text)
+        return error
 
 
 class HandlerError(TaskyardError):

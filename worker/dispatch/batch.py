@@ -96,6 +96,7 @@ class Batch:
     ended: Ended = NONE  # parents whose children earlier ticks left
     parents_after: str | None = None  # where the search for such parents continues
     input_checks: InputChecks | None = None  # of inputs that are made of outputs
+    workflows_after: str | None = None  # where the search for workflows that are over continues
     looks_for_inputs: bool = False  # whether some may be due, whatever this tick settles
     sources: dict[str, bytes] = field(default_factory=dict)  # whose end, start or request → its entry of the results
     retried: list[tuple[str, str]] = field(default_factory=list)  # what is here again (see worker.dispatch.postponed)
@@ -123,6 +124,7 @@ class Batch:
             or self.ended
             or self.parents_after
             or self.looks_for_inputs
+            or self.workflows_after
         )
 
     def size(self) -> int:
@@ -181,6 +183,7 @@ class Committed:
     cancelled: int = 0  # tasks that waited for one that will never be completed
     found_ended: Ended = NONE  # parents that the sweep found
     parents_next: str | None = None
+    workflows_next: str | None = None
     may_lack_inputs: bool = False  # whether inputs may have become due
     has_more_inputs: bool = False
     left: Batch = field(default_factory=Batch)  # items that were not done because their rows or tables are locked
@@ -196,7 +199,16 @@ class Committed:
         """Adds the results of another part of the transaction."""
         for name in ("unclaimable", "waiting", "replies", "orphans", "joined", "lost"):
             getattr(self, name).extend(getattr(other, name))
-        for name in ("claimed", "sweep_next", "database_time", "holds", "agent_users", "parents_next", "compared"):
+        for name in (
+            "claimed",
+            "sweep_next",
+            "database_time",
+            "holds",
+            "agent_users",
+            "parents_next",
+            "workflows_next",
+            "compared",
+        ):
             if getattr(other, name) or (name == "agent_users" and other.agent_users is not None):
                 setattr(self, name, getattr(other, name))
         self.ended += other.ended

@@ -17,6 +17,7 @@ from taskyard.core.errors import LeadershipLost
 from taskyard.core.postgres.database import DriverTransaction
 from taskyard.core.postgres.store import holds
 from taskyard.core.postgres.store import recovery as recovery_store
+from taskyard.core.postgres.store.recovery import NIL
 from taskyard.core.protocol import KnownType
 from taskyard.core.redis.connection import reaching_redis
 from taskyard.core.redis.ports import LeaderPort
@@ -70,6 +71,7 @@ class Term:
     unclaimable: Unclaimable = field(default_factory=Unclaimable)
     unsettled_parents: UnsettledParents = field(default_factory=UnsettledParents)
     due_inputs: DueInputs = field(default_factory=DueInputs)
+    workflows_after: str = NIL  # where the search for workflows that are over continues
 
     def database_now(self, clock: Clock) -> float:
         """Returns the database's time in epoch seconds."""

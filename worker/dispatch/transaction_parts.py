@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from taskyard.core.errors import SubmissionError
 from taskyard.core.postgres.database import DriverTransaction
-from taskyard.core.postgres.store import dependants, holds, locks, recovery, submission, tick
+from taskyard.core.postgres.store import dependants, holds, locks, recovery, submission, tick, workflows
 from taskyard.core.postgres.store.dependants import NONE, Ended
 from taskyard.core.protocol import Reply
 from taskyard.worker.dispatch.batch import LISTS, Arrival, Batch, Child, Committed
@@ -23,6 +23,7 @@ from taskyard.worker.dispatch.savepoints import LOCKED, Careful, bounded, each
 APART_TIMEOUT_MS = 20  # that one item may wait for a lock when it is tried separately
 CLAIM_TIMEOUT_MS = 250  # that claims may take once one took too long
 CLAIMS, DEPENDANTS, PARENTS = "claims", "tasks that wait for others", "ended parents"
+ENDS = "ends of workflows"
 INPUTS = "inputs made of outputs"
 RECORD, SWEEP = "ends of attempts", "the sweep"
 
@@ -155,6 +156,11 @@ def _find_parents(tx: DriverTransaction, batch: Batch, committed: Committed) -> 
         committed.found_ended, committed.parents_next = dependants.ended_parents(tx, batch.parents_after)
 
 
+def _end_workflows(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    if batch.workflows_after is not None:
+        committed.workflows_next = workflows.end_some(tx, batch.workflows_after).next
+
+
 def _compare_held(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
     each(tx, batch.held, lambda items: committed.orphans.extend(recovery.not_held(tx, items)))
 
@@ -190,6 +196,7 @@ PARTS = (
     ),
     Part(SWEEP, (), ("tasks",), lambda b, c: b.sweep, _sweep),
     Part(PARENTS, (), ("tasks", "task_dependencies"), lambda b, c: b.parents_after, _find_parents),
+    Part(ENDS, (), (*_TASKS, "workflows"), lambda b, c: b.workflows_after, _end_workflows),
     Part("what agents hold", (), ("tasks",), lambda b, c: b.held, _compare_held),
     Part("the time", (), (), lambda b, c: b.ping, _ping),
     Part("holds", (), ("holds",), lambda b, c: b.ping, _read_holds),

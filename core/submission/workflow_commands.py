@@ -12,6 +12,7 @@ from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import locks, workflows
 from taskyard.core.submission.commands import TREE_BATCH, TREE_PATIENCE_SECONDS, TREE_PAUSE_SECONDS, ManyTaskCommands
+from taskyard.core.workflows.states import WorkflowState
 
 READ_TASKS = 10_000  # that are read at a time
 
@@ -46,7 +47,31 @@ class WorkflowCommands:
 
         return self._until_none_is_left(open_ones, lambda ids: sum(self._commands.cancel_free(ids, actor, reason)))
 
+    def retry(self, workflow_id: str, *, actor: str, reason: str = "") -> int:
+        """Runs a workflow's failed and cancelled tasks again, in the order of its edges; returns how many.
+
+        Those that are not needed, or can't start for a task of somebody else, stay as they are. Raises
+        IllegalTransition if there are none.
+        """
+        id_ = check_workflow_id(workflow_id)
+        with self._database.transaction() as tx:
+            workflows.get(tx, id_)
+            ids = workflows.to_retry(tx, id_)
+        count = self._retry_scope(ids, actor, reason) if ids else 0
+        if not count:
+            with self._database.transaction() as tx:
+                state = workflows.get(tx, id_).state or WorkflowState.RUNNING
+            raise IllegalTransition.of_workflow(id_, state, msg("only failed or cancelled tasks can be retried"))
+        with self._database.transaction() as tx:
+            workflows.note_retry(tx, id_, actor, reason, count)
+        return count
+
     # ours
+
+    def _retry_scope(self, ids: Sequence[str], actor: str, reason: str) -> int:
+        """Runs tasks again with all that come after them; returns how many."""
+        count, besides = self._commands.retry_many(ids, actor=actor, reason=reason, scope="downstream")
+        return count + len(besides)
 
     def _until_none_is_left(self, left: Callable[[], list[str]], run: Callable[[Sequence[str]], int]) -> int:
         """Runs a command on batches of what is left, and again; returns how many tasks it changed.

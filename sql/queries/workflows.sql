@@ -122,17 +122,18 @@ WHERE t.finished_at IS NULL ORDER BY t.assigned_agent_id IS NULL, t.id LIMIT %(l
 
 -- name: to_retry
 -- The failed and cancelled tasks of a workflow.
-SELECT id FROM tasks WHERE workflow_id = %(id)s::uuid AND state IN ('failed', 'cancelled') ORDER BY id LIMIT %(limit)s
+SELECT id FROM tasks WHERE workflow_id = %(id)s::uuid AND state IN ('failed', 'cancelled') ORDER BY id
 
--- name: reopen
--- Makes a workflow open again. Waits for the leader if that ends it.
-UPDATE workflows SET ended_at = NULL, state = NULL, counts = NULL, cancelled_at = NULL WHERE id = %(id)s::uuid
-
--- name: note
--- The audit row of what somebody did to a workflow.
+-- name: note_retry
+-- Forgets that a workflow was cancelled, and writes the audit row of its retry.
+WITH retried AS (
+    UPDATE workflows SET cancelled_at = NULL, ended_at = NULL, state = NULL, counts = NULL WHERE id = %(id)s::uuid
+    RETURNING id, name
+)
 INSERT INTO task_events (event, actor, detail)
-SELECT %(event)s, %(actor)s, jsonb_build_object('workflow_id', w.id, 'name', w.name) || %(detail)s::jsonb
-FROM workflows w WHERE w.id = %(id)s::uuid
+SELECT 'workflow_retried', %(actor)s,
+    jsonb_build_object('workflow_id', id, 'name', name, 'reason', %(reason)s::text, 'tasks', %(tasks)s::int)
+FROM retried
 
 -- name: prune
 -- Deletes some workflows that ended longer ago than the limit and have no tasks any more; returns how many.

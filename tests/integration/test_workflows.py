@@ -176,7 +176,7 @@ def test_the_end_is_not_stored_while_a_task_is_open_or_the_row_is_locked(engine)
             connection.commit()
             with engine.database.transaction() as third:
                 third.rows("UPDATE tasks SET state = 'completed', finished_at = now()", {})
-            workflows.reopen(other, found.id)  # as by a retry that has not committed
+            workflows.note_retry(other, found.id, "ann", "", 0)  # which has not committed
             assert workflows.end_some(tx, NIL).ended == []
             connection.commit()
             other.cursor.connection.commit()

@@ -33,6 +33,8 @@ STATE_STYLES = {
     "lost": "red",
     "ok": "green",
     "warning": "yellow",
+    "running": "blue",
+    "stuck": "yellow",
 }
 Cell = str | Text | None
 

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-import orjson
-
 from taskyard.core.edges import Condition
 from taskyard.core.errors import WorkflowNotFound
 from taskyard.core.filters.fields import like_pattern
@@ -158,20 +156,14 @@ def open_tasks(tx: Transaction, workflow_id: str, limit: int) -> list[str]:
     return [row[0] for row in tx.rows(queries("workflows")["open_tasks"], {"id": workflow_id, "limit": limit})]
 
 
-def to_retry(tx: Transaction, workflow_id: str, limit: int) -> list[str]:
+def to_retry(tx: Transaction, workflow_id: str) -> list[str]:
     """Returns the failed and cancelled tasks of a workflow in id order."""
-    return [row[0] for row in tx.rows(queries("workflows")["to_retry"], {"id": workflow_id, "limit": limit})]
+    return [row[0] for row in tx.rows(queries("workflows")["to_retry"], {"id": workflow_id})]
 
 
-def reopen(tx: Transaction, workflow_id: str) -> None:
-    """Forgets the end of a workflow of which a task is retried in this transaction."""
-    tx.rows(queries("workflows")["reopen"], {"id": workflow_id})
-
-
-def note(tx: Transaction, event: str, workflow_id: str, actor: str, detail: dict[str, Any]) -> None:
-    """Writes the audit row of what somebody did to a workflow."""
-    parameters = {"event": event, "id": workflow_id, "actor": actor, "detail": orjson.dumps(detail).decode()}
-    tx.rows(queries("workflows")["note"], parameters)
+def note_retry(tx: Transaction, workflow_id: str, actor: str, reason: str, tasks: int) -> None:
+    """Makes a workflow that somebody cancelled an ordinary one again, and writes the audit row of its retry."""
+    tx.rows(queries("workflows")["note_retry"], {"id": workflow_id, "actor": actor, "reason": reason, "tasks": tasks})
 
 
 def prune(tx: Transaction, days: int, limit: int) -> int:

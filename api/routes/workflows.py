@@ -68,8 +68,9 @@ async def submit(
     if dry_run:
         checked = await in_thread(acting.check, call)
         response.status_code = 200
-        is_new = isinstance(checked, CheckedWorkflow)
-        return SubmittedWorkflow(id=None if is_new else checked.id, tasks={} if is_new else checked.tasks)  # type: ignore[arg-type]
+        if isinstance(checked, CheckedWorkflow):
+            return SubmittedWorkflow(id=None, tasks={})
+        return SubmittedWorkflow(id=checked.id, tasks=checked.tasks)
     found, is_new = await in_thread(acting.submit, call)
     response.status_code = 201 if is_new else 200
     response.headers["location"] = f"/api/v1/workflows/{found.id}"

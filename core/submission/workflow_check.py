@@ -97,7 +97,7 @@ class _Nodes:
         self._types = types
         self._limits = limits
         self._now = now
-        self._signed = {"created_by": creator, "creator_agent_id": boot}
+        self._signed: dict[str, Any] = {"created_by": creator, "creator_agent_id": boot}
         self._known: dict[str, KnownType] = {}
 
     def run(self) -> None:

@@ -21,6 +21,7 @@ FIELDS = ("name", "title", "tasks", "idempotency_key")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 _WORDS: Mapping[str, bool | None] = {"true": True, "false": False, "null": None, "~": None, "": None}
 _STANDARD = "tag:yaml.org,2002:"
+_TAGS = frozenset({"map", "seq", "str", "int", "float", "bool", "null", "timestamp", "merge", "value"})
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -91,7 +92,7 @@ class _Reading:
             raise _too_deep(f"line {line}")
         if self._count > MAX_VALUES:
             raise refused(f"line {line}", self._count, msg("at most {limit:,} values", limit=MAX_VALUES))
-        if not node.tag.startswith(_STANDARD):
+        if node.tag.removeprefix(_STANDARD) not in _TAGS:
             raise refused(f"line {line}", node.tag, msg("no tag"))
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path, depth)

@@ -17,7 +17,17 @@ from taskyard.worker.cli import exits
 from taskyard.worker.cli.doors import placed
 from taskyard.worker.cli.help_text import Group
 from taskyard.worker.cli.opened import opened_workflows
-from taskyard.worker.cli.output import STATE_STYLES, Column, console, print_json, print_line, print_table, state_text
+from taskyard.worker.cli.output import (
+    STATE_STYLES,
+    Column,
+    console,
+    is_wide,
+    print_json,
+    print_line,
+    print_table,
+    stacked,
+    state_text,
+)
 from taskyard.worker.cli.show import AsJson
 from taskyard.worker.cli.text import counted, written
 
@@ -88,10 +98,12 @@ def list_workflows(
     if not found:
         print_line("no workflows")
         return
-    columns = [Column("id", fixed=True), Column("state", fixed=True), Column("progress", fixed=True, justify="right")]
+    columns = [Column("id", fixed=True), Column("state", fixed=True), Column("done", fixed=True, justify="right")]
+    if not is_wide():
+        print_table([*columns, Column("workflow")], [_narrow_row(one) for one in found])
+        return
     columns += [Column("tasks", fixed=True, justify="right"), Column("name"), Column("title")]
-    columns += [Column("created", fixed=True), Column("by")]
-    print_table(columns, [_row(one) for one in found])
+    print_table([*columns, Column("created", fixed=True), Column("by")], [_row(one) for one in found])
 
 
 @workflow.command("show", **placed("workflow show", "workflow show 0199c0de-0000-7000-8000-000000000001 --follow"))
@@ -220,6 +232,11 @@ def _row(one: dict[str, Any]) -> list[str | Text | None]:
     progress = percent(one["progress"])
     head = [one["id"], state_text(one["state"]), progress, f"{one['tasks']:,}", one["name"], one["title"]]
     return [*head, written(one["created_at"]), one["created_by"]]
+
+
+def _narrow_row(one: dict[str, Any]) -> list[str | Text | None]:
+    what = stacked((one["name"], ""), (one["title"], "dim"), (counted(one["tasks"], "task"), "dim"))
+    return [one["id"], state_text(one["state"]), percent(one["progress"]), what]
 
 
 def _print_changed(workflow_id: str, done: str, count: int, as_json: bool) -> None:

@@ -123,7 +123,7 @@ def mean_seconds(tx: Transaction, types: Sequence[str]) -> dict[str, float]:
 def nodes(tx: Transaction, workflow_id: str, limit: int = MAX_NODES) -> list[GraphNode]:
     """Returns the tasks of a workflow in the order of their submission, at most `limit`."""
     rows = tx.rows(queries("workflows")["nodes"], {"id": workflow_id, "limit": limit})
-    return [GraphNode(*row[:5], TaskState(row[5]), *row[6:]) for row in rows]
+    return [GraphNode._make(row)._replace(state=TaskState(row[5])) for row in rows]
 
 
 def edges(tx: Transaction, workflow_id: str, limit: int = MAX_EDGES) -> list[GraphEdge]:
@@ -135,7 +135,8 @@ def edges(tx: Transaction, workflow_id: str, limit: int = MAX_EDGES) -> list[Gra
 def end_some(tx: Transaction, after: str) -> Ends:
     """Stores the ends of workflows without open tasks, of a slice of the open ones after an id."""
     rows = tx.rows(queries("workflows")["without_open_tasks"], {"after": after, "limit": ENDS_SLICE})
-    chosen, tasks, next_after = [], 0, rows[0][2] if rows else None
+    chosen: list[str] = []
+    tasks, next_after = 0, rows[0][2] if rows else None
     for id_, count, _ in rows:
         if id_ is None:
             continue

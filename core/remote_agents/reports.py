@@ -27,6 +27,7 @@ from taskyard.core.protocol import (
     Report,
     Started,
     SubmitChild,
+    SubmitWorkflow,
     decode_heartbeat,
     is_storable,
 )
@@ -117,16 +118,22 @@ def _check_child(agent: RemoteAgent, where: str, report: SubmitChild, limit_byte
     _check_text(f"{where}.key", report.key)
 
 
+def _check_workflow(agent: RemoteAgent, where: str, report: SubmitWorkflow, limit_bytes: int) -> None:
+    _check_request(agent, where, report)
+    _check_text(f"{where}.key", report.key)
+
+
 _CHECKS: dict[type, Callable[[RemoteAgent, str, Any, int], None]] = {
     Done: _check_done,
     Progress: _check_said,
     Log: _check_said,
     Checkpoint: _check_checkpoint,
     SubmitChild: _check_child,
+    SubmitWorkflow: _check_workflow,
 }
 
 
-def _check_request(agent: RemoteAgent, where: str, report: Checkpoint | SubmitChild) -> None:
+def _check_request(agent: RemoteAgent, where: str, report: Checkpoint | SubmitChild | SubmitWorkflow) -> None:
     _check_text(f"{where}.request_id", report.request_id)
     if report.holder:
         agent.check_own(f"{where}.holder", report.holder)

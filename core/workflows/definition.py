@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 from pydantic import BaseModel
 
 from taskyard.core.edges import Condition
@@ -96,6 +97,15 @@ def read_definition(tasks: object) -> tuple[Definition, list[SubmissionError]]:
         circle = msg("tasks that do not wait for each other in a circle: {keys}", keys=cycle_text(cycle))
         problems.append(refused(f"{found.nodes[cycle[0]].place}.after", cycle[1], circle))
     return found, problems
+
+
+def types_in(call: bytes) -> list[str]:
+    """Returns the names of the types in the JSON of a call, as far as they are texts."""
+    given = orjson.loads(call)
+    tasks = given.get("tasks") if isinstance(given, dict) else None
+    parts = tasks.values() if isinstance(tasks, dict) else tasks if isinstance(tasks, list) else ()
+    members = [one for part in parts for one in (part if isinstance(part, list) else [part])]
+    return sorted({one["type"] for one in members if isinstance(one, dict) and isinstance(one.get("type"), str)})
 
 
 def _add(found: Definition, key: str, place: str, given: object) -> list[SubmissionError]:

@@ -11,7 +11,7 @@ from msgspec import Raw
 
 from taskyard.core.errors import PermanentError, TransientError
 from taskyard.core.payload.storable_text import storable
-from taskyard.core.protocol import MAX_TEXT_LENGTH, Checkpoint, Done, Log, Progress, Run, SubmitChild
+from taskyard.core.protocol import MAX_TEXT_LENGTH, Checkpoint, Done, Log, Progress, Run, SubmitChild, SubmitWorkflow
 from taskyard.worker.attempts.ports import AttemptOwner
 from taskyard.worker.logging.redaction import redacted_text
 
@@ -126,8 +126,11 @@ class AgentChannel:
             raise PermanentError(reply.refused)
         return reply.value
 
-    def _report(self, message: dict[str, Any], request_id: str) -> Checkpoint | SubmitChild:
+    def _report(self, message: dict[str, Any], request_id: str) -> Checkpoint | SubmitChild | SubmitWorkflow:
         run, agent_id = self._run, self._agent.info.id
+        if message["kind"] == "submit_workflow":
+            call = Raw(message["call"])
+            return SubmitWorkflow(agent_id, request_id, run.task_id, run.attempt, call, self.agent_id, message["key"])
         if message["kind"] == "checkpoint":
             state = Raw(message["state"])
             children = message["children"]

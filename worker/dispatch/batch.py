@@ -15,6 +15,7 @@ from taskyard.core.redis.namespace import Member
 from taskyard.core.redis.quarantine import Odd
 from taskyard.core.scheduling.holds import Holds
 from taskyard.core.scheduling.placement import AgentSlots, Candidate
+from taskyard.core.workflows.checked import CheckedWorkflow
 from taskyard.worker.dispatch.input_checks import InputChecks
 from taskyard.worker.dispatch.leader_state import Claim
 from taskyard.worker.dispatch.outcomes import Failed, Successes
@@ -26,6 +27,7 @@ LISTS = (
     "started",
     "checkpoints",
     "children",
+    "workflows",
     "stale",
     "logs",
     "arrivals",
@@ -41,6 +43,16 @@ class Child:
     agent_id: str
     request_id: str
     submission: Submission
+    parent: Pair
+
+
+@dataclass(slots=True)
+class ChildWorkflow:
+    """A workflow that a running task submits, with the requester that waits for the answer."""
+
+    agent_id: str
+    request_id: str
+    workflow: CheckedWorkflow
     parent: Pair
 
 
@@ -79,6 +91,7 @@ class Batch:
     logs: list[tuple[str | None, str, int | None, str, str, str]] = field(default_factory=list)
     checkpoints: list[Checkpoint] = field(default_factory=list)
     children: list[Child] = field(default_factory=list)
+    workflows: list[ChildWorkflow] = field(default_factory=list)
     arrivals: list[Arrival] = field(default_factory=list)
     endings: list[tuple[str, str]] = field(default_factory=list)
     fenced: list[str] = field(default_factory=list)
@@ -116,6 +129,7 @@ class Batch:
             or self.logs
             or self.checkpoints
             or self.children
+            or self.workflows
             or self.arrivals
             or self.endings
             or self.sweep

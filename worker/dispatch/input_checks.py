@@ -7,7 +7,7 @@ import orjson
 from taskyard.core.errors import SubmissionError, UnknownTaskType
 from taskyard.core.payload.culprits import refused
 from taskyard.core.payload.encode import json_problem
-from taskyard.core.task_types.published import PublishedType, published_type
+from taskyard.core.task_types.published import PublishedType
 from taskyard.worker.dispatch.fleet_types import FleetTypes
 
 
@@ -17,7 +17,6 @@ class InputChecks:
     def __init__(self, fleet: FleetTypes, limit_bytes: int) -> None:
         self.limit_bytes = limit_bytes
         self._fleet = fleet
-        self._published: dict[str, PublishedType] = {}
 
     def problem(self, type_: str, text: str) -> SubmissionError | None:
         """Returns the first mismatch between the JSON of an input and its type; None if it fits."""
@@ -34,10 +33,6 @@ class InputChecks:
 
     def _of_agents(self, type_: str) -> PublishedType | None:
         try:
-            known = self._fleet.declared(type_)
+            return self._fleet.published(type_)
         except UnknownTaskType:
             return None
-        found = self._published.get(type_)
-        if found is None or found.known != known:
-            self._published[type_] = found = published_type(known)
-        return found

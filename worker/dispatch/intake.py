@@ -23,6 +23,7 @@ from taskyard.core.protocol import (
     Report,
     Started,
     SubmitChild,
+    SubmitWorkflow,
     Welcome,
     encode,
     is_storable,
@@ -85,6 +86,7 @@ class Intake:
             Log: self._log,
             Checkpoint: requests.checkpoint,
             SubmitChild: requests.submit_child,
+            SubmitWorkflow: requests.submit_workflow,
             Register: self._register,
             Deregister: self._deregister,
         }
@@ -113,7 +115,7 @@ class Intake:
         elif isinstance(report, Unreadable):
             self._set_aside(report, batch)
         else:
-            if isinstance(report, Checkpoint | SubmitChild):
+            if isinstance(report, Checkpoint | SubmitChild | SubmitWorkflow):
                 batch.sources[report.request_id] = self._entry
             self._handlers[type(report)](report, batch)
 
@@ -144,7 +146,7 @@ class Intake:
                 batch.reporters[claim.id] = claim.agent_id
                 batch.sources[claim.id] = self._entry
                 settle(self._leader_state, claim, report.reason, batch)
-        elif report.kind in ("checkpoint", "submit") and report.agent_id and report.request_id:
+        elif report.kind in ("checkpoint", "submit", "submit_workflow") and report.agent_id and report.request_id:
             refusal = f"{report.kind}: could not be processed: {report.reason}"
             batch.order(report.agent_id, Reply(report.request_id, None, refusal))
 

@@ -11,10 +11,19 @@ from dataclasses import dataclass
 
 from taskyard.core.errors import SubmissionError
 from taskyard.core.postgres.database import DriverTransaction
-from taskyard.core.postgres.store import dependants, holds, locks, recovery, submission, tick, workflows
+from taskyard.core.postgres.store import (
+    dependants,
+    holds,
+    locks,
+    recovery,
+    submission,
+    tick,
+    workflow_submission,
+    workflows,
+)
 from taskyard.core.postgres.store.dependants import NONE, Ended
 from taskyard.core.protocol import Reply
-from taskyard.worker.dispatch.batch import LISTS, Arrival, Batch, Child, Committed
+from taskyard.worker.dispatch.batch import LISTS, Arrival, Batch, Child, ChildWorkflow, Committed
 from taskyard.worker.dispatch.claim_holders import NOT_CURRENT
 from taskyard.worker.dispatch.made_inputs import make
 from taskyard.worker.dispatch.recording import record
@@ -105,6 +114,41 @@ def _submit_children(tx: DriverTransaction, batch: Batch, committed: Committed) 
             committed.replies.append((child.agent_id, reply))
 
 
+def _submit_workflows(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    pairs = list({one.parent for one in batch.workflows})
+    locked = tick.lock_current(tx, pairs)
+    missing = [pair for pair in pairs if pair not in locked]
+    held = tick.still_current(tx, missing) if missing else {}
+    for one in batch.workflows:
+        if one.parent in locked:
+            _submit_workflow(tx, one, committed)
+        elif one.parent[0] in held:
+            committed.left.workflows.append(one)
+        else:
+            committed.replies.append((one.agent_id, Reply(one.request_id, None, f"submit: {NOT_CURRENT}")))
+
+
+def _submit_workflow(tx: DriverTransaction, one: ChildWorkflow, committed: Committed) -> None:
+    found: list[workflow_submission.Inserted] = []
+    refusal: str | None = "tasks: what PostgreSQL can't store"
+
+    def run(items: Sequence[ChildWorkflow]) -> None:
+        found.extend(workflow_submission.insert(tx, item.workflow) for item in items)
+
+    try:
+        is_left = len(committed.left.workflows)
+        each(tx, [one], run, committed.left.workflows)
+        if len(committed.left.workflows) > is_left:
+            return
+    except SubmissionError as error:
+        refusal = str(error)
+    value = None
+    if found:
+        committed.waiting += found[0].waiting
+        value, refusal = found[0].submitted._asdict(), None
+    committed.replies.append((one.agent_id, Reply(one.request_id, value, refusal)))
+
+
 def _claim(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
     committed.claimed = claimed = []
     wanted = [(candidate.id, agent.id) for candidate, agent in batch.claims]
@@ -189,6 +233,13 @@ PARTS = (
     Part(DEPENDANTS, (), (*_TASKS, "task_dependencies"), _has_ended, _publish_dependants),
     Part(INPUTS, (), (*_TASKS, "task_dependencies", "task_inputs"), _may_lack_inputs, _make_inputs),
     Part("children", ("children",), (*_TASKS, "task_dependencies", "holds"), lambda b, c: b.children, _submit_children),
+    Part(
+        "workflows of tasks",
+        ("workflows",),
+        (*_TASKS, "task_dependencies", "task_inputs", "workflows", "holds"),
+        lambda b, c: b.workflows,
+        _submit_workflows,
+    ),
     Part(CLAIMS, ("claims",), _TASKS, lambda b, c: b.claims, _claim),
     Part("log lines", ("stale", "logs"), ("tasks", "task_events"), lambda b, c: b.stale or b.logs, _note),
     Part(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import psutil
 
@@ -124,17 +124,21 @@ def drain(
     *,
     keep: bool = False,
     has_own: bool | None = None,
+    submit: Callable[[], object] | None = None,
 ) -> tuple[float, float]:
     """Returns (tasks per second, tasks per tick); removes existing tasks first unless it is to `keep` them.
 
     `has_own` says whether each agent has a supervisor and credentials of its own (None: neither). The agents start
-    before the worker, so that nothing waits for them.
+    before the worker, so that nothing waits for them. `submit` submits other tasks than these.
     """
     if not keep:
         environment.empty()
     with environment.database.transaction() as tx:
         since = recovery.database_time(tx)
-    environment.submitter.submit_many({"type": task_type} for _ in range(count))
+    if submit is not None:
+        submit()
+    else:
+        environment.submitter.submit_many({"type": task_type} for _ in range(count))
     agents = environment.agents() if has_own is None else environment.lone_agents(has_own=has_own)
     with agents as supervisor, environment.worker() as worker:
         environment.wait(lambda: _has_claims(environment, since), "the first claim")

@@ -12,7 +12,7 @@ from taskyard.core.edges import Condition
 from taskyard.core.states import TaskState
 from taskyard.core.workflows.states import WorkflowState
 
-_EXAMPLE = {
+_EXAMPLE: dict[str, Any] = {
     "name": "nightly",
     "tasks": {
         "first": {"type": "diagnostic.echo", "input": {"value": 1}},

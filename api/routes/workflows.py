@@ -18,13 +18,10 @@ from taskyard.api.models.workflows import (
     WorkflowList,
 )
 from taskyard.api.reading import ServicesDep, acting_for, in_thread, read
-from taskyard.api.services import Services
-from taskyard.core.access.identity import Actor
 from taskyard.core.access.permissions import Permission
 from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.store.workflows import MAX_PAGE_SIZE, WorkflowFilter
-from taskyard.core.submission.authorized_workflows import AuthorizedWorkflows
 from taskyard.core.submission.workflow_check import WorkflowCall
 from taskyard.core.submission.workflow_commands import check_workflow_id
 from taskyard.core.submission.workflow_submission import group_call
@@ -64,7 +61,7 @@ async def submit(
         call = group_call(given.name, given.tasks, given.title, key)
     else:
         call = WorkflowCall(given.name, given.tasks, title=given.title, idempotency_key=key)
-    acting = _acting_for(services, actor)
+    acting = acting_for(services, actor).workflows()
     if dry_run:
         checked = await in_thread(acting.check, call)
         response.status_code = 200
@@ -115,7 +112,7 @@ async def cancel(
     workflow_id: WorkflowId, services: ServicesDep, actor: ActorDep, given: Reason | None = None
 ) -> ChangedWorkflow:
     """Cancels all unfinished tasks of a workflow, also those that its handlers submitted."""
-    count = await in_thread(_acting_for(services, actor).cancel, workflow_id, given.reason if given else "")
+    count = await in_thread(acting_for(services, actor).workflows().cancel, workflow_id, given.reason if given else "")
     return ChangedWorkflow(tasks=count)
 
 
@@ -124,7 +121,7 @@ async def retry(
     workflow_id: WorkflowId, services: ServicesDep, actor: ActorDep, given: Reason | None = None
 ) -> ChangedWorkflow:
     """Runs the failed and cancelled tasks of a workflow again, in the order of its edges."""
-    count = await in_thread(_acting_for(services, actor).retry, workflow_id, given.reason if given else "")
+    count = await in_thread(acting_for(services, actor).workflows().retry, workflow_id, given.reason if given else "")
     return ChangedWorkflow(tasks=count)
 
 
@@ -135,7 +132,3 @@ def read_states(text: str) -> list[WorkflowState] | None:
         if name not in set(WorkflowState):
             raise refused("states", name, msg("one of {names}", names=_STATES))
     return [WorkflowState(name) for name in names] or None
-
-
-def _acting_for(services: Services, actor: Actor) -> AuthorizedWorkflows:
-    return AuthorizedWorkflows(acting_for(services, actor), services.submitter, services.database)

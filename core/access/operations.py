@@ -116,6 +116,7 @@ OPERATIONS: tuple[Operation, ...] = (
         ("submit",),
         ("submit",),
     ),
+    Operation("Submit workflows", _SUBMIT, ("workflows_submit",), ("workflow submit",)),
     Operation(
         "Cancel, retry and reprioritise tasks, one or many",
         _OPERATE,
@@ -126,7 +127,6 @@ OPERATIONS: tuple[Operation, ...] = (
         ("cancel", "retry", "priority", "bulk"),
         ("tasks", "task", "failures"),
     ),
-    Operation("Submit workflows", _SUBMIT, ("workflows_submit",), ("workflow submit",)),
     Operation(
         "Cancel and retry workflows",
         _OPERATE,

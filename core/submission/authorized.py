@@ -18,6 +18,7 @@ from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import tasks
+from taskyard.core.submission.authorized_workflows import AuthorizedWorkflows
 from taskyard.core.submission.bulk import Bulk
 from taskyard.core.submission.commands import ManyTaskCommands, check_task_ids
 from taskyard.core.submission.open_keys import Alone
@@ -135,6 +136,10 @@ class Authorized:
         """Returns operations on many tasks with the same checks, made for each batch before it is changed."""
         self.actor.require(Permission.TASK_OPERATE)
         return Bulk(self._database, _AuthorizedCommands(self._submitter.commands, self))
+
+    def workflows(self) -> AuthorizedWorkflows:
+        """Returns the operations on workflows with the same checks."""
+        return AuthorizedWorkflows(self, self._submitter, self._database)
 
     def require_known(self, type_: str) -> None:
         """Raises UnknownTaskType if neither this process nor a registered agent has a task type."""

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
-from taskyard.core.access.identity import PROCESS
+from taskyard.core.access.identity import PROCESS, Actor
 from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import IdempotencyConflict, SubmissionError, WorkflowNotFound
 from taskyard.core.i18n import msg
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import workflows
-from taskyard.core.submission.authorized import Authorized
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.submission.validate import DEFAULT_QUEUE
 from taskyard.core.submission.workflow_check import WorkflowCall
@@ -20,10 +19,22 @@ from taskyard.core.submission.workflow_commands import WorkflowCommands, check_w
 from taskyard.core.workflows.checked import CheckedWorkflow, Submitted
 
 
+class Permits(Protocol):
+    """What says whether an actor may submit or run tasks: `Authorized`."""
+
+    actor: Actor
+
+    def signed(self, type: str, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Raises NotPermitted for a submission of such a task."""
+
+    def check_types(self, types: Iterable[object]) -> None:
+        """Raises NotPermitted if tasks of one of these types may not be run."""
+
+
 class AuthorizedWorkflows:
     """A submitter's operations on workflows on behalf of one actor. All raise NotPermitted in addition."""
 
-    def __init__(self, permitted: Authorized, submitter: Submitter, database: Database) -> None:
+    def __init__(self, permitted: Permits, submitter: Submitter, database: Database) -> None:
         self._permitted = permitted
         self._actor = permitted.actor
         self._submitter = submitter.workflows

@@ -8,12 +8,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uuid_utils
 from pydantic import BaseModel
 
-from taskyard.core.config import Settings
 from taskyard.core.edges import Condition
 from taskyard.core.i18n import msg
 from taskyard.core.ids import ID_PATTERN, is_id
@@ -24,6 +23,9 @@ from taskyard.core.payload.storable_json import refusal
 from taskyard.core.states import Priority
 from taskyard.core.submission.priorities import PRIORITIES, check_priority
 from taskyard.core.task_types.registry import MAX_TIMEOUT_SECONDS, Registry, TaskType
+
+if TYPE_CHECKING:
+    from taskyard.core.config import Settings  # which handlers' processes do without
 
 MAX_TITLE_LENGTH = 200
 MAX_TAGS = 32

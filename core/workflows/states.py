@@ -32,7 +32,7 @@ class Figures(NamedTuple):
     queue: str
     type: str
     state: TaskState
-    count: int
+    number: int
     held_back: int
     run_seconds: float
     progress: float
@@ -49,7 +49,7 @@ def counts_of(figures: Iterable[Figures]) -> dict[str, int]:
     """Returns the number of tasks by state."""
     found: dict[str, int] = {}
     for one in figures:
-        found[one.state.value] = found.get(one.state.value, 0) + one.count
+        found[one.state.value] = found.get(one.state.value, 0) + one.number
     return found
 
 
@@ -64,13 +64,13 @@ def progress_of(figures: Iterable[Figures], mean_seconds: Mapping[str, float]) -
     for one in known:
         if one.state is TaskState.COMPLETED:
             seconds, count = ran.get(one.type, (0.0, 0))
-            ran[one.type] = seconds + one.run_seconds, count + one.count
+            ran[one.type] = seconds + one.run_seconds, count + one.number
     weights = {**mean_seconds, **{type_: seconds / count for type_, (seconds, count) in ran.items() if seconds > 0}}
     weights = {type_: seconds for type_, seconds in weights.items() if seconds > 0}
     usual = sum(weights.values()) / len(weights) if weights else 1.0
     total = done = 0.0
     for one in known:
         weight = weights.get(one.type, usual)
-        total += weight * one.count
-        done += weight * (one.count if one.state in TERMINAL else one.progress)
+        total += weight * one.number
+        done += weight * (one.number if one.state in TERMINAL else one.progress)
     return min(1.0, done / total) if total else 1.0

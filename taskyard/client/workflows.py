@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from taskyard.api.models.workflows import (
     ChangedWorkflow,
@@ -20,12 +20,22 @@ from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import msg
 from taskyard.core.ids import parsed_id
 
-if TYPE_CHECKING:
-    from taskyard.client.asynchronous import AsyncClient
-    from taskyard.client.sync import Client
-
 PAGE_WORKFLOWS = 50
-Answer = TypeVar("Answer")
+Value = TypeVar("Value")
+
+
+class Asking(Protocol):
+    """What makes calls: `Client`."""
+
+    def ask(self, call: Call[Value]) -> Value:
+        """Returns the answer to a call."""
+
+
+class AsyncAsking(Protocol):
+    """What makes calls with `await`: `AsyncClient`."""
+
+    async def ask(self, call: Call[Value]) -> Value:
+        """Returns the answer to a call."""
 
 
 def submit(name: Any, tasks: Any, options: Mapping[str, Any], *, dry_run: bool = False) -> Call[SubmittedWorkflow]:
@@ -76,7 +86,7 @@ def _path(workflow_id: object, rest: str = "") -> str:
 class Workflows:
     """The workflows of a client: `client.workflows`. Every method raises the errors of `Client`."""
 
-    _client: Client = field(repr=False)
+    _client: Asking = field(repr=False)
 
     def submit(
         self, name: str, tasks: Mapping[str, Any], *, title: str | None = None, idempotency_key: str | None = None
@@ -143,7 +153,7 @@ class Workflows:
 class AsyncWorkflows:
     """See `Workflows`: the same methods, with `await` or `async for`."""
 
-    _client: AsyncClient = field(repr=False)
+    _client: AsyncAsking = field(repr=False)
 
     async def submit(
         self, name: str, tasks: Mapping[str, Any], *, title: str | None = None, idempotency_key: str | None = None

@@ -144,7 +144,7 @@ def test_progress_is_the_share_of_predicted_work() -> None:
 def test_progress_is_a_share(rows: list[tuple[str, TaskState, int, float]]) -> None:
     known = [figures(type_, state, count, seconds, progress=count / 2) for type_, state, count, seconds in rows]
     assert 0.0 <= progress_of(known, {"a": 3.0}) <= 1.0
-    assert sum(counts_of(known).values()) == sum(one.count for one in known)
+    assert sum(counts_of(known).values()) == sum(one.number for one in known)
 
 
 def test_an_open_workflow_is_stuck_if_somebody_waits_for_what_failed() -> None:

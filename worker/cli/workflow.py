@@ -217,9 +217,9 @@ def _tasks_of(found: dict[str, Any]) -> list[DrawnTask]:
     parents: dict[str, dict[str, Condition]] = {}
     for node in found["nodes"]:
         if node["key"] is None:
-            submitter = keys.get(node["submitted_by"], "")
-            keys[node["id"]] = f"{submitter.partition('/')[0]}…/{node['id']}"
-            parents[node["id"]] = {submitter: Condition.ENDED} if submitter else {}
+            parent = keys.get(node["submitted_by"], "")
+            keys[node["id"]] = f"{parent.partition('/')[0]}…/{node['id']}"
+            parents[node["id"]] = {parent: Condition.ENDED} if parent else {}
     for edge in found["edges"]:
         if edge["parent"] in keys:
             parents.setdefault(edge["child"], {})[keys[edge["parent"]]] = Condition(edge["condition"])

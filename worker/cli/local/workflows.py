@@ -2,39 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from itertools import islice
 from typing import Any
 
 from taskyard.core.access.identity import local_actor
-from taskyard.core.config import load_settings
 from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.store.workflows import WorkflowFilter
-from taskyard.core.submission.authorized import Authorized
-from taskyard.core.submission.authorized_workflows import AuthorizedWorkflows
-from taskyard.core.submission.submit import Submitter
 from taskyard.core.submission.workflow_check import WorkflowCall
 from taskyard.core.submission.workflow_commands import check_workflow_id
 from taskyard.core.submission.workflow_submission import group_call
-from taskyard.core.task_types.registry import registry
 from taskyard.core.views.workflows import SeenWorkflow, graph_of, page_of
 from taskyard.core.workflows.states import WorkflowState
-from taskyard.worker.cli.connections import opened_reading, opened_servers
+from taskyard.worker.cli.connections import acting, opened_reading
 
 
 class LocalWorkflows:
     """The workflows of the installation that the settings name; see `WorkflowPort`."""
 
     def submit(self, given: Mapping[str, Any]) -> dict[str, Any]:
-        with _acting(load_types=True) as acting:
-            return acting.submit(_call(given))[0]._asdict()
+        with acting(load_types=True) as (permitted, _):
+            return permitted.workflows().submit(_call(given))[0]._asdict()
 
     def check(self, given: Mapping[str, Any]) -> None:
-        with _acting(load_types=True) as acting:
-            acting.check(_call(given))
+        with acting(load_types=True) as (permitted, _):
+            permitted.workflows().check(_call(given))
 
     def find(self, states: Sequence[str], name: str | None, text: str | None, limit: int) -> list[dict[str, Any]]:
         only = WorkflowFilter([_state(one) for one in states] or None, name, text)
@@ -51,22 +45,12 @@ class LocalWorkflows:
         }
 
     def cancel(self, workflow_id: str, reason: str) -> int:
-        with _acting() as acting:
-            return acting.cancel(workflow_id, reason)
+        with acting() as (permitted, _):
+            return permitted.workflows().cancel(workflow_id, reason)
 
     def retry(self, workflow_id: str, reason: str) -> int:
-        with _acting() as acting:
-            return acting.retry(workflow_id, reason)
-
-
-@contextmanager
-def _acting(*, load_types: bool = False) -> Iterator[AuthorizedWorkflows]:
-    settings = load_settings()
-    if load_types:
-        registry.load(settings.task_modules)
-    with opened_servers() as (database, broker):
-        submitter = Submitter(settings, registry, database, broker)
-        yield AuthorizedWorkflows(Authorized(submitter, registry, database, local_actor()), submitter, database)
+        with acting() as (permitted, _):
+            return permitted.workflows().retry(workflow_id, reason)
 
 
 def _call(given: Mapping[str, Any]) -> WorkflowCall:

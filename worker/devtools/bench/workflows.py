@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from functools import partial
 
 from taskyard.core.workflows.making import ref, ref_all, task
 from taskyard.worker.devtools.bench.drains import CpuUsage, drain
@@ -22,9 +23,8 @@ def measure_workflows(environment: Environment) -> list[Result]:
     rates: dict[bool, list[float]] = {True: [], False: []}
     for _ in range(REPEATS):
         for has_edges, runs in rates.items():
-            runs.append(
-                drain(environment, "", count, CpuUsage(), submit=lambda edges=has_edges: _submit(environment, edges))[0]
-            )
+            submit = partial(_submit, environment, has_edges)
+            runs.append(drain(environment, "", count, CpuUsage(), submit=submit)[0])
     with_edges, without = (statistics.median(runs) for runs in rates.values())
     large = [_submission_seconds(environment) for _ in range(REPEATS)]
     what = f"{WORKFLOWS:,} workflows of {MIDDLE + 2} tasks"

@@ -16,7 +16,7 @@ _EXAMPLE: dict[str, Any] = {
     "name": "nightly",
     "tasks": {
         "first": {"type": "diagnostic.echo", "input": {"value": 1}},
-        "second": {"type": "diagnostic.echo", "input": {"value": {"$ref": "first", "at": "/value"}}},
+        "second": {"type": "diagnostic.noop", "after": ["first"]},
     },
 }
 

@@ -17,7 +17,8 @@ PUBLIC = {
     "TaskResult", "Failure", "IdempotencyConflict", "IllegalTransition", "Message", "PermanentError", "Priority",
     "ResourceLimitError", "RetryPolicy", "Run", "SubmissionError", "Submitter", "TaskContext", "TaskNotFound",
     "TaskState", "TaskyardError", "TransientError", "Unavailable", "UnknownTaskType", "cancel", "reprioritise",
-    "result", "retry", "submit", "submit_many", "task_type",
+    "ref", "ref_all", "result", "retry", "submit", "submit_group", "submit_many", "submit_workflow", "task",
+    "task_type",
 }  # fmt: skip
 
 

@@ -17,37 +17,26 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
+from taskyard.core.protocol_values import MAX_BYTES as MAX_BYTES
+from taskyard.core.protocol_values import MAX_FAILURE_LENGTH as MAX_FAILURE_LENGTH
+from taskyard.core.protocol_values import MAX_INTEGER as MAX_INTEGER
+from taskyard.core.protocol_values import MAX_LISTED as MAX_LISTED
+from taskyard.core.protocol_values import MAX_NAME_LENGTH as MAX_NAME_LENGTH
+from taskyard.core.protocol_values import MAX_SECONDS as MAX_SECONDS
+from taskyard.core.protocol_values import MAX_TEXT_LENGTH as MAX_TEXT_LENGTH
+from taskyard.core.protocol_values import Attempt as Attempt
+from taskyard.core.protocol_values import Count as Count
+from taskyard.core.protocol_values import Failure as Failure
+from taskyard.core.protocol_values import LongText as LongText
+from taskyard.core.protocol_values import Name as Name
+from taskyard.core.protocol_values import Pair as Pair
+from taskyard.core.protocol_values import Position as Position
+from taskyard.core.protocol_values import Seconds as Seconds
+from taskyard.core.protocol_values import TaskId as TaskId
+from taskyard.core.protocol_values import Text as Text
+from taskyard.core.protocol_values import is_storable as is_storable
+
 VERSION = 1  # what an agent of this version puts into its AgentInfo; 0: it does not sign its results
-MAX_INTEGER = (1 << 31) - 1  # PostgreSQL's
-MAX_BYTES = (1 << 63) - 1
-MAX_SECONDS = 1e9  # some 30 years
-MAX_NAME_LENGTH = 1_000  # characters
-MAX_TEXT_LENGTH = 10_000  # characters of a progress text or a line of a handler's log
-MAX_FAILURE_LENGTH = 1 << 20  # characters of a failure's message or traceback
-MAX_LISTED = 10_000  # patterns of types, tags
-
-Name = Annotated[str, Meta(max_length=MAX_NAME_LENGTH)]
-Text = Annotated[str, Meta(max_length=MAX_TEXT_LENGTH, pattern=r"\A[^\x00]*\Z")]
-LongText = Annotated[str, Meta(max_length=MAX_FAILURE_LENGTH)]
-TaskId = Annotated[str, Meta(min_length=36, max_length=36)]  # decoders look at its length only; see core.ids.is_id
-Attempt = Annotated[int, Meta(ge=1, le=MAX_INTEGER)]
-Seconds = Annotated[float, Meta(ge=0, le=MAX_SECONDS)]
-Count = Annotated[int, Meta(ge=0, le=MAX_BYTES)]
-Position = Annotated[str, Meta(pattern=r"\A[0-9]{1,20}-[0-9]{1,20}\Z")]
-Pair = tuple[TaskId, Attempt]
-
-
-def is_storable(name: str) -> bool:
-    """Returns True if an external name can be stored as text."""
-    return "\x00" not in name and len(name) <= MAX_NAME_LENGTH
-
-
-class Failure(msgspec.Struct, array_like=True, gc=False):
-    """A failure of an attempt: an ErrorClass, one line for users, and the traceback if there is one."""
-
-    error_class: Name
-    message: LongText
-    traceback: LongText | None = None
 
 
 # dispatcher → agent

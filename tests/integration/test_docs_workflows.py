@@ -24,6 +24,7 @@ def test_the_example_runs_as_it_is_written(settings: Any, tmp_path: Path, monkey
     types, submission, _ = blocks(PAGE, "python")
     (tmp_path / "pages_of_the_guide.py").write_text(types, encoding="utf-8")
     monkeypatch.syspath_prepend(tmp_path)
+    registry.load()
     with monkeypatch.context() as patch:
         patch.setattr(registry, "types", dict(registry.types))
         registry.load(["pages_of_the_guide"])

@@ -169,16 +169,19 @@ def test_the_narrowed_see_what_is_theirs(engine):
 
 def test_the_end_is_not_stored_while_a_task_is_open_or_the_row_is_locked(engine):
     found = engine.submitter.workflows.submit("nightly", {"a": maybe("a")})
-    with engine.leader_connection() as connection, engine.database.transaction() as other:
-        with connection.cursor() as cursor:
-            tx = DriverTransaction(cursor)
-            assert workflows.end_some(tx, NIL) == ([], None)
-            connection.commit()
-            with engine.database.transaction() as third:
-                third.rows("UPDATE tasks SET state = 'completed', finished_at = now()", {})
-            workflows.note_retry(other, found.id, "ann", "", 0)  # which has not committed
-            assert workflows.end_some(tx, NIL).ended == []
-            connection.commit()
-            other.cursor.connection.commit()
-            assert workflows.end_some(tx, NIL).ended == [found.id]
-            connection.commit()
+    with (
+        engine.leader_connection() as connection,
+        engine.database.transaction() as other,
+        connection.cursor() as cursor,
+    ):
+        tx = DriverTransaction(cursor)
+        assert workflows.end_some(tx, NIL) == ([], None)
+        connection.commit()
+        with engine.database.transaction() as third:
+            third.rows("UPDATE tasks SET state = 'completed', finished_at = now()", {})
+        workflows.note_retry(other, found.id, "ann", "", 0)  # which has not committed
+        assert workflows.end_some(tx, NIL).ended == []
+        connection.commit()
+        other.cursor.connection.commit()
+        assert workflows.end_some(tx, NIL).ended == [found.id]
+        connection.commit()

@@ -17,7 +17,6 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from taskyard.core.protocol_values import MAX_BYTES as MAX_BYTES
 from taskyard.core.protocol_values import MAX_FAILURE_LENGTH as MAX_FAILURE_LENGTH
 from taskyard.core.protocol_values import MAX_INTEGER as MAX_INTEGER
 from taskyard.core.protocol_values import MAX_LISTED as MAX_LISTED

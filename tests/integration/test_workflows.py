@@ -185,3 +185,49 @@ def test_the_end_is_not_stored_while_a_task_is_open_or_the_row_is_locked(engine)
         other.cursor.connection.commit()
         assert workflows.end_some(tx, NIL).ended == [found.id]
         connection.commit()
+
+
+def test_it_is_retried_as_one_in_the_order_of_its_edges(engine, gates):
+    gates.fails.add("a")
+    tasks = {
+        "first": maybe("x"),
+        "a": maybe("a", after=["first"]),
+        "b": maybe("b", after=["a"]),
+        "c": maybe("c", after=["b"]),
+    }
+    tasks["alarm"] = maybe("alarm", after=["first"], when="failed")
+    found = engine.submitter.workflows.submit("nightly", tasks)
+    engine.worker()
+    engine.agent()
+    over = ended(engine, found.id)
+    assert (over.state, over.counts) == (WorkflowState.FAILED, {"completed": 1, "failed": 1, "cancelled": 3})
+    gates.fails.clear()
+    gates.open.clear()
+    commands = WorkflowCommands(engine.database, engine.submitter.commands)
+    assert commands.retry(found.id, actor="ann", reason="the disk is back") == 3
+    again = seen(engine, found.id)
+    assert (again.state, again.ended_at) == (WorkflowState.RUNNING, None)
+    assert engine.task(found.tasks["b"]).state == "blocked"
+    gates.open.set()
+    over = ended(engine, found.id)
+    assert (over.state, over.counts) == (WorkflowState.COMPLETED, {"completed": 4, "cancelled": 1})
+    assert engine.task(found.tasks["first"]).attempt == 1
+    with pytest.raises(IllegalTransition, match="workflow .* is completed; only failed or cancelled tasks"):
+        commands.retry(found.id, actor="ann")
+
+
+def test_inputs_are_made_again_by_a_retry(engine):
+    tasks = {
+        "echo": task("test.echo", {"value": "many"}),
+        "extract": task("test.extract", {"count": ref("echo", "value")}),
+        "sum": task("test.maybe", {"name": "x"}, after=["extract"]),
+    }
+    found = engine.submitter.workflows.submit("nightly", tasks)
+    engine.worker()
+    engine.agent()
+    assert ended(engine, found.id).state is WorkflowState.FAILED
+    with engine.database.transaction() as tx:  # as if another release of the type had returned something else
+        tx.rows("""UPDATE tasks SET output = '{"value": 2}' WHERE workflow_key = 'echo'""", {})
+    WorkflowCommands(engine.database, engine.submitter.commands).retry(found.id, actor="ann")
+    assert ended(engine, found.id).state is WorkflowState.COMPLETED
+    assert engine.task(found.tasks["extract"]).input == {"count": 2}

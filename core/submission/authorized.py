@@ -139,7 +139,8 @@ class Authorized:
 
     def workflows(self) -> AuthorizedWorkflows:
         """Returns the operations on workflows with the same checks."""
-        return AuthorizedWorkflows(self, self._submitter, self._database)
+        commands = _AuthorizedCommands(self._submitter.commands, self)
+        return AuthorizedWorkflows(self, self._submitter, self._database, commands)
 
     def require_known(self, type_: str) -> None:
         """Raises UnknownTaskType if neither this process nor a registered agent has a task type."""

@@ -12,6 +12,7 @@ from taskyard.core.errors import IdempotencyConflict, SubmissionError, WorkflowN
 from taskyard.core.i18n import msg
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import workflows
+from taskyard.core.submission.commands import ManyTaskCommands
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.submission.validate import DEFAULT_QUEUE
 from taskyard.core.submission.workflow_check import WorkflowCall
@@ -34,11 +35,14 @@ class Permits(Protocol):
 class AuthorizedWorkflows:
     """A submitter's operations on workflows on behalf of one actor. All raise NotPermitted in addition."""
 
-    def __init__(self, permitted: Permits, submitter: Submitter, database: Database) -> None:
+    def __init__(
+        self, permitted: Permits, submitter: Submitter, database: Database, commands: ManyTaskCommands
+    ) -> None:
+        """`commands` check what they change, too: a retry may reach tasks of others."""
         self._permitted = permitted
         self._actor = permitted.actor
         self._submitter = submitter.workflows
-        self._commands = WorkflowCommands(database, submitter.commands)
+        self._commands = WorkflowCommands(database, commands)
         self._database = database
 
     def submit(self, call: WorkflowCall) -> tuple[Submitted, bool]:

@@ -212,7 +212,7 @@ def test_it_is_retried_as_one_in_the_order_of_its_edges(engine, gates):
     over = ended(engine, found.id)
     assert (over.state, over.counts) == (WorkflowState.COMPLETED, {"completed": 4, "cancelled": 1})
     assert engine.task(found.tasks["first"]).attempt == 1
-    with pytest.raises(IllegalTransition, match="workflow .* is completed; only failed or cancelled tasks"):
+    with pytest.raises(IllegalTransition, match=r"workflow .* is completed; only failed or cancelled tasks"):
         commands.retry(found.id, actor="ann")
 
 

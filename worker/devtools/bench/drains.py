@@ -129,16 +129,16 @@ def drain(
     """Returns (tasks per second, tasks per tick); removes existing tasks first unless it is to `keep` them.
 
     `has_own` says whether each agent has a supervisor and credentials of its own (None: neither). The agents start
-    before the worker, so that nothing waits for them. `submit` submits other tasks than these.
+    before the worker, so that nothing waits for them. `submit` submits the tasks in another way.
     """
     if not keep:
         environment.empty()
     with environment.database.transaction() as tx:
         since = recovery.database_time(tx)
-    if submit is not None:
-        submit()
-    else:
+    if submit is None:
         environment.submitter.submit_many({"type": task_type} for _ in range(count))
+    else:
+        submit()
     agents = environment.agents() if has_own is None else environment.lone_agents(has_own=has_own)
     with agents as supervisor, environment.worker() as worker:
         environment.wait(lambda: _has_claims(environment, since), "the first claim")

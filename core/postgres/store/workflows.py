@@ -19,7 +19,7 @@ from taskyard.core.workflows.states import OPEN, Figures, WorkflowState
 MAX_PAGE_SIZE = 200
 MAX_NODES = 20_000  # of a graph: those of its submission, and what their handlers submitted
 ENDS_SLICE = 1_000  # open workflows that one tick looks at
-ENDS_TASKS = 20_000  # of those that one tick ends
+ENDS_TASKS = 5_000  # of those that one tick ends
 MEAN_DAYS = 7
 
 

@@ -11,13 +11,14 @@ from typing import TypeVar
 import anyio
 
 from taskyard.api.services import Services
-from taskyard.core.protocol import Checkpoint, Reply, Report, SubmitChild, encode
+from taskyard.core.protocol import Checkpoint, Reply, Report, SubmitChild, SubmitWorkflow, encode
 from taskyard.core.redis.connection import reaching_redis
 from taskyard.core.redis.decoding import Unreadable, read_orders
 from taskyard.core.redis.inbox_waiting import InboxWaiting
 from taskyard.core.redis.quarantine import Odd
 from taskyard.core.remote_agents.identity import RemoteAgent
 from taskyard.core.submission.validate import check_output
+from taskyard.core.workflows.definition import types_in
 
 THREADS = 16
 Value = TypeVar("Value")
@@ -50,7 +51,7 @@ class AgentDesk:
         def store() -> None:
             refusals = {id(one): why for one in reports if (why := self._refusal(agent, one)) is not None}
             for request in reports if refusals else ():
-                if isinstance(request, Checkpoint | SubmitChild) and id(request) in refusals:
+                if isinstance(request, Checkpoint | SubmitChild | SubmitWorkflow) and id(request) in refusals:
                     self._broker.send_order(request.agent_id, Reply(request.request_id, None, refusals[id(request)]))
             passed = [one for one in reports if id(one) not in refusals]
             if passed:
@@ -106,13 +107,17 @@ class AgentDesk:
         if isinstance(report, Checkpoint):
             problem = check_output(bytes(report.state), self._services.settings.output_limit_bytes)
             return None if problem is None else f"checkpoint: {problem}"
-        if not isinstance(report, SubmitChild) or agent.may_submit_code:
+        if not isinstance(report, SubmitChild | SubmitWorkflow) or agent.may_submit_code:
             return None
-        name = report.child_type
+        names = [report.child_type] if isinstance(report, SubmitChild) else types_in(bytes(report.call))
+        for name in names:
+            if self._is_guarded(name):
+                return f"submit: agent {agent.name} may not submit tasks of type {name}, which run code or read files"
+        return None
+
+    def _is_guarded(self, name: str) -> bool:
         published = self._services.published
         known = self._services.registry.types.get(name)
         if known is None and published is not None:
             known = published.find(name)
-        if known is None or not known.is_guarded:
-            return None
-        return f"submit: agent {agent.name} may not submit tasks of type {name}, which run code or read files"
+        return known is not None and known.is_guarded

@@ -46,12 +46,13 @@ from taskyard.api.routes import (
     tasks,
     types,
     webhooks,
+    workflows,
 )
 from taskyard.api.services import Services, open_services
 from taskyard.core.config import settings
 
 RESOURCES = (
-    tasks, batches, files, events, bulk, task_details, task_filters, types, queues, agents, boots, mail, failures,
+    tasks, batches, files, events, bulk, task_details, task_filters, workflows, types, queues, agents, boots, mail, failures,
     signals, alerts, reports, metrics, audit, quarantine, system, access, identity,
     webhooks, hooks, agent_protocol, agent_mail,
 )  # fmt: skip

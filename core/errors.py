@@ -10,6 +10,7 @@ TaskyardError
 │   └── IdempotencyConflict the key was used before with different content
 ├── NotPermitted            who asks may not do this; says what would let them
 ├── TaskNotFound
+│   └── WorkflowNotFound
 ├── ItemNotFound            nothing of this id is in quarantine
 ├── IllegalTransition       e.g. a retry of a running task
 └── HandlerError            raised by or for a running task; carries its ErrorClass
@@ -183,6 +184,14 @@ class IdempotencyConflict(SubmissionError):
             expected = msg("a new key: task {id} already uses it with another {field}", id=task_id, field=differs)
         super().__init__("idempotency_key", key, expected)
 
+    @classmethod
+    def with_workflow(cls, key: str, workflow_id: str) -> IdempotencyConflict:
+        """Returns the error of a key that belongs to another workflow, whose id is in `task_id`."""
+        error = cls(key, workflow_id)
+        expected = msg("a new key: workflow {id} already uses it with different content", id=workflow_id)
+        SubmissionError.__init__(error, "idempotency_key", key, expected)
+        return error
+
 
 class NotPermitted(TaskyardError):
     """Raised if the actor lacks `permission`; nothing was done. The text says what would help."""
@@ -199,6 +208,13 @@ class TaskNotFound(TaskyardError):
         super().__init__(msg("task {id} does not exist", id=task_id))
 
 
+class WorkflowNotFound(TaskNotFound):
+    """Raised if no workflow has this id."""
+
+    def __init__(self, workflow_id: object) -> None:
+        TaskyardError.__init__(self, msg("workflow {id} does not exist", id=workflow_id))
+
+
 class ItemNotFound(TaskyardError):
     """Raised if no item in quarantine has this id."""
 
@@ -212,6 +228,14 @@ class IllegalTransition(TaskyardError):
     def __init__(self, task_id: object, state: str, needs: str) -> None:
         self.state = state
         super().__init__(msg("task {id} is {state}; {needs}", id=task_id, state=state, needs=needs))
+
+    @classmethod
+    def of_workflow(cls, workflow_id: object, state: str, needs: str) -> IllegalTransition:
+        """Returns the same error about a workflow."""
+        error = cls(workflow_id, state, needs)
+        text = msg("workflow {id} is {state}; {needs}", id=workflow_id, state=state, needs=needs)
+        TaskyardError.__init__(error, text)
+        return error
 
 
 class HandlerError(TaskyardError):

@@ -221,6 +221,21 @@ class SubmitChild(msgspec.Struct, array_like=True, tag="submit", gc=False):
     key: Name = ""  # tells it apart from the parent's other children; agents of version 0 have only the ordinal
 
 
+class SubmitWorkflow(msgspec.Struct, array_like=True, tag="submit_workflow", gc=False):
+    """A running task submits a workflow; answered with its id and those of its tasks. See SubmitChild.
+
+    `call` has name, title and tasks: by key, or a list that is a group.
+    """
+
+    agent_id: Name
+    request_id: Name
+    task_id: TaskId
+    attempt: Attempt
+    call: msgspec.Raw
+    holder: Name = ""
+    key: Name = ""
+
+
 class Deregister(msgspec.Struct, array_like=True, tag="gone", gc=False):
     """The end of a boot: reported by itself (`state` "left") or by its supervisor ("lost").
 
@@ -233,7 +248,7 @@ class Deregister(msgspec.Struct, array_like=True, tag="gone", gc=False):
 
 
 AttemptEnd = Done | Suspended  # of an attempt
-Request = Checkpoint | SubmitChild | AskChildren  # answered with a Reply
+Request = Checkpoint | SubmitChild | SubmitWorkflow | AskChildren  # answered with a Reply
 Report = Register | Started | AttemptEnd | Released | Progress | Log | Request | Deregister
 
 

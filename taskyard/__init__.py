@@ -41,9 +41,14 @@ if TYPE_CHECKING:
     from taskyard.core.submission.this_process import retry as retry
     from taskyard.core.submission.this_process import send_signal as send_signal
     from taskyard.core.submission.this_process import submit as submit
+    from taskyard.core.submission.this_process import submit_group as submit_group
     from taskyard.core.submission.this_process import submit_many as submit_many
+    from taskyard.core.submission.this_process import submit_workflow as submit_workflow
     from taskyard.core.task_types.registry import task_type as task_type
     from taskyard.core.task_types.retry_policy import RetryPolicy as RetryPolicy
+    from taskyard.core.workflows.making import ref as ref
+    from taskyard.core.workflows.making import ref_all as ref_all
+    from taskyard.core.workflows.making import task as task
     from taskyard.worker.agents.base import BaseAgent as BaseAgent
     from taskyard.worker.attempts.channel import AgentChannel as AgentChannel
     from taskyard.worker.attempts.context import AsyncTaskContext as AsyncTaskContext
@@ -72,10 +77,13 @@ _HOMES = {
         "retry",
         "send_signal",
         "submit",
+        "submit_group",
         "submit_many",
+        "submit_workflow",
     ),
     "core.task_types.registry": ("task_type",),
     "core.task_types.retry_policy": ("RetryPolicy",),
+    "core.workflows.making": ("ref", "ref_all", "task"),
     "worker.agents.base": ("BaseAgent",),
     "worker.attempts.channel": ("AgentChannel",),
     "worker.attempts.context": ("AsyncTaskContext", "TaskContext"),

@@ -44,6 +44,12 @@ OPERATIONS: tuple[Operation, ...] = (
         ("list", "show", "why", "history"),
         ("overview", "tasks", "task"),
     ),
+    Operation(
+        "See workflows, their graphs and progress",
+        _READ,
+        ("workflows_find", "workflows_get", "workflows_graph"),
+        ("workflow list", "workflow show"),
+    ),
     Operation("Follow events as they happen", _READ, ("events_follow", "events_follow_task"), (), ("task",)),
     Operation("See who one is and what one may do", _READ, ("access_identify",)),
     Operation("See task types", _READ, ("types_find", "types_get"), ("types",)),
@@ -110,6 +116,7 @@ OPERATIONS: tuple[Operation, ...] = (
         ("submit",),
         ("submit",),
     ),
+    Operation("Submit workflows", _SUBMIT, ("workflows_submit",), ("workflow submit",)),
     Operation(
         "Cancel, retry, reprioritise and signal tasks, one or many",
         _OPERATE,
@@ -119,6 +126,12 @@ OPERATIONS: tuple[Operation, ...] = (
         ),
         ("cancel", "retry", "priority", "bulk", "signal"),
         ("tasks", "task", "failures"),
+    ),
+    Operation(
+        "Cancel and retry workflows",
+        _OPERATE,
+        ("workflows_cancel", "workflows_retry"),
+        ("workflow cancel", "workflow retry"),
     ),
     Operation("Save and delete filters", _OPERATE, ("tasks_save_filter", "tasks_delete_filter"), (), ("tasks",)),
     Operation(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import reprlib
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import is_dataclass
 from typing import Any, TypeAlias
@@ -18,6 +18,7 @@ from taskyard.core.i18n import msg
 from taskyard.core.payload.exact_json import written_json
 from taskyard.core.payload.storable_json import MAX_DEPTH, MAX_INTEGER, MIN_INTEGER
 
+MAX_TOGETHER = 200  # problems that one error lists
 _MAX_FIELD_LENGTH = 200
 _SEQUENCES = (list, tuple, set, frozenset, deque)
 _FINITE = msg("a finite number")
@@ -47,6 +48,13 @@ def in_field(error: SubmissionError, field: str) -> SubmissionError:
     before = field.removesuffix(error.field)
     found.parts = tuple(in_field(part, before + part.field) for part in error.parts)
     return found
+
+
+def together(problems: Sequence[SubmissionError]) -> SubmissionError:
+    """Returns an error that is the first problem, with all of them as its parts if there are several."""
+    first = in_field(problems[0], problems[0].field)
+    first.parts = tuple(problems[:MAX_TOGETHER]) if len(problems) > 1 else problems[0].parts
+    return first
 
 
 def positioned(error: SubmissionError, position: int) -> SubmissionError:

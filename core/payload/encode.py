@@ -73,13 +73,29 @@ def input_problems(model: type[BaseModel], given: object) -> list[SubmissionErro
 
     `encode_input` also checks that it can be stored.
     """
+    return [problem for _, problem in located_problems(model, given)]
+
+
+def located_problems(model: type[BaseModel], given: object) -> list[tuple[tuple[int | str, ...], SubmissionError]]:
+    """Returns the same with the place of each as pydantic names it, which includes the names of alternatives."""
     try:
         model.model_validate(given, by_alias=True, by_name=True)
     except ValidationError as error:
-        return [_problem(detail) for detail in error.errors(include_url=False)]
+        return [(detail["loc"], _problem(detail)) for detail in error.errors(include_url=False)]
     except Exception as error:  # a validator in the model may raise anything
-        return [_uncheckable(model, given, error)]
+        return [((), _uncheckable(model, given, error))]
     return []
+
+
+def json_problem(model: type[BaseModel], text: str) -> SubmissionError | None:
+    """Returns the first mismatch between the JSON of an input and the model, as a handler would read it; or None."""
+    try:
+        decode_input(model, text)
+    except ValidationError as error:
+        return _first_problem(error)
+    except Exception as error:  # a validator in the model may raise anything
+        return _uncheckable(model, text, error)
+    return None
 
 
 def decode_input(model: type[BaseModel], text: str | bytes) -> BaseModel:

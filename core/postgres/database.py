@@ -38,7 +38,7 @@ from taskyard.core.postgres.pooler import is_behind_pooler
 
 SQL_DIR = FILES / "sql"
 _PARAMETER = re.compile(r"%\((\w+)\)s")
-PREPARED_TOPICS = frozenset({"tick", "submission", "dependants", "recovery"})
+PREPARED_TOPICS = frozenset({"tick", "submission", "dependants", "recovery", "workflow_inputs"})
 # No statement of the leader waits longer for a table, or runs longer at all; an interrupted one is retried in parts.
 LEADER_LOCK_TIMEOUT_MS = 400
 LEADER_STATEMENT_TIMEOUT_MS = 5_000

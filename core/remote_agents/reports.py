@@ -29,6 +29,7 @@ from taskyard.core.protocol import (
     Request,
     Started,
     SubmitChild,
+    SubmitWorkflow,
     Suspended,
     UntilChildren,
     UntilSignal,
@@ -154,6 +155,11 @@ def _check_child(agent: RemoteAgent, where: str, report: SubmitChild, limit_byte
     _check_text(f"{where}.key", report.key)
 
 
+def _check_workflow(agent: RemoteAgent, where: str, report: SubmitWorkflow, limit_bytes: int) -> None:
+    _check_request(agent, where, report)
+    _check_text(f"{where}.key", report.key)
+
+
 _CHECKS: dict[type, Callable[[RemoteAgent, str, Any, int], None]] = {
     Done: _check_done,
     Suspended: _check_suspended,
@@ -162,6 +168,7 @@ _CHECKS: dict[type, Callable[[RemoteAgent, str, Any, int], None]] = {
     Log: _check_said,
     Checkpoint: _check_checkpoint,
     SubmitChild: _check_child,
+    SubmitWorkflow: _check_workflow,
 }
 
 

@@ -20,6 +20,7 @@ from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import tasks
 from taskyard.core.retry_outcome import RetryPreview, RetryResult
+from taskyard.core.submission.authorized_workflows import AuthorizedWorkflows
 from taskyard.core.submission.bulk import Bulk
 from taskyard.core.submission.commands import ManyTaskCommands, check_cancel_scope, check_task_ids
 from taskyard.core.submission.open_keys import Alone
@@ -156,6 +157,11 @@ class Authorized:
         """Returns operations on many tasks with the same checks, made for each batch before it is changed."""
         self.actor.require(Permission.TASK_OPERATE)
         return Bulk(self._database, self._commands())
+
+    def workflows(self) -> AuthorizedWorkflows:
+        """Returns the operations on workflows with the same checks."""
+        commands = _AuthorizedCommands(self._submitter.commands, self)
+        return AuthorizedWorkflows(self, self._submitter, self._database, commands)
 
     def require_known(self, type_: str) -> None:
         """Raises UnknownTaskType if neither this process nor a registered agent has a task type."""

@@ -208,7 +208,7 @@ class ManyTaskCommands(TaskCommands):
         while below := self.open_below(task_id):
             done = 0
             for first in range(0, len(below), TREE_BATCH):
-                done += self._cancel_free(below[first : first + TREE_BATCH], actor, reason)
+                done += self.cancel_free(below[first : first + TREE_BATCH], actor, reason)[0]
             count += done
             if done:
                 give_up_at = time.monotonic() + TREE_PATIENCE_SECONDS
@@ -219,15 +219,12 @@ class ManyTaskCommands(TaskCommands):
                 time.sleep(TREE_PAUSE_SECONDS)
         return count
 
-    # ours
-
-    def _cancel_free(self, task_ids: Sequence[str], actor: str, reason: str) -> int:
-        """Runs `cancel_many` on tasks whose rows are not locked; returns how many."""
+    def cancel_free(self, task_ids: Sequence[str], actor: str, reason: str) -> tuple[int, int]:
+        """Runs `cancel_many` on tasks whose rows are not locked; returns the same."""
         with self._transaction() as tx:
             cancelled, below = commands.cancel_many(tx, commands.lock_open(tx, task_ids), actor, reason)
         self._publish_cancelled(cancelled)
-        self._cancel_below(below, actor)
-        return len(cancelled)
+        return len(cancelled), self._cancel_below(below, actor)
 
 
 def _left(count: int) -> Busy:

@@ -23,10 +23,12 @@ from taskyard.core.task_types.registry import Isolation, Registry, TaskType
 from taskyard.core.task_types.retry_policy import RetryPolicy
 from taskyard.core.task_types.stand_in import AnyObject, never_run
 
-_NO_LIMITS = Limits(1 << 62, 1 << 62)
+NO_LIMITS = Limits(1 << 62, 1 << 62)
 
 
-class _EveryType(Registry):
+class EveryType(Registry):
+    """Types of any name, which take and give any object."""
+
     def get(self, name: str) -> TaskType:
         return TaskType(name, never_run, AnyObject, AnyObject, 1.0, RetryPolicy(), Isolation.THREAD, frozenset(), "")
 
@@ -53,6 +55,6 @@ def _call_of(type: Any, given: Any, options: Mapping[str, Any], now: datetime) -
         return None
     try:
         plain = orjson.loads(model_json(given)) if isinstance(given, BaseModel) else given
-        return validate_submission(type, plain, **options, registry=_EveryType(), limits=_NO_LIMITS, now=now).call
+        return validate_submission(type, plain, **options, registry=EveryType(), limits=NO_LIMITS, now=now).call
     except (SubmissionError, TypeError, ValueError):
         return None

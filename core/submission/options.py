@@ -42,5 +42,7 @@ _OF_EVERY_TASK = (
 OPTIONS = (*_OF_EVERY_TASK, "idempotency_key", "created_by", "creator_agent_id", "parent_id", "after", "when")
 # Of a task that submits a child: creator, parent and key of the child are not among them.
 CHILD_OPTIONS = (*_OF_EVERY_TASK, "after", "when")
+# Of a task of a workflow, beside its type and input.
+NODE_OPTIONS = (*_OF_EVERY_TASK, "after", "when")
 # Of a line of a file that the command line submits.
 LINE_FIELDS = ("type", "input", *_OF_EVERY_TASK, "idempotency_key", "after", "when", "created_by")

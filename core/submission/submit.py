@@ -37,6 +37,7 @@ from taskyard.core.submission.open_keys import Alone, OpenKeys
 from taskyard.core.submission.options import OPTIONS, SubmitOptions
 from taskyard.core.submission.queue_notifier import QueueNotifier
 from taskyard.core.submission.validate import Limits, validate_submission
+from taskyard.core.submission.workflow_submission import WorkflowSubmitter
 from taskyard.core.task_types.registry import Registry, TaskType
 
 if TYPE_CHECKING:
@@ -66,12 +67,11 @@ class Submitter(TaskCommands):
         """Accepts the types of `registry`, and those that agents published if `published` is given."""
         self._registry = registry
         self._published = published
-        self._limits = Limits(
-            settings.input_limit_bytes, settings.output_limit_bytes, settings.pending_limit_per_creator
-        )
+        self._limits = Limits.of(settings)
         super().__init__(database, QueueNotifier(broker), settings.input_limit_bytes)
         self.commands = ManyTaskCommands(database, self._notifier)
         self._clock = clock or Clock()
+        self.workflows = WorkflowSubmitter(registry, published, self._limits, database, self._notifier, self._clock)
         self._keys = OpenKeys()
         self._group: GroupCommitter[Submission, str | SubmissionError | Alone] = GroupCommitter(
             self.store_together, Submission.size

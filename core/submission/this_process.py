@@ -15,6 +15,7 @@ from taskyard.core.submission.commands import check_cancel_scope
 from taskyard.core.submission.options import SubmitOptions
 from taskyard.core.submission.submit import ProgressCallback, Submitter, open_submitter
 from taskyard.core.task_types.registry import registry
+from taskyard.core.workflows.checked import Submitted
 
 
 @lru_cache
@@ -43,6 +44,36 @@ def submit(type: str, input: Any = None, **options: Unpack[SubmitOptions]) -> st
 def submit_many(submissions: Iterable[Mapping[str, Any]], *, progress: ProgressCallback | None = None) -> list[str]:
     """Submits many tasks and returns their ids in order; see Submitter.submit_many."""
     return default_submitter().submit_many(submissions, progress=progress)
+
+
+def submit_workflow(
+    name: str,
+    tasks: Mapping[str, Any],
+    *,
+    title: str | None = None,
+    idempotency_key: str | None = None,
+    created_by: str = "",
+) -> Submitted:
+    """Submits a workflow: tasks (see `task`), or lists of them, which are groups, by key; all or nothing.
+
+    Returns its id and the ids of its tasks by key. Raises SubmissionError, whose `parts` are all problems with their
+    paths, such as `tasks.extract.input.rows`.
+    """
+    given = {"title": title, "idempotency_key": idempotency_key, "created_by": created_by}
+    return default_submitter().workflows.submit(name, tasks, **given)  # type: ignore[arg-type]
+
+
+def submit_group(
+    name: str,
+    tasks: Iterable[Mapping[str, Any]],
+    *,
+    title: str | None = None,
+    idempotency_key: str | None = None,
+    created_by: str = "",
+) -> Submitted:
+    """Submits tasks without edges that belong together, all or nothing; `tasks["tasks"]` are their ids in order."""
+    given = {"title": title, "idempotency_key": idempotency_key, "created_by": created_by}
+    return default_submitter().workflows.submit_group(name, tasks, **given)  # type: ignore[arg-type]
 
 
 def result(task_id: str, timeout_seconds: float) -> TaskResult:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import uuid_utils
 from pydantic import BaseModel
@@ -23,6 +23,9 @@ from taskyard.core.payload.storable_json import refusal
 from taskyard.core.states import Priority
 from taskyard.core.submission.priorities import PRIORITIES, check_priority
 from taskyard.core.task_types.registry import MAX_TIMEOUT_SECONDS, Registry, TaskType
+
+if TYPE_CHECKING:
+    from taskyard.core.config import Settings  # which handlers' processes do without
 
 MAX_TITLE_LENGTH = 200
 MAX_TAGS = 32
@@ -51,6 +54,11 @@ class Limits:
     input_limit_bytes: int
     output_limit_bytes: int
     pending_limit_per_creator: int = 0
+
+    @classmethod
+    def of(cls, settings: Settings) -> Limits:
+        """Returns the limits in the settings."""
+        return cls(settings.input_limit_bytes, settings.output_limit_bytes, settings.pending_limit_per_creator)
 
 
 def validate_submission(
@@ -87,7 +95,7 @@ def validate_submission(
         id=str(uuid_utils.uuid7()),
         type=task_type.name,
         queue="default" if queue is DEFAULT_QUEUE else check_label("queue", queue),
-        title=None if title is None else _title(title),
+        title=None if title is None else check_title(title),
         priority=PRIORITIES[_DEFAULT_PRIORITY] if priority is _DEFAULT_PRIORITY else check_priority(priority),
         input_json=encode_input(task_type.input_model, input, limits.input_limit_bytes),
         requires=own_tags if not task_type.requires else _with_those_of(task_type, own_tags),
@@ -95,7 +103,7 @@ def validate_submission(
         max_attempts=task_type.retry.max_attempts if max_attempts is None else _max_attempts(max_attempts),
         run_at=None if run_at is None else _run_at(run_at, delay_seconds, now),
         delay_seconds=None if delay_seconds is None else _delay(delay_seconds),
-        idempotency_key=None if idempotency_key is None else _key(idempotency_key, parent_id, created_by),
+        idempotency_key=None if idempotency_key is None else check_key(idempotency_key, parent_id, created_by),
         created_by="" if created_by is _NOBODY else check_creator(created_by),
         creator_agent_id=None if creator_agent_id is None else check_text("creator_agent_id", creator_agent_id),
         parent_id=None if parent_id is None else _uuid("parent_id", parent_id),
@@ -122,7 +130,8 @@ def _task_type(name: object, registry: Registry) -> TaskType:
     return registry.get(exact(name))
 
 
-def _title(value: object) -> str:
+def check_title(value: object) -> str:
+    """Returns a title that is not blank; raises SubmissionError."""
     if isinstance(value, str) and not exact(value).strip():
         raise refused("title", value, msg("a text that is not blank, or none at all"))
     return check_text("title", value, MAX_TITLE_LENGTH)
@@ -214,7 +223,8 @@ def _run_at(run_at: object, delay_seconds: object, now: datetime) -> datetime:
     return due
 
 
-def _key(value: object, parent_id: str | None, created_by: str) -> str:
+def check_key(value: object, parent_id: str | None, created_by: str) -> str:
+    """Returns an idempotency key that this submitter may use; raises SubmissionError."""
     key = check_text("idempotency_key", value)
     if _OF_A_CHILD.match(key) and (parent_id is None or not key.startswith(f"{parent_id}/")):
         expected = msg("another key: keys that begin with a task id and a slash are reserved for its children")

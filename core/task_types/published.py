@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -36,17 +37,16 @@ class PublishedType:
 
     def check(self, given: object) -> list[SubmissionError]:
         """Returns every mismatch between an input and the schema, each with its field, MAX_PROBLEMS at most."""
+        return [problem for _, _, problem in islice(self.located_problems(given), MAX_PROBLEMS)]
+
+    def located_problems(self, given: object) -> Iterator[tuple[tuple[int | str, ...], list[Any], SubmissionError]]:
+        """Yields every mismatch with the place of its value, and of the violated keyword in the schema."""
         if self.validator is None:
-            return []
-        problems = []
+            return
         for error in self.validator.iter_errors({} if given is None else given):
-            field = field_of(["input", *error.instance_path])
-            problems.append(
-                refused(field, error.instance, msg("what its JSON Schema says: {reason}", reason=error.message))
-            )
-            if len(problems) == MAX_PROBLEMS:
-                break
-        return problems
+            text = msg("what its JSON Schema says: {reason}", reason=error.message)
+            problem = refused(field_of(["input", *error.instance_path]), error.instance, text)
+            yield tuple(error.instance_path), list(error.schema_path), problem
 
 
 class PublishedTypes:
@@ -72,6 +72,10 @@ class PublishedTypes:
         """Returns a type that only agents have, None if there is none; raises Unavailable."""
         found = self.all().get(name)
         return None if found is None else found.task_type
+
+    def published(self, name: str) -> PublishedType | None:
+        """Returns a type that only agents have, with its schemas; None if this process has it. See `get`."""
+        return None if name in self._local.types else self.get(name)
 
     def get(self, name: str) -> PublishedType:
         """Returns a type that only agents have; raises UnknownTaskType and Unavailable."""
@@ -108,11 +112,12 @@ class PublishedTypes:
             if known.name in self._local.types:
                 continue
             earlier = self._types.get(known.name)
-            found[known.name] = earlier if earlier is not None and earlier.known == known else _published(known)
+            found[known.name] = earlier if earlier is not None and earlier.known == known else published_type(known)
         return found
 
 
-def _published(known: KnownType) -> PublishedType:
+def published_type(known: KnownType) -> PublishedType:
+    """Returns a type as an agent declares it, with the check of its inputs."""
     retry = RetryPolicy(max_attempts=known.max_attempts)  # its delays are its agents' to decide
     task_type = TaskType(
         known.name,

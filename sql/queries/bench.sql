@@ -18,7 +18,7 @@ SELECT id, extract(epoch FROM started_at)::float8 FROM tasks WHERE id = ANY(%(id
 
 -- name: empty
 -- Removes every task and its traces.
-TRUNCATE tasks, task_events, task_dependencies, agents, metric_counts, metric_progress, metric_samples,
+TRUNCATE tasks, task_events, task_dependencies, task_inputs, workflows, agents, metric_counts, metric_progress, metric_samples,
     failure_counts, failure_groups
 
 -- name: vacuum

@@ -61,7 +61,7 @@ WITH held AS MATERIALIZED (
     SELECT id, CASE was WHEN 'blocked' THEN 'unblocked' ELSE 'woken' END, was, state, attempt, 'dispatcher'
     FROM changed WHERE state <> was
 )
-SELECT id, state, queue, type, requires, priority, ready, n FROM changed
+SELECT id, state, queue, type, requires, priority, ready, n, waiting_on FROM changed
 
 -- name: cancel_below
 -- Cancels some of the blocked tasks that wait, directly or not, for one of these, which ended otherwise than their

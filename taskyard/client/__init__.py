@@ -15,11 +15,13 @@ from taskyard.client.feed import FollowedEvent
 from taskyard.client.options import TaskOptions
 from taskyard.client.outcomes import NotCompleted
 from taskyard.client.sync import Client, TaskHandle
+from taskyard.client.workflows import AsyncWorkflows, Workflows
 from taskyard.core.explanation import Explanation
 
 __all__ = [
     "AsyncClient",
     "AsyncTaskHandle",
+    "AsyncWorkflows",
     "Client",
     "Event",
     "Explanation",
@@ -32,4 +34,5 @@ __all__ = [
     "TaskOptions",
     "TaskResult",
     "TaskSummary",
+    "Workflows",
 ]

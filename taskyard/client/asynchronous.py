@@ -21,6 +21,7 @@ from taskyard.client.feed import Feed, FollowedEvent
 from taskyard.client.options import TaskOptions
 from taskyard.client.outcomes import output_of
 from taskyard.client.transport import ERRORS, arguments_of, lost_of, options_of, reply_of
+from taskyard.client.workflows import AsyncWorkflows
 from taskyard.core.explanation import Explanation
 from taskyard.core.states import Priority, TaskState
 
@@ -44,6 +45,7 @@ class AsyncClient:
         """Connects at the first request; raises ConfigurationError."""
         self._core = Core.of(url, token, timeout_seconds, retry_seconds, allow_plain_http)
         self._http = httpx.AsyncClient(**options_of(self._core))
+        self.workflows = AsyncWorkflows(self)
 
     def __repr__(self) -> str:
         return f"AsyncClient({self._core.address.url!r})"

@@ -84,6 +84,7 @@ def error_of(problem: Problem, given: Mapping[str, Any], prefix: str = "") -> Ta
         first = next((one for one in problem.errors if problem.detail.startswith(f"{one.field}:")), first)
         fields |= {"field": prefix + first.field, "value": _value_of(first, given), "expected": first.expected}
         fields["every"] = [SubmissionError(one.field, _value_of(one, given), one.expected) for one in problem.errors]
+        fields["parts"] = tuple(fields["every"]) if len(fields["every"]) > 1 and not prefix else ()
         text = prefix + text if problem.errors else text
     if kind is IdempotencyConflict:
         fields["task_id"] = problem.task_id or ""

@@ -22,6 +22,7 @@ from taskyard.client.feed import Feed, FollowedEvent
 from taskyard.client.options import TaskOptions
 from taskyard.client.outcomes import output_of
 from taskyard.client.transport import ERRORS, arguments_of, lost_of, options_of, reply_of
+from taskyard.client.workflows import Workflows
 from taskyard.core.explanation import Explanation
 from taskyard.core.states import Priority, TaskState
 
@@ -49,6 +50,7 @@ class Client(Changes):
         """Connects at the first request; raises ConfigurationError."""
         self._core = Core.of(url, token, timeout_seconds, retry_seconds, allow_plain_http)
         self._http = httpx.Client(**options_of(self._core))
+        self.workflows = Workflows(self)
 
     def __repr__(self) -> str:
         return f"Client({self._core.address.url!r})"

@@ -175,7 +175,9 @@ def test_zero_days_keep_for_ever_and_a_pruning_is_audited(settings: Settings, da
     assert prune(Retention(for_ever, database))[0] == Removed()
     assert audited(database) == []
     prune(Retention(settings, database))
-    assert audited(database) == [("tester", {"tasks": 1, "event_days": 0, "default_events": 0, "agents": 0})]
+    assert audited(database) == [
+        ("tester", {"tasks": 1, "event_days": 0, "default_events": 0, "agents": 0, "workflows": 0})
+    ]
 
 
 def audited(database: Database) -> list[tuple[Any, ...]]:
@@ -210,7 +212,7 @@ def test_the_command_says_what_it_would_do_and_does_it(
     assert run() == "nothing is older than its retention\n"
 
 
-REST = ("event_days", "default_events", "agents")
+REST = ("event_days", "default_events", "agents", "workflows")
 
 
 def test_dropping_waits_no_longer_than_it_may(settings: Settings, database: Database) -> None:
@@ -221,3 +223,20 @@ def test_dropping_waits_no_longer_than_it_may(settings: Settings, database: Data
         with pytest.raises(Busy), database.transaction() as tx:
             retention_store.drop_partition(tx, name, 10)
     other.close()
+
+
+def test_workflows_go_with_their_last_task(keeper: Retention, database: Database) -> None:
+    old = insert(database, TaskState.COMPLETED, 1, created_days=OLD_DAYS, ended_days=OLD_DAYS)
+    kept = insert(database, TaskState.COMPLETED, 2, created_days=OLD_DAYS, ended_days=1)
+    with database.transaction() as tx:
+        for task_id in (old, kept):
+            tx.rows(
+                "INSERT INTO workflows (id, kind, name, tasks, ended_at, state) "
+                "VALUES (%(id)s, 'workflow', 'w', 1, now() - interval '100 days', 'completed')",
+                {"id": task_id},
+            )
+            tx.rows("UPDATE tasks SET workflow_id = id WHERE id = %(id)s", {"id": task_id})
+    removed = prune(keeper)[0]
+    assert (removed.tasks, removed.workflows) == (1, 1)
+    with database.transaction() as tx:
+        assert tx.rows("SELECT id FROM workflows", {}) == [(kept,)]

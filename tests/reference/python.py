@@ -13,6 +13,11 @@ from taskyard.core.submission.options import SubmitOptions
 EXAMPLES = {
     "submit": 'task_id = submit("code.run", {"code": "print(1)"}, queue="reports", priority="high")',
     "submit_many": 'ids = submit_many([{"type": "acme.book", "input": {"sku": "a"}}, {"type": "diagnostic.noop"}])',
+    "submit_workflow": 'nightly = submit_workflow("nightly", {"a": task("acme.a"), "b": task("acme.b", ref("a"))})',
+    "submit_group": 'pages = submit_group("pages", [task("acme.page", {"number": n}) for n in range(200)])',
+    "task": 'task("acme.b", {"rows": ref("a", "rows")}, after=["c"], when="completed", queue="nightly")',
+    "ref": 'ref("extract", "rows", 0)',
+    "ref_all": 'ref_all("pages")',
     "result": "done = result(task_id, timeout_seconds=60)\nprint(done.state, done.output)",
     "cancel": 'cancel(task_id, actor="ann", reason="wrong data")',
     "retry": 'retry(task_id, actor="ann", reason="the disk is back")',

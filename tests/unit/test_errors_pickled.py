@@ -14,6 +14,7 @@ MADE = [
     errors.UnknownTaskType("no.such", ["a.b"]),
     errors.IdempotencyConflict("key", "0199c0de-0000-7000-8000-000000000000", "input"),
     errors.TaskNotFound("0199c0de-0000-7000-8000-000000000000"),
+    errors.WorkflowNotFound("0199c0de-0000-7000-8000-000000000000"),
     errors.ConfigurationError(["one", "two"]),
     errors.Busy("in use", is_locked=True),
     errors.Unavailable("away"),

@@ -21,6 +21,7 @@ from taskyard.core.protocol import (
     Request,
     Run,
     SubmitChild,
+    SubmitWorkflow,
 )
 from taskyard.worker.attempts.ports import AttemptOwner
 from taskyard.worker.logging.redaction import redacted_text
@@ -138,6 +139,9 @@ class AgentChannel:
 
     def _report(self, message: dict[str, Any], request_id: str) -> Request:
         run, agent_id = self._run, self._agent.info.id
+        if message["kind"] == "submit_workflow":
+            call = Raw(message["call"])
+            return SubmitWorkflow(agent_id, request_id, run.task_id, run.attempt, call, self.agent_id, message["key"])
         if message["kind"] == "checkpoint":
             state = Raw(message["state"])
             children = message["children"]

@@ -6,15 +6,16 @@ import asyncio
 import math
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable, Mapping
 from datetime import datetime
 from typing import Any, Protocol, overload
 
 from taskyard.core.errors import PermanentError, TaskCancelled, TransientError, shortened
 from taskyard.core.protocol import Until, UntilChildren, UntilSignal, UntilTime
 from taskyard.core.redis.message import Message
+from taskyard.core.workflows.checked import Submitted
 from taskyard.worker.attempts.child_keys import ChildKeys, own_key
-from taskyard.worker.attempts.context_payload import check_message, input_json, json_of, plain_options
+from taskyard.worker.attempts.context_payload import check_message, input_json, json_of, plain_options, workflow_json
 from taskyard.worker.attempts.outcomes import outcomes_of
 from taskyard.worker.attempts.suspension import (
     ChildOutcome,
@@ -180,6 +181,35 @@ class TaskContext:
         except BaseException:
             self._keys.give_back(named)
             raise
+
+    def submit_workflow(
+        self, name: str, tasks: Mapping[str, Any], *, key: str | None = None, title: str | None = None
+    ) -> Submitted:
+        """Submits a workflow of at most 1,000 tasks, all or nothing, and returns its id and those of its tasks by key.
+
+        See `taskyard.submit_workflow`; a later attempt gets the same workflow again, as `submit` its child. Raises
+        PermanentError with all problems if it is refused.
+        """
+        return self._submit_workflow(name, tasks, key, title)
+
+    def submit_group(
+        self, name: str, tasks: Iterable[Mapping[str, Any]], *, key: str | None = None, title: str | None = None
+    ) -> Submitted:
+        """Submits tasks without edges that belong together; `tasks["tasks"]` are their ids in order."""
+        return self._submit_workflow(name, list(tasks), key, title)
+
+    def _submit_workflow(self, name: str, tasks: Any, key: str | None, title: str | None) -> Submitted:
+        call = workflow_json(name, tasks, title)
+        if key is not None:
+            found = self._request({"kind": "submit_workflow", "call": call, "key": own_key(key)})
+            return Submitted(found["id"], found["tasks"])
+        named = self._keys.key_of(type="workflow", input=call, options={})
+        try:
+            found = self._request({"kind": "submit_workflow", "call": call, "key": named})
+        except BaseException:
+            self._keys.give_back(named)
+            raise
+        return Submitted(found["id"], found["tasks"])
 
     def send(self, agent: str, message: Any) -> None:
         """Sends a JSON-able message to another agent by name; it is delivered at least once.

@@ -54,6 +54,27 @@ def plain_options(options: Mapping[str, Any]) -> dict[str, Any]:
     return {name: orjson.loads(json_of(name, _plain(value), MAX_OPTIONS_BYTES)) for name, value in options.items()}
 
 
+def workflow_json(name: object, tasks: object, title: object) -> bytes:
+    """Returns a workflow's call as JSON text; raises PermanentError, which names the part without one."""
+    given = {"name": name, "tasks": _plain_tasks(tasks)}
+    return json_of("tasks", given if title is None else {**given, "title": title})
+
+
+def _plain_tasks(tasks: object) -> object:
+    """Returns tasks with their options and models as JSON values."""
+    if isinstance(tasks, Mapping) and "type" not in tasks:
+        return {key: _plain_tasks(part) for key, part in tasks.items()}
+    if isinstance(tasks, list | tuple):
+        return [_plain_tasks(part) for part in tasks]
+    if not isinstance(tasks, Mapping):
+        return tasks
+    return {key: _plain_input(value) if key == "input" else _plain(value) for key, value in tasks.items()}
+
+
+def _plain_input(value: object) -> object:
+    return orjson.loads(input_json(value)) if isinstance(value, BaseModel) else value
+
+
 def _plain(value: object) -> object:
     if isinstance(value, datetime):
         return value.isoformat()

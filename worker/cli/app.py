@@ -37,6 +37,7 @@ from taskyard.worker.cli import (
     tasks,
     webhooks,
     why,
+    workflow,
 )
 from taskyard.worker.cli.doors import command_class, placed
 from taskyard.worker.cli.exits import ALL_EXIT_CODES, EXIT_CODE_HELP, Commands, end_without_reader
@@ -134,6 +135,14 @@ app.add_typer(
     help="Who may do what: people, services, agents, their roles, passwords, tokens and sessions.",
     rich_help_panel=CARE,
     epilog=f"Example: {PROGRAM} access create-admin ann\n\n{EXIT_CODE_HELP}",
+)
+app.add_typer(
+    workflow.workflow,
+    cls=Group,
+    name="workflow",
+    help="Workflows, tasks that belong together: submit, list, show, cancel and retry them.",
+    rich_help_panel=CHANGE,
+    epilog=f"Example: {PROGRAM} workflow submit nightly.yaml\n\n{EXIT_CODE_HELP}",
 )
 app.add_typer(
     mail.mail,

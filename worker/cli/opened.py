@@ -15,6 +15,7 @@ from taskyard.worker.cli.ports.mail import MailPort
 from taskyard.worker.cli.ports.site import SitePort
 from taskyard.worker.cli.ports.tasks import TaskPort, is_remote
 from taskyard.worker.cli.ports.webhooks import HookPort, WebhookPort
+from taskyard.worker.cli.ports.workflows import WorkflowPort
 
 if TYPE_CHECKING:
     from taskyard.client import Client
@@ -121,6 +122,20 @@ def opened_hooks() -> Iterator[HookPort]:
             from taskyard.worker.cli.local.webhooks import LocalHooks
 
             yield LocalHooks()
+
+
+@contextmanager
+def opened_workflows() -> Iterator[WorkflowPort]:
+    """Opens the same installation for commands on workflows; raises ConfigurationError or Unavailable."""
+    with ExitStack() as opened:
+        if is_remote():
+            from taskyard.worker.cli.remote.workflows import RemoteWorkflows
+
+            yield RemoteWorkflows(_client(opened))
+        else:
+            from taskyard.worker.cli.local.workflows import LocalWorkflows
+
+            yield LocalWorkflows()
 
 
 def _client(opened: ExitStack) -> Client:

@@ -34,6 +34,8 @@ STATE_STYLES = {
     "lost": "red",
     "ok": "green",
     "warning": "yellow",
+    "running": "blue",
+    "stuck": "yellow",
 }
 Cell = str | Text | None
 

@@ -16,6 +16,8 @@ from taskyard.core.redis.namespace import Member
 from taskyard.core.redis.quarantine import Odd
 from taskyard.core.scheduling.holds import Holds
 from taskyard.core.scheduling.placement import AgentSlots, Candidate
+from taskyard.core.workflows.checked import CheckedWorkflow
+from taskyard.worker.dispatch.input_checks import InputChecks
 from taskyard.worker.dispatch.leader_state import Claim
 from taskyard.worker.dispatch.outcomes import Failed, Successes
 
@@ -28,6 +30,7 @@ LISTS = (
     "checkpoints",
     "children",
     "questions",
+    "workflows",
     "stale",
     "logs",
     "arrivals",
@@ -55,6 +58,15 @@ class Question:
     pair: Pair
     wanted: list[str] | None
     after: str
+
+
+class ChildWorkflow:
+    """A workflow that a running task submits, with the requester that waits for the answer."""
+
+    agent_id: str
+    request_id: str
+    workflow: CheckedWorkflow
+    parent: Pair
 
 
 @dataclass(slots=True)
@@ -94,6 +106,7 @@ class Batch:
     checkpoints: list[Checkpoint] = field(default_factory=list)
     children: list[Child] = field(default_factory=list)
     questions: list[Question] = field(default_factory=list)
+    workflows: list[ChildWorkflow] = field(default_factory=list)
     arrivals: list[Arrival] = field(default_factory=list)
     endings: list[tuple[str, str]] = field(default_factory=list)
     fenced: list[str] = field(default_factory=list)
@@ -110,6 +123,9 @@ class Batch:
     odd: list[Odd] = field(default_factory=list)  # quarantined items
     ended: Ended = NONE  # parents whose children earlier ticks left
     parents_after: str | None = None  # where the search for such parents continues
+    input_checks: InputChecks | None = None  # of inputs that are made of outputs
+    workflows_after: str | None = None  # where the search for workflows that are over continues
+    looks_for_inputs: bool = False  # whether some may be due, whatever this tick settles
     sources: dict[str, bytes] = field(default_factory=dict)  # whose end, start or request → its entry of the results
     retried: list[tuple[str, str]] = field(default_factory=list)  # what is here again (see worker.dispatch.postponed)
 
@@ -130,6 +146,7 @@ class Batch:
             or self.checkpoints
             or self.children
             or self.questions
+            or self.workflows
             or self.arrivals
             or self.endings
             or self.sweep
@@ -137,6 +154,8 @@ class Batch:
             or self.ping
             or self.ended
             or self.parents_after
+            or self.looks_for_inputs
+            or self.workflows_after
         )
 
     def size(self) -> int:
@@ -195,6 +214,9 @@ class Committed:
     cancelled: int = 0  # tasks that waited for one that will never be completed
     found_ended: Ended = NONE  # parents that the sweep found
     parents_next: str | None = None
+    workflows_next: str | None = None
+    may_lack_inputs: bool = False  # whether inputs may have become due
+    has_more_inputs: bool = False
     left: Batch = field(default_factory=Batch)  # items that were not done because their rows or tables are locked
     left_parts: set[str] = field(default_factory=set)  # parts of the transaction that were not done at all
 
@@ -208,12 +230,23 @@ class Committed:
         """Adds the results of another part of the transaction."""
         for name in ("unclaimable", "waiting", "replies", "orphans", "joined", "lost"):
             getattr(self, name).extend(getattr(other, name))
-        for name in ("claimed", "sweep_next", "database_time", "holds", "agent_users", "parents_next", "compared"):
+        for name in (
+            "claimed",
+            "sweep_next",
+            "database_time",
+            "holds",
+            "agent_users",
+            "parents_next",
+            "workflows_next",
+            "compared",
+        ):
             if getattr(other, name) or (name == "agent_users" and other.agent_users is not None):
                 setattr(self, name, getattr(other, name))
         self.ended += other.ended
         self.found_ended += other.found_ended
         self.cancelled += other.cancelled
+        self.may_lack_inputs |= other.may_lack_inputs
+        self.has_more_inputs |= other.has_more_inputs
         self.left_parts |= other.left_parts
         self.left.add(other.left)
 

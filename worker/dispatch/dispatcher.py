@@ -26,7 +26,7 @@ from taskyard.worker.dispatch.publication import odd_of, publication_of, publish
 from taskyard.worker.dispatch.sweep import Sweeper
 from taskyard.worker.dispatch.term import Term, TermFactory
 from taskyard.worker.dispatch.tick_reports import Tick, TickLog
-from taskyard.worker.dispatch.transaction_parts import CLAIMS, PARENTS, RECORD
+from taskyard.worker.dispatch.transaction_parts import CLAIMS, INPUTS, PARENTS, RECORD
 from taskyard.worker.dispatch.unprocessable import audit
 from taskyard.worker.failpoints import COLLECTED, COMMITTED, PUBLISHED, failpoint
 
@@ -174,6 +174,8 @@ class Dispatcher:
             audit([*batch.odd, *self._broker.take_odd()], batch)
             term.postponed.add_due(batch, batch.began)
             batch.ended = term.unsettled_parents.take(batch.began)
+            batch.input_checks = term.input_checks
+            batch.looks_for_inputs |= term.due_inputs.take(batch.began)
         return batch
 
     def _collect(self, term: Term, batch: Batch, *, may_block: bool) -> None:
@@ -198,7 +200,7 @@ class Dispatcher:
         if not term.committer.pauses.is_paused(CLAIMS, now) and term.leader_state.wanted(term.cover_seconds, 1):
             return None
         seconds = HELD_BLOCK_SECONDS if term.intake.holds_starts else BLOCK_SECONDS
-        for due in (term.postponed.next_due(), term.unsettled_parents.next_due()):
+        for due in (term.postponed.next_due(), term.unsettled_parents.next_due(), term.due_inputs.next_due()):
             if due is not None:
                 seconds = min(seconds, due - now)
         if term.next_due is not None:
@@ -292,4 +294,6 @@ class Dispatcher:
         term.unsettled_parents.note(committed.ended, now, has_moved=bool(committed.waiting or committed.cancelled))
         if batch.parents_after is not None and PARENTS not in committed.left_parts:
             term.unsettled_parents.note_found(committed.found_ended, committed.parents_next, now)
+        was_left = INPUTS in committed.left_parts
+        term.due_inputs.note(now, has_more=committed.has_more_inputs, was_left=was_left)
         return postponed.settle(batch, committed.left, now)

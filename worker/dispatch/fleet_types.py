@@ -13,6 +13,7 @@ import structlog
 from taskyard.core.declarations import LABEL, collecting
 from taskyard.core.errors import UnknownTaskType
 from taskyard.core.protocol import KnownType
+from taskyard.core.task_types.published import PublishedType, published_type
 from taskyard.core.task_types.registry import (
     MAX_NAME_LENGTH,
     MAX_TIMEOUT_SECONDS,
@@ -35,6 +36,7 @@ class FleetTypes(Registry):
     def __init__(self, own: Registry) -> None:
         super().__init__(own.types)
         self._by_agent: dict[str, dict[str, KnownType]] = {}
+        self._published: dict[str, PublishedType] = {}
         self._deployed: dict[str, str] = {}  # the newest version of each type; it stays when its agents have ended
 
     def learn(self, agent_id: str, known: Iterable[KnownType]) -> dict[str, list[str]]:
@@ -70,11 +72,26 @@ class FleetTypes(Registry):
     def get(self, name: str) -> TaskType:
         """Returns the type of this name, the newest agent's if only agents know it; raises UnknownTaskType."""
         own = self.types.get(name) if isinstance(name, str) else None
-        if own is not None:
-            return own
+        return own if own is not None else _stand_in(self.declared(name))
+
+    def published(self, name: str) -> PublishedType | None:
+        """Returns a type that only agents have, with its schemas; None if this process has it.
+
+        Raises UnknownTaskType.
+        """
+        if name in self.types:
+            return None
+        known = self.declared(name)
+        found = self._published.get(name)
+        if found is None or found.known != known:
+            self._published[name] = found = published_type(known)
+        return found
+
+    def declared(self, name: str) -> KnownType:
+        """Returns the newest agent's declaration of a type; raises UnknownTaskType."""
         for known in reversed(self._by_agent.values()):
             if isinstance(name, str) and name in known:
-                return _stand_in(known[name])
+                return known[name]
         raise UnknownTaskType(name, {*self.types, *(one for known in self._by_agent.values() for one in known)})
 
     def versions_of(self, agent_id: str) -> dict[str, str] | None:

@@ -25,6 +25,7 @@ from taskyard.core.protocol import (
     Request,
     Started,
     SubmitChild,
+    SubmitWorkflow,
     Suspended,
     encode,
 )
@@ -87,6 +88,7 @@ class Intake:
             Log: self._log,
             Checkpoint: requests.checkpoint,
             SubmitChild: requests.submit_child,
+            SubmitWorkflow: requests.submit_workflow,
             AskChildren: requests.ask_children,
             Suspended: self._suspended,
             Register: presence.register,
@@ -148,7 +150,11 @@ class Intake:
                 batch.reporters[claim.id] = claim.agent_id
                 batch.sources[claim.id] = self._entry
                 settle(self._leader_state, claim, report.reason, batch)
-        elif report.kind in ("checkpoint", "submit", "outcomes") and report.agent_id and report.request_id:
+        elif (
+            report.kind in ("checkpoint", "submit", "submit_workflow", "outcomes")
+            and report.agent_id
+            and report.request_id
+        ):
             refusal = f"{report.kind}: could not be processed: {report.reason}"
             batch.order(report.agent_id, Reply(report.request_id, None, refusal))
 

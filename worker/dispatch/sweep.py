@@ -11,13 +11,14 @@ import structlog
 
 from taskyard.core.ids import is_id
 from taskyard.core.models import Waiting
+from taskyard.core.postgres.store.recovery import NIL
 from taskyard.core.redis.namespace import DUE, Member
 from taskyard.core.redis.ports import LeaderPort
 from taskyard.core.redis.quarantine import Odd
 from taskyard.core.scheduling.placement import MAX_SCORE
 from taskyard.worker.dispatch.batch import Batch, Committed
 from taskyard.worker.dispatch.term import Term
-from taskyard.worker.dispatch.transaction_parts import SWEEP
+from taskyard.worker.dispatch.transaction_parts import ENDS, SWEEP
 
 PAGE = 500  # members in one sweep, more or less
 STEPS = 10  # sets in one sweep
@@ -38,12 +39,16 @@ class Sweeper:
         """Makes a batch sweep the next slice."""
         batch.sweep = term.recovery.next_sweep()
         batch.parents_after = term.unsettled_parents.next_sweep()
+        batch.looks_for_inputs = True
+        batch.workflows_after = term.workflows_after
         if not term.recovery.is_rebuilding:
             in_flight = term.leader_state.claiming
             batch.members = [m for m in self._taken(self._read()) if m.task_id not in in_flight]
 
     def conclude(self, term: Term, batch: Batch, committed: Committed) -> None:
         """Stores, after the commit and before its publication, where the next slice begins, and tidies Redis."""
+        if batch.workflows_after is not None and ENDS not in committed.left_parts:
+            term.workflows_after = committed.workflows_next or NIL
         if batch.sweep is None or SWEEP in committed.left_parts:
             return
         term.recovery.note_sweep(committed.sweep_next)

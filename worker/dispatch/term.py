@@ -17,6 +17,7 @@ from taskyard.core.errors import LeadershipLost
 from taskyard.core.postgres.database import DriverTransaction
 from taskyard.core.postgres.store import holds
 from taskyard.core.postgres.store import recovery as recovery_store
+from taskyard.core.postgres.store.recovery import NIL
 from taskyard.core.protocol import KnownType
 from taskyard.core.redis.connection import reaching_redis
 from taskyard.core.redis.ports import LeaderPort
@@ -28,9 +29,11 @@ from taskyard.worker.dispatch.batch import Committed, Unpublished
 from taskyard.worker.dispatch.committer import Committer
 from taskyard.worker.dispatch.decisions import policy_of
 from taskyard.worker.dispatch.fleet_types import FleetTypes
+from taskyard.worker.dispatch.input_checks import InputChecks
 from taskyard.worker.dispatch.intake import Intake
 from taskyard.worker.dispatch.leader import LeaderConnection
 from taskyard.worker.dispatch.leader_state import Durations, LeaderState
+from taskyard.worker.dispatch.made_inputs import DueInputs
 from taskyard.worker.dispatch.postponed import Postponed
 from taskyard.worker.dispatch.recovery import Recovery
 from taskyard.worker.dispatch.unclaimable import Unclaimable
@@ -56,6 +59,7 @@ class Term:
     recovery: Recovery
     intake: Intake
     agent_access: AgentAccess
+    input_checks: InputChecks
     postponed: Postponed
     database_offset: float
     results_after: bytes = b"0-0"
@@ -66,6 +70,8 @@ class Term:
     unpublished: list[Unpublished] = field(default_factory=list)  # claims to be settled by the next tick
     unclaimable: Unclaimable = field(default_factory=Unclaimable)
     unsettled_parents: UnsettledParents = field(default_factory=UnsettledParents)
+    due_inputs: DueInputs = field(default_factory=DueInputs)
+    workflows_after: str = NIL  # where the search for workflows that are over continues
 
     def database_now(self, clock: Clock) -> float:
         """Returns the database's time in epoch seconds."""
@@ -99,9 +105,7 @@ class TermFactory:
         self.broker = broker
         self.ttl_seconds = settings.agent_ttl_seconds
         self.policy_of = settings.placement_of
-        self._limits = Limits(
-            settings.input_limit_bytes, settings.output_limit_bytes, settings.pending_limit_per_creator
-        )
+        self._limits = Limits.of(settings)
         self._registry = registry
         self._clock = clock
         self._leader = LeaderConnection(database_url, worker)
@@ -138,6 +142,7 @@ class TermFactory:
             leader_state=leader_state,
             recovery=recovery,
             agent_access=AgentAccess(leader_state, users),
+            input_checks=InputChecks(fleet, self._limits.input_limit_bytes),
             intake=Intake(leader_state, recovery, fleet, self._limits, self._clock, postponed),
             database_offset=database_now - self._clock.monotonic(),
         )

@@ -1,5 +1,5 @@
-"""Defines the parts of a tick's transaction, in the order of P6: settle → dependants → children → claim, then the
-rest.
+"""Defines the parts of a tick's transaction, in the order of P6: settle → dependants → inputs → children → claim,
+then the rest.
 
 Each names the tables that it needs, so that one whose tables are locked is left out, and the others go on.
 """
@@ -11,11 +11,21 @@ from dataclasses import dataclass
 
 from taskyard.core.errors import SubmissionError
 from taskyard.core.postgres.database import DriverTransaction
-from taskyard.core.postgres.store import dependants, holds, locks, recovery, submission, tick
-from taskyard.core.postgres.store.dependants import NONE
+from taskyard.core.postgres.store import (
+    dependants,
+    holds,
+    locks,
+    recovery,
+    submission,
+    tick,
+    workflow_submission,
+    workflows,
+)
+from taskyard.core.postgres.store.dependants import NONE, Ended
 from taskyard.core.protocol import Reply
-from taskyard.worker.dispatch.batch import LISTS, Arrival, Batch, Child, Committed
+from taskyard.worker.dispatch.batch import LISTS, Arrival, Batch, Child, ChildWorkflow, Committed
 from taskyard.worker.dispatch.claim_holders import NOT_CURRENT
+from taskyard.worker.dispatch.made_inputs import make
 from taskyard.worker.dispatch.recording import record, record_suspensions
 from taskyard.worker.dispatch.savepoints import LOCKED, Careful, bounded, each
 from taskyard.worker.dispatch.suspending import answer_questions
@@ -23,6 +33,8 @@ from taskyard.worker.dispatch.suspending import answer_questions
 APART_TIMEOUT_MS = 20  # that one item may wait for a lock when it is tried separately
 CLAIM_TIMEOUT_MS = 250  # that claims may take once one took too long
 CLAIMS, DEPENDANTS, PARENTS = "claims", "tasks that wait for others", "ended parents"
+ENDS = "ends of workflows"
+INPUTS = "inputs made of outputs"
 RECORD, SWEEP = "ends of attempts", "the sweep"
 
 
@@ -57,6 +69,19 @@ def _publish_dependants(tx: DriverTransaction, batch: Batch, committed: Committe
     committed.waiting += done.waiting
     committed.cancelled += len(done.cancelled)
     committed.ended = done.left
+    committed.may_lack_inputs |= done.may_lack_inputs
+
+
+def _may_lack_inputs(batch: Batch, committed: Committed) -> object:
+    return batch.input_checks is not None and (batch.looks_for_inputs or committed.may_lack_inputs)
+
+
+def _make_inputs(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    assert batch.input_checks is not None
+    made = make(tx, batch.input_checks)
+    committed.waiting += made.waiting
+    committed.ended += Ended([], made.failed)
+    committed.has_more_inputs = made.has_more
 
 
 # children, claims
@@ -88,6 +113,41 @@ def _submit_children(tx: DriverTransaction, batch: Batch, committed: Committed) 
             refusal = str(result) if isinstance(result, SubmissionError) else None
             reply = Reply(child.request_id, None if refusal else result, refusal)
             committed.replies.append((child.agent_id, reply))
+
+
+def _submit_workflows(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    pairs = list({one.parent for one in batch.workflows})
+    locked = tick.lock_current(tx, pairs)
+    missing = [pair for pair in pairs if pair not in locked]
+    held = tick.still_current(tx, missing) if missing else {}
+    for one in batch.workflows:
+        if one.parent in locked:
+            _submit_workflow(tx, one, committed)
+        elif one.parent[0] in held:
+            committed.left.workflows.append(one)
+        else:
+            committed.replies.append((one.agent_id, Reply(one.request_id, None, f"submit: {NOT_CURRENT}")))
+
+
+def _submit_workflow(tx: DriverTransaction, one: ChildWorkflow, committed: Committed) -> None:
+    found: list[workflow_submission.Inserted] = []
+    refusal: str | None = "tasks: what PostgreSQL can't store"
+
+    def run(items: Sequence[ChildWorkflow]) -> None:
+        found.extend(workflow_submission.insert(tx, item.workflow) for item in items)
+
+    try:
+        is_left = len(committed.left.workflows)
+        each(tx, [one], run, committed.left.workflows)
+        if len(committed.left.workflows) > is_left:
+            return
+    except SubmissionError as error:
+        refusal = str(error)
+    value = None
+    if found:
+        committed.waiting += found[0].waiting
+        value, refusal = found[0].submitted._asdict(), None
+    committed.replies.append((one.agent_id, Reply(one.request_id, value, refusal)))
 
 
 def _claim(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
@@ -141,6 +201,11 @@ def _find_parents(tx: DriverTransaction, batch: Batch, committed: Committed) -> 
         committed.found_ended, committed.parents_next = dependants.ended_parents(tx, batch.parents_after)
 
 
+def _end_workflows(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    if batch.workflows_after is not None:
+        committed.workflows_next = workflows.end_some(tx, batch.workflows_after).next
+
+
 def _compare_held(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
     each(tx, batch.held, lambda items: committed.orphans.extend(recovery.not_held(tx, items)))
 
@@ -174,8 +239,16 @@ PARTS = (
         record_suspensions,
     ),
     Part(DEPENDANTS, (), (*_TASKS, "task_dependencies"), _has_ended, _publish_dependants),
+    Part(INPUTS, (), (*_TASKS, "task_dependencies", "task_inputs"), _may_lack_inputs, _make_inputs),
     Part("children", ("children",), (*_TASKS, "task_dependencies", "holds"), lambda b, c: b.children, _submit_children),
     Part("questions for children", ("questions",), ("tasks",), lambda b, c: b.questions, answer_questions),
+    Part(
+        "workflows of tasks",
+        ("workflows",),
+        (*_TASKS, "task_dependencies", "task_inputs", "workflows", "holds"),
+        lambda b, c: b.workflows,
+        _submit_workflows,
+    ),
     Part(CLAIMS, ("claims",), (*_TASKS, "task_signals"), lambda b, c: b.claims, _claim),
     Part("log lines", ("stale", "logs"), ("tasks", "task_events"), lambda b, c: b.stale or b.logs, _note),
     Part(
@@ -183,6 +256,7 @@ PARTS = (
     ),
     Part(SWEEP, (), ("tasks",), lambda b, c: b.sweep, _sweep),
     Part(PARENTS, (), ("tasks", "task_dependencies"), lambda b, c: b.parents_after, _find_parents),
+    Part(ENDS, (), (*_TASKS, "workflows"), lambda b, c: b.workflows_after, _end_workflows),
     Part("what agents hold", (), ("tasks",), lambda b, c: b.held, _compare_held),
     Part("the time", (), (), lambda b, c: b.ping, _ping),
     Part("holds", (), ("holds",), lambda b, c: b.ping, _read_holds),

@@ -12,7 +12,7 @@ import structlog
 from taskyard.core.config import Settings
 from taskyard.core.errors import Busy
 from taskyard.core.postgres.database import Database, Transaction
-from taskyard.core.postgres.store import recovery, retention
+from taskyard.core.postgres.store import recovery, retention, workflows
 from taskyard.worker.maintenance.steady_time import SteadyTime
 
 BATCH = 1_000  # rows in a transaction
@@ -31,6 +31,7 @@ class Removed:
     event_days: int = 0
     default_events: int = 0
     agents: int = 0
+    workflows: int = 0
 
     def __bool__(self) -> bool:
         return any(asdict(self).values())
@@ -92,6 +93,13 @@ class Retention:
             removed.tasks += count
             progress("tasks", removed.tasks)
             if after is None:
+                break
+            time.sleep(PAUSE_SECONDS)
+        while may_go_on():  # what has no tasks any more
+            with self._database.transaction() as tx:
+                count = workflows.prune(tx, days, BATCH)
+            removed.workflows += count
+            if count < BATCH:
                 return
             time.sleep(PAUSE_SECONDS)
 

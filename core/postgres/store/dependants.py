@@ -40,6 +40,7 @@ class Slice(NamedTuple):
     waiting: list[Waiting]
     cancelled: list[str]
     left: Ended
+    may_lack_inputs: bool = False  # whether a child may have become due to get its input
 
 
 def settle(tx: Transaction, ended: Ended, actor: str, limit: int = SLICE) -> Slice:
@@ -56,7 +57,8 @@ def settle(tx: Transaction, ended: Ended, actor: str, limit: int = SLICE) -> Sli
     completed = [parent for parent in ended.completed if parent in left]
     failed = [parent for parent in (*ended.failed, *cancelled) if parent in left]
     waiting = [Waiting.from_row(row) for row in changed if row[1] in (TaskState.PENDING, TaskState.SCHEDULED)]
-    return Slice(waiting, cancelled, Ended(completed, failed))
+    lacks_input = any(row[1] == TaskState.BLOCKED and row[8] == 1 for row in changed)
+    return Slice(waiting, cancelled, Ended(completed, failed), lacks_input)
 
 
 def cancel_below(tx: Transaction, parents: Sequence[str], actor: str, limit: int = SLICE) -> Slice:

@@ -88,7 +88,7 @@ def is_copyable(submission: Submission) -> bool:
 def copy(tx: DriverTransaction, submissions: Sequence[Submission]) -> Inserted:
     """Stores many new tasks that are all `is_copyable`; refuses those whose queue or type drains."""
     holds = holds_store.holds(tx)
-    refused = {s.id: refusal for s in submissions if (refusal := _refusal(s, holds))} if holds.by_name else {}
+    refused = {s.id: refusal for s in submissions if (refusal := draining_refusal(s, holds))} if holds.by_name else {}
     refused |= over_limit(tx, [s for s in submissions if s.id not in refused])
     now, ready = tx.rows(queries("submission")["transaction_time"], {})[0]
     tasks, events, waiting = [], [], []
@@ -96,9 +96,9 @@ def copy(tx: DriverTransaction, submissions: Sequence[Submission]) -> Inserted:
     for s in submissions:
         if s.id in refused:
             continue
-        title = _escaped(s.title) if s.title is not None else "\\N"
-        creator = _escaped(s.creator_agent_id) if s.creator_agent_id is not None else "\\N"
-        by = _escaped(s.created_by)
+        title = escaped(s.title) if s.title is not None else "\\N"
+        creator = escaped(s.creator_agent_id) if s.creator_agent_id is not None else "\\N"
+        by = escaped(s.created_by)
         body = s.input_json.replace("\\", "\\\\")
         tasks.append(
             f"{s.id}\t{s.queue}\t{s.type}\t{title}\tpending\t{s.priority}\t{body}\t{names(s.requires)}\t"
@@ -208,7 +208,7 @@ def _first(
 ) -> str | SubmissionError:
     key, call = submission.idempotency_key, submission.call
     if key is None or call is None or key not in taken:
-        return refusal or _refusal(submission, holds) or _unseen(submission)
+        return refusal or draining_refusal(submission, holds) or _unseen(submission)
     first = taken[key]
     if call.is_of(first):
         return first.id
@@ -224,13 +224,14 @@ def _unseen(submission: Submission) -> SubmissionError:
     return SubmissionError("idempotency_key", key, expected)
 
 
-def _refusal(submission: Submission, holds: Holds) -> SubmissionError | None:
+def draining_refusal(submission: Submission, holds: Holds) -> SubmissionError | None:
+    """Returns the refusal of a submission whose queue or type drains; None if it is accepted."""
     hold = holds.against(submission.queue, submission.type)
     if hold is None:
         return None
     return SubmissionError(hold.kind.value, hold.name, msg("one that accepts new tasks: {hold}", hold=hold.text))
 
 
-def _escaped(text: str) -> str:
+def escaped(text: str) -> str:
     """Returns `text` escaped for COPY's text format."""
     return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")

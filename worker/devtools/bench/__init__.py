@@ -24,6 +24,7 @@ from taskyard.worker.devtools.bench.latencies import measure_agents, measure_lat
 from taskyard.worker.devtools.bench.results import Result
 from taskyard.worker.devtools.bench.searches import measure_search
 from taskyard.worker.devtools.bench.submissions import measure_bulk, measure_single
+from taskyard.worker.devtools.bench.workflows import measure_workflows
 
 MEASURES: dict[str, Callable[[Environment], list[Result]]] = {
     "bulk": measure_bulk,
@@ -42,6 +43,7 @@ MEASURES: dict[str, Callable[[Environment], list[Result]]] = {
     "http": measure_http,
     "agents_http": measure_agents_http,
     "deliveries": measure_deliveries,
+    "workflows": measure_workflows,
 }
 
 

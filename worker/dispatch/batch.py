@@ -15,6 +15,8 @@ from taskyard.core.redis.namespace import Member
 from taskyard.core.redis.quarantine import Odd
 from taskyard.core.scheduling.holds import Holds
 from taskyard.core.scheduling.placement import AgentSlots, Candidate
+from taskyard.core.submission.schedule_firing import Fired
+from taskyard.worker.dispatch.due_schedules import Firing
 from taskyard.worker.dispatch.leader_state import Claim
 from taskyard.worker.dispatch.outcomes import Failed, Successes
 
@@ -93,6 +95,7 @@ class Batch:
     ping: bool = False
     odd: list[Odd] = field(default_factory=list)  # quarantined items
     ended: Ended = NONE  # parents whose children earlier ticks left
+    firing: Firing | None = None  # what fires the schedules that are due, if one may be
     parents_after: str | None = None  # where the search for such parents continues
     sources: dict[str, bytes] = field(default_factory=dict)  # whose end, start or request → its entry of the results
     retried: list[tuple[str, str]] = field(default_factory=list)  # what is here again (see worker.dispatch.postponed)
@@ -119,6 +122,7 @@ class Batch:
             or self.ping
             or self.ended
             or self.parents_after
+            or self.firing
         )
 
     def size(self) -> int:
@@ -170,6 +174,8 @@ class Committed:
     database_time: float | None = None
     holds: Holds | None = None
     agent_users: list[AgentUser] | None = None
+    next_fire: float | None = None  # when the next schedule is due, in epoch seconds; infinite: none is
+    fired: Fired | None = None
     odd: list[Odd] = field(default_factory=list)  # what PostgreSQL refused
     unpublished: list[Unpublished] = field(default_factory=list)
     seconds: float = 0.0
@@ -190,8 +196,11 @@ class Committed:
         """Adds the results of another part of the transaction."""
         for name in ("unclaimable", "waiting", "replies", "orphans", "joined", "lost"):
             getattr(self, name).extend(getattr(other, name))
-        for name in ("claimed", "sweep_next", "database_time", "holds", "agent_users", "parents_next", "compared"):
-            if getattr(other, name) or (name == "agent_users" and other.agent_users is not None):
+        for name in ("claimed", "sweep_next", "database_time", "holds", "parents_next", "compared", "fired"):
+            if getattr(other, name):
+                setattr(self, name, getattr(other, name))
+        for name in ("agent_users", "next_fire"):
+            if getattr(other, name) is not None:
                 setattr(self, name, getattr(other, name))
         self.ended += other.ended
         self.found_ended += other.found_ended

@@ -201,6 +201,7 @@ class Dispatcher:
         for due in (term.postponed.next_due(), term.unsettled_parents.next_due()):
             if due is not None:
                 seconds = min(seconds, due - now)
+        seconds = min(seconds, term.schedules.seconds_left(term.database_now(self._clock), now))
         if term.next_due is not None:
             seconds = min(seconds, term.next_due - term.database_now(self._clock))
         return int(seconds * 1000) if seconds >= 0.001 else None
@@ -218,6 +219,7 @@ class Dispatcher:
             self._sweeping.begin(term, batch)
         term.recovery.conclude(term.results_after, batch, term.agent_access.read_to)
         self._placing.place(term, batch)
+        batch.firing = term.schedules.take(term.database_now(self._clock), self._clock.monotonic())
 
     def _inspect(self, term: Term, batch: Batch) -> None:
         roster = self._broker.roster(

@@ -27,6 +27,7 @@ from taskyard.worker.dispatch.agent_access import AgentAccess
 from taskyard.worker.dispatch.batch import Committed, Unpublished
 from taskyard.worker.dispatch.committer import Committer
 from taskyard.worker.dispatch.decisions import policy_of
+from taskyard.worker.dispatch.due_schedules import DueSchedules
 from taskyard.worker.dispatch.fleet_types import FleetTypes
 from taskyard.worker.dispatch.intake import Intake
 from taskyard.worker.dispatch.leader import LeaderConnection
@@ -57,6 +58,7 @@ class Term:
     intake: Intake
     agent_access: AgentAccess
     postponed: Postponed
+    schedules: DueSchedules
     database_offset: float
     results_after: bytes = b"0-0"
     wake_after: bytes = b"0-0"
@@ -79,6 +81,9 @@ class Term:
             self.agent_access.note(committed.agent_users)
         if committed.database_time is not None:
             self.database_offset = committed.database_time - clock.monotonic()
+        now = clock.monotonic()
+        self.schedules.note(committed.next_fire, committed.fired, self.database_now(clock), now)
+        self.schedules.note_left(committed.left_parts, now)
         # long enough ahead for a commit, a publication and the way back, so that agents don't run dry
         cover = min(MAX_COVER_SECONDS, max(MIN_COVER_SECONDS, 3 * committed.seconds))
         self.cover_seconds += 0.2 * (cover - self.cover_seconds)
@@ -135,6 +140,7 @@ class TermFactory:
             generation=generation,
             committer=Committer(self._leader.required(), postponed),
             postponed=postponed,
+            schedules=DueSchedules(fleet, self._limits),
             leader_state=leader_state,
             recovery=recovery,
             agent_access=AgentAccess(leader_state, users),

@@ -6,16 +6,18 @@ Each names the tables that it needs, so that one whose tables are locked is left
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from taskyard.core.errors import SubmissionError
 from taskyard.core.postgres.database import DriverTransaction
-from taskyard.core.postgres.store import dependants, holds, locks, recovery, submission, tick
+from taskyard.core.postgres.store import dependants, holds, locks, recovery, schedule_fires, submission, tick
 from taskyard.core.postgres.store.dependants import NONE
 from taskyard.core.protocol import Reply
 from taskyard.worker.dispatch.batch import LISTS, Arrival, Batch, Child, Committed
 from taskyard.worker.dispatch.claim_holders import NOT_CURRENT
+from taskyard.worker.dispatch.due_schedules import SCHEDULES
 from taskyard.worker.dispatch.recording import record
 from taskyard.worker.dispatch.savepoints import LOCKED, Careful, bounded, each
 
@@ -89,6 +91,14 @@ def _submit_children(tx: DriverTransaction, batch: Batch, committed: Committed) 
             committed.replies.append((child.agent_id, reply))
 
 
+def _fire_schedules(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    assert batch.firing is not None
+    committed.fired = fired = batch.firing(tx, lambda items, run: each(tx, items, run))
+    committed.waiting += fired.waiting
+    committed.ended += fired.below
+    committed.orphans += [(task.was.id, task.attempt) for task in fired.cancelled if task.agent_id is not None]
+
+
 def _claim(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
     committed.claimed = claimed = []
     wanted = [(candidate.id, agent.id) for candidate, agent in batch.claims]
@@ -152,6 +162,11 @@ def _read_holds(tx: DriverTransaction, batch: Batch, committed: Committed) -> No
     committed.holds = holds.holds(tx)
 
 
+def _read_next_fire(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    earliest = schedule_fires.earliest(tx)
+    committed.next_fire = math.inf if earliest is None else earliest
+
+
 def _read_agent_users(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
     committed.agent_users = recovery.agent_users(tx)
 
@@ -167,6 +182,13 @@ PARTS = (
     ),
     Part(DEPENDANTS, (), (*_TASKS, "task_dependencies"), _has_ended, _publish_dependants),
     Part("children", ("children",), (*_TASKS, "task_dependencies", "holds"), lambda b, c: b.children, _submit_children),
+    Part(
+        SCHEDULES,
+        (),
+        (*_TASKS, "task_dependencies", "holds", "schedules", "schedule_fires"),
+        lambda b, c: b.firing,
+        _fire_schedules,
+    ),
     Part(CLAIMS, ("claims",), _TASKS, lambda b, c: b.claims, _claim),
     Part("log lines", ("stale", "logs"), ("tasks", "task_events"), lambda b, c: b.stale or b.logs, _note),
     Part(
@@ -177,6 +199,7 @@ PARTS = (
     Part("what agents hold", (), ("tasks",), lambda b, c: b.held, _compare_held),
     Part("the time", (), (), lambda b, c: b.ping, _ping),
     Part("holds", (), ("holds",), lambda b, c: b.ping, _read_holds),
+    Part("schedules' times", (), ("schedules",), lambda b, c: b.ping or b.firing, _read_next_fire),
     Part("agents' users", (), ("principals", "tokens"), lambda b, c: b.ping, _read_agent_users),
 )
 

@@ -39,6 +39,7 @@ from taskyard.api.routes import (
     quarantine,
     queues,
     reports,
+    schedules,
     system,
     task_details,
     task_filters,
@@ -51,7 +52,7 @@ from taskyard.core.config import settings
 
 RESOURCES = (
     tasks, batches, files, events, bulk, task_details, task_filters, types, queues, agents, boots, mail, failures,
-    alerts, reports, metrics, audit, quarantine, system, access, identity,
+    schedules, alerts, reports, metrics, audit, quarantine, system, access, identity,
     webhooks, hooks, agent_protocol, agent_mail,
 )  # fmt: skip
 THREADS = 40  # requests that read or write at the same time

@@ -17,6 +17,7 @@ from taskyard.core.payload.culprits import refused, required
 from taskyard.core.schedules.cron import check_cron
 from taskyard.core.schedules.due import CatchUp
 from taskyard.core.schedules.timing import Timing
+from taskyard.core.schedules.words import in_words
 
 MIN_INTERVAL_SECONDS, MAX_INTERVAL_SECONDS = 1.0, 366 * 86_400.0
 MAX_JITTER_SECONDS = 86_400.0
@@ -146,8 +147,8 @@ class Schedule:
     def as_json(self) -> dict[str, Any]:
         """Returns it as a document."""
         return {
-            "id": self.id,
             "name": self.name,
+            "when": str(in_words(self.timing)),
             **self.fields.as_json(),
             "is_enabled": self.is_enabled,
             "owner": self.owner,

@@ -105,6 +105,10 @@ class Authorized:
             raise refused("idempotency_key", options.get("idempotency_key"), msg("one that no task has"))
         return found
 
+    def wake(self, task_ids: Sequence[str]) -> None:
+        """See `Submitter.wake`."""
+        self._submitter.wake(task_ids)
+
     def refusal_of(self, submission: Mapping[str, Any]) -> SubmissionError | None:
         """Returns why a submission is not permitted, as a problem of its queue or type; None if it is."""
         try:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 from itertools import islice
 from typing import Any
 
@@ -66,14 +66,14 @@ def preview(fields: ScheduleFields, now: datetime, count: int = PREVIEWED) -> li
     return list(islice(fields.timing(now).after(now), count))
 
 
-def create(tx: Transaction, acting: Authorized, name: str, *, owner: str = "", **given: Any) -> ScheduleFields:
+def create(tx: Transaction, acting: Authorized, name: str, /, *, owner: str = "", **given: Any) -> ScheduleFields:
     """Adds a schedule from the arguments of `check_schedule`; raises SubmissionError."""
     fields = _checked(acting, check_schedule(**given))
     schedules.create(tx, name, fields, acting.actor.name, may_run_code=_may_run_code(acting.actor), owner=owner)
     return fields
 
 
-def change(tx: Transaction, acting: Authorized, name: str, **given: Any) -> bool:
+def change(tx: Transaction, acting: Authorized, name: str, /, **given: Any) -> bool:
     """Changes what is given of a schedule, and leaves the rest; returns False if it was like that.
 
     A cron expression replaces an interval, and the other way round. Raises SubmissionError, also for a schedule that
@@ -244,6 +244,12 @@ def _may_run_code(actor: Actor) -> bool:
     return actor.may(Permission.CODE_SUBMIT)
 
 
-def default_span(now: datetime, days: int = 1) -> tuple[datetime, datetime]:
-    """Returns the span that a backfill begins with: the last days until now."""
-    return now.astimezone(UTC) - timedelta(days=days), now.astimezone(UTC)
+def check_moment(field: str, text: str) -> datetime:
+    """Returns a time with a zone; raises SubmissionError."""
+    try:
+        found = datetime.fromisoformat(text)
+    except ValueError:
+        found = None
+    if found is None or found.utcoffset() is None:
+        raise refused(field, text, msg("an ISO 8601 time with a time zone such as 2030-01-31T12:00:00+00:00"))
+    return found

@@ -57,8 +57,16 @@ def find(tx: Transaction, actor: Actor, name: str) -> Schedule:
 def fires(
     tx: Transaction, actor: Actor, name: str, *, before: datetime | None = None, limit: int = 50
 ) -> list[PastFire]:
-    """See core.postgres.store.schedule_fires."""
-    return schedule_fires.fires(tx, find(tx, actor, name).id, before=before, limit=limit)
+    """See core.postgres.store.schedule_fires; a reason is hidden from those who may not see inputs."""
+    found = schedule_fires.fires(tx, find(tx, actor, name).id, before=before, limit=limit)
+    return [masked_fire(one, actor) for one in found]
+
+
+def masked_fire(fire: PastFire, actor: Actor) -> PastFire:
+    """Returns a fire time as an actor may see it: why a task was not accepted may show a part of its input."""
+    if actor.may(Permission.PAYLOAD_READ) or fire.outcome is not FireOutcome.REFUSED:
+        return fire
+    return replace(fire, reason="…")
 
 
 def preview(fields: ScheduleFields, now: datetime, count: int = PREVIEWED) -> list[datetime]:

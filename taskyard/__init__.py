@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from taskyard.core.protocol import Failure as Failure
     from taskyard.core.protocol import Run as Run
     from taskyard.core.redis.message import Message as Message
+    from taskyard.core.schedules.declarations import Schedule as Schedule
     from taskyard.core.states import Priority as Priority
     from taskyard.core.states import TaskState as TaskState
     from taskyard.core.submission.submit import Submitter as Submitter
@@ -55,6 +56,7 @@ _HOMES = {
     "core.postgres.store.tasks": ("TaskResult",),
     "core.protocol": ("AgentInfo", "Done", "Failure", "Run"),
     "core.redis.message": ("Message",),
+    "core.schedules.declarations": ("Schedule",),
     "core.states": ("Priority", "TaskState"),
     "core.submission.submit": ("Submitter",),
     "core.submission.this_process": ("cancel", "reprioritise", "result", "retry", "submit", "submit_many"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from taskyard.core.declarations import read_toml
+from taskyard.core.declarations import read_toml, settle
 from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import in_field, refused, required
@@ -83,6 +83,17 @@ def check_declared(type_: str, declared: Iterable[Schedule]) -> None:
             raise refused("schedule", name, msg("a name for each schedule of a type"))
         names.add(name)
         check_schedule(**values)
+
+
+def declared_schedules(where: str, type_: str, given: object) -> tuple[Schedule, ...]:
+    """Returns what a task type declares, checked; nothing with a problem, which is collected or raised."""
+    try:
+        found = schedules_of(given)
+        check_declared(type_, found)
+    except SubmissionError as error:
+        settle([msg("{where}: schedule: {problem}", where=where, problem=str(error))])
+        return ()
+    return found
 
 
 def read_schedules(path: Path) -> dict[str, dict[str, Any]]:

@@ -23,6 +23,7 @@ MIN_INTERVAL_SECONDS, MAX_INTERVAL_SECONDS = 1.0, 366 * 86_400.0
 MAX_JITTER_SECONDS = 86_400.0
 MAX_CATCH_UP, DEFAULT_CATCH_UP_LIMIT = 100, 10
 MAX_EXPECTED_SECONDS = 31 * 86_400.0
+DEFAULT_EXPECTED_SECONDS = 3600.0  # within which a task is expected to complete, where its schedule does not say
 FIRST_YEAR, LAST_YEAR = 2000, 2200
 OF_A_SCHEDULE = "schedule:"  # begins the names of those who submit, and their idempotency keys
 OF_A_TYPE, OF_A_FILE = "code:", "file:"  # begin the names of owners
@@ -87,7 +88,7 @@ class What:
 class ScheduleFields:
     """What makes up a schedule, checked; exactly one of `cron` and `interval_seconds` is given.
 
-    `expected_seconds`: within which after its fire time a task should complete; None: no matter.
+    `expected_seconds`: within which after its fire time a task should complete; None: the default.
     """
 
     what: What

@@ -175,7 +175,9 @@ def test_zero_days_keep_for_ever_and_a_pruning_is_audited(settings: Settings, da
     assert prune(Retention(for_ever, database))[0] == Removed()
     assert audited(database) == []
     prune(Retention(settings, database))
-    assert audited(database) == [("tester", {"tasks": 1, "event_days": 0, "default_events": 0, "agents": 0})]
+    assert audited(database) == [
+        ("tester", {"tasks": 1, "event_days": 0, "default_events": 0, "agents": 0, "fire_times": 0})
+    ]
 
 
 def audited(database: Database) -> list[tuple[Any, ...]]:
@@ -210,7 +212,7 @@ def test_the_command_says_what_it_would_do_and_does_it(
     assert run() == "nothing is older than its retention\n"
 
 
-REST = ("event_days", "default_events", "agents")
+REST = ("event_days", "default_events", "agents", "fire_times")
 
 
 def test_dropping_waits_no_longer_than_it_may(settings: Settings, database: Database) -> None:

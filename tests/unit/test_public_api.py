@@ -15,9 +15,9 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PUBLIC = {
     "AgentChannel", "AgentInfo", "AsyncTaskContext", "BaseAgent", "Busy", "ConfigurationError", "Done",
     "TaskResult", "Failure", "IdempotencyConflict", "IllegalTransition", "Message", "PermanentError", "Priority",
-    "ResourceLimitError", "RetryPolicy", "Run", "SubmissionError", "Submitter", "TaskContext", "TaskNotFound",
-    "TaskState", "TaskyardError", "TransientError", "Unavailable", "UnknownTaskType", "cancel", "reprioritise",
-    "result", "retry", "submit", "submit_many", "task_type",
+    "ResourceLimitError", "RetryPolicy", "Run", "Schedule", "SubmissionError", "Submitter", "TaskContext",
+    "TaskNotFound", "TaskState", "TaskyardError", "TransientError", "Unavailable", "UnknownTaskType", "cancel",
+    "reprioritise", "result", "retry", "submit", "submit_many", "task_type",
 }  # fmt: skip
 
 

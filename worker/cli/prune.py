@@ -14,6 +14,7 @@ NAMES = {
     "tasks": "finished tasks",
     "event_days": "days of the audit log",
     "default_events": "events in the default partition",
+    "fire_times": "fire times of schedules",
     "agents": "agents that left",
 }
 

@@ -101,12 +101,12 @@ def open_tasks(tx: Transaction, schedule_ids: Sequence[str]) -> dict[str, list[t
 
 def add(tx: Transaction, fires: Sequence[Fire]) -> set[tuple[str, datetime]]:
     """Records fire times; returns the keys of those that had not been recorded before."""
-    return _insert(tx, "add_fires", fires)
+    return _keys(tx.rows(queries("schedule_fires")["add_fires"], _columns(fires))) if fires else set()
 
 
 def fill(tx: Transaction, fires: Sequence[Fire]) -> set[tuple[str, datetime]]:
     """Records fire times that are made up for; returns the keys of those that had submitted no task."""
-    return _insert(tx, "fill_fires", fires)
+    return _keys(tx.rows(queries("schedule_fires")["fill_fires"], _columns(fires))) if fires else set()
 
 
 def note(tx: Transaction, fires: Sequence[Fire]) -> None:
@@ -171,10 +171,8 @@ def prune(tx: Transaction, days_old: int, limit: int) -> int:
     return int(tx.rows(queries("schedule_fires")["prune_fires"], {"days": days_old, "limit": limit})[0][0])
 
 
-def _insert(tx: Transaction, statement: str, given: Sequence[Fire]) -> set[tuple[str, datetime]]:
-    if not given:
-        return set()
-    return {(id_, at) for id_, at in tx.rows(queries("schedule_fires")[statement], _columns(given))}
+def _keys(rows: Sequence[tuple[Any, ...]]) -> set[tuple[str, datetime]]:
+    return {(id_, at) for id_, at in rows}
 
 
 def _columns(given: Sequence[Fire]) -> dict[str, str]:

@@ -75,8 +75,10 @@ def _days(day: str, month: str, weekday: str) -> TranslatableText | None:
     by_week = None if weekday == _EVERY else _by_week(weekday)
     found = by_date or by_week
     if by_date is not None and by_week is not None:
-        both = day.startswith(_EVERY) or weekday.startswith(_EVERY)
-        found = msg("{days} if also {others}" if both else "{days} and also {others}", days=by_date, others=by_week)
+        if day.startswith(_EVERY) or weekday.startswith(_EVERY):
+            found = msg("{days} if also {others}", days=by_date, others=by_week)
+        else:
+            found = msg("{days} and also {others}", days=by_date, others=by_week)
     if month == _EVERY:
         return found
     months = _named(month, _MONTH_NAMES, _MONTHS, first=1)

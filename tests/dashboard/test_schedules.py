@@ -73,7 +73,7 @@ def test_cards_say_when_it_fires_and_what_became_of_it(open_page: OpenPage, data
     shown = rendered(page)
     assert r"every weekday at 07\:30 Berlin time" in shown
     assert "Last 4: 2 refused; 1 skipped; 1 missed" in shown
-    assert ":red[■]:red[■]:gray[■]:orange[■]" in shown
+    assert ":red[█]\u200a:red[█]\u200a:gray[█]\u200a:orange[█]" in shown
     assert "It has not fired yet" in shown
     found = rendered(open_page("schedules", query={"find": "noop"}))
     assert "**other**" in found

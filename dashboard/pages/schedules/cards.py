@@ -20,7 +20,7 @@ from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.tables import show_table, table_height, value_column
 from taskyard.dashboard.components.task_facts import shortened_id
 from taskyard.dashboard.components.task_links import task_column
-from taskyard.dashboard.components.times import duration, span, time_column
+from taskyard.dashboard.components.times import age, duration, span, time_column
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.components.zones import shown_time, viewer_zone
 from taskyard.dashboard.data.base import now
@@ -72,7 +72,7 @@ def show_head(one: Schedule) -> None:
     if one.next_fire_at is not None:
         text = _("Next: {time}, in {span}").format(
             time=_in_both_zones(one.next_fire_at, one.fields.time_zone),
-            span=duration(max(0.0, (one.next_fire_at - now()).total_seconds()), is_short=True),
+            span=_short(max(0.0, (one.next_fire_at - now()).total_seconds())),
         )
         st.caption(escaped(text))
 
@@ -181,6 +181,10 @@ def _facts(one: Schedule) -> list[str]:
         facts.append(_("expected within {span}").format(span=span(fields.expected_seconds)))
     facts.append(_("created by {actor}").format(actor=one.created_by))
     return facts
+
+
+def _short(seconds: float) -> str:
+    return age(seconds) if seconds < 60 else duration(seconds, is_short=True)
 
 
 def _local(at: datetime, zone: Any) -> str:

@@ -45,7 +45,7 @@ BAD = {TaskState.FAILED.value, FireOutcome.REFUSED.value, FireOutcome.MISSED.val
 GOOD = {TaskState.COMPLETED.value}
 WEEKDAYS = (N_("Mon"), N_("Tue"), N_("Wed"), N_("Thu"), N_("Fri"), N_("Sat"), N_("Sun"))
 CALENDAR_HEIGHT_PX = 210
-SQUARE = "■"
+SQUARE, GAP = "█", "\u200a"  # a hair space
 
 
 def outcome_of(fire: PastFire) -> str:
@@ -66,7 +66,7 @@ def show_strip(fires: Sequence[PastFire]) -> None:
         st.caption(_("It has not fired yet."))
         return
     outcomes = [outcome_of(fire) for fire in fires]
-    st.markdown("".join(f":{ALL_COLORS[one]}[{SQUARE}]" for one in outcomes))
+    st.markdown(GAP.join(f":{ALL_COLORS[one]}[{SQUARE}]" for one in outcomes))
     parts = [f"{number(count)} {outcome_word(name)}" for name, count in Counter(outcomes).most_common()]
     text = _("Last {count}: {outcomes}").format(count=len(fires), outcomes=enumerated(parts))
     mean = _mean_seconds(fires)

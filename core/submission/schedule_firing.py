@@ -24,7 +24,7 @@ from taskyard.core.schedules.schedule import FireOutcome, Overlap, Schedule
 from taskyard.core.submission.validate import Limits, validate_submission
 from taskyard.core.task_types.registry import Registry
 
-SLICE = 200  # schedules in one transaction
+SLICE = 100  # schedules in one transaction
 
 # Runs a statement for many items; returns those that PostgreSQL refuses.
 RunEach = Callable[[Sequence[Submission], Callable[[Sequence[Submission]], object]], Sequence[Submission]]

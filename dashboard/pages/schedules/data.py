@@ -22,10 +22,11 @@ from taskyard.core.views.seeing import sees_type
 from taskyard.dashboard.data.base import connections, forget, now
 from taskyard.dashboard.data.readings import seen
 from taskyard.dashboard.data.viewer import acting, actor, viewer
+from taskyard.dashboard.pages.schedules.outcomes import WEEKS
 
 MAX_CARDS = 50
 STRIP_FIRES, DETAIL_FIRES = 30, 200
-CALENDAR_DAYS = 26 * 7
+CALENDAR_DAYS = 7 * WEEKS
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,7 +44,7 @@ ALL_COLORS: Mapping[str, str] = {**OUTCOME_COLORS, **STATE_COLORS}
 BAD = {TaskState.FAILED.value, FireOutcome.REFUSED.value, FireOutcome.MISSED.value}
 GOOD = {TaskState.COMPLETED.value}
 WEEKDAYS = (N_("Mon"), N_("Tue"), N_("Wed"), N_("Thu"), N_("Fri"), N_("Sat"), N_("Sun"))
-CALENDAR_HEIGHT_PX = 210
+WEEKS, CALENDAR_HEIGHT_PX = 26, 210
 SQUARE, GAP = "█", "\u200a"  # a hair space
 
 
@@ -77,12 +77,13 @@ def show_calendar(days: Mapping[date, Mapping[str, int]], zone: str) -> None:
     """Shows a square for each day of the last weeks: green if all went well, red if nothing did."""
     if not days:
         return
-    last, first = max(days), min(days)
-    start = first - timedelta(days=first.weekday())
-    weeks = (last - start).days // 7 + 1
+    last, weeks = max(days), WEEKS
+    start = last - timedelta(days=last.weekday(), weeks=weeks - 1)
     shares: list[list[float | None]] = [[None] * weeks for _day in range(7)]
     said = [[UNKNOWN] * weeks for _day in range(7)]
     for day, counts in days.items():
+        if day < start:
+            continue
         week, weekday = (day - start).days // 7, day.weekday()
         good, bad = (sum(counts.get(name, 0) for name in names) for names in (GOOD, BAD))
         shares[weekday][week] = good / (good + bad) if good + bad else 0.5
@@ -106,8 +107,8 @@ def show_calendar(days: Mapping[date, Mapping[str, int]], zone: str) -> None:
             }
         ],
         "layout": {
-            "yaxis": {"autorange": "reversed", "type": "category"},
-            "xaxis": {"type": "category", "nticks": 8},
+            "yaxis": {"autorange": "reversed", "type": "category", "showgrid": False},
+            "xaxis": {"type": "category", "nticks": 8, "showgrid": False},
         },
     }
     total: Counter[str] = Counter()

@@ -39,6 +39,7 @@ from taskyard.api.routes import (
     quarantine,
     queues,
     reports,
+    schedules,
     signals,
     system,
     task_details,
@@ -52,8 +53,8 @@ from taskyard.api.services import Services, open_services
 from taskyard.core.config import settings
 
 RESOURCES = (
-    tasks, batches, files, events, bulk, task_details, task_filters, workflows, types, queues, agents, boots, mail, failures,
-    signals, alerts, reports, metrics, audit, quarantine, system, access, identity,
+    tasks, batches, files, events, bulk, task_details, task_filters, workflows, types, queues, agents, boots,
+    mail, failures, signals, schedules, alerts, reports, metrics, audit, quarantine, system, access, identity,
     webhooks, hooks, agent_protocol, agent_mail,
 )  # fmt: skip
 THREADS = 40  # requests that read or write at the same time

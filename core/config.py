@@ -29,6 +29,7 @@ from taskyard.core.i18n import msg
 from taskyard.core.payload.pydantic_messages import model_problems
 from taskyard.core.redis.url import connection_options
 from taskyard.core.report_settings import ReportSettings
+from taskyard.core.schedule_settings import ScheduleSettings
 from taskyard.core.webhook_settings import WebhookSettings
 
 PlacementName = Literal["round_robin", "least_loaded", "priority"]
@@ -39,7 +40,7 @@ Seconds = Annotated[float, AllowInfNan(False)]
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
-class Settings(ApiSettings, AuthSettings, ReportSettings, WebhookSettings):
+class Settings(ApiSettings, AuthSettings, ReportSettings, ScheduleSettings, WebhookSettings):
     """Holds every setting."""
 
     model_config = SettingsConfigDict(

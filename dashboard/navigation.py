@@ -116,6 +116,15 @@ SUBMIT = View(
     shortcuts=(("Ctrl+Enter", N_("Submit")), CLOSE),
     parameters=("type", "copy", *PANEL),
 )
+SCHEDULES = View(
+    "schedules",
+    N_("Schedules"),
+    "event_repeat",
+    N_("What is submitted again and again: next fire times, last outcomes"),
+    "s",
+    shortcuts=(("Shift+N", N_("New schedule")), CLOSE),
+    parameters=("schedule", "find", *PANEL),
+)
 QUEUES = View(
     "queues",
     N_("Queues"),
@@ -201,7 +210,7 @@ ACCESS = View(
 )
 
 SECTIONS: Mapping[str, tuple[View, ...]] = {
-    N_("Operate"): (OVERVIEW, TASKS, TASK, SUBMIT, QUEUES),
+    N_("Operate"): (OVERVIEW, TASKS, TASK, SUBMIT, SCHEDULES, QUEUES),
     N_("Monitor"): (AGENTS, FAILURES, ALERTS, WEBHOOKS),
     N_("History"): (AUDIT, REPORTS, SYSTEM),
     N_("Administration"): (ACCESS,),

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from taskyard.core.protocol import Run as Run
     from taskyard.core.protocol import Suspended as Suspended
     from taskyard.core.redis.message import Message as Message
+    from taskyard.core.schedules.declarations import Schedule as Schedule
     from taskyard.core.states import Priority as Priority
     from taskyard.core.states import TaskState as TaskState
     from taskyard.core.submission.submit import Submitter as Submitter
@@ -68,6 +69,7 @@ _HOMES = {
     "core.postgres.store.tasks": ("TaskResult",),
     "core.protocol": ("AgentInfo", "Done", "Failure", "Run", "Suspended"),
     "core.redis.message": ("Message",),
+    "core.schedules.declarations": ("Schedule",),
     "core.states": ("Priority", "TaskState"),
     "core.submission.submit": ("Submitter",),
     "core.submission.this_process": (

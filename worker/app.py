@@ -36,6 +36,7 @@ from taskyard.worker.dispatch.term import TermFactory
 from taskyard.worker.doctor import report
 from taskyard.worker.duties.outcomes import Duties
 from taskyard.worker.logging.setup import configure_logs
+from taskyard.worker.maintenance.declared_schedules import DeclaredSchedules
 from taskyard.worker.maintenance.reporting import Reporting
 from taskyard.worker.maintenance.retention import Retention
 from taskyard.worker.maintenance.steady_time import SteadyTime
@@ -81,6 +82,7 @@ class Worker:
         self._reporting = Reporting(settings, self.database, self._clock, self._steady)
         self.monitor = Monitor(settings, self.database, self.broker, self.dispatcher, name, self._clock, self._steady)
         self._is_stopping = False
+        self._declared = DeclaredSchedules(settings, registry, self.database, self.broker, self._epoch)
         self.webhooks = WebhookDuties(settings, self.database, self._steady, self._may_go_on)
         self.duties = Duties(self._clock.monotonic)
         servers_seen = self.monitor.observer.server_watch
@@ -183,6 +185,14 @@ class Worker:
         """Writes missing reports of the last day and week, if this worker leads."""
         if self.dispatcher.is_leading.is_set():
             self._reporting.write_due(self._may_go_on)
+
+    def apply_schedules(self) -> None:
+        """Applies the schedules that are declared, once in each term of this worker."""
+        self._declared.apply()
+
+    def _epoch(self) -> int:
+        term = self.dispatcher.term
+        return 0 if term is None or self._is_stopping else term.epoch
 
     def _may_go_on(self) -> bool:
         return self.dispatcher.is_leading.is_set() and not self._is_stopping

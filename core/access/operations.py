@@ -54,6 +54,16 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation("See who one is and what one may do", _READ, ("access_identify",)),
     Operation("See task types", _READ, ("types_find", "types_get"), ("types",)),
     Operation(
+        "See schedules, and what became of their fire times",
+        _READ,
+        (
+            "schedules_find_schedules", "schedules_get_schedule", "schedules_preview", "schedules_next_fires",
+            "schedules_find_fires",
+        ),
+        ("schedule list", "schedule show", "schedule next"),
+        ("schedules",),
+    ),
+    Operation(
         "See queues and holds",
         _READ,
         ("queues_find", "queues_get", "queues_series", "queues_find_holds"),
@@ -132,6 +142,19 @@ OPERATIONS: tuple[Operation, ...] = (
         _OPERATE,
         ("workflows_cancel", "workflows_retry"),
         ("workflow cancel", "workflow retry"),
+    ),
+    Operation(
+        "Create, change, pause and remove schedules, run them now, make up for fire times",
+        _OPERATE,
+        (
+            "schedules_create_schedule", "schedules_change_schedule", "schedules_delete_schedule", "schedules_run",
+            "schedules_backfill", "schedules_apply_file",
+        ),
+        (
+            "schedule add", "schedule edit", "schedule pause", "schedule resume", "schedule run", "schedule remove",
+            "schedule backfill", "schedule apply",
+        ),
+        ("schedules",),
     ),
     Operation("Save and delete filters", _OPERATE, ("tasks_save_filter", "tasks_delete_filter"), (), ("tasks",)),
     Operation(

@@ -45,6 +45,8 @@ def subject_page(kind: str | None, subject: str) -> Place | None:
         return _FIXED[known.name]
     if known.name in _AGENTS:
         return "agents", {"agent": subject}
+    if known.name == "schedule_late":
+        return "schedules", {"schedule": subject}
     if known.name in _ERRORS:
         return "failures", {"type": subject}
     if known.name == "anomaly":

@@ -16,6 +16,7 @@ from taskyard.core.access.permissions import Permission
 from taskyard.core.edges import CancelScope, RetryScope
 from taskyard.core.errors import IdempotencyConflict, NotPermitted, SubmissionError, TaskyardError
 from taskyard.core.i18n import msg
+from taskyard.core.models import Submission
 from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import tasks
@@ -94,6 +95,23 @@ class Authorized:
         """Returns the options of a permitted submission with its creator, for those who store it themselves."""
         self._check_submitted({"type": type, **options})
         return self._signed(options)
+
+    def prepared(self, type: str, input: Any, options: Mapping[str, Any], created_by: str | None = None) -> Submission:
+        """Returns a permitted submission for those who store it themselves, in the name of another creator if given.
+
+        Raises SubmissionError, also for one whose key belongs to an earlier task.
+        """
+        signed = self.signed(type, options)
+        if created_by is not None:
+            signed["created_by"] = created_by
+        found = self._submitter.check(type, input, signed)
+        if isinstance(found, str):
+            raise refused("idempotency_key", options.get("idempotency_key"), msg("one that no task has"))
+        return found
+
+    def wake(self, task_ids: Sequence[str]) -> None:
+        """See `Submitter.wake`."""
+        self._submitter.wake(task_ids)
 
     def refusal_of(self, submission: Mapping[str, Any]) -> SubmissionError | None:
         """Returns why a submission is not permitted, as a problem of its queue or type; None if it is."""

@@ -20,6 +20,7 @@ from taskyard.core.models import Given, Submission
 from taskyard.core.payload.culprits import refused, required
 from taskyard.core.payload.encode import check_text, encode_input, exact
 from taskyard.core.payload.storable_json import refusal
+from taskyard.core.schedules.schedule import OF_A_SCHEDULE
 from taskyard.core.states import Priority
 from taskyard.core.submission.priorities import PRIORITIES, check_priority
 from taskyard.core.task_types.registry import MAX_TIMEOUT_SECONDS, Registry, TaskType
@@ -228,6 +229,9 @@ def check_key(value: object, parent_id: str | None, created_by: str) -> str:
     key = check_text("idempotency_key", value)
     if _OF_A_CHILD.match(key) and (parent_id is None or not key.startswith(f"{parent_id}/")):
         expected = msg("another key: keys that begin with a task id and a slash are reserved for its children")
+        raise refused("idempotency_key", key, expected)
+    if key.startswith(OF_A_SCHEDULE) and not created_by.startswith(OF_A_SCHEDULE):
+        expected = msg("another key: keys that begin with {prefix} are reserved for schedules", prefix=OF_A_SCHEDULE)
         raise refused("idempotency_key", key, expected)
     if key.startswith(OF_A_HOOK) and not key.startswith(f"{created_by}:"):
         expected = msg("another key: keys that begin with {prefix} are reserved for calls of hooks", prefix=OF_A_HOOK)

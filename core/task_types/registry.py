@@ -32,16 +32,17 @@ from pydantic import BaseModel
 from taskyard.core.declarations import LABEL, Checker, caller, collecting, settle
 from taskyard.core.errors import ConfigurationError, UnknownTaskType
 from taskyard.core.i18n import msg
+from taskyard.core.schedules.declarations import Schedule, declared_schedules
 from taskyard.core.task_types.modules import SETTING, ModuleRefused, import_task_module
 from taskyard.core.task_types.retry_policy import RetryPolicy
 from taskyard.core.task_types.schema_words import without_words
 from taskyard.core.task_types.signatures import (
     check_models,
     defined_twice,
+    is_another,
     is_complete,
     line_of,
     models_of,
-    origin,
     wrong_isolation,
 )
 
@@ -88,6 +89,7 @@ class TaskType:
     runs_code: bool = False
     reads_host: bool = False
     memory_limit_mib: int | None = None
+    schedules: tuple[Schedule, ...] = ()
 
     @property
     def is_guarded(self) -> bool:
@@ -114,7 +116,7 @@ class Registry:
     def add(self, task_type: TaskType) -> None:
         """Adds a type; raises ConfigurationError if its values are invalid or another function has the name."""
         known = self.types.get(task_type.name)
-        if known is not None and _is_another(known.handler, task_type.handler):
+        if known is not None and is_another(known.handler, task_type.handler):
             settle([defined_twice(task_type.name, known.handler, task_type.handler)])
             return
         if not isinstance(task_type.retry, RetryPolicy):
@@ -189,6 +191,7 @@ def task_type(
     runs_code: bool = False,
     reads_host: bool = False,
     memory_limit_mib: int | None = None,
+    schedule: str | Schedule | Iterable[str | Schedule] = (),
 ) -> Callable[[Handler], Handler]:
     """Registers the decorated function as the handler of task type `name`; raises ConfigurationError.
 
@@ -197,6 +200,7 @@ def task_type(
     agent must have. Agents of different `version` are told apart, as those whose input models differ always are.
     `runs_code`: code from its input is executed. `reads_host`: its input names what is read of the host.
     `memory_limit_mib` is what an attempt may use beyond what its process has at the start (isolation "process" only).
+    `schedule` is a cron expression, a Schedule or several: the worker that leads submits such tasks by it.
     """
     if callable(name):
         check = Checker(f"@task_type ({caller(__file__)})")
@@ -208,7 +212,7 @@ def task_type(
         may = {"runs_code": runs_code, "reads_host": reads_host}
         declared = _declared(name, handler, timeout_seconds, retry, isolation, requires, version, may, memory_limit_mib)
         if declared is not None:
-            registry.add(declared)
+            registry.add(replace(declared, schedules=declared_schedules(_where(name, handler), name, schedule)))
         return handler
 
     return register
@@ -222,7 +226,7 @@ def _declared(
     isolation: object,
     requires: object,
     version: object,
-    may: Mapping[str, bool],
+    may: Mapping[str, Any],
     memory_limit_mib: object,
 ) -> TaskType | None:
     """Returns the declared task type; None if it has problems, which are collected or raised."""
@@ -282,15 +286,6 @@ def _memory_limit(value: object, isolation: str | None, check: Checker) -> int |
 def _version(model: type[BaseModel], declared: str) -> str:
     schema = json.dumps(without_words(model.model_json_schema()), sort_keys=True, default=str)
     return hashlib.blake2b(f"{declared}\n{schema}".encode("utf-8", "backslashreplace"), digest_size=6).hexdigest()
-
-
-def _is_another(known: Any, new: Any) -> bool:
-    """Returns True if these are different functions, and not one whose module was imported again."""
-    if origin(known) != origin(new):
-        return True
-    module = sys.modules.get(getattr(new, "__module__", ""))
-    is_first_import = getattr(getattr(module, "__spec__", None), "_initializing", False)
-    return is_first_import and known.__globals__ is new.__globals__ and known.__code__ is not new.__code__
 
 
 def _where(name: object, handler: object) -> str:

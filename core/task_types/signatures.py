@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 from collections.abc import Callable
 from typing import Any, cast
 
@@ -127,3 +128,12 @@ def _hint(handler: Handler, name: str) -> Any:
 
 def _is_model(hint: object) -> bool:
     return inspect.isclass(hint) and issubclass(hint, BaseModel)
+
+
+def is_another(known: Any, new: Any) -> bool:
+    """Returns True if these are different functions, and not one whose module was imported again."""
+    if origin(known) != origin(new):
+        return True
+    module = sys.modules.get(getattr(new, "__module__", ""))
+    is_first_import = getattr(getattr(module, "__spec__", None), "_initializing", False)
+    return is_first_import and known.__globals__ is new.__globals__ and known.__code__ is not new.__code__

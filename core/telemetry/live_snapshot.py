@@ -168,6 +168,14 @@ class FiringAlert(msgspec.Struct):
     message_parameters: dict[str, Any] | None = None
 
 
+class LateSchedule(msgspec.Struct):
+    """A schedule whose last task should have completed by now; `state` is the task's, empty: it was not accepted."""
+
+    schedule: str
+    fire_time: float
+    state: str
+
+
 class LiveSnapshot(msgspec.Struct):
     """The snapshot. `open_at` and `finished_at` are the read times of those counts: large ones are read less often."""
 
@@ -186,6 +194,7 @@ class LiveSnapshot(msgspec.Struct):
     quarantined: int = 0  # items in quarantine
     mail: MailLive | None = None  # None: a leader of an older release
     disabled_webhooks: list[str] = []  # by the worker, since nobody answers them
+    late_schedules: list[LateSchedule] = []
 
 
 def write_live(cache: RedisCache, live: LiveSnapshot) -> None:

@@ -107,6 +107,13 @@ EVENT_WORDS: Mapping[str, str] = {
     "hook_disabled": N_("hook disabled"),
     "hook_secret_rotated": N_("hook secret rotated"),
     "hook_refused": N_("hook call refused"),
+    "schedule_created": N_("schedule created"),
+    "schedule_changed": N_("schedule changed"),
+    "schedule_deleted": N_("schedule removed"),
+    "schedule_paused": N_("schedule paused"),
+    "schedule_resumed": N_("schedule resumed"),
+    "schedule_run": N_("schedule run by hand"),
+    "schedule_backfilled": N_("fire times made up for"),
 }
 STATES = tuple(TaskState)
 PRIORITIES = tuple(priority.label for priority in Priority)

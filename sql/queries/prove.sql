@@ -24,3 +24,13 @@ SELECT count(*) FROM tasks WHERE finished_at IS NULL AND id = ANY(%(ids)s::uuid[
 -- name: titled
 -- Every task whose title begins so, with that title.
 SELECT id, title FROM tasks WHERE starts_with(title, %(prefix)s)
+
+-- name: fire_times
+-- The fire times that submitted a task, by schedule and time.
+SELECT s.name, f.fire_time, f.task_id::text
+FROM schedule_fires f JOIN schedules s ON s.id = f.schedule_id
+WHERE f.outcome = 'submitted' ORDER BY s.name, f.fire_time
+
+-- name: scheduled_tasks
+-- The tasks that schedules submitted.
+SELECT id::text FROM tasks WHERE starts_with(created_by, 'schedule:') ORDER BY id

@@ -19,6 +19,8 @@ HOLD, CONTROL, HANDLE = Permission.QUEUE_HOLD, Permission.AGENT_CONTROL, Permiss
 PAYLOAD, EXPORT, MANAGE = Permission.PAYLOAD_READ, Permission.AUDIT_EXPORT, Permission.ACCESS_MANAGE
 SILENCE = {"rule": "queue grows", "seconds": 60}
 HOOK = {"name": "new", "scheme": "github", "type": "diagnostic.noop", "template": {}}
+RULE = {"what": {"type": "diagnostic.noop"}, "cron": "@daily"}
+SPAN = {"since": "2026-01-01T00:00:00Z", "until": "2026-01-01T00:00:00Z"}
 BULK = {"action": "cancel", "ids": ["0199c0de-0000-7000-8000-000000000001"]}
 
 # Every operation that needs a permission, with a body that is accepted.
@@ -120,6 +122,17 @@ OPERATIONS: dict[tuple[str, str], tuple[Permission, Any]] = {
     ("DELETE", "/access/tokens/{id}"): (MANAGE, None),
     ("GET", "/access/sessions"): (MANAGE, None),
     ("DELETE", "/access/sessions/{id}"): (MANAGE, None),
+    ("GET", "/schedules"): (READ, None),
+    ("POST", "/schedules"): (OPERATE, {"name": "new", **RULE}),
+    ("POST", "/schedules/preview"): (READ, RULE),
+    ("PUT", "/schedules/files/{file}"): (OPERATE, {"schedules": {}}),
+    ("GET", "/schedules/{name}"): (READ, None),
+    ("PATCH", "/schedules/{name}"): (OPERATE, {}),
+    ("DELETE", "/schedules/{name}"): (OPERATE, None),
+    ("GET", "/schedules/{name}/next"): (READ, None),
+    ("GET", "/schedules/{name}/fires"): (READ, None),
+    ("POST", "/schedules/{name}/run"): (OPERATE, None),
+    ("POST", "/schedules/{name}/backfill"): (OPERATE, SPAN),
     ("GET", "/webhooks"): (EXPORT, None),
     ("POST", "/webhooks"): (MANAGE, {"name": "new", "url": "https://hooks.example.com/"}),
     ("GET", "/webhooks/{name}"): (EXPORT, None),

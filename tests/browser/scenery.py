@@ -45,6 +45,7 @@ class Scenery(_Server):
         self.command("pause", "queue", "reports", "--yes", "--reason", "the disk of the archive is full")
         self.command("silence", RULE, "--subject", "reports", "--minutes", "120", "--reason", "the queue is paused")
         self.command("webhooks", "add", "on-call", "https://hooks.example.com/taskyard", "--outcome", "failed")
+        self._add_schedules()
         self._submit(_steps())
         self._submit(_later())
         parent = self._submit_one("diagnostic.sleep", {"seconds": 20}, "--title", "Collect the figures of the week")
@@ -74,6 +75,20 @@ class Scenery(_Server):
         """The newest tasks that `list` shows."""
         found: list[dict[str, Any]] = json.loads(self.command("list", "--json", *arguments))
         return found
+
+    def _add_schedules(self) -> None:
+        """Schedules of every kind, with a week behind them."""
+        noop = ("--type", "diagnostic.noop", "--zone", "Europe/Berlin")
+        self.command("schedule", "add", "index", *noop, "--cron", "0 */6 * * *", "--queue", "nightly")
+        self.command("schedule", "backfill", "index", "--from", "7d", "--yes")
+        self.command("schedule", "add", "report.daily", *noop, "--cron", "30 7 * * mon-fri", "--expect", "2h")
+        often = ("--type", "diagnostic.sleep", "--input", '{"seconds": 8}', "--every", "5s", "--overlap", "skip")
+        self.command("schedule", "add", "often", *often)
+        failing = ("--type", "diagnostic.fail", "--input", '{"message": "no route to the store"}', "--every", "10s")
+        self.command("schedule", "add", "sync", *failing, "--max-attempts", "1")
+        self.command("schedule", "add", "archive", *noop, "--cron", "0 3 1 * *")
+        self.command("schedule", "pause", "archive", "--reason", "the archive moves")
+        self.command("schedule", "run", "report.daily")
 
     def _submit(self, lines: list[dict[str, Any]]) -> None:
         file = self._folder / "tasks.jsonl"

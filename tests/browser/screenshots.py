@@ -112,6 +112,8 @@ def _paths(scenery: Scenery) -> Mapping[str, str]:
         "tasks-panel": f"tasks?task={task_id}",
         "task": f"task?id={task_id}",
         "submit": "submit?type=diagnostic.sleep",
+        "schedules": "schedules",
+        "schedule": "schedules?schedule=index",
         "queues": "queues",
         "queues-table": "queues?view=table",
         "queue": "queues?queue=default",

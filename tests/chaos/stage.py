@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import uuid
 from contextlib import suppress
+from datetime import timedelta
 
 import psycopg2.extensions
 from msgspec import Raw
@@ -17,7 +18,9 @@ from taskyard.core.config import Settings
 from taskyard.core.errors import ErrorClass, LeadershipLost, Unavailable
 from taskyard.core.models import AuditEvent, Task
 from taskyard.core.postgres.database import Database, connect_driver, queries
+from taskyard.core.postgres.store import schedule_fires, schedules
 from taskyard.core.postgres.store import tasks as tasks_store
+from taskyard.core.postgres.store.schedule_fires import PastFire
 from taskyard.core.protocol import (
     NULL,
     AgentInfo,
@@ -37,6 +40,8 @@ from taskyard.core.protocol import (
 )
 from taskyard.core.redis.broker import Broker, Publication, StaleEpoch
 from taskyard.core.redis.connection import connect_redis
+from taskyard.core.schedules.due import CatchUp
+from taskyard.core.schedules.schedule import Overlap, ScheduleFields, What
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import Isolation, Registry, TaskType
 from taskyard.worker.dispatch.dispatcher import ROSTER, SWEEP, Dispatcher
@@ -225,6 +230,7 @@ class Stage:
         self.broker = Broker(self._client, settings.namespace, settings.placement_of)
         self.empty()
         self.submitter = Submitter(settings, registry, database, self.broker)
+        self._add_schedules()
         self.workers = [StepWorker(settings, registry, name, self._clock) for name in ("one", "two")]
         self.agents = [StepAgent(self.broker, name, self._ttl_seconds) for name in ("a", "b")]
 
@@ -232,7 +238,37 @@ class Stage:
         """No task, no key."""
         with self.database.transaction() as tx:
             tx.rows(queries("bench")["empty"], {})
+            tx.rows("TRUNCATE schedules, schedule_fires", {})
         self.wipe()
+
+    def _add_schedules(self) -> None:
+        """Schedules whose fire times are all past: they are due when a test says so, not by real time."""
+        with self.database.transaction() as tx:
+            now = schedules.now(tx)
+            for overlap in Overlap:
+                fields = ScheduleFields(
+                    What(TYPE, {}, {}),
+                    interval_seconds=1.0,
+                    catch_up=CatchUp.ALL,
+                    catch_up_limit=2,
+                    overlap=overlap,
+                    starts_at=now - timedelta(hours=1),
+                    ends_at=now,
+                )
+                schedules.create(tx, overlap.value, fields, "somebody", may_run_code=False)
+
+    def make_due(self, name: str, seconds: int) -> None:
+        """The last fire times of a schedule are due, also those that were before, as when clocks are put back."""
+        with self.database.transaction() as tx:
+            at = "ends_at - make_interval(secs => %(seconds)s)"
+            tx.rows(
+                f"UPDATE schedules SET next_fire_at = {at} WHERE name = %(name)s", {"name": name, "seconds": seconds}
+            )
+
+    def fires(self) -> list[PastFire]:
+        """What became of all fire times."""
+        with self.database.transaction() as tx:
+            return [one for each in schedules.schedules(tx) for one in schedule_fires.fires(tx, each.id, limit=500)]
 
     def wipe(self) -> None:
         """What FLUSHALL does, to this installation."""

@@ -19,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from taskyard.core.config import Settings
 from taskyard.core.errors import ErrorClass, IllegalTransition, SubmissionError
 from taskyard.core.postgres.database import Database
+from taskyard.core.schedules.schedule import OF_A_SCHEDULE, Overlap
 from taskyard.core.states import TERMINAL
 from tests.chaos.stage import TYPE, Stage, StepAgent
 from tests.effort import SEQUENCES
@@ -79,6 +80,10 @@ class Sequence(RuleBasedStateMachine):
         if self.ids and not self.stage.is_held(self.ids[which % len(self.ids)]):
             with suppress(IllegalTransition):
                 self.stage.submitter.retry(self.ids[which % len(self.ids)], actor="somebody")
+
+    @rule(name=st.sampled_from([one.value for one in Overlap]), seconds=st.integers(0, 4))
+    def fire_times_come(self, name: str, seconds: int) -> None:
+        self.stage.make_due(name, seconds)
 
     # workers
 
@@ -167,6 +172,11 @@ class Sequence(RuleBasedStateMachine):
         executed = Counter(pair for agent in self.stage.agents for pair in agent.executed)
         assert all(count == 1 for count in executed.values()), executed
 
+    def each_fire_time_submits_once(self, scheduled: set[str]) -> None:
+        """No fire time has two tasks, and no task of a schedule is without its fire time."""
+        submitted = [fire.task_id for fire in self.stage.fires() if fire.task_id is not None]
+        assert sorted(submitted) == sorted(scheduled)
+
     def everything_ends_once(self) -> None:
         rounds = self.stage.settle_down(SETTLING_ROUNDS)
         tasks = self.stage.tasks()
@@ -174,7 +184,9 @@ class Sequence(RuleBasedStateMachine):
         assert rounds < SETTLING_ROUNDS, (open_tasks, self.stage.leftovers())
         self.no_attempt_is_executed_twice()
         executed = {pair for agent in self.stage.agents for pair in agent.executed}
-        assert {task.id for task in tasks} == set(self.ids)
+        scheduled = {task.id for task in tasks if task.created_by.startswith(OF_A_SCHEDULE)}
+        self.each_fire_time_submits_once(scheduled)
+        assert {task.id for task in tasks} == {*self.ids, *scheduled}
         for task in tasks:
             assert task.state in TERMINAL
             assert task.state != "completed" or (task.id, task.attempt) in executed

@@ -27,6 +27,7 @@ ADDRESSES: dict[str, tuple[Address, ...]] = {
     "tasks": ({}, {"states": "failed"}, {"tag": HOSTILE, "created_by": HOSTILE}),
     "task": ({"id": NO_TASK},),
     "submit": ({}, {"type": "diagnostic.echo"}),
+    "schedules": ({}, {"find": HOSTILE}, {"schedule": HOSTILE}),
     "queues": ({}, {"queue": "default"}, {"queue": HOSTILE}),
     "agents": ({}, {"agent": "builder"}, {"agent": HOSTILE}),
     "failures": ({}, {"group": FINGERPRINT}),

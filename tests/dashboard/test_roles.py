@@ -24,7 +24,7 @@ from taskyard.core.redis.cache import RedisCache
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.redis.keys import Keys
 from taskyard.core.redis.log_tail import LogLine, LogTail
-from taskyard.core.submission import authorized_hooks, authorized_webhooks
+from taskyard.core.submission import authorized_hooks, authorized_schedules, authorized_webhooks
 from taskyard.core.submission.authorized import Authorized
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import Registry
@@ -90,6 +90,7 @@ def planted(
         token = tokens.make(tx, "ann", "test")[1]
         authorized_webhooks.create(tx, local_actor(), settings, "ci", URL)
         allowed = Authorized(submitter, types, database, local_actor())
+        authorized_schedules.create(tx, allowed, "nightly", what={"type": "diagnostic.noop"}, cron="@yearly")
         authorized_hooks.create(tx, allowed, "gh", scheme="github", type="diagnostic.noop", template={})
     RollUp(database).run(lambda: True)
     with connect_redis(settings.redis_url or "") as client:

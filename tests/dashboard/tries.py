@@ -19,6 +19,7 @@ from taskyard.dashboard.pages.alerts import data as alerts
 from taskyard.dashboard.pages.audit import data as audit
 from taskyard.dashboard.pages.failures import data as failures
 from taskyard.dashboard.pages.reports import data as reports
+from taskyard.dashboard.pages.schedules import data as schedules
 from taskyard.dashboard.pages.submit import data as submit
 from taskyard.dashboard.pages.system import worker_log_data
 from taskyard.dashboard.pages.task import data as task
@@ -29,6 +30,7 @@ FINGERPRINT = "00aa11bb22cc33dd"
 FAILED = TaskFilter(states=("failed",))  # type: ignore[arg-type]
 URL, INBOUND = "https://hooks.example.com/", {"show": "inbound"}
 HOOK = {"scheme": "github", "type": "diagnostic.noop", "template": "{}"}
+NOOPS = {"what": {"type": "diagnostic.noop"}, "cron": "@yearly"}
 Ids = Mapping[str, str]
 
 
@@ -54,6 +56,7 @@ def hold(kind: HoldKind, action: Action, name: str) -> int:
 
 CHANGE, FILTERS = "Cancel, retry and reprioritise tasks, one or many", "Save and delete filters"
 HOLD, AGENTS = "Pause, drain and resume queues and task types", "Pause, drain, resume and restart agents"
+SCHEDULES = "Create, change, pause and remove schedules, run them now, make up for fire times"
 WEBHOOKS, HOOKS = "Create and change webhooks", "See and change hooks"
 PEOPLE, CREDENTIALS = "Create and change people, services and agents", "Set passwords, and make and revoke tokens"
 
@@ -93,6 +96,19 @@ TRIES = (
     Try(FILTERS, "tasks", ("save_filter_send",), lambda _ids: tasks.delete_filter("mine"), {"states": "failed"}),
     Try(
         "Send test messages and deliveries again", "webhooks", ("ping_webhook_ci",), lambda _ids: webhooks.ping("ci")
+    ),
+    Try(SCHEDULES, "schedules", ("new_schedule",), lambda ids: schedules.save(ids["name"], NOOPS, is_new=True)),
+    Try(
+        SCHEDULES, "schedules", ("edit_schedule_nightly",),
+        lambda _ids: schedules.save("nightly", {"cron": "@daily"}, is_new=False),
+    ),
+    Try(
+        SCHEDULES, "schedules", ("pause_schedule_nightly", "remove_schedule_nightly", "backfill_schedule_nightly"),
+        lambda _ids: schedules.switch("nightly", is_enabled=True),
+    ),
+    Try(
+        SCHEDULES, "schedules", ("run_schedule_nightly",), lambda _ids: schedules.run("nightly"),
+        {"schedule": "nightly"},
     ),
     Try(HOLD, "queues", ("act_default",), lambda _ids: hold(HoldKind.QUEUE, Action.PAUSE, "default")),
     Try(HOLD, "queues", ("act_default",), lambda _ids: hold(HoldKind.QUEUE, Action.RESUME, "default")),

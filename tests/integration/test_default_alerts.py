@@ -15,6 +15,7 @@ import tomllib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +28,11 @@ from taskyard.core.clock import Clock
 from taskyard.core.config import ENV_PREFIX, Settings
 from taskyard.core.errors import PermanentError
 from taskyard.core.postgres.database import connect_driver
-from taskyard.core.postgres.store import webhooks
+from taskyard.core.postgres.store import schedule_fires, schedules, webhooks
 from taskyard.core.postgres.store.rollups import HOUR
+from taskyard.core.postgres.store.schedule_fires import Fire
 from taskyard.core.redis.quarantine import Odd
+from taskyard.core.schedules.schedule import FireOutcome, ScheduleFields, What
 from taskyard.core.task_types.registry import RetryPolicy
 from taskyard.core.webhooks.webhook import WebhookFields
 from taskyard.worker.agents.pool import Pool
@@ -593,6 +596,21 @@ def test_webhooks_disabled(watch: Watch) -> None:
         webhooks.enable(tx, "ci", "test")
     watch.wait_for("resolved", "ci")
     assert_told(watch, "webhooks disabled", "ci")
+
+
+def test_schedules_late(watch: Watch) -> None:
+    watch.start("schedules late")
+    fields = ScheduleFields(What("demo.echo", {}, {}), cron="@yearly", expected_seconds=60)
+    with watch.engine.database.transaction() as tx:
+        schedules.create(tx, "nightly", fields, "test", may_run_code=False)
+        known, now = schedules.locked(tx, "nightly")
+        refused = Fire(known.id, now - timedelta(hours=1), FireOutcome.REFUSED, reason="its queue drains")
+        schedule_fires.add(tx, [refused])
+    watch.wait_for("firing", "nightly")
+    with watch.engine.database.transaction() as tx:
+        schedules.delete(tx, "nightly", "test")
+    watch.wait_for("resolved", "nightly")
+    assert_told(watch, "schedules late", "nightly")
 
 
 def test_messages_wait_long(watch: Watch) -> None:

@@ -176,7 +176,7 @@ def test_zero_days_keep_for_ever_and_a_pruning_is_audited(settings: Settings, da
     assert audited(database) == []
     prune(Retention(settings, database))
     assert audited(database) == [
-        ("tester", {"tasks": 1, "event_days": 0, "default_events": 0, "agents": 0, "workflows": 0})
+        ("tester", {"tasks": 1, "event_days": 0, "default_events": 0, "agents": 0, "workflows": 0, "fire_times": 0})
     ]
 
 
@@ -212,7 +212,7 @@ def test_the_command_says_what_it_would_do_and_does_it(
     assert run() == "nothing is older than its retention\n"
 
 
-REST = ("event_days", "default_events", "agents", "workflows")
+REST = ("event_days", "default_events", "agents", "workflows", "fire_times")
 
 
 def test_dropping_waits_no_longer_than_it_may(settings: Settings, database: Database) -> None:

@@ -26,7 +26,7 @@ from taskyard.core.i18n import TranslatableText, msg
 from taskyard.core.message_templates import IdentifiedText, identity, rendered
 from taskyard.core.postgres.locks import ROW, TABLE, Blocker, LockWait
 from taskyard.core.telemetry.histogram import Histogram
-from taskyard.core.telemetry.live_snapshot import FiringAlert, MailboxLive, MailLive, ServerLive
+from taskyard.core.telemetry.live_snapshot import FiringAlert, LateSchedule, MailboxLive, MailLive, ServerLive
 from taskyard.core.translation import catalogue
 from taskyard.dashboard.components import translate as told_module
 from taskyard.dashboard.components.alert_values import compared, rule_word, shown_value
@@ -71,6 +71,8 @@ class Now:
         quarantined=1,
         mail=MailLive(1, 60.0, 1, [MailboxLive("coder-1", 1, 60.0, 1)]),
         disabled_webhooks=["ci"],
+        at=100.0,
+        late_schedules=[LateSchedule(name, 40.0, name) for name in ("pending", "failed", "cancelled", "")],
     )
 
     def servers(self) -> Any:
@@ -153,6 +155,12 @@ ENGLISH = {
     "quarantined": ["1 item could not be processed and is in quarantine: taskyard quarantine list"],
     "mail_unread": ["the oldest message to agent coder-1 has waited for 1 min: taskyard mail list"],
     "dead_letters": ["1 message to agent coder-1 became a dead letter: taskyard mail list --dead"],
+    "schedule_late": [
+        "schedule pending: the task of 1 min ago has not completed",
+        "schedule failed: the task of 1 min ago has failed",
+        "schedule cancelled: the task of 1 min ago was cancelled",
+        "schedule : the task of 1 min ago was not accepted",
+    ],
     "webhook_disabled": ["webhook ci is disabled: it answered 410, or nothing arrived for days"],
 }
 # What former releases stored, and what is shown for it now.

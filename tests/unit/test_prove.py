@@ -197,3 +197,24 @@ def test_what_is_left_has_time_to_go(monkeypatch: pytest.MonkeyPatch) -> None:
     world.broker = cast(Broker, left)
     assert world.leftovers() == {"inbox entries": 0}
     assert counts == []
+
+
+FIRES = {"a": [(1.0, "t1"), (2.0, "t2"), (3.0, "t3")], "b": [(1.5, "t4")]}
+
+
+def fires(
+    times: dict[str, list[tuple[float, str]]], tasks: list[str], *, has_steady_clock: bool = True
+) -> oracle.Verdict:
+    found = oracle.Verdict(0, 0, 0, 0, 0, 0, 0)
+    oracle.judge_fires(found, times, tasks, 1.0, has_steady_clock=has_steady_clock)
+    return found
+
+
+def test_each_fire_time_has_one_task() -> None:
+    assert fires(FIRES, ["t1", "t2", "t3", "t4"]).is_kept
+    assert fires(FIRES, ["t1", "t2", "t3", "t4", "t5"]).fired_twice == ["task t5 has 0 fire times"]
+    assert fires({**FIRES, "b": [(1.5, "t1")]}, ["t1", "t2", "t3"]).fired_twice == ["task t1 has 2 fire times"]
+    assert fires(FIRES, ["t1", "t2", "t4"]).not_fired == ["task t3 of a fire time is missing"]
+    gap = {"a": [(1.0, "t1"), (3.0, "t3")]}
+    assert fires(gap, ["t1", "t3"]).not_fired == ["a: nothing from 1.000 to 3.000"]
+    assert fires(gap, ["t1", "t3"], has_steady_clock=False).is_kept

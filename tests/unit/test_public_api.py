@@ -15,10 +15,10 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 PUBLIC = {
     "AgentChannel", "AgentInfo", "AsyncTaskContext", "BaseAgent", "Busy", "ChildOutcome", "ConfigurationError", "Done",
     "TaskResult", "Failure", "IdempotencyConflict", "IllegalTransition", "Message", "PermanentError", "Priority",
-    "ResourceLimitError", "RetryAfter", "RetryPolicy", "Run", "Signal", "SubmissionError", "Submitter", "Suspended",
-    "TaskContext", "TaskNotFound", "TaskState", "TaskyardError", "TransientError", "Unavailable", "UnknownTaskType",
-    "cancel", "children", "reprioritise", "ref", "ref_all", "result", "retry", "send_signal", "signal", "submit",
-    "submit_group", "submit_many", "submit_workflow", "task", "task_type",
+    "ResourceLimitError", "RetryAfter", "RetryPolicy", "Run", "Schedule", "Signal", "SubmissionError", "Submitter",
+    "Suspended", "TaskContext", "TaskNotFound", "TaskState", "TaskyardError", "TransientError", "Unavailable",
+    "UnknownTaskType", "cancel", "children", "reprioritise", "ref", "ref_all", "result", "retry", "send_signal", "signal",
+    "submit", "submit_group", "submit_many", "submit_workflow", "task", "task_type",
 }  # fmt: skip
 
 

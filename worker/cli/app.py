@@ -28,6 +28,7 @@ from taskyard.worker.cli import (
     quarantine,
     report,
     restart,
+    schedules,
     seed,
     show,
     signals,
@@ -160,6 +161,14 @@ app.add_typer(
     help=quarantine_help,
     rich_help_panel=CARE,
     epilog=f"Example: {PROGRAM} quarantine list\n\n{EXIT_CODE_HELP}",
+)
+app.add_typer(
+    schedules.schedules,
+    cls=Group,
+    name="schedule",
+    help="Schedules, which submit tasks again and again: make and change them, run one now, make up for fire times.",
+    rich_help_panel=CHANGE,
+    epilog=f"Example: {PROGRAM} schedule list\n\n{EXIT_CODE_HELP}",
 )
 app.add_typer(
     webhooks.webhooks,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from taskyard.worker.cli.ports.access import AccessPort
 from taskyard.worker.cli.ports.bulk import BulkPort
 from taskyard.worker.cli.ports.mail import MailPort
+from taskyard.worker.cli.ports.schedules import SchedulePort
 from taskyard.worker.cli.ports.site import SitePort
 from taskyard.worker.cli.ports.tasks import TaskPort, is_remote
 from taskyard.worker.cli.ports.webhooks import HookPort, WebhookPort
@@ -136,6 +137,20 @@ def opened_workflows() -> Iterator[WorkflowPort]:
             from taskyard.worker.cli.local.workflows import LocalWorkflows
 
             yield LocalWorkflows()
+
+
+@contextmanager
+def opened_schedules() -> Iterator[SchedulePort]:
+    """Opens the same installation for commands on schedules; raises ConfigurationError or Unavailable."""
+    with ExitStack() as opened:
+        if is_remote():
+            from taskyard.worker.cli.remote.schedules import RemoteSchedules
+
+            yield RemoteSchedules(_client(opened))
+        else:
+            from taskyard.worker.cli.local.schedules import LocalSchedules
+
+            yield LocalSchedules()
 
 
 def _client(opened: ExitStack) -> Client:

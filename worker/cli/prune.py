@@ -15,6 +15,7 @@ NAMES = {
     "event_days": "days of the audit log",
     "default_events": "events in the default partition",
     "workflows": "workflows without tasks",
+    "fire_times": "fire times of schedules",
     "agents": "agents that left",
 }
 

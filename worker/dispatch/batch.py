@@ -16,7 +16,9 @@ from taskyard.core.redis.namespace import Member
 from taskyard.core.redis.quarantine import Odd
 from taskyard.core.scheduling.holds import Holds
 from taskyard.core.scheduling.placement import AgentSlots, Candidate
+from taskyard.core.submission.schedule_firing import Fired
 from taskyard.core.workflows.checked import CheckedWorkflow
+from taskyard.worker.dispatch.due_schedules import Firing
 from taskyard.worker.dispatch.input_checks import InputChecks
 from taskyard.worker.dispatch.leader_state import Claim
 from taskyard.worker.dispatch.outcomes import Failed, Successes
@@ -60,6 +62,7 @@ class Question:
     after: str
 
 
+@dataclass(slots=True)
 class ChildWorkflow:
     """A workflow that a running task submits, with the requester that waits for the answer."""
 
@@ -122,6 +125,7 @@ class Batch:
     ping: bool = False
     odd: list[Odd] = field(default_factory=list)  # quarantined items
     ended: Ended = NONE  # parents whose children earlier ticks left
+    firing: Firing | None = None  # what fires the schedules that are due, if one may be
     parents_after: str | None = None  # where the search for such parents continues
     input_checks: InputChecks | None = None  # of inputs that are made of outputs
     workflows_after: str | None = None  # where the search for workflows that are over continues
@@ -156,6 +160,7 @@ class Batch:
             or self.parents_after
             or self.looks_for_inputs
             or self.workflows_after
+            or self.firing
         )
 
     def size(self) -> int:
@@ -207,6 +212,8 @@ class Committed:
     database_time: float | None = None
     holds: Holds | None = None
     agent_users: list[AgentUser] | None = None
+    next_fire: float | None = None  # when the next schedule is due, in epoch seconds; infinite: none is
+    fired: Fired | None = None
     odd: list[Odd] = field(default_factory=list)  # what PostgreSQL refused
     unpublished: list[Unpublished] = field(default_factory=list)
     seconds: float = 0.0
@@ -235,12 +242,15 @@ class Committed:
             "sweep_next",
             "database_time",
             "holds",
-            "agent_users",
             "parents_next",
             "workflows_next",
             "compared",
+            "fired",
         ):
-            if getattr(other, name) or (name == "agent_users" and other.agent_users is not None):
+            if getattr(other, name):
+                setattr(self, name, getattr(other, name))
+        for name in ("agent_users", "next_fire"):
+            if getattr(other, name) is not None:
                 setattr(self, name, getattr(other, name))
         self.ended += other.ended
         self.found_ended += other.found_ended

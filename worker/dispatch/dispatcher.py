@@ -173,9 +173,7 @@ class Dispatcher:
             self._decide(term, batch)
             audit([*batch.odd, *self._broker.take_odd()], batch)
             term.postponed.add_due(batch, batch.began)
-            batch.ended = term.unsettled_parents.take(batch.began)
-            batch.input_checks = term.input_checks
-            batch.looks_for_inputs |= term.due_inputs.take(batch.began)
+            term.add_due(batch, self._clock)
         return batch
 
     def _collect(self, term: Term, batch: Batch, *, may_block: bool) -> None:
@@ -203,6 +201,7 @@ class Dispatcher:
         for due in (term.postponed.next_due(), term.unsettled_parents.next_due(), term.due_inputs.next_due()):
             if due is not None:
                 seconds = min(seconds, due - now)
+        seconds = min(seconds, term.schedules.seconds_left(term.database_now(self._clock), now))
         if term.next_due is not None:
             seconds = min(seconds, term.next_due - term.database_now(self._clock))
         return int(seconds * 1000) if seconds >= 0.001 else None

@@ -89,10 +89,10 @@ class FleetTypes(Registry):
 
     def declared(self, name: str) -> KnownType:
         """Returns the newest agent's declaration of a type; raises UnknownTaskType."""
-        for known in reversed(self._by_agent.values()):
+        for known in reversed(list(self._by_agent.values())):  # at once: schedules fire in the committer's thread
             if isinstance(name, str) and name in known:
                 return known[name]
-        raise UnknownTaskType(name, {*self.types, *(one for known in self._by_agent.values() for one in known)})
+        raise UnknownTaskType(name, {*self.types, *(one for known in list(self._by_agent.values()) for one in known)})
 
     def versions_of(self, agent_id: str) -> dict[str, str] | None:
         """Returns the declared versions of an agent's types, by type; None if it did not declare any."""
@@ -144,6 +144,7 @@ def _stand_in(known: KnownType) -> TaskType:
         isolation=Isolation.PROCESS,
         requires=frozenset(known.requires),
         description="",
+        runs_code=known.is_guarded,
     )
 
 

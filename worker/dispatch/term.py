@@ -28,6 +28,7 @@ from taskyard.worker.dispatch.agent_access import AgentAccess
 from taskyard.worker.dispatch.batch import Committed, Unpublished
 from taskyard.worker.dispatch.committer import Committer
 from taskyard.worker.dispatch.decisions import policy_of
+from taskyard.worker.dispatch.due_schedules import DueSchedules
 from taskyard.worker.dispatch.fleet_types import FleetTypes
 from taskyard.worker.dispatch.input_checks import InputChecks
 from taskyard.worker.dispatch.intake import Intake
@@ -61,6 +62,7 @@ class Term:
     agent_access: AgentAccess
     input_checks: InputChecks
     postponed: Postponed
+    schedules: DueSchedules
     database_offset: float
     results_after: bytes = b"0-0"
     wake_after: bytes = b"0-0"
@@ -77,6 +79,13 @@ class Term:
         """Returns the database's time in epoch seconds."""
         return clock.monotonic() + self.database_offset
 
+    def add_due(self, batch: Batch, clock: Clock) -> None:
+        """Adds what is due without any report: ended parents, inputs to be made, schedules."""
+        batch.ended = self.unsettled_parents.take(batch.began)
+        batch.input_checks = self.input_checks
+        batch.looks_for_inputs |= self.due_inputs.take(batch.began)
+        batch.firing = self.schedules.take(self.database_now(clock), batch.began)
+
     def note(self, committed: Committed, clock: Clock) -> None:
         """Takes what a tick's transaction read."""
         if committed.holds is not None:
@@ -85,6 +94,9 @@ class Term:
             self.agent_access.note(committed.agent_users)
         if committed.database_time is not None:
             self.database_offset = committed.database_time - clock.monotonic()
+        now = clock.monotonic()
+        self.schedules.note(committed.next_fire, committed.fired, self.database_now(clock), now)
+        self.schedules.note_left(committed.left_parts, now)
         # long enough ahead for a commit, a publication and the way back, so that agents don't run dry
         cover = min(MAX_COVER_SECONDS, max(MIN_COVER_SECONDS, 3 * committed.seconds))
         self.cover_seconds += 0.2 * (cover - self.cover_seconds)
@@ -139,6 +151,7 @@ class TermFactory:
             generation=generation,
             committer=Committer(self._leader.required(), postponed),
             postponed=postponed,
+            schedules=DueSchedules(fleet, self._limits),
             leader_state=leader_state,
             recovery=recovery,
             agent_access=AgentAccess(leader_state, users),

@@ -6,25 +6,24 @@ Each names the tables that it needs, so that one whose tables are locked is left
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from taskyard.core.errors import SubmissionError
 from taskyard.core.postgres.database import DriverTransaction
 from taskyard.core.postgres.store import (
     dependants,
     holds,
     locks,
     recovery,
-    submission,
+    schedule_fires,
     tick,
-    workflow_submission,
     workflows,
 )
 from taskyard.core.postgres.store.dependants import NONE, Ended
-from taskyard.core.protocol import Reply
-from taskyard.worker.dispatch.batch import LISTS, Arrival, Batch, Child, ChildWorkflow, Committed
-from taskyard.worker.dispatch.claim_holders import NOT_CURRENT
+from taskyard.worker.dispatch.batch import LISTS, Arrival, Batch, Committed
+from taskyard.worker.dispatch.child_parts import submit_children, submit_workflows
+from taskyard.worker.dispatch.due_schedules import SCHEDULES
 from taskyard.worker.dispatch.made_inputs import make
 from taskyard.worker.dispatch.recording import record, record_suspensions
 from taskyard.worker.dispatch.savepoints import LOCKED, Careful, bounded, each
@@ -84,70 +83,15 @@ def _make_inputs(tx: DriverTransaction, batch: Batch, committed: Committed) -> N
     committed.has_more_inputs = made.has_more
 
 
-# children, claims
+# schedules, claims
 
 
-def _submit_children(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
-    pairs = list({child.parent for child in batch.children})
-    locked = tick.lock_current(tx, pairs)
-    missing = [pair for pair in pairs if pair not in locked]
-    held = tick.still_current(tx, missing) if missing else {}
-    current = [child for child in batch.children if child.parent in locked]
-    for child in batch.children:
-        if child.parent in missing and child.parent[0] in held:
-            committed.left.children.append(child)
-        elif child.parent in missing:
-            committed.replies.append((child.agent_id, Reply(child.request_id, None, f"submit: {NOT_CURRENT}")))
-    results: dict[str, str | SubmissionError] = {}
-
-    def run(items: Sequence[Child]) -> None:
-        inserted = submission.insert(tx, [child.submission for child in items])
-        committed.waiting.extend(inserted.waiting)
-        results.update(zip((child.request_id for child in items), inserted.ids, strict=True))
-
-    for child in each(tx, current, run, committed.left.children):
-        results[child.request_id] = SubmissionError("input", child, "what PostgreSQL can store")
-    for child in current:
-        result = results.get(child.request_id)
-        if result is not None:
-            refusal = str(result) if isinstance(result, SubmissionError) else None
-            reply = Reply(child.request_id, None if refusal else result, refusal)
-            committed.replies.append((child.agent_id, reply))
-
-
-def _submit_workflows(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
-    pairs = list({one.parent for one in batch.workflows})
-    locked = tick.lock_current(tx, pairs)
-    missing = [pair for pair in pairs if pair not in locked]
-    held = tick.still_current(tx, missing) if missing else {}
-    for one in batch.workflows:
-        if one.parent in locked:
-            _submit_workflow(tx, one, committed)
-        elif one.parent[0] in held:
-            committed.left.workflows.append(one)
-        else:
-            committed.replies.append((one.agent_id, Reply(one.request_id, None, f"submit: {NOT_CURRENT}")))
-
-
-def _submit_workflow(tx: DriverTransaction, one: ChildWorkflow, committed: Committed) -> None:
-    found: list[workflow_submission.Inserted] = []
-    refusal: str | None = "tasks: what PostgreSQL can't store"
-
-    def run(items: Sequence[ChildWorkflow]) -> None:
-        found.extend(workflow_submission.insert(tx, item.workflow) for item in items)
-
-    try:
-        is_left = len(committed.left.workflows)
-        each(tx, [one], run, committed.left.workflows)
-        if len(committed.left.workflows) > is_left:
-            return
-    except SubmissionError as error:
-        refusal = str(error)
-    value = None
-    if found:
-        committed.waiting += found[0].waiting
-        value, refusal = found[0].submitted._asdict(), None
-    committed.replies.append((one.agent_id, Reply(one.request_id, value, refusal)))
+def _fire_schedules(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    assert batch.firing is not None
+    committed.fired = fired = batch.firing(tx, lambda items, run: each(tx, items, run))
+    committed.waiting += fired.waiting
+    committed.ended += fired.below
+    committed.orphans += [(task.was.id, task.attempt) for task in fired.cancelled if task.agent_id is not None]
 
 
 def _claim(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
@@ -218,6 +162,11 @@ def _read_holds(tx: DriverTransaction, batch: Batch, committed: Committed) -> No
     committed.holds = holds.holds(tx)
 
 
+def _read_next_fire(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    earliest = schedule_fires.earliest(tx)
+    committed.next_fire = math.inf if earliest is None else earliest
+
+
 def _read_agent_users(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
     committed.agent_users = recovery.agent_users(tx)
 
@@ -240,14 +189,21 @@ PARTS = (
     ),
     Part(DEPENDANTS, (), (*_TASKS, "task_dependencies"), _has_ended, _publish_dependants),
     Part(INPUTS, (), (*_TASKS, "task_dependencies", "task_inputs"), _may_lack_inputs, _make_inputs),
-    Part("children", ("children",), (*_TASKS, "task_dependencies", "holds"), lambda b, c: b.children, _submit_children),
+    Part("children", ("children",), (*_TASKS, "task_dependencies", "holds"), lambda b, c: b.children, submit_children),
     Part("questions for children", ("questions",), ("tasks",), lambda b, c: b.questions, answer_questions),
     Part(
         "workflows of tasks",
         ("workflows",),
         (*_TASKS, "task_dependencies", "task_inputs", "workflows", "holds"),
         lambda b, c: b.workflows,
-        _submit_workflows,
+        submit_workflows,
+    ),
+    Part(
+        SCHEDULES,
+        (),
+        (*_TASKS, "task_dependencies", "holds", "schedules", "schedule_fires"),
+        lambda b, c: b.firing,
+        _fire_schedules,
     ),
     Part(CLAIMS, ("claims",), (*_TASKS, "task_signals"), lambda b, c: b.claims, _claim),
     Part("log lines", ("stale", "logs"), ("tasks", "task_events"), lambda b, c: b.stale or b.logs, _note),
@@ -260,6 +216,7 @@ PARTS = (
     Part("what agents hold", (), ("tasks",), lambda b, c: b.held, _compare_held),
     Part("the time", (), (), lambda b, c: b.ping, _ping),
     Part("holds", (), ("holds",), lambda b, c: b.ping, _read_holds),
+    Part("schedules' times", (), ("schedules",), lambda b, c: b.ping or b.firing, _read_next_fire),
     Part("agents' users", (), ("principals", "tokens"), lambda b, c: b.ping, _read_agent_users),
 )
 

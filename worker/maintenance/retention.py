@@ -12,7 +12,7 @@ import structlog
 from taskyard.core.config import Settings
 from taskyard.core.errors import Busy
 from taskyard.core.postgres.database import Database, Transaction
-from taskyard.core.postgres.store import recovery, retention, workflows
+from taskyard.core.postgres.store import recovery, retention, schedule_fires, workflows
 from taskyard.worker.maintenance.steady_time import SteadyTime
 
 BATCH = 1_000  # rows in a transaction
@@ -32,6 +32,7 @@ class Removed:
     default_events: int = 0
     agents: int = 0
     workflows: int = 0
+    fire_times: int = 0
 
     def __bool__(self) -> bool:
         return any(asdict(self).values())
@@ -55,6 +56,7 @@ class Retention:
             now = _now(tx)
             if self._tasks_days:
                 found.tasks = retention.old_tasks(tx, self._tasks_days + extra, now)
+                found.fire_times = schedule_fires.old_fires(tx, self._tasks_days + extra)
             if self._events_days:
                 found.event_days = len(retention.old_partitions(tx, self._events_days + extra, now.date()))
                 found.default_events = retention.old_default_events(tx, self._events_days + extra)
@@ -70,6 +72,7 @@ class Retention:
         removed, extra = Removed(), self._extra_days()
         if self._tasks_days:
             self._prune_tasks(self._tasks_days + extra, removed, may_go_on, progress)
+            self._prune_fires(self._tasks_days + extra, removed, may_go_on, progress)
         if self._events_days:
             self._prune_events(self._events_days + extra, removed, may_go_on, progress)
         if removed or self._agents_days:
@@ -101,6 +104,18 @@ class Retention:
             removed.workflows += count
             if count < BATCH:
                 return
+            time.sleep(PAUSE_SECONDS)
+
+    def _prune_fires(
+        self, days: int, removed: Removed, may_go_on: Callable[[], bool], progress: ProgressCallback
+    ) -> None:
+        while may_go_on():
+            with self._database.transaction() as tx:
+                count = schedule_fires.prune(tx, days, BATCH)
+            removed.fire_times += count
+            if count < BATCH:
+                return
+            progress("fire_times", removed.fire_times)
             time.sleep(PAUSE_SECONDS)
 
     def _prune_events(

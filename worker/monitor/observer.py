@@ -11,11 +11,12 @@ from taskyard.core.clock import Clock
 from taskyard.core.errors import Busy
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.locks import LockWait
-from taskyard.core.postgres.store import live_counts, locks, webhooks
+from taskyard.core.postgres.store import live_counts, locks, schedule_fires, webhooks
 from taskyard.core.postgres.store.live_counts import OpenGroup
 from taskyard.core.postgres.store.rollups import DAY
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.cache import RedisCache
+from taskyard.core.schedules.schedule import DEFAULT_EXPECTED_SECONDS
 from taskyard.core.states import TaskState
 from taskyard.core.telemetry.live_snapshot import (
     VERSION,
@@ -23,6 +24,7 @@ from taskyard.core.telemetry.live_snapshot import (
     DispatcherLive,
     FinishedCount,
     FiringAlert,
+    LateSchedule,
     LiveSnapshot,
     MailLive,
     RecentType,
@@ -72,6 +74,7 @@ class Observer:
         self._quarantined = 0
         self._mail: MailLive | None = None
         self._disabled_webhooks: list[str] = []
+        self._late_schedules: list[LateSchedule] = []
 
     def observe(self, alerts: Sequence[FiringAlert] = ()) -> LiveSnapshot | None:
         """Reads the ticks, makes and stores the live snapshot; returns None on a worker that does not lead.
@@ -117,8 +120,10 @@ class Observer:
             self._open = live_counts.open_groups(tx)
             finished = live_counts.finished_counts(tx, database_now - DAY, database_now)
             self._disabled_webhooks = webhooks.disabled_by_worker(tx)
+            late = schedule_fires.late(tx, DEFAULT_EXPECTED_SECONDS)
         self._count_after = now + (time.perf_counter() - began) / COUNT_SHARE
         self._finished = [FinishedCount(*row) for row in finished]
+        self._late_schedules = [LateSchedule(one.name, one.fire_time.timestamp(), one.state or "") for one in late]
         self._counted_at = database_now
         self.recent.note_depths(_by_queue(self._open), now)
 
@@ -145,6 +150,7 @@ class Observer:
             quarantined=self._quarantined,
             mail=self._mail,
             disabled_webhooks=self._disabled_webhooks,
+            late_schedules=self._late_schedules,
         )
 
     def _dispatcher_live(self, epoch: int) -> DispatcherLive:

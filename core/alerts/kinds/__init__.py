@@ -33,6 +33,7 @@ from taskyard.core.alerts.kinds import (
     quarantined,
     queue_growth,
     retry_storm,
+    schedule_late,
     server_down,
     tick_blocked,
     webhook_disabled,
@@ -66,6 +67,7 @@ _MODULES = (  # in the order of the shipped rules
     mail_unread,
     dead_letters,
     webhook_disabled,
+    schedule_late,
 )
 KINDS: Mapping[str, Kind] = {module.KIND.name: module.KIND for module in _MODULES}
 MESSAGES: Mapping[str, MessageTemplate] = {one.id: one for kind in KINDS.values() for one in kind.messages}

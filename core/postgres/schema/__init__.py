@@ -1,6 +1,25 @@
 """Defines the tables. `sql/migrations` creates them; a test compares the two."""
 
-from taskyard.core.postgres.schema import engine, monitor, principals, sign_in_attempts, sign_ins, webhooks, workflows
+from taskyard.core.postgres.schema import (
+    engine,
+    monitor,
+    principals,
+    schedules,
+    sign_in_attempts,
+    sign_ins,
+    webhooks,
+    workflows,
+)
 from taskyard.core.postgres.schema.base import metadata
 
-__all__ = ["engine", "metadata", "monitor", "principals", "sign_in_attempts", "sign_ins", "webhooks", "workflows"]
+__all__ = [
+    "engine",
+    "metadata",
+    "monitor",
+    "principals",
+    "schedules",
+    "sign_in_attempts",
+    "sign_ins",
+    "webhooks",
+    "workflows",
+]

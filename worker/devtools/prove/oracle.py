@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 from taskyard.core.states import TERMINAL
@@ -20,7 +21,9 @@ class Outcome(NamedTuple):
 
 @dataclass(slots=True)
 class Verdict:
-    """The result for everything that was accepted. The lists hold task ids, `doubled` titles; all must be empty."""
+    """The result for everything that was accepted. The lists hold task ids, `doubled` titles, `not_fired` and
+    `fired_twice` what is wrong with schedules; all must be empty.
+    """
 
     accepted: int
     completed: int
@@ -37,11 +40,13 @@ class Verdict:
     never_run: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
     mixed_up: list[str] = field(default_factory=list)
+    not_fired: list[str] = field(default_factory=list)
+    fired_twice: list[str] = field(default_factory=list)
 
     @property
     def is_kept(self) -> bool:
         broken = self.lost or self.stuck or self.double_accepted or self.wrongly_ended or self.run_twice
-        broken = broken or self.never_run or self.doubled or self.mixed_up
+        broken = broken or self.never_run or self.doubled or self.mixed_up or self.not_fired or self.fired_twice
         return not broken and self.extra_executions <= self.extra_bound
 
 
@@ -95,3 +100,28 @@ def judge_titles(verdict: Verdict, accepted: Iterable[tuple[str, str]], stored: 
     verdict.mixed_up = [
         task_id for task_id, title in accepted if task_id not in verdict.lost and stored.get(task_id) != title
     ]
+
+
+def judge_fires(
+    verdict: Verdict,
+    times: Mapping[str, Sequence[tuple[float, str]]],
+    tasks: Sequence[str],
+    interval_seconds: float,
+    *,
+    has_steady_clock: bool,
+) -> None:
+    """Adds to a verdict what became of schedules that fire at each interval, and make up for what they missed.
+
+    `times`: schedule → (fire time in seconds, task id), in order; `tasks`: all tasks that schedules submitted. Each
+    fire time has one task, and each task one fire time. With a steady clock none between two others is left out.
+    """
+    fired = Counter(task_id for fires in times.values() for _, task_id in fires)
+    verdict.fired_twice = [
+        f"task {task_id} has {fired[task_id]} fire times" for task_id in tasks if fired[task_id] != 1
+    ]
+    verdict.not_fired = [f"task {task_id} of a fire time is missing" for task_id in sorted(set(fired) - set(tasks))]
+    if has_steady_clock:
+        for name, fires in times.items():
+            for (earlier, _), (later, _) in pairwise(fires):
+                if round((later - earlier) / interval_seconds) != 1:
+                    verdict.not_fired.append(f"{name}: nothing from {earlier:.3f} to {later:.3f}")

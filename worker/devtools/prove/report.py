@@ -118,7 +118,10 @@ def problems(findings: Count, more: Sequence[str] = ()) -> list[Text]:
 
 def broken(findings: Count) -> dict[str, list[str]]:
     """Returns the tasks, or titles of submissions, that break the promise, by the way they do."""
-    names = ("lost", "stuck", "double_accepted", "wrongly_ended", "run_twice", "never_run", "doubled", "mixed_up")
+    names = (
+        "lost", "stuck", "double_accepted", "wrongly_ended", "run_twice", "never_run", "doubled", "mixed_up",
+        "not_fired", "fired_twice",
+    )  # fmt: skip
     return {name: getattr(findings.verdict, name) for name in names} if findings.verdict else {}
 
 

@@ -15,7 +15,7 @@ import structlog
 from taskyard.client import Client
 from taskyard.core.errors import TaskyardError, Unavailable
 from taskyard.core.postgres.database import queries
-from taskyard.worker.devtools.prove import oracle, plan, records
+from taskyard.worker.devtools.prove import oracle, plan, records, schedules
 from taskyard.worker.devtools.prove.clients import PREFIX, ClientCount, Clients
 from taskyard.worker.devtools.prove.load import Load, Probe, Probing, accept
 from taskyard.worker.devtools.prove.oracle import Outcome, Verdict
@@ -123,13 +123,20 @@ def _interruptions(findings: Findings) -> int:
 
 @contextmanager
 def under_load(
-    world: World, findings: Count, tasks: Iterator[dict[str, Any]], *, interruptions: Callable[[], int]
+    world: World,
+    findings: Count,
+    tasks: Iterator[dict[str, Any]],
+    *,
+    interruptions: Callable[[], int],
+    has_steady_clock: bool = True,
 ) -> Iterator[None]:
     """Submits and probes during the block; then waits for everything, counts and stops it.
 
-    Each interruption may have cost an execution in every slot.
+    Each interruption may have cost an execution in every slot. Schedules fire meanwhile; `has_steady_clock` is False
+    where somebody sets the clocks, so that fire times may come too many to be made up for.
     """
     began = time.monotonic()
+    schedules.start(world.database)
     load, probe = Load(world, tasks), Probe(world)
     try:
         yield
@@ -142,7 +149,7 @@ def under_load(
         probe.stop()
     findings.probings, findings.refused = probe.probings, load.refused
     findings.trouble = findings.trouble or load.trouble
-    _count(world, findings, interruptions())
+    _count(world, findings, interruptions(), has_steady_clock=has_steady_clock)
     findings.orphans = world.stop()
     findings.seconds = time.monotonic() - began
 
@@ -197,9 +204,10 @@ def _canary_of_api(world: ServedWorld) -> None:
         world.wait(lambda: task.result(0).state == "completed", "the end of a task that was submitted to the API")
 
 
-def _count(world: World, findings: Count, interruptions: int) -> None:
+def _count(world: World, findings: Count, interruptions: int, *, has_steady_clock: bool) -> None:
     """Waits for the end of all work and compares the records."""
     try:
+        world.wait(lambda: schedules.stop(world.database), "the pause of all schedules")
         world.wait(lambda: not world.open_tasks(), "the end of all tasks")
     except Unavailable as error:
         findings.trouble = findings.trouble or str(error)
@@ -209,17 +217,20 @@ def _count(world: World, findings: Count, interruptions: int) -> None:
         with world.database.transaction() as tx:
             rows = tx.rows(queries("prove")["outcomes"], {})
             stored = tx.rows(queries("prove")["titled"], {"prefix": PREFIX})
+        fires = schedules.read(world.database)
     except Unavailable as error:
         findings.trouble = findings.trouble or str(error)
         return
     accepted = list(_pairs(records.read(world.journal)))
     findings.verdict = oracle.judge(
-        dict(accepted),
+        {**dict(accepted), **{task_id: {} for times in fires.times.values() for _, task_id in times}},
         {row[0]: Outcome(*row[1:]) for row in rows},
         records.read(world.ledger),
         kills=interruptions,
         slots=AGENTS * SLOTS,
     )
+    interval = schedules.INTERVAL_SECONDS
+    oracle.judge_fires(findings.verdict, fires.times, fires.tasks, interval, has_steady_clock=has_steady_clock)
     titles = [(task_id, str(work["title"])) for task_id, work in accepted if "title" in work]
     oracle.judge_titles(findings.verdict, titles, {str(task_id): title for task_id, title in stored})
 

@@ -1,0 +1,21 @@
+"""Defines the settings of schedules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, field_validator
+from pydantic_settings import BaseSettings
+
+
+class ScheduleSettings(BaseSettings):
+    """Which schedules the worker makes of a file."""
+
+    schedules_file: Path | None = Field(
+        None, description="TOML file of schedules, which the worker applies when it begins to lead; empty: none"
+    )
+
+    @field_validator("schedules_file", mode="before")
+    @classmethod
+    def _no_file(cls, value: object) -> object:
+        return None if value == "" else value

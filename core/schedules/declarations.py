@@ -1,0 +1,145 @@
+"""Reads schedules that are declared: by a TOML file, or with a task type (pure)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from taskyard.core.declarations import read_toml, settle
+from taskyard.core.errors import SubmissionError
+from taskyard.core.i18n import msg
+from taskyard.core.payload.culprits import in_field, refused, required
+from taskyard.core.schedules.due import CatchUp
+from taskyard.core.schedules.schedule import (
+    DEFAULT_CATCH_UP_LIMIT,
+    DEFAULT_ZONE,
+    TASK_OPTIONS,
+    Overlap,
+    check_schedule,
+    check_schedule_name,
+)
+
+MAX_DECLARED = 1_000  # schedules of one owner
+SETTINGS = (
+    "cron", "interval_seconds", "time_zone", "catch_up", "catch_up_limit", "overlap", "jitter_seconds", "starts_at",
+    "ends_at", "expected_seconds",
+)  # fmt: skip
+_FIELDS = ("name", "type", "input", *TASK_OPTIONS, *SETTINGS)
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """A schedule that is declared with a task type: `@task_type("acme.report", schedule=Schedule("30 7 * * mon-fri"))`.
+
+    Give `cron` or `interval_seconds`. `input` is the input of its tasks, `options` are title, queue, priority,
+    timeout_seconds, max_attempts and requires. `name` is the task type's unless given. The others are as in the
+    guide to schedules.
+    """
+
+    cron: str | None = None
+    interval_seconds: float | None = None
+    time_zone: str = DEFAULT_ZONE
+    input: Any = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+    name: str | None = None
+    catch_up: str = CatchUp.LAST.value
+    catch_up_limit: int = DEFAULT_CATCH_UP_LIMIT
+    overlap: str = Overlap.ALLOW.value
+    jitter_seconds: float = 0.0
+    starts_at: str | None = None
+    ends_at: str | None = None
+    expected_seconds: float | None = None
+
+    def arguments(self, type_: str) -> tuple[str, dict[str, Any]]:
+        """Returns its name, and the arguments of `check_schedule` for tasks of a type."""
+        values = {name: getattr(self, name) for name in SETTINGS}
+        what = {"type": type_, "input": self.input, "options": self.options}
+        return type_ if self.name is None else self.name, {"what": what, **values}
+
+
+def schedules_of(given: object) -> tuple[Schedule, ...]:
+    """Returns what a task type declares as its schedule: a cron expression, a Schedule, or several of them.
+
+    Raises SubmissionError.
+    """
+    listed: Sequence[object] = [given] if isinstance(given, str | Schedule) else _listed(given)
+    found = []
+    for one in listed:
+        if not isinstance(one, str | Schedule):
+            raise refused("schedule", one, msg("a cron expression or a Schedule"))
+        found.append(Schedule(one) if isinstance(one, str) else one)
+    return tuple(found)
+
+
+def check_declared(type_: str, declared: Iterable[Schedule]) -> None:
+    """Checks the schedules of a task type, but for their inputs; raises SubmissionError."""
+    names = set()
+    for one in declared:
+        name, values = one.arguments(type_)
+        check_schedule_name(name)
+        if name in names:
+            raise refused("schedule", name, msg("a name for each schedule of a type"))
+        names.add(name)
+        check_schedule(**values)
+
+
+def declared_schedules(where: str, type_: str, given: object) -> tuple[Schedule, ...]:
+    """Returns what a task type declares, checked; nothing with a problem, which is collected or raised."""
+    try:
+        found = schedules_of(given)
+        check_declared(type_, found)
+    except SubmissionError as error:
+        settle([msg("{where}: schedule: {problem}", where=where, problem=str(error))])
+        return ()
+    return found
+
+
+def read_schedules(path: Path) -> dict[str, dict[str, Any]]:
+    """Reads a TOML file of `[[schedule]]` tables; returns the arguments of `check_schedule` by name.
+
+    Raises ConfigurationError for a file that can't be read, and SubmissionError.
+    """
+    return declared_in(read_toml(str(path), path))
+
+
+def declared_in(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Returns the schedules of a file's content by name; raises SubmissionError for the first problem."""
+    for name in document:
+        if name != "schedule":
+            raise refused(name, document[name], msg("tables [[schedule]] only"))
+    listed = document.get("schedule", [])
+    if not isinstance(listed, list) or len(listed) > MAX_DECLARED:
+        raise refused("schedule", listed, msg("at most {limit} tables [[schedule]]", limit=MAX_DECLARED))
+    found: dict[str, dict[str, Any]] = {}
+    for at, one in enumerate(listed):
+        try:
+            name, values = _arguments(one)
+            if name in found:
+                raise refused("name", name, msg("each name once"))
+            check_schedule(**values)
+        except SubmissionError as error:
+            raise in_field(error, f"schedule.{at}.{error.field}") from None
+        found[name] = values
+    return found
+
+
+def _arguments(given: object) -> tuple[str, dict[str, Any]]:
+    if not isinstance(given, dict):
+        raise refused("", given, msg("a table"))
+    for field_ in given:
+        if field_ not in _FIELDS:
+            raise refused(field_, given[field_], msg("one of {names}", names=", ".join(_FIELDS)))
+    if "name" not in given:
+        raise required("name", msg("a name for the schedule"))
+    options = {name: given[name] for name in TASK_OPTIONS if name in given}
+    what = {"type": given.get("type"), "input": given.get("input"), "options": options}
+    values = {name: given[name] for name in SETTINGS if name in given}
+    return check_schedule_name(given["name"]), {"what": what, **values}
+
+
+def _listed(given: object) -> list[object]:
+    if isinstance(given, bytes | Mapping) or not isinstance(given, Iterable):
+        raise refused("schedule", given, msg("a cron expression or a Schedule"))
+    return list(given)

@@ -1,0 +1,213 @@
+"""Opens the dialog that makes or changes a schedule, with a live preview of when it would fire."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from zoneinfo import available_timezones
+
+import orjson
+import streamlit as st
+
+from taskyard.core.errors import SubmissionError, TaskyardError
+from taskyard.core.humanize import parsed_span
+from taskyard.core.i18n import N_
+from taskyard.core.payload.culprits import refused
+from taskyard.core.schedules.cron import MAX_CRON_LENGTH
+from taskyard.core.schedules.due import CatchUp
+from taskyard.core.schedules.schedule import MAX_CATCH_UP, Overlap, Schedule, ScheduleFields, check_schedule
+from taskyard.core.schedules.words import in_words
+from taskyard.core.states import Priority
+from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.states import word
+from taskyard.dashboard.components.translate import translate
+from taskyard.dashboard.components.zones import viewer_zone
+from taskyard.dashboard.data.base import now
+from taskyard.dashboard.i18n import _
+from taskyard.dashboard.pages.schedules import data
+from taskyard.dashboard.pages.schedules.cards import CATCH_UPS, OVERLAPS, show_next_fires
+
+DONE_KEY = "schedules_done"  # what the page tells once the dialog has closed
+RULES = {"cron": N_("Cron expression"), "interval": N_("Interval")}
+PRIORITIES = [priority.label for priority in Priority]
+MAX_ERROR_LENGTH = 500
+INPUT_HEIGHT_PX = 140
+DEFAULT_CRON, DEFAULT_INTERVAL = "0 7 * * mon-fri", "1h"
+
+
+def ask_schedule(one: Schedule | None) -> None:
+    """Opens the dialog."""
+    title = _("New schedule") if one is None else _("Change a schedule")
+
+    @st.dialog(title, width="large")
+    def dialog() -> None:
+        _show(one)
+
+    dialog()
+
+
+def _show(one: Schedule | None) -> None:
+    key = "new" if one is None else one.name
+    name = key
+    if one is None:
+        text = st.text_input(_("Name"), key="schedule_name", help=_("Lower-case letters, digits or ._-"))
+        name = (text or "").strip()
+    problems: list[TaskyardError] = []
+    given = {**_rule(one, key, problems), **_policies(one, key, problems)}
+    try:
+        given["what"] = _what(one, key)
+    except SubmissionError as error:
+        problems.append(error)
+        given["what"] = {"type": "unknown"}
+    _preview(given, problems)
+    for problem in problems:
+        st.error(escaped(translate(problem), MAX_ERROR_LENGTH))
+    label = _("Create") if one is None else _("Change")
+    if not st.button(label, type="primary", key="schedule_save", disabled=bool(problems)):
+        return
+    try:
+        is_changed = data.save(name, given, is_new=one is None)
+    except TaskyardError as error:
+        st.error(escaped(translate(error), MAX_ERROR_LENGTH))
+        return
+    done = _("Schedule created") if one is None else _("Schedule changed")
+    st.session_state[DONE_KEY] = done if is_changed else _("No change")
+    st.rerun()
+
+
+def _rule(one: Schedule | None, key: str, problems: list[TaskyardError]) -> dict[str, Any]:
+    """Draws when it fires; returns the rule's arguments."""
+    fields = None if one is None else one.fields
+    has_interval = fields is not None and fields.cron is None
+    kind = st.segmented_control(
+        _("Rule"),
+        list(RULES),
+        required=True,
+        default="interval" if has_interval else "cron",
+        format_func=lambda value: _(RULES[value]),
+        key=f"schedule_rule_{key}",
+    )
+    zones = sorted(available_timezones() - {"localtime"})
+    chosen = str(viewer_zone()) if fields is None else fields.time_zone
+    with st.container(horizontal=True):
+        if kind == "interval":
+            text = DEFAULT_INTERVAL if fields is None or fields.cron is not None else f"{fields.interval_seconds:.0f}s"
+            label, help_ = _("Every"), _("A number with s, m, h, d or w")
+            every = st.text_input(label, text, key=f"schedule_every_{key}", help=help_)
+            rule: dict[str, Any] = {"interval_seconds": _seconds("interval_seconds", every, problems), "cron": None}
+        else:
+            text = DEFAULT_CRON if fields is None or fields.cron is None else fields.cron
+            cron = st.text_input(
+                _("Cron expression"),
+                text,
+                max_chars=MAX_CRON_LENGTH,
+                key=f"schedule_cron_{key}",
+                help=_("Minute, hour, day, month, weekday; or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`"),
+            )
+            rule = {"cron": cron, "interval_seconds": None}
+        index = zones.index(chosen) if chosen in zones else zones.index("UTC")
+        zone = st.selectbox(_("Time zone"), zones, index=index, key=f"schedule_zone_{key}")
+    return {**rule, "time_zone": zone}
+
+
+def _policies(one: Schedule | None, key: str, problems: list[TaskyardError]) -> dict[str, Any]:
+    fields = None if one is None else one.fields
+    with st.expander(_("Overlap, missed fire times, start and end"), key=f"schedule_more_{key}"):
+        overlaps, catch_ups = [one.value for one in Overlap], [one.value for one in CatchUp]
+        overlap = st.selectbox(
+            _("While an earlier task runs"),
+            overlaps,
+            index=0 if fields is None else overlaps.index(fields.overlap.value),
+            format_func=lambda value: _(OVERLAPS[value]),
+            key=f"schedule_overlap_{key}",
+        )
+        catch_up = st.selectbox(
+            _("After a downtime"),
+            catch_ups,
+            index=catch_ups.index("last" if fields is None else fields.catch_up.value),
+            format_func=lambda value: _(CATCH_UPS[value]),
+            key=f"schedule_catch_up_{key}",
+        )
+        limit = st.number_input(
+            _("At most so many"),
+            1,
+            MAX_CATCH_UP,
+            10 if fields is None else fields.catch_up_limit,
+            disabled=catch_up != "all",
+            key=f"schedule_limit_{key}",
+        )
+        given = _bounds(fields, key, problems)
+    return {"overlap": overlap, "catch_up": catch_up, "catch_up_limit": int(limit), **given}
+
+
+def _bounds(fields: ScheduleFields | None, key: str, problems: list[TaskyardError]) -> dict[str, Any]:
+    """Draws spans and times, all of which may be left empty."""
+    spans = {
+        "jitter_seconds": (_("Delay tasks by up to"), None if fields is None else fields.jitter_seconds),
+        "expected_seconds": (
+            _("Alert if not completed within"),
+            None if fields is None else fields.expected_seconds,
+        ),
+    }
+    given: dict[str, Any] = {}
+    for field, (label, known) in spans.items():
+        text = st.text_input(
+            label,
+            f"{known:.0f}s" if known else "",
+            key=f"schedule_{field}_{key}",
+            placeholder=_("such as 90s or 15m"),
+        )
+        given[field] = _seconds(field, text, problems) if text else (0.0 if field == "jitter_seconds" else None)
+    moments = {
+        "starts_at": (_("Not before"), None if fields is None else fields.starts_at),
+        "ends_at": (_("Not after"), None if fields is None else fields.ends_at),
+    }
+    for field, (label, at) in moments.items():
+        value = None if at is None else at.astimezone(viewer_zone()).replace(tzinfo=None)
+        chosen = st.datetime_input(label, value, key=f"schedule_{field}_{key}")
+        given[field] = chosen.replace(tzinfo=viewer_zone()) if isinstance(chosen, datetime) else None
+    return given
+
+
+def _what(one: Schedule | None, key: str) -> dict[str, Any]:
+    what = None if one is None else one.fields.what
+    types = data.type_names()
+    index = types.index(what.type) if what is not None and what.type in types else None
+    type_ = st.selectbox(_("Task type"), types, index=index, accept_new_options=True, key=f"schedule_type_{key}")
+    text = st.text_area(
+        _("Input of its tasks, as JSON"),
+        "{}" if what is None else orjson.dumps(what.input, option=orjson.OPT_INDENT_2).decode(),
+        height=INPUT_HEIGHT_PX,
+        key=f"schedule_input_{key}",
+    )
+    options = {} if what is None else dict(what.options)
+    with st.container(horizontal=True):
+        queue = st.text_input(_("Queue"), str(options.get("queue", "default")), key=f"schedule_queue_{key}")
+        priority = st.selectbox(
+            _("Priority"),
+            PRIORITIES,
+            index=PRIORITIES.index(options.get("priority", Priority.MEDIUM.label)),
+            format_func=word,
+            key=f"schedule_priority_{key}",
+        )
+    options |= {"queue": queue, "priority": priority}
+    return {"type": type_ or ("" if what is None else what.type), "input": data.read_input(text), "options": options}
+
+
+def _preview(given: dict[str, Any], problems: list[TaskyardError]) -> None:
+    try:
+        fields = check_schedule(**given)
+    except SubmissionError as error:
+        problems.append(error)
+        return
+    with st.container(border=True, gap="xsmall", key="schedule_preview"):
+        st.markdown(f":material/event_repeat: **{escaped(translate(in_words(fields.timing(now()))))}**")
+        show_next_fires(data.preview(fields), fields.time_zone)
+
+
+def _seconds(field: str, text: str | None, problems: list[TaskyardError]) -> float | None:
+    seconds = parsed_span((text or "").strip())
+    if seconds is None:
+        problems.append(refused(field, text, _("a number with s, m, h, d or w, such as 90s or 15m")))
+        return 1.0
+    return float(seconds)

@@ -1,0 +1,110 @@
+"""Commands on schedules say and do the same on this host's servers and over HTTP."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from taskyard.worker.cli import exits
+from tests.client.doors import Doors
+from tests.client.test_cli_managing import told_alike
+
+ECHO = ("--type", "diagnostic.echo", "--input", '{"value": 1}')
+FILE = """
+[[schedule]]
+name = "hourly"
+type = "diagnostic.echo"
+input = {value = 1}
+cron = "@hourly"
+queue = "nightly"
+
+[[schedule]]
+name = "often"
+type = "diagnostic.echo"
+input = {value = 2}
+interval_seconds = 3600
+"""
+
+
+def test_the_life_of_a_schedule(doors: Doors) -> None:
+    rule = ("--cron", "30 7 * * mon-fri", "--zone", "Europe/Berlin")
+    told = told_alike(
+        doors,
+        [
+            ("schedule", "list"),
+            ("schedule", "add", "nightly", *ECHO, *rule, "--queue", "reports", "--jitter", "5m", "--overlap", "skip"),
+            ("schedule", "add", "nightly", *ECHO, *rule),
+            ("schedule", "list"),
+            ("schedule", "list", "--json"),
+            ("schedule", "show", "nightly"),
+            ("schedule", "next", "nightly", "--count", "3", "--json"),
+            ("schedule", "edit", "nightly", "--priority", "high", "--catch-up", "all"),
+            ("schedule", "edit", "nightly", "--catch-up", "all"),
+            ("schedule", "edit", "nightly", "--every", "6h"),
+            ("schedule", "show", "nightly", "--json"),
+            ("schedule", "pause", "nightly", "--reason", "[b]off[/b]"),
+            ("schedule", "pause", "nightly", "--json"),
+            ("schedule", "list"),
+            ("schedule", "resume", "nightly"),
+            ("schedule", "run", "nightly"),
+            ("schedule", "show", "nightly"),
+            ("schedule", "backfill", "nightly", "--from", "12h", "--dry-run"),
+            ("schedule", "backfill", "nightly", "--from", "2020-01-01T00:00Z", "--to", "2020-01-02T00:00Z", "--yes"),
+            ("schedule", "remove", "nightly"),
+            ("schedule", "show", "nightly"),
+        ],
+    )
+    assert "every weekday at 07:30 Berlin time" in told[1][1]
+    assert told[8][1] == "nightly is changed already\n"
+    assert told[15][1] == "ID\n"
+    assert "manual" in told[16][1]
+    assert told[20][0] == exits.BAD_INPUT
+
+
+def test_bad_rules_are_refused_in_one_line(doors: Doors) -> None:
+    steps: list[tuple[str, ...]] = [
+        ("schedule", "add", "a", *ECHO),
+        ("schedule", "add", "a", *ECHO, "--cron", "61 * * * *"),
+        ("schedule", "add", "a", *ECHO, "--cron", "@daily", "--every", "5m"),
+        ("schedule", "add", "a", *ECHO, "--cron", "@daily", "--zone", "Berlin"),
+        ("schedule", "add", "A b", *ECHO, "--cron", "@daily"),
+        ("schedule", "add", "a", *ECHO, "--every", "soon"),
+        ("schedule", "add", "a", "--type", "nosuch", "--cron", "@daily"),
+        ("schedule", "add", "a", *ECHO, "--cron", "@daily", "--overlap", "maybe"),
+        ("schedule", "add", "a", *ECHO, "--cron", "@daily", "--starts", "tomorrow"),
+        ("schedule", "add", "a", *ECHO, "--cron", "@daily", "--priority", "higher"),
+        ("schedule", "run", "nosuch"),
+        ("schedule", "edit", "nosuch", "--cron", "@daily"),
+        ("schedule", "remove", "nosuch"),
+    ]
+    for step, (code, out, error) in zip(steps, told_alike(doors, steps), strict=True):
+        assert (code, out) == (exits.BAD_INPUT, ""), step
+        assert error.count("\n") == 1, error
+        assert error.startswith("error: "), error
+
+
+def test_a_file_owns_its_schedules(doors: Doors, tmp_path: Path) -> None:
+    file = tmp_path / "nightly.toml"
+    file.write_text(FILE, encoding="utf-8")
+    less = tmp_path / "less.toml"
+    less.write_text(FILE.partition('[[schedule]]\nname = "often"')[0], encoding="utf-8")
+    empty = tmp_path / "empty.toml"
+    empty.write_text("", encoding="utf-8")
+    odd = tmp_path / "odd.toml"
+    odd.write_text(FILE + "\n[[schedule]]\nname = 'x'\ntype = 'diagnostic.echo'\nchron = '@daily'\n", encoding="utf-8")
+    told = told_alike(
+        doors,
+        [
+            ("schedule", "apply", str(file)),
+            ("schedule", "apply", str(file)),
+            ("schedule", "edit", "hourly", "--cron", "@daily"),
+            ("schedule", "pause", "hourly"),
+            ("schedule", "apply", str(less), "--owner", "nightly", "--json"),
+            ("schedule", "apply", str(odd), "--owner", "nightly"),
+            ("schedule", "apply", str(empty), "--owner", "nightly"),
+        ],
+    )
+    assert told[0][1] == "added: hourly, often\n"
+    assert told[1][1] == "nothing has changed\n"
+    assert "file:nightly declares it" in told[2][2]
+    assert "schedule.2.chron" in told[5][2]
+    assert told[6][1] == "removed: hourly\n"

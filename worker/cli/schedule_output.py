@@ -1,0 +1,62 @@
+"""Prints schedules and what became of their fire times."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from taskyard.worker.cli.output import Column, print_document, print_fields, print_json, print_line, print_table
+from taskyard.worker.cli.text import written
+
+
+def print_schedule(found: dict[str, Any]) -> None:
+    """Prints a schedule's fields and the input of its tasks."""
+    what = found["what"]
+    rule = found["cron"] if found["interval_seconds"] is None else f"every {found['interval_seconds']:g} s"
+    print_fields(
+        [
+            ("name", found["name"]),
+            ("when", found["when"]),
+            ("rule", f"{rule} ({found['time_zone']})"),
+            ("next", next_text(found)),
+            ("type", what["type"]),
+            ("options", " ".join(f"{key}={value}" for key, value in what["options"].items())),
+            ("missed ones", f"{found['catch_up']} (at most {found['catch_up_limit']})"),
+            ("overlap", found["overlap"]),
+            ("jitter", f"{found['jitter_seconds']:g} s" if found["jitter_seconds"] else ""),
+            ("starts", written(found["starts_at"])),
+            ("ends", written(found["ends_at"])),
+            ("expected within", "" if found["expected_seconds"] is None else f"{found['expected_seconds']:g} s"),
+            ("declared by", found["owner"]),
+            ("created by", found["created_by"]),
+        ]
+    )
+    if what["input"] is not None:
+        print_document("input", what["input"])
+
+
+def next_text(found: dict[str, Any]) -> str:
+    """Returns when a schedule fires next."""
+    if not found["is_enabled"]:
+        return "paused"
+    return written(found["next_fire_at"]) or "never again"
+
+
+def print_count(counted: dict[str, Any], as_json: bool) -> None:
+    """Prints what a backfill would submit."""
+    if as_json:
+        print_json(counted)
+    else:
+        print_line(f"{counted['count']:,} tasks to submit; {counted['submitted']:,} fire times have submitted theirs")
+
+
+def print_fires(fires: list[dict[str, Any]]) -> None:
+    """Prints fire times, if there are any."""
+    if not fires:
+        return
+    columns = [Column("fired", fixed=True), Column("why", fixed=True), Column("outcome", fixed=True)]
+    columns += [Column("task", fixed=True), Column("state", fixed=True), Column("reason")]
+    rows = [
+        [written(one["fire_time"]), *(one[name] for name in ("origin", "outcome", "task_id", "state")), one["reason"]]
+        for one in fires
+    ]
+    print_table(columns, rows)

@@ -1,0 +1,263 @@
+"""Implements commands for schedules, which submit tasks again and again."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from taskyard.worker.cli.confirm import confirm_number
+from taskyard.worker.cli.doors import placed
+from taskyard.worker.cli.help_text import Group
+from taskyard.worker.cli.opened import opened_schedules
+from taskyard.worker.cli.output import Column, print_json, print_line, print_table
+from taskyard.worker.cli.payload import read_input
+from taskyard.worker.cli.schedule_options import (
+    CatchUp,
+    CatchUpLimit,
+    Cron,
+    Ends,
+    Every,
+    Expect,
+    Input,
+    InputFile,
+    Jitter,
+    MaxAttempts,
+    Overlapping,
+    Priority,
+    Queue,
+    Require,
+    Starts,
+    TaskTitle,
+    Timeout,
+    Type,
+    Zone,
+    given_options,
+    moment,
+    task_options,
+)  # fmt: skip
+from taskyard.worker.cli.schedule_output import next_text, print_count, print_fires, print_schedule
+from taskyard.worker.cli.show import AsJson
+from taskyard.worker.cli.text import written
+from taskyard.worker.cli.webhooks import print_change
+
+schedules = typer.Typer(cls=Group, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
+
+Name = Annotated[str, typer.Argument(metavar="NAME", help="The name of the schedule.")]
+FIRES = 10
+ADD_EXAMPLE = (
+    "schedule add nightly --type diagnostic.echo --input '{\"value\": 1}' "
+    '--cron "30 7 * * mon-fri" --zone Europe/Berlin'
+)
+
+
+@schedules.command("add", **placed("schedule add", ADD_EXAMPLE))
+def add(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="1 to 100 lower-case letters, digits or ._-")],
+    type: Type,
+    cron: Cron = None,
+    every: Every = None,
+    zone: Zone = None,
+    input: Input = None,
+    input_file: InputFile = None,
+    title: TaskTitle = None,
+    queue: Queue = None,
+    priority: Priority = None,
+    timeout: Timeout = None,
+    max_attempts: MaxAttempts = None,
+    require: Require = None,
+    catch_up: CatchUp = None,
+    catch_up_limit: CatchUpLimit = None,
+    overlap: Overlapping = None,
+    jitter: Jitter = None,
+    starts: Starts = None,
+    ends: Ends = None,
+    expect: Expect = None,
+    as_json: AsJson = False,
+) -> None:
+    """Adds a schedule that fires from now on."""
+    rules = given_options(cron, every, zone, catch_up, catch_up_limit, overlap, jitter, starts, ends, expect)
+    options = task_options(title, queue, priority, timeout, max_attempts, require)
+    with opened_schedules() as port:
+        what = {"type": type, "input": read_input(input, input_file, port.input_limit_bytes), "options": options}
+        port.add(name, {"what": what, **rules})
+        made = port.get(name)
+    if as_json:
+        print_json(made)
+    else:
+        print_line(f"{name} fires {made['when']}, next at {written(made['next_fire_at']) or 'no time'}")
+
+
+@schedules.command("list", **placed("schedule list", "schedule list"))
+def list_schedules(as_json: AsJson = False) -> None:
+    """Lists schedules with when they fire."""
+    with opened_schedules() as port:
+        found = port.list_all()
+    if as_json:
+        print_json(found)
+        return
+    if not found:
+        print_line("no schedules: `schedule add` makes one")
+        return
+    columns = [Column("name", fixed=True), Column("type"), Column("when"), Column("next", fixed=True), Column("owner")]
+    print_table(
+        columns, [[one["name"], one["what"]["type"], one["when"], next_text(one), one["owner"]] for one in found]
+    )
+
+
+@schedules.command("show", **placed("schedule show", "schedule show nightly"))
+def show(name: Name, as_json: AsJson = False) -> None:
+    """Shows a schedule with its last fire times, and what became of them."""
+    with opened_schedules() as port:
+        found, fires = port.get(name), port.fires(name, FIRES)
+    if as_json:
+        print_json({**found, "fires": fires})
+        return
+    print_schedule(found)
+    print_fires(fires)
+
+
+@schedules.command("edit", **placed("schedule edit", 'schedule edit nightly --cron "0 6 * * *"'))
+def edit(
+    name: Name,
+    type: Annotated[str | None, typer.Option(help="The type of its tasks; their input is then given, too.")] = None,
+    cron: Cron = None,
+    every: Every = None,
+    zone: Zone = None,
+    input: Input = None,
+    input_file: InputFile = None,
+    title: TaskTitle = None,
+    queue: Queue = None,
+    priority: Priority = None,
+    timeout: Timeout = None,
+    max_attempts: MaxAttempts = None,
+    require: Require = None,
+    catch_up: CatchUp = None,
+    catch_up_limit: CatchUpLimit = None,
+    overlap: Overlapping = None,
+    jitter: Jitter = None,
+    starts: Starts = None,
+    ends: Ends = None,
+    expect: Expect = None,
+    as_json: AsJson = False,
+) -> None:
+    """Changes a schedule; what is not named stays."""
+    rules = given_options(cron, every, zone, catch_up, catch_up_limit, overlap, jitter, starts, ends, expect)
+    options = task_options(title, queue, priority, timeout, max_attempts, require)
+    with opened_schedules() as port:
+        content = read_input(input, input_file, port.input_limit_bytes)
+        if type is not None or content is not None or options:
+            known = port.get(name)["what"]
+            own = known["input"] if type is None and content is None else content
+            rules["what"] = {"type": type or known["type"], "input": own, "options": {**known["options"], **options}}
+        is_changed = port.change(name, rules)
+    print_change(name, "changed", is_changed, as_json)
+
+
+@schedules.command("pause", **placed("schedule pause", 'schedule pause nightly --reason "the source is down"'))
+def pause(
+    name: Name, reason: Annotated[str, typer.Option(help="Why; kept in the audit log.")] = "", as_json: AsJson = False
+) -> None:
+    """Lets a schedule fire no more until `resume`."""
+    with opened_schedules() as port:
+        is_changed = port.switch(name, is_enabled=False, reason=reason)
+    print_change(name, "paused", is_changed, as_json)
+
+
+@schedules.command("resume", **placed("schedule resume", "schedule resume nightly"))
+def resume(
+    name: Name, reason: Annotated[str, typer.Option(help="Why; kept in the audit log.")] = "", as_json: AsJson = False
+) -> None:
+    """Lets a schedule fire again; what would have fired meanwhile is not made up for."""
+    with opened_schedules() as port:
+        is_changed = port.switch(name, is_enabled=True, reason=reason)
+    print_change(name, "resumed", is_changed, as_json)
+
+
+@schedules.command("run", **placed("schedule run", "schedule run nightly"))
+def run(name: Name, as_json: AsJson = False) -> None:
+    """Submits the schedule's task now, beside its fire times, and prints the task's id."""
+    with opened_schedules() as port:
+        task_id = port.run(name)
+    if as_json:
+        print_json({"id": task_id})
+    else:
+        print_line(task_id)
+
+
+@schedules.command("remove", **placed("schedule remove", "schedule remove nightly"))
+def remove(name: Name, as_json: AsJson = False) -> None:
+    """Removes a schedule with the record of its fire times; its tasks stay."""
+    with opened_schedules() as port:
+        port.remove(name)
+    print_change(name, "removed", True, as_json)
+
+
+@schedules.command("next", **placed("schedule next", "schedule next nightly --count 5"))
+def next_fires(
+    name: Name,
+    count: Annotated[int, typer.Option(min=1, max=100, help="How many.")] = FIRES,
+    as_json: AsJson = False,
+) -> None:
+    """Prints when a schedule fires next, if it is not paused: in this host's zone and the schedule's."""
+    from zoneinfo import ZoneInfo
+
+    with opened_schedules() as port:
+        found, times = port.get(name), port.next_fires(name, count)
+    if as_json:
+        print_json({"name": name, "when": found["when"], "fire_times": times})
+        return
+    zone = ZoneInfo(found["time_zone"])
+    print_line(found["when"])
+    rows = [[written(at), f"{datetime.fromisoformat(at).astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"] for at in times]
+    print_table([Column("here", fixed=True), Column(found["time_zone"], fixed=True)], rows)
+
+
+@schedules.command("backfill", **placed("schedule backfill", "schedule backfill nightly --from 7d --dry-run"))
+def backfill(
+    name: Name,
+    since: Annotated[str, typer.Option("--from", metavar="TIME", help="An age such as 24h, or a time with a zone.")],
+    until: Annotated[str | None, typer.Option("--to", metavar="TIME", help="The same.  default: now")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the tasks.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Submits a task for each fire time of a span that has submitted none, after counting them."""
+    low, high = moment("--from", since), moment("--to", until) if until else datetime.now(UTC).isoformat()
+    with opened_schedules() as port:
+        counted = port.count_backfill(name, low, high)
+        if dry_run or not counted["count"]:
+            print_count(counted, as_json)
+            return
+        if not yes:
+            confirm_number(f"{counted['count']:,} tasks of {name} will be submitted.", counted["count"])
+        made = port.backfill(name, low, high)
+    if as_json:
+        print_json({"ids": made})
+    else:
+        print_line(f"{len(made):,} tasks are submitted")
+
+
+@schedules.command("apply", **placed("schedule apply", "schedule apply schedules.toml"))
+def apply(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="A TOML file of [[schedule]] tables.")],
+    owner: Annotated[str | None, typer.Option(help="Whose schedules these are.  default: the file's name")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Makes the schedules of a file those that it declares: adds, changes and removes; all or nothing."""
+    from taskyard.core.schedules.declarations import read_schedules
+    from taskyard.core.schedules.schedule import check_schedule_name
+
+    declared = read_schedules(file)
+    with opened_schedules() as port:
+        done = port.apply(check_schedule_name(file.stem.lower() if owner is None else owner), declared)
+    if as_json:
+        print_json(done)
+        return
+    for what, names in done.items():
+        if names:
+            print_line(f"{what}: {', '.join(names)}")
+    if not any(done.values()):
+        print_line("nothing has changed")

@@ -17,8 +17,8 @@ PUBLIC = {
     "TaskResult", "Failure", "IdempotencyConflict", "IllegalTransition", "Message", "PermanentError", "Priority",
     "ResourceLimitError", "RetryAfter", "RetryPolicy", "Run", "Schedule", "Signal", "SubmissionError", "Submitter",
     "Suspended", "TaskContext", "TaskNotFound", "TaskState", "TaskyardError", "TransientError", "Unavailable",
-    "UnknownTaskType", "cancel", "children", "reprioritise", "ref", "ref_all", "result", "retry", "send_signal", "signal",
-    "submit", "submit_group", "submit_many", "submit_workflow", "task", "task_type",
+    "UnknownTaskType", "cancel", "children", "reprioritise", "ref", "ref_all", "result", "retry", "send_signal",
+    "signal", "submit", "submit_group", "submit_many", "submit_workflow", "task", "task_type",
 }  # fmt: skip
 
 

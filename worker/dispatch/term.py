@@ -25,7 +25,7 @@ from taskyard.core.scheduling.breaker import Breakers
 from taskyard.core.submission.validate import Limits
 from taskyard.core.task_types.registry import Registry
 from taskyard.worker.dispatch.agent_access import AgentAccess
-from taskyard.worker.dispatch.batch import Committed, Unpublished
+from taskyard.worker.dispatch.batch import Batch, Committed, Unpublished
 from taskyard.worker.dispatch.committer import Committer
 from taskyard.worker.dispatch.decisions import policy_of
 from taskyard.worker.dispatch.due_schedules import DueSchedules

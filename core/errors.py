@@ -31,7 +31,7 @@ from collections.abc import Iterable
 from enum import Enum, StrEnum
 from typing import Any
 
-from taskyard.core.i18n import N_, listed, msg
+from taskyard.core.i18n import listed, msg
 
 
 class ErrorClass(StrEnum):
@@ -48,21 +48,6 @@ class ErrorClass(StrEnum):
     AGENT_LOST = "agent_lost"
     UNSTORABLE = "unstorable"
     UNPROCESSABLE = "unprocessable"
-
-
-ERROR_CLASS_WORDS = {
-    ErrorClass.TIMEOUT: N_("timeout"),
-    ErrorClass.CRASHED: N_("crashed"),
-    ErrorClass.INVALID_INPUT: N_("invalid input"),
-    ErrorClass.INVALID_OUTPUT: N_("invalid output"),
-    ErrorClass.RESOURCE_LIMIT: N_("resource limit"),
-    ErrorClass.TRANSIENT: N_("transient"),
-    ErrorClass.PERMANENT: N_("permanent"),
-    ErrorClass.CANCELLED: N_("cancelled"),
-    ErrorClass.AGENT_LOST: N_("agent lost"),
-    ErrorClass.UNSTORABLE: N_("unstorable"),
-    ErrorClass.UNPROCESSABLE: N_("unprocessable"),
-}
 
 
 class TaskyardError(Exception):

@@ -16,7 +16,8 @@ from functools import lru_cache
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 
-from taskyard.core.errors import ERROR_CLASS_WORDS, TaskyardError
+from taskyard.core.error_words import ERROR_CLASS_WORDS
+from taskyard.core.errors import TaskyardError
 from taskyard.core.i18n import N_, Moment, TranslatableText, Word
 from taskyard.core.paths import FILES
 from taskyard.core.states import TaskState

@@ -42,6 +42,7 @@ VALUES = {
     "messages": "{a}",
     "checkpoints": "{1}",
     "children": "{0}",
+    "signals": "{NULL}",
     "actors": "{a}",
     "actor": "a",
     "limit": 1000,

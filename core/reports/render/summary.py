@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from taskyard.core.errors import ERROR_CLASS_WORDS, ErrorClass
+from taskyard.core.error_words import ERROR_CLASS_WORDS
+from taskyard.core.errors import ErrorClass
 from taskyard.core.i18n import N_
 from taskyard.core.reports.data.report import Counts, Report, change
 from taskyard.core.reports.render.wording import ValueKind, Wording

@@ -6,7 +6,8 @@ import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from taskyard.core.errors import ERROR_CLASS_WORDS, ErrorClass
+from taskyard.core.error_words import ERROR_CLASS_WORDS
+from taskyard.core.errors import ErrorClass
 from taskyard.core.i18n import N_
 from taskyard.core.postgres.store.rollups import MINUTE
 from taskyard.core.reports.data.report import Counts, Period, Report, Step, Times, change

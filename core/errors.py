@@ -11,6 +11,8 @@ TaskyardError
 ├── NotPermitted            who asks may not do this; says what would let them
 ├── TaskNotFound
 ├── ItemNotFound            nothing of this id is in quarantine
+├── QuestionNotFound
+├── QuestionClosed          nobody can answer it any more
 ├── IllegalTransition       e.g. a retry of a running task
 └── HandlerError            raised by or for a running task; carries its ErrorClass
     ├── TransientError      worth another attempt
@@ -204,6 +206,21 @@ class ItemNotFound(TaskyardError):
 
     def __init__(self, item_id: object) -> None:
         super().__init__(msg("no item with the id {id} is in quarantine", id=item_id))
+
+
+class QuestionNotFound(TaskyardError):
+    """Raised if no question has this id."""
+
+    def __init__(self, question_id: object) -> None:
+        super().__init__(msg("question {id} does not exist", id=question_id))
+
+
+class QuestionClosed(TaskyardError):
+    """Raised if nobody can answer a question any more; `state` is the one it ended in."""
+
+    def __init__(self, text: str, state: str) -> None:
+        self.state = state
+        super().__init__(text)
 
 
 class IllegalTransition(TaskyardError):

@@ -1,6 +1,17 @@
 """Defines the tables. `sql/migrations` creates them; a test compares the two."""
 
-from taskyard.core.postgres.schema import engine, monitor, principals, sign_in_attempts, sign_ins, webhooks, workflows
+from taskyard.core.postgres.schema import (
+    engine,
+    monitor,
+    principals,
+    questions,
+    sign_in_attempts,
+    sign_ins,
+    webhooks,
+    workflows,
+)
 from taskyard.core.postgres.schema.base import metadata
 
-__all__ = ["engine", "metadata", "monitor", "principals", "sign_in_attempts", "sign_ins", "webhooks", "workflows"]
+__all__ = [
+    "engine", "metadata", "monitor", "principals", "questions", "sign_in_attempts", "sign_ins", "webhooks", "workflows",
+]  # fmt: skip

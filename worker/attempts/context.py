@@ -6,13 +6,17 @@ import asyncio
 import math
 import os
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from datetime import datetime
-from typing import Any, Protocol, overload
+from typing import Any, Protocol, TypeVar, overload
+
+from pydantic import BaseModel
 
 from taskyard.core.errors import PermanentError, TaskCancelled, TransientError, shortened
 from taskyard.core.protocol import Until, UntilChildren, UntilSignal, UntilTime
+from taskyard.core.questions.answer import Answer
 from taskyard.core.redis.message import Message
+from taskyard.worker.attempts.asking import answer_of, question_of
 from taskyard.worker.attempts.child_keys import ChildKeys, own_key
 from taskyard.worker.attempts.context_payload import check_message, input_json, json_of, plain_options
 from taskyard.worker.attempts.outcomes import outcomes_of
@@ -28,6 +32,7 @@ from taskyard.worker.attempts.suspension import (
     checked_time,
 )
 
+Data = TypeVar("Data", bound=BaseModel)
 MAX_RECEIVE_SECONDS = 7 * 24 * 3600.0
 _KEPT: Any = object()  # in place of a state: the earlier checkpoint stays
 FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.02, 0.25  # between two checks of the mailbox
@@ -142,8 +147,42 @@ class TaskContext:
             if text is None and not self._has_checkpoint:
                 expected = "a state: without one, or a checkpoint, the handler would begin anew and wait for ever"
                 raise PermanentError(f"suspend: until {until} seconds alone is not accepted, expected {expected}")
-        children, signals = (0, {}) if text is None else (self._keys.begin_checkpoint(), dict(self._resumption.used))
-        raise SuspendAttempt(awaited, text, children, signals)
+        raise self._ending(awaited, text)
+
+    def ask(
+        self,
+        question: str,
+        model: type[Data] | None = None,
+        *,
+        key: str | None = None,
+        of: Sequence[str] | None = None,
+        timeout_seconds: float | None = None,
+        context: str = "",
+        needs: int = 1,
+        not_by_submitter: bool = False,
+        state: Any = _KEPT,
+    ) -> Answer[Data] | None:
+        """Suspends as `suspend` does until people have answered in the Inbox; the answer, None if its time ran out.
+
+        `model` makes the form of what they approve; `of` has roles and names of people, without it operators and
+        admins; `needs` of them must approve, and one declines. `context` is shown to them as text. The question is
+        known by `key`, without one by its text: the same one is not asked again by a later attempt, unless somebody
+        retried the task or a checkpoint was saved after its answer. Raises PermanentError for what is not accepted.
+        """
+        text = None if state is _KEPT else json_of("ask", state)
+        self._check_process("ask")
+        said = (question, model, key, of, timeout_seconds, context, needs, not_by_submitter)
+        asked, wanted = question_of(*said)
+        is_there, found = self._resumption.take(wanted)
+        if is_there:
+            return None if found is None else answer_of(found, model)
+        after = self._resumption.used.get(wanted.name, 0)
+        raise self._ending(UntilSignal(wanted.name, wanted.schema, after, wanted.timeout_seconds, asked), text)
+
+    def _ending(self, awaited: Until, state: bytes | None) -> SuspendAttempt:
+        """Returns what ends the attempt; a checkpoint has the children and signals that were before it."""
+        children, signals = (0, {}) if state is None else (self._keys.begin_checkpoint(), dict(self._resumption.used))
+        return SuspendAttempt(awaited, state, children, signals)
 
     def signals(self, name: str) -> list[Signal]:
         """Returns all signals by this name that the task had got when this attempt began, oldest first."""

@@ -169,14 +169,14 @@ PARTS = (
     Part(
         "suspended tasks",
         ("suspensions",),
-        (*_TASKS, "task_dependencies", "task_signals"),
+        (*_TASKS, "task_dependencies", "task_signals", "questions"),
         lambda b, c: b.suspensions,
         record_suspensions,
     ),
     Part(DEPENDANTS, (), (*_TASKS, "task_dependencies"), _has_ended, _publish_dependants),
     Part("children", ("children",), (*_TASKS, "task_dependencies", "holds"), lambda b, c: b.children, _submit_children),
     Part("questions for children", ("questions",), ("tasks",), lambda b, c: b.questions, answer_questions),
-    Part(CLAIMS, ("claims",), (*_TASKS, "task_signals"), lambda b, c: b.claims, _claim),
+    Part(CLAIMS, ("claims",), (*_TASKS, "task_signals", "questions"), lambda b, c: b.claims, _claim),
     Part("log lines", ("stale", "logs"), ("tasks", "task_events"), lambda b, c: b.stale or b.logs, _note),
     Part(
         "agents", ("arrivals", "endings"), ("agents", "task_events"), lambda b, c: b.arrivals or b.endings, _keep_agents

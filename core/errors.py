@@ -209,10 +209,7 @@ class ItemNotFound(TaskyardError):
 
 
 class QuestionNotFound(TaskyardError):
-    """Raised if no question has this id."""
-
-    def __init__(self, question_id: object) -> None:
-        super().__init__(msg("question {id} does not exist", id=question_id))
+    """Raised if no question has this id; see core.questions.rules."""
 
 
 class QuestionClosed(TaskyardError):

@@ -116,6 +116,15 @@ SUBMIT = View(
     shortcuts=(("Ctrl+Enter", N_("Submit")), CLOSE),
     parameters=("type", "copy", *PANEL),
 )
+INBOX = View(
+    "inbox",
+    N_("Inbox"),
+    "inbox",
+    N_("Answer what tasks ask people"),
+    "i",
+    shortcuts=(("Ctrl+Enter", N_("Approve")), CLOSE),
+    parameters=("show", "question", *PANEL),
+)
 QUEUES = View(
     "queues",
     N_("Queues"),
@@ -201,7 +210,7 @@ ACCESS = View(
 )
 
 SECTIONS: Mapping[str, tuple[View, ...]] = {
-    N_("Operate"): (OVERVIEW, TASKS, TASK, SUBMIT, QUEUES),
+    N_("Operate"): (OVERVIEW, TASKS, TASK, SUBMIT, INBOX, QUEUES),
     N_("Monitor"): (AGENTS, FAILURES, ALERTS, WEBHOOKS),
     N_("History"): (AUDIT, REPORTS, SYSTEM),
     N_("Administration"): (ACCESS,),

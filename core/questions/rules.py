@@ -8,7 +8,7 @@ from datetime import datetime
 
 from taskyard.core.access.identity import Actor
 from taskyard.core.access.permissions import ROLES, Permission, Role
-from taskyard.core.errors import NotPermitted, QuestionClosed
+from taskyard.core.errors import NotPermitted, QuestionClosed, QuestionNotFound
 from taskyard.core.i18n import N_, msg
 from taskyard.core.questions.question import Decision, GivenAnswer, Question, QuestionState, is_role
 
@@ -27,6 +27,11 @@ def person_of(actor_name: str) -> str:
     name = rest if separator and prefix in _PREFIXES else actor_name
     before, at, address = name.rpartition("@")
     return before if at and before and _is_address(address) else name
+
+
+def missing(question_id: object) -> QuestionNotFound:
+    """Returns the error for an id that no question has, or none that may be known of."""
+    return QuestionNotFound(msg("question {id} does not exist", id=question_id))
 
 
 def check_open(question: Question, now: datetime) -> None:

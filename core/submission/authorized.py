@@ -18,6 +18,7 @@ from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import tasks
+from taskyard.core.questions.question import Question
 from taskyard.core.submission.bulk import Bulk
 from taskyard.core.submission.commands import ManyTaskCommands, check_task_ids
 from taskyard.core.submission.open_keys import Alone
@@ -137,6 +138,14 @@ class Authorized:
         return self._submitter.send_signal(
             task_id, name, data, actor=self.actor.name, signal_id=signal_id, reason=reason
         )
+
+    def answer(self, question_id: object, decision: str, data: Any, reason: str) -> Question:
+        """See `QuestionCommands.answer`."""
+        return self._submitter.questions.answer(question_id, decision, data, actor=self.actor, reason=reason)
+
+    def delegate(self, question_id: object, to: str, reason: str) -> bool:
+        """See `QuestionCommands.delegate`."""
+        return self._submitter.questions.delegate(question_id, to, actor=self.actor, reason=reason)
 
     def bulk(self) -> Bulk:
         """Returns operations on many tasks with the same checks, made for each batch before it is changed."""

@@ -12,7 +12,7 @@ from typing import Any
 
 from taskyard.core.access.identity import Actor
 from taskyard.core.access.principals import Kind, check_name
-from taskyard.core.errors import QuestionNotFound, SubmissionError
+from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import msg
 from taskyard.core.ids import parsed_id
 from taskyard.core.payload.culprits import field_of, refused
@@ -23,7 +23,7 @@ from taskyard.core.postgres.store import locks, principals, questions, signals
 from taskyard.core.postgres.store.signals import ANSWER
 from taskyard.core.questions.answer import signal_data
 from taskyard.core.questions.question import Decision, Question, QuestionState, check_decision, signal_of
-from taskyard.core.questions.rules import check_answerer, check_delegator, check_open, outcome, person_of
+from taskyard.core.questions.rules import check_answerer, check_delegator, check_open, missing, outcome, person_of
 from taskyard.core.submission.queue_notifier import QueueNotifier
 from taskyard.core.submission.signals import DATA_LIMIT_BYTES, store_signal
 from taskyard.core.task_types.validators import validator_of
@@ -91,11 +91,11 @@ class QuestionCommands:
         with locks.naming_holders(self._database), self._database.transaction() as tx:
             task_id = questions.task_of(tx, id_)
             if task_id is None:
-                raise QuestionNotFound(id_)
+                raise missing(id_)
             signals.lock_task(tx, task_id)
             question = _found(tx, id_)
             if not actor.sees(question.queue, question.type):
-                raise QuestionNotFound(id_)
+                raise missing(id_)
             check_open(question, questions.now(tx))
             yield tx, question
 
@@ -131,7 +131,7 @@ def check_question_id(value: object) -> str:
 def _found(tx: DriverTransaction, question_id: str) -> Question:
     question = questions.find(tx, question_id)
     if question is None:
-        raise QuestionNotFound(question_id)
+        raise missing(question_id)
     return question
 
 

@@ -35,7 +35,6 @@ from taskyard.core.submission.every_problem import every_problem
 from taskyard.core.submission.group_commit import GroupCommitter
 from taskyard.core.submission.open_keys import Alone, OpenKeys
 from taskyard.core.submission.options import OPTIONS, SubmitOptions
-from taskyard.core.submission.questions import QuestionCommands
 from taskyard.core.submission.queue_notifier import QueueNotifier
 from taskyard.core.submission.validate import Limits, validate_submission
 from taskyard.core.task_types.registry import Registry, TaskType
@@ -72,7 +71,6 @@ class Submitter(TaskCommands):
         )
         super().__init__(database, QueueNotifier(broker), settings.input_limit_bytes)
         self.commands = ManyTaskCommands(database, self._notifier)
-        self.questions = QuestionCommands(database, self._notifier, settings.input_limit_bytes)
         self._clock = clock or Clock()
         self._keys = OpenKeys()
         self._group: GroupCommitter[Submission, str | SubmissionError | Alone] = GroupCommitter(

@@ -186,6 +186,7 @@ class LiveSnapshot(msgspec.Struct):
     quarantined: int = 0  # items in quarantine
     mail: MailLive | None = None  # None: a leader of an older release
     disabled_webhooks: list[str] = []  # by the worker, since nobody answers them
+    questions: dict[str, float] = {}  # seconds since the oldest open one was asked, by its task's queue
 
 
 def write_live(cache: RedisCache, live: LiveSnapshot) -> None:

@@ -71,6 +71,7 @@ class Now:
         quarantined=1,
         mail=MailLive(1, 60.0, 1, [MailboxLive("coder-1", 1, 60.0, 1)]),
         disabled_webhooks=["ci"],
+        questions={"mail": 15_000.0},
     )
 
     def servers(self) -> Any:
@@ -154,6 +155,9 @@ ENGLISH = {
     "mail_unread": ["the oldest message to agent coder-1 has waited for 1 min: taskyard mail list"],
     "dead_letters": ["1 message to agent coder-1 became a dead letter: taskyard mail list --dead"],
     "webhook_disabled": ["webhook ci is disabled: it answered 410, or nothing arrived for days"],
+    "question_waiting": [
+        "the oldest open question of tasks in queue mail has waited for 4 h 10 min: taskyard inbox list"
+    ],
 }
 # What former releases stored, and what is shown for it now.
 FORMER = {

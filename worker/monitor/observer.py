@@ -11,7 +11,7 @@ from taskyard.core.clock import Clock
 from taskyard.core.errors import Busy
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.locks import LockWait
-from taskyard.core.postgres.store import live_counts, locks, webhooks
+from taskyard.core.postgres.store import live_counts, locks, questions, webhooks
 from taskyard.core.postgres.store.live_counts import OpenGroup
 from taskyard.core.postgres.store.rollups import DAY
 from taskyard.core.redis.broker import Broker
@@ -72,6 +72,7 @@ class Observer:
         self._quarantined = 0
         self._mail: MailLive | None = None
         self._disabled_webhooks: list[str] = []
+        self._questions: dict[str, float] = {}
 
     def observe(self, alerts: Sequence[FiringAlert] = ()) -> LiveSnapshot | None:
         """Reads the ticks, makes and stores the live snapshot; returns None on a worker that does not lead.
@@ -117,6 +118,7 @@ class Observer:
             self._open = live_counts.open_groups(tx)
             finished = live_counts.finished_counts(tx, database_now - DAY, database_now)
             self._disabled_webhooks = webhooks.disabled_by_worker(tx)
+            self._questions = {one.queue: one.seconds for one in questions.oldest_open(tx)}
         self._count_after = now + (time.perf_counter() - began) / COUNT_SHARE
         self._finished = [FinishedCount(*row) for row in finished]
         self._counted_at = database_now
@@ -145,6 +147,7 @@ class Observer:
             quarantined=self._quarantined,
             mail=self._mail,
             disabled_webhooks=self._disabled_webhooks,
+            questions=self._questions,
         )
 
     def _dispatcher_live(self, epoch: int) -> DispatcherLive:

@@ -31,6 +31,7 @@ from taskyard.core.alerts.kinds import (
     not_started,
     oldest_waiting,
     quarantined,
+    question_waiting,
     queue_growth,
     retry_storm,
     server_down,
@@ -66,6 +67,7 @@ _MODULES = (  # in the order of the shipped rules
     mail_unread,
     dead_letters,
     webhook_disabled,
+    question_waiting,
 )
 KINDS: Mapping[str, Kind] = {module.KIND.name: module.KIND for module in _MODULES}
 MESSAGES: Mapping[str, MessageTemplate] = {one.id: one for kind in KINDS.values() for one in kind.messages}

@@ -10,12 +10,14 @@ import contextlib
 from collections.abc import Iterator
 from typing import Any
 
+import jsonschema_rs
+
 from taskyard.core.access.identity import Actor
 from taskyard.core.access.principals import Kind, check_name
 from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import msg
 from taskyard.core.ids import parsed_id
-from taskyard.core.payload.culprits import field_of, refused
+from taskyard.core.payload.culprits import field_of, refused, required
 from taskyard.core.payload.encode import encode_json
 from taskyard.core.payload.typed_text import checked
 from taskyard.core.postgres.database import Database, DriverTransaction
@@ -142,8 +144,12 @@ def _check_fit(question: Question, data: Any) -> None:
         return  # the handler's model judges
     found: list[SubmissionError] = []
     for error in validator.iter_errors(data):
-        expected = msg("what its JSON Schema says: {reason}", reason=" ".join(error.message.split()))
-        found.append(refused(field_of(["data", *error.instance_path]), error.instance, expected))
+        path = ["data", *error.instance_path]
+        if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Required):
+            found.append(required(field_of([*path, error.kind.property])))
+        else:
+            expected = msg("what its JSON Schema says: {reason}", reason=" ".join(error.message.split()))
+            found.append(refused(field_of(path), error.instance, expected))
         if len(found) == MAX_PROBLEMS:
             break
     if found:

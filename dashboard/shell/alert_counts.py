@@ -43,9 +43,9 @@ def show_alert_counts() -> None:
                 return
             if found is not None:
                 show_style(style(found.counts, ALERTS.name))
-            own = count_own()
-            told = ngettext("{count} question for you", "{count} questions for you", own).format(count=number(own))
-            show_style(style({"info": own} if own else {}, INBOX.name, told))
+            if own := count_own():
+                told = ngettext("{count} question for you", "{count} questions for you", own)
+                show_style(style({"info": own}, INBOX.name, told.format(count=number(own))))
 
     counts()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 import pytest
@@ -15,7 +14,7 @@ from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import principals, questions, tasks
 from taskyard.core.questions.question import Question, QuestionState
 from taskyard.core.submission.submit import Submitter
-from taskyard.dashboard.data import base, viewer
+from taskyard.dashboard.data import viewer
 from tests.asked import asked
 from tests.dashboard.conftest import HOSTILE, OpenPage, refreshed
 from tests.dashboard.seen import rendered
@@ -63,7 +62,7 @@ def test_own_questions_come_first_with_age_and_deadline(
     assert places == sorted(places)
     assert "Its time runs out in" in text
     assert text.count("asked of you") == 2
-    assert "Deploy 7" in text
+    assert any("Deploy 7" in one.label for one in page.button)
 
 
 def test_approving_with_the_form_of_the_model(
@@ -84,7 +83,7 @@ def test_approving_with_the_form_of_the_model(
     question = found(database, question_id)
     assert question.state is QuestionState.ANSWERED
     assert (question.answers[0].data, question.answers[0].reason) == ({"version": "1.2", "share": 10}, "looks well")
-    assert re.match(r"person:ann@", question.answers[0].actor)
+    assert question.answers[0].actor == "person:ann"
     with database.transaction() as tx:
         assert tasks.get_task(tx, question.task_id).state == "pending"
     assert "question" not in page.query_params
@@ -175,9 +174,9 @@ def test_the_sidebar_counts_what_waits_for_the_viewer(
 ) -> None:
     asked(submitter, database, "Mine?")
     asked(submitter, database, "Kim's?", of=["kim"])
-    page = open_page("overview")
-    assert "1 question for you" in rendered(page)
-    base.forget()
+    styles = [one.proto.body for one in open_page("overview").get("html") if "/inbox" in one.proto.body]
+    assert len(styles) == 1
+    assert '"1 question for you"' in styles[0]
 
 
 def test_a_tasks_page_shows_what_it_asks(

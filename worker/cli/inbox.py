@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,10 +12,18 @@ from taskyard.core.payload.printable_text import visible
 from taskyard.worker.cli.doors import placed
 from taskyard.worker.cli.help_text import Group
 from taskyard.worker.cli.opened import opened_questions
-from taskyard.worker.cli.output import Column, print_document, print_fields, print_json, print_line, print_table
+from taskyard.worker.cli.output import (
+    Column,
+    print_document,
+    print_fields,
+    print_json,
+    print_line,
+    print_table,
+    stacked,
+)
 from taskyard.worker.cli.payload import read_json_value
 from taskyard.worker.cli.show import AsJson
-from taskyard.worker.cli.text import counted, written
+from taskyard.worker.cli.text import age, counted, written
 
 inbox = typer.Typer(cls=Group, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 
@@ -41,21 +50,22 @@ def list_questions(
     if not found:
         print_line("no open questions" if state == "open" else "no such questions")
         return
-    columns = [Column("id", fixed=True), Column("question"), Column("task"), Column("of"), Column("state")]
+    columns = [Column("state", fixed=True), Column("question"), Column("of"), Column("asked", fixed=True)]
     rows = [
         [
-            one["id"],
-            one["question"],
-            one["task_title"] or one["task_type"],
-            " ".join([*one["of"], *one["delegated_to"]]),
             _state(one),
-            written(one["asked_at"]),
+            stacked(
+                (visible(one["question"]), "bold" if one["is_yours"] else ""),
+                (visible(one["task_title"] or one["task_type"]), ""),
+                (one["id"], "dim"),
+            ),
+            " ".join([*one["of"], *one["delegated_to"]]),
+            age(datetime.fromisoformat(one["asked_at"])),
             written(one["deadline"]),
-            "yes" if one["is_yours"] else "",
         ]
         for one in found
     ]
-    print_table([*columns, Column("asked", fixed=True), Column("deadline", fixed=True), Column("yours")], rows)
+    print_table([*columns, Column("deadline")], rows)
 
 
 @inbox.command("show", **placed("inbox show", f"inbox show {EXAMPLE_ID}"))

@@ -112,7 +112,7 @@ def answer(question: Question, form: ModelForm | None, decision: Decision, reaso
         ended = data.answer(question.id, decision, given, reason)
     except SubmissionError as error:
         st.session_state[FAILED_KEY] = error
-        st.rerun(scope="fragment")
+        st.rerun()
     except NotPermitted as error:
         st.error(reason_of(error), icon=":material/lock:")
         return

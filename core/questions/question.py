@@ -53,7 +53,7 @@ class Decision(StrEnum):
 
 
 QUESTION_STATE_WORDS: Mapping[QuestionState, str] = {
-    QuestionState.OPEN: N_("open"),
+    QuestionState.OPEN: N_("unanswered"),
     QuestionState.ANSWERED: N_("answered"),
     QuestionState.DECLINED: N_("declined"),
     QuestionState.EXPIRED: N_("expired"),

@@ -13,6 +13,7 @@ from taskyard.worker.cli.doors import placed
 from taskyard.worker.cli.help_text import Group
 from taskyard.worker.cli.opened import opened_questions
 from taskyard.worker.cli.output import (
+    Cell,
     Column,
     print_document,
     print_fields,
@@ -51,7 +52,7 @@ def list_questions(
         print_line("no open questions" if state == "open" else "no such questions")
         return
     columns = [Column("state", fixed=True), Column("question"), Column("of"), Column("asked", fixed=True)]
-    rows = [
+    rows: list[list[Cell]] = [
         [
             _state(one),
             stacked(

@@ -20,7 +20,7 @@ from taskyard.dashboard.pages.inbox.answering import DELEGATE_KEY, DONE_KEY, FAI
 from taskyard.dashboard.pages.task.panel import show_panel
 from taskyard.dashboard.shell import frame
 
-SECTIONS = {"open": N_("Open"), "ended": N_("Answered")}
+SECTIONS = {"open": N_("Unanswered"), "ended": N_("Answered")}
 
 
 def open_question(question_id: str) -> None:

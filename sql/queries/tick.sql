@@ -192,7 +192,7 @@ WITH wanted AS (
 SELECT id, attempt, type, input::text, timeout_seconds, checkpoint::text, priority, assigned_agent_id,
     max_attempts, refunded, refunds, checkpoint_children, coalesce(retry_afters, 0),
     CASE WHEN has_signals OR was_suspended THEN json_build_object('now', date_part('epoch', now()),
-        'used', coalesce(checkpoint_signals, '{}'), 'received', (
+        'used', coalesce(checkpoint_signals, jsonb_build_object()), 'received', (
         SELECT coalesce(json_agg(json_build_array(number, name, signal_id, kind, data, sent_by, date_part('epoch', sent_at))
             ORDER BY number), '[]')
         FROM (

@@ -27,6 +27,7 @@ VALUES = {
     "attempts": "{1}",
     "outputs": "{1}",
     "started": "{1}",
+    "signals": "{NULL}",
     "run_seconds": "{1}",
     "cpu_seconds": "{1}",
     "peaks": "{1}",

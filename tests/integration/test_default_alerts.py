@@ -598,8 +598,9 @@ def test_webhooks_disabled(watch: Watch) -> None:
 
 
 def test_questions_wait_long(watch: Watch) -> None:
+    watch.engine.define("demo.asks", lambda given, context: given)
     watch.start("questions wait long", threshold=0.2)
-    question_id = asked(watch.engine.submitter, watch.engine.database, submission={"type": "demo.echo"})
+    question_id = asked(watch.engine.submitter, watch.engine.database, submission={"type": "demo.asks"})
     watch.wait_for("firing", "default")
     watch.engine.submitter.questions.answer(question_id, "approved", actor=local_actor())
     watch.wait_for("resolved", "default")

@@ -170,7 +170,7 @@ WITH wanted AS (
     RETURNING task_id, name, signal_id, number, kind, data, sent_by, sent_at
 ), expired AS (
     UPDATE questions SET state = 'expired', ended_at = now()
-    WHERE task_id = ANY(ARRAY(SELECT id FROM candidate WHERE missed IS NOT NULL)) AND state = 'open'
+    WHERE task_id = ANY(ARRAY(SELECT task_id FROM timed_out)) AND state = 'open'
     RETURNING id, task_id, key, question
 ), expiries AS (
     INSERT INTO task_events (task_id, event, actor, detail)

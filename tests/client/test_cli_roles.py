@@ -35,6 +35,7 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "cancel": ("cancel", NOBODY, *WHY),
     "retry": ("retry", NOBODY, *WHY),
     "priority": ("priority", NOBODY, "high"),
+    "signal": ("signal", NOBODY, "approved"),
     "status": ("status",),
     "agents": ("agents",),
     "types": ("types",),

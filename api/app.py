@@ -37,6 +37,7 @@ from taskyard.api.routes import (
     mail,
     metrics,
     quarantine,
+    questions,
     queues,
     reports,
     schedules,
@@ -53,8 +54,8 @@ from taskyard.api.services import Services, open_services
 from taskyard.core.config import settings
 
 RESOURCES = (
-    tasks, batches, files, events, bulk, task_details, task_filters, workflows, types, queues, agents, boots,
-    mail, failures, signals, schedules, alerts, reports, metrics, audit, quarantine, system, access, identity,
+    tasks, batches, files, events, bulk, task_details, task_filters, workflows, questions, types, queues, agents,
+    boots, mail, failures, signals, schedules, alerts, reports, metrics, audit, quarantine, system, access, identity,
     webhooks, hooks, agent_protocol, agent_mail,
 )  # fmt: skip
 THREADS = 40  # requests that read or write at the same time

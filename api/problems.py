@@ -27,6 +27,7 @@ from taskyard.core.errors import (
     UnknownTaskType,
 )
 from taskyard.core.i18n import listed, msg
+from taskyard.core.questions.errors import QuestionClosed, QuestionNotFound
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = 2
@@ -41,6 +42,8 @@ _KINDS: tuple[tuple[type[TaskyardError], int, str, str], ...] = (
     (NotPermitted, 403, "forbidden", msg("Not permitted")),
     (TaskNotFound, 404, "not-found", msg("Not found")),
     (ItemNotFound, 404, "not-found", msg("Not found")),
+    (QuestionNotFound, 404, "no-question", msg("Not found")),
+    (QuestionClosed, 409, "question-closed", msg("The question can't be answered any more")),
     (IllegalTransition, 409, "wrong-state", msg("The task's state does not allow this")),
     (Busy, 503, "busy", msg("Busy: try again")),
     (Unavailable, 503, "unavailable", msg("A server is away: try again")),
@@ -103,7 +106,7 @@ def problem_of(error: TaskyardError, request: Request) -> Problem:
         detail=say(_text_of(error)),
         errors=errors,
         task_id=error.task_id if isinstance(error, IdempotencyConflict) else None,
-        state=error.state if isinstance(error, IllegalTransition) else None,
+        state=error.state if isinstance(error, IllegalTransition | QuestionClosed) else None,
         permission=str(error.permission) if isinstance(error, NotPermitted) else None,
     )
 

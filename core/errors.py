@@ -12,6 +12,8 @@ TaskyardError
 ├── TaskNotFound
 │   └── WorkflowNotFound
 ├── ItemNotFound            nothing of this id is in quarantine
+├── QuestionNotFound        (core.questions.errors)
+├── QuestionClosed          (core.questions.errors)
 ├── IllegalTransition       e.g. a retry of a running task
 └── HandlerError            raised by or for a running task; carries its ErrorClass
     ├── TransientError      worth another attempt

@@ -11,6 +11,8 @@ from taskyard.core.models import Task
 _UNTIL = N_("suspended for {duration}, until {time}")
 _TOLD = N_("attempt {attempt} was told when to try again: in {duration}, at {time}")
 _SIGNAL_UNTIL = N_("waits for signal {name}, for {duration} at most, until {time}")
+_ASKS = N_("asks in the Inbox: {question}")
+_ASKS_UNTIL = N_("asks in the Inbox, for {duration} at most, until {time}: {question}")
 
 
 def reason_of(task: Task, now: datetime) -> str | None:
@@ -22,6 +24,8 @@ def reason_of(task: Task, now: datetime) -> str | None:
             return msg("waits for {count} of its children", count=task.waiting_on)
         return msg("waits for {count} of {total} children", count=task.waiting_on, total=waits["of"])
     if task.run_at is None:
+        if waits.get("question") is not None:
+            return TranslatableText(_ASKS, {"question": str(waits["question"])})
         return msg("waits for signal {name}", name=str(waits.get("name")))
     seconds = (task.run_at - now).total_seconds()
     if seconds <= 0:
@@ -31,6 +35,8 @@ def reason_of(task: Task, now: datetime) -> str | None:
         "time": Moment(task.run_at, task.run_at.isoformat(timespec="seconds")),
         "attempt": task.attempt,
         "name": str(waits.get("name")),
+        "question": str(waits.get("question")),
     }
-    template = {"signal": _SIGNAL_UNTIL, "retry_after": _TOLD}.get(str(kind), _UNTIL)
+    signal = _SIGNAL_UNTIL if waits.get("question") is None else _ASKS_UNTIL
+    template = {"signal": signal, "retry_after": _TOLD}.get(str(kind), _UNTIL)
     return TranslatableText(template, values)

@@ -19,6 +19,7 @@ from taskyard.core.protocol_values import (
     TaskId,
     UsedSignals,
 )
+from taskyard.core.questions.question import Asked
 
 
 class UntilTime(msgspec.Struct, array_like=True, tag="time", gc=False):
@@ -35,12 +36,16 @@ class UntilChildren(msgspec.Struct, array_like=True, tag="children", gc=False):
 
 
 class UntilSignal(msgspec.Struct, array_like=True, tag="signal", gc=False):
-    """Waits for a signal with a number beyond `after` whose data fits the JSON Schema, or for the timeout."""
+    """Waits for a signal with a number beyond `after` whose data fits the JSON Schema, or for the timeout.
+
+    With a `question` it is the answer that people give, whose signal has the name `signal_of(key)`.
+    """
 
     name: SignalName
     schema: dict[str, Any]
     after: Annotated[int, Meta(ge=0, le=MAX_INTEGER)] = 0
     timeout_seconds: Seconds | None = None
+    question: Asked | None = None
 
 
 Until = UntilTime | UntilChildren | UntilSignal

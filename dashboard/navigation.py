@@ -125,6 +125,15 @@ SCHEDULES = View(
     shortcuts=(("Shift+N", N_("New schedule")), CLOSE),
     parameters=("schedule", "find", *PANEL),
 )
+INBOX = View(
+    "inbox",
+    N_("Inbox"),
+    "inbox",
+    N_("Answer what tasks ask people"),
+    "i",
+    shortcuts=(("Ctrl+Enter", N_("Approve")), CLOSE),
+    parameters=("show", "question", *PANEL),
+)
 QUEUES = View(
     "queues",
     N_("Queues"),
@@ -210,7 +219,7 @@ ACCESS = View(
 )
 
 SECTIONS: Mapping[str, tuple[View, ...]] = {
-    N_("Operate"): (OVERVIEW, TASKS, TASK, SUBMIT, SCHEDULES, QUEUES),
+    N_("Operate"): (OVERVIEW, TASKS, TASK, SUBMIT, INBOX, SCHEDULES, QUEUES),
     N_("Monitor"): (AGENTS, FAILURES, ALERTS, WEBHOOKS),
     N_("History"): (AUDIT, REPORTS, SYSTEM),
     N_("Administration"): (ACCESS,),

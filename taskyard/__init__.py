@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from taskyard.core.protocol import Failure as Failure
     from taskyard.core.protocol import Run as Run
     from taskyard.core.protocol import Suspended as Suspended
+    from taskyard.core.questions.answer import Answer as Answer
     from taskyard.core.redis.message import Message as Message
     from taskyard.core.schedules.declarations import Schedule as Schedule
     from taskyard.core.states import Priority as Priority
@@ -68,6 +69,7 @@ _HOMES = {
     "core.errors": _ERRORS,
     "core.postgres.store.tasks": ("TaskResult",),
     "core.protocol": ("AgentInfo", "Done", "Failure", "Run", "Suspended"),
+    "core.questions.answer": ("Answer",),
     "core.redis.message": ("Message",),
     "core.schedules.declarations": ("Schedule",),
     "core.states": ("Priority", "TaskState"),

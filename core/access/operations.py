@@ -50,6 +50,10 @@ OPERATIONS: tuple[Operation, ...] = (
         ("workflows_find", "workflows_get", "workflows_graph"),
         ("workflow list", "workflow show"),
     ),
+    Operation(
+        "See what tasks ask people, and the answers", _READ, ("questions_find", "questions_get"),
+        ("inbox list", "inbox show"), ("inbox", "task"),
+    ),
     Operation("Follow events as they happen", _READ, ("events_follow", "events_follow_task"), (), ("task",)),
     Operation("See who one is and what one may do", _READ, ("access_identify",)),
     Operation("See task types", _READ, ("types_find", "types_get"), ("types",)),
@@ -171,6 +175,13 @@ OPERATIONS: tuple[Operation, ...] = (
         ("webhooks ping", "webhooks send"),
         ("webhooks",),
         is_whole=True,
+    ),
+    Operation(
+        "Answer and delegate questions, as far as they are asked of one",
+        Permission.QUESTION_ANSWER,
+        ("questions_answer", "questions_delegate"),
+        ("inbox answer", "inbox decline", "inbox delegate"),
+        ("inbox",),
     ),
     Operation(
         "Pause, drain and resume queues and task types",

@@ -16,6 +16,7 @@ class Permission(StrEnum):
     TASK_SUBMIT = "task.submit"
     CODE_SUBMIT = "code.submit"  # submit or retry tasks that run code of their own or read the host
     TASK_OPERATE = "task.operate"  # cancel, retry, reprioritise, signal
+    QUESTION_ANSWER = "question.answer"  # answer and delegate what tasks ask people
     QUEUE_HOLD = "queue.hold"
     AGENT_CONTROL = "agent.control"
     ALERT_HANDLE = "alert.handle"
@@ -37,7 +38,7 @@ ALL_PERMISSIONS = frozenset(Permission)
 LOCAL_PERMISSIONS = ALL_PERMISSIONS - {Permission.CODE_SUBMIT, Permission.ACCESS_MANAGE}
 
 _VIEWER = frozenset({Permission.TASK_READ})
-_SUBMITTER = _VIEWER | {Permission.PAYLOAD_READ, Permission.TASK_SUBMIT}
+_SUBMITTER = _VIEWER | {Permission.PAYLOAD_READ, Permission.TASK_SUBMIT, Permission.QUESTION_ANSWER}
 ROLES: Mapping[Role, frozenset[Permission]] = {
     Role.VIEWER: _VIEWER,
     Role.SUBMITTER: _SUBMITTER,
@@ -59,6 +60,7 @@ MEANINGS: Mapping[Permission, str] = {
     Permission.TASK_SUBMIT: msg("submit tasks"),
     Permission.CODE_SUBMIT: msg("submit and retry tasks that run code or read files"),
     Permission.TASK_OPERATE: msg("cancel, retry, reprioritise and signal tasks"),
+    Permission.QUESTION_ANSWER: msg("answer questions of tasks"),
     Permission.QUEUE_HOLD: msg("pause, drain and resume queues and task types"),
     Permission.AGENT_CONTROL: msg("pause, drain and restart agents"),
     Permission.ALERT_HANDLE: msg("acknowledge and silence alerts, and mute failures"),

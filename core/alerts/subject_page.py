@@ -32,6 +32,7 @@ _FIXED: Mapping[str, Place] = {
     "mail_unread": ("agents", {}),
     "dead_letters": ("agents", {}),
     "webhook_disabled": ("webhooks", {}),
+    "question_waiting": ("inbox", {}),
 }
 _MEASURES = (" duration", " failure rate", " arrival rate")  # of the kind anomaly, behind the type
 

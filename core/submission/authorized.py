@@ -20,7 +20,9 @@ from taskyard.core.models import Submission
 from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import tasks
+from taskyard.core.questions.question import Question
 from taskyard.core.retry_outcome import RetryPreview, RetryResult
+from taskyard.core.submission.authorized_commands import AuthorizedCommands
 from taskyard.core.submission.authorized_workflows import AuthorizedWorkflows
 from taskyard.core.submission.bulk import Bulk
 from taskyard.core.submission.commands import ManyTaskCommands, check_cancel_scope, check_task_ids
@@ -171,6 +173,14 @@ class Authorized:
             task_id, name, data, actor=self.actor.name, signal_id=signal_id, reason=reason
         )
 
+    def answer(self, question_id: object, decision: str, data: Any, reason: str) -> Question:
+        """See `QuestionCommands.answer`."""
+        return self._submitter.questions.answer(question_id, decision, data, actor=self.actor, reason=reason)
+
+    def delegate(self, question_id: object, to: str, reason: str) -> bool:
+        """See `QuestionCommands.delegate`."""
+        return self._submitter.questions.delegate(question_id, to, actor=self.actor, reason=reason)
+
     def bulk(self) -> Bulk:
         """Returns operations on many tasks with the same checks, made for each batch before it is changed."""
         self.actor.require(Permission.TASK_OPERATE)
@@ -178,7 +188,7 @@ class Authorized:
 
     def workflows(self) -> AuthorizedWorkflows:
         """Returns the operations on workflows with the same checks."""
-        commands = _AuthorizedCommands(self._submitter.commands, self)
+        commands = AuthorizedCommands(self._submitter.commands, self)
         return AuthorizedWorkflows(self, self._submitter, self._database, commands)
 
     def require_known(self, type_: str) -> None:
@@ -219,7 +229,7 @@ class Authorized:
     # ours
 
     def _commands(self) -> ManyTaskCommands:
-        return _AuthorizedCommands(self._submitter.commands, self)
+        return AuthorizedCommands(self._submitter.commands, self)
 
     def _check_each(self, task_ids: Sequence[str]) -> set[str]:
         """Checks tasks against the patterns that narrow the actor; returns their types."""
@@ -266,33 +276,3 @@ class Authorized:
         if known.runs_code:
             return msg("tasks of type {type} run code", type=type_)
         return msg("tasks of type {type} read files of the agent's host", type=type_)
-
-
-class _AuthorizedCommands(ManyTaskCommands):
-    """ManyTaskCommands that check permissions first."""
-
-    def __init__(self, commands: ManyTaskCommands, permitted: Authorized) -> None:
-        # the wrapped object owns the connections
-        self.__dict__.update(commands.__dict__)
-        self._permitted = permitted
-
-    def cancel_many(self, task_ids: Sequence[str], *, actor: str, reason: str) -> tuple[int, int]:
-        """See `ManyTaskCommands.cancel_many`; raises NotPermitted."""
-        self._permitted.check_operated(task_ids)
-        return super().cancel_many(task_ids, actor=actor, reason=reason)
-
-    def check_kinds(self, kinds: Kinds) -> None:
-        """See `TaskCommands.check_kinds`."""
-        self._permitted.check_kinds(kinds)
-
-    def retry_many(
-        self, task_ids: Sequence[str], *, actor: str, reason: str, scope: str = RetryScope.THIS
-    ) -> tuple[int, list[str]]:
-        """See `ManyTaskCommands.retry_many`; raises NotPermitted."""
-        self._permitted.check_retried(task_ids)
-        return super().retry_many(task_ids, actor=actor, reason=reason, scope=scope)
-
-    def reprioritise_many(self, task_ids: Sequence[str], priority: str, *, actor: str, reason: str) -> int:
-        """See `ManyTaskCommands.reprioritise_many`; raises NotPermitted."""
-        self._permitted.check_operated(task_ids)
-        return super().reprioritise_many(task_ids, priority, actor=actor, reason=reason)

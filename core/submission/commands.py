@@ -18,6 +18,7 @@ from taskyard.core.retry_outcome import RetryPreview, RetryResult
 from taskyard.core.scheduling.retry_scope import check_scope
 from taskyard.core.states import Priority
 from taskyard.core.submission.priorities import check_priority
+from taskyard.core.submission.questions import QuestionCommands
 from taskyard.core.submission.retries import Done, Kinds, preview, refusal_error, retry_together, too_many
 from taskyard.core.submission.signals import SignalSender
 from taskyard.core.submission.task_ids import check_task_id as check_task_id
@@ -90,6 +91,11 @@ class TaskCommands(SignalSender):
         with self._transaction() as tx:
             changed = commands.reprioritise(tx, check_task_id(task_id), level, actor, reason)
         self._publish_reprioritised([changed])
+
+    @property
+    def questions(self) -> QuestionCommands:
+        """Returns the commands on questions that tasks ask people."""
+        return QuestionCommands(self._database, self._notifier, self._data_limit_bytes)
 
     # ours
 

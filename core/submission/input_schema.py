@@ -44,20 +44,10 @@ ACRONYMS = frozenset(
 )
 UNITS = frozenset(
     {
-        "bytes",
-        "kibibytes",
-        "mebibytes",
-        "gibibytes",
-        "milliseconds",
-        "seconds",
-        "minutes",
-        "hours",
-        "days",
-        "percent",
-        "px",
-        "ms",
+        "bytes", "kibibytes", "mebibytes", "gibibytes", "milliseconds", "seconds", "minutes", "hours", "days",
+       "percent", "px", "ms",
     }
-)
+)  # fmt: skip
 
 
 class FieldKind(StrEnum):
@@ -144,7 +134,7 @@ class _Schema(GenerateJsonSchema):
 def _fields_of(model: type[BaseModel], path: tuple[str, ...], outer: tuple[type, ...]) -> tuple[FormField, ...]:
     schema = model.model_json_schema(by_alias=False, schema_generator=_Schema)
     definitions = schema.get("$defs", {})
-    own = _resolved(schema, definitions)  # a model that holds itself is a reference to itself
+    own = resolved(schema, definitions)  # a model that holds itself is a reference to itself
     properties = own.get("properties", {})
     return tuple(
         _field(info, name, properties.get(name, {}), definitions, path, (*outer, model))
@@ -161,26 +151,43 @@ def _field(
     path: tuple[str, ...],
     outer: tuple[type, ...],
 ) -> FormField:
-    plain, is_nullable = _without_null(_resolved(schema, definitions), definitions)
-    here = (*path, name)
     nested = _model_in(info.annotation)
-    if nested is not None and nested not in outer and len(outer) <= MAX_GROUP_DEPTH:
-        kind, fields = FieldKind.GROUP, _fields_of(nested, here, outer)
-    else:
-        kind, fields = _kind(name, plain, definitions), ()
-    items = _resolved(plain.get("items", {}), definitions) if kind in (FieldKind.LINES, FieldKind.CHOICES) else {}
-    minimum, is_minimum_open = _limit(plain, "minimum", "exclusiveMinimum", kind, 1)
-    maximum, is_maximum_open = _limit(plain, "maximum", "exclusiveMaximum", kind, -1)
-    is_listed = kind in (FieldKind.LINES, FieldKind.CHOICES)
-    return FormField(
-        name=name,
-        path=".".join(here),
-        kind=kind,
+    is_group = nested is not None and nested not in outer and len(outer) <= MAX_GROUP_DEPTH
+    here = (*path, name)
+    return described_field(
+        here,
+        schema,
+        definitions,
+        _fields_of(nested, here, outer) if is_group and nested is not None else None,
         label=info.title or label_of(name),
         description=info.description or "",
         is_required=info.is_required(),
-        is_nullable=is_nullable,
         default=_default(info),
+    )
+
+
+def described_field(
+    path: tuple[str, ...],
+    schema: Mapping[str, Any],
+    definitions: Mapping[str, Any],
+    fields: tuple[FormField, ...] | None,
+    **told: Any,
+) -> FormField:
+    """Returns the field at a path that a JSON Schema describes, with `fields` as a group of these; `told` is the rest
+    of what a FormField says.
+    """
+    plain, is_nullable = without_null(resolved(schema, definitions), definitions)
+    name = path[-1]
+    kind = _kind(name, plain, definitions) if fields is None else FieldKind.GROUP
+    is_listed = kind in (FieldKind.LINES, FieldKind.CHOICES)
+    items = resolved(plain.get("items", {}), definitions) if is_listed else {}
+    minimum, is_minimum_open = _limit(plain, "minimum", "exclusiveMinimum", kind, 1)
+    maximum, is_maximum_open = _limit(plain, "maximum", "exclusiveMaximum", kind, -1)
+    return FormField(
+        name=name,
+        path=".".join(path),
+        kind=kind,
+        is_nullable=is_nullable,
         minimum=minimum,
         maximum=maximum,
         is_minimum_open=is_minimum_open,
@@ -189,11 +196,12 @@ def _field(
         most_length=plain.get("maxItems" if is_listed else "maxLength"),
         choices=_choices(items if kind is FieldKind.CHOICES else plain),
         item=_scalar(items) or FieldKind.TEXT,
-        fields=fields,
+        fields=fields or (),
+        **told,
     )
 
 
-def _resolved(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
+def resolved(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapping[str, Any]:
     """Returns the schema with its reference followed; keywords beside the reference count."""
     while "$ref" in schema:
         target = definitions.get(str(schema["$ref"]).rpartition("/")[2], {})
@@ -201,9 +209,9 @@ def _resolved(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> Mapp
     return schema
 
 
-def _without_null(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
+def without_null(schema: Mapping[str, Any], definitions: Mapping[str, Any]) -> tuple[Mapping[str, Any], bool]:
     """Returns the schema of a non-null value, and whether null is allowed too."""
-    options = [_resolved(option, definitions) for option in schema.get("anyOf", ())]
+    options = [resolved(option, definitions) for option in schema.get("anyOf", ())]
     others = [option for option in options if option.get("type") != "null"]
     if len(others) == len(options):
         return schema, False
@@ -216,7 +224,7 @@ def _kind(name: str, schema: Mapping[str, Any], definitions: Mapping[str, Any]) 
     if _choices(schema):
         return FieldKind.CHOICE
     if schema.get("type") == "array" and "prefixItems" not in schema:
-        items = _resolved(schema.get("items", {}), definitions)
+        items = resolved(schema.get("items", {}), definitions)
         if _choices(items):
             return FieldKind.CHOICES
         return (

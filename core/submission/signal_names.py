@@ -7,6 +7,7 @@ import re
 from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
 from taskyard.core.payload.encode import exact
+from taskyard.core.questions.question import SIGNAL_PREFIX
 from taskyard.core.signal_limits import MAX_SIGNAL_NAME_LENGTH
 
 _NAME = re.compile(rf"[A-Za-z0-9_][A-Za-z0-9_.:-]{{0,{MAX_SIGNAL_NAME_LENGTH - 1}}}", re.ASCII)
@@ -17,6 +18,9 @@ def check_name(value: object) -> str:
     """Returns a valid name of a signal; raises SubmissionError."""
     if not isinstance(value, str) or not _NAME.fullmatch(value):
         text = msg("1 to {limit} letters, digits or _.:-", limit=MAX_SIGNAL_NAME_LENGTH)
+        raise refused("name", value, text)
+    if value.startswith(SIGNAL_PREFIX):
+        text = msg("one that does not begin with {prefix}: those are answers of people", prefix=SIGNAL_PREFIX)
         raise refused("name", value, text)
     return exact(value)
 

@@ -195,6 +195,7 @@ class LiveSnapshot(msgspec.Struct):
     mail: MailLive | None = None  # None: a leader of an older release
     disabled_webhooks: list[str] = []  # by the worker, since nobody answers them
     late_schedules: list[LateSchedule] = []
+    questions: dict[str, float] = {}  # seconds since the oldest open one was asked, by its task's queue
 
 
 def write_live(cache: RedisCache, live: LiveSnapshot) -> None:

@@ -1,4 +1,4 @@
-"""Shows how many alerts fire beside the page's name in the sidebar, on every page.
+"""Shows how many alerts fire, and how many questions wait for the viewer, beside pages' names in the sidebar.
 
 Streamlit's navigation takes a page's name, which is also the tab's and changes only with the whole page. So the counts
 are a picture that a rule of style puts behind the link, with a text for those who can't see it.
@@ -17,9 +17,10 @@ from taskyard.dashboard.components.states import SEVERITY_COLORS, word
 from taskyard.dashboard.components.styles import show_style
 from taskyard.dashboard.components.theme import color
 from taskyard.dashboard.data.open_alerts import alert_summary
+from taskyard.dashboard.data.open_questions import count_own
 from taskyard.dashboard.data.viewer import Presence, presence
-from taskyard.dashboard.i18n import enumerated
-from taskyard.dashboard.navigation import ALERTS
+from taskyard.dashboard.i18n import enumerated, ngettext
+from taskyard.dashboard.navigation import ALERTS, INBOX
 from taskyard.dashboard.shell.frame import is_live
 from taskyard.dashboard.timing import timed
 
@@ -42,17 +43,23 @@ def show_alert_counts() -> None:
                 return
             if found is not None:
                 show_style(style(found.counts, ALERTS.name))
+            if own := count_own():
+                told = ngettext("{count} question for you", "{count} questions for you", own)
+                show_style(style({"info": own}, INBOX.name, told.format(count=number(own))))
 
     counts()
 
 
-def style(counts: Mapping[str, int], page: str) -> str:
-    """Returns the style that shows counts by severity behind the link to a page; without any it shows nothing."""
+def style(counts: Mapping[str, int], page: str, told: str = "") -> str:
+    """Returns the style that shows counts by severity behind the link to a page; without any it shows nothing.
+
+    `told` is the text for those who can't see them, without it the counts with their severities.
+    """
     link = f'[data-testid="stSidebarNavLink"]:is([href$="/{page}"], [href*="/{page}?"])::after'
     if not counts:
         return f"{link} {{ content: none; }}"
     picture = f'url("data:image/svg+xml,{quote(_picture(counts))}")'
-    told = enumerated([f"{number(count)} {word(severity)}" for severity, count in counts.items()])
+    told = told or enumerated([f"{number(count)} {word(severity)}" for severity, count in counts.items()])
     # browsers that know no text beside a picture take the first
     content = f'content: {picture}; content: {picture} / "{_in_style(told)}";'
     return f"{link} {{ {content} margin: 0 -6px 0 auto; height: {HEIGHT_PX}px; flex: none; }}"

@@ -2,7 +2,7 @@
 -- does not allow it, and writes its audit rows itself.
 
 -- name: cancel
--- Any unfinished state → cancelled. The edges of what it waited for stay, closed and not met.
+-- Any unfinished state → cancelled. The edges of what it waited for stay, closed and not met; what it asked is withdrawn.
 WITH current AS MATERIALIZED (
     SELECT id, state, assigned_agent_id FROM tasks WHERE id = ANY(%(ids)s::uuid[]) AND finished_at IS NULL
     ORDER BY id FOR NO KEY UPDATE
@@ -16,6 +16,15 @@ WITH current AS MATERIALIZED (
 ), cut AS (
     UPDATE task_dependencies SET is_open = false
     WHERE child_id = ANY(ARRAY(SELECT id FROM cancelled WHERE state IN ('blocked', 'suspended'))) AND is_open
+), withdrawn AS (
+    UPDATE questions SET state = 'withdrawn', ended_at = now()
+    WHERE task_id = ANY(ARRAY(SELECT id FROM cancelled WHERE state = 'suspended')) AND state = 'open'
+    RETURNING id, task_id, key, question
+), withdrawals AS (
+    INSERT INTO task_events (task_id, event, attempt, actor, detail)
+    SELECT w.task_id, 'question_withdrawn', c.attempt, %(actor)s,
+        jsonb_build_object('question', w.id, 'name', w.key, 'text', w.question)
+    FROM withdrawn w JOIN cancelled c ON c.id = w.task_id
 ), audit AS (
     INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, agent_id, detail, queue, type,
         total_seconds)
@@ -32,7 +41,8 @@ SELECT id FROM tasks WHERE id = ANY(%(ids)s::uuid[]) AND finished_at IS NULL ORD
 -- name: retry
 -- failed | cancelled → pending, with a new budget of attempts; or → scheduled, if its submitter set a time that is
 -- still ahead (a time ahead after an attempt is a pause before the next one, which a retry ends); or → blocked, until
--- its input is made of its parents' outputs. A task is left unchanged until what it waited for ended as it should.
+-- its input is made of its parents' outputs. A task is left unchanged until what it waited for ended as it should. It
+-- asks people again, and waits again, for what it had an answer or a timeout after its checkpoint.
 -- `starts` are the tasks for whose sake these run again, as `scope` says; NULL: each for its own.
 WITH current AS MATERIALIZED (
     SELECT t.id, t.state,
@@ -50,8 +60,14 @@ WITH current AS MATERIALIZED (
     UPDATE tasks t SET state = CASE
             WHEN c.lacks_input THEN 'blocked' WHEN c.due IS NULL THEN 'pending' ELSE 'scheduled' END,
         refunded = t.attempt, refunds = 0, retry_afters = NULL, suspension = NULL,
-        ready_at = coalesce(c.due, now()),
-        run_at = c.due, finished_at = NULL, started_at = NULL, assigned_agent_id = NULL, assigned_at = NULL,
+        checkpoint_signals = CASE WHEN t.has_signals THEN coalesce(t.checkpoint_signals, '{}') || coalesce((
+            SELECT jsonb_object_agg(s.name, s.number) FROM (
+                SELECT name, max(number) AS number FROM task_signals
+                WHERE task_id = t.id AND kind IN ('answer', 'timeout') GROUP BY name
+            ) s
+        ), '{}') ELSE t.checkpoint_signals END,
+        ready_at = coalesce(c.due, now()), run_at = c.due, finished_at = NULL, started_at = NULL,
+        assigned_agent_id = NULL, assigned_at = NULL,
         error = NULL, progress = NULL, progress_message = NULL, waiting_on = c.lacks_input::int
     FROM current c WHERE t.id = c.id
     RETURNING t.id, t.attempt, c.state AS from_state, t.state, t.queue, t.type, t.requires, t.priority,

@@ -25,6 +25,8 @@ WITH old AS MATERIALIZED (
     DELETE FROM task_inputs WHERE task_id = ANY(ARRAY(SELECT id FROM old))
 ), signals AS (
     DELETE FROM task_signals WHERE task_id = ANY(ARRAY(SELECT id FROM old))
+), asked AS (
+    DELETE FROM questions WHERE task_id = ANY(ARRAY(SELECT id FROM old))
 )
 SELECT count(*), (SELECT id FROM old ORDER BY id DESC LIMIT 1) FROM old
 

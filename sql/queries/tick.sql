@@ -168,6 +168,15 @@ WITH wanted AS (
     ) n
     WHERE c.missed IS NOT NULL
     RETURNING task_id, name, signal_id, number, kind, data, sent_by, sent_at
+), expired AS (
+    UPDATE questions SET state = 'expired', ended_at = now()
+    WHERE task_id = ANY(ARRAY(SELECT task_id FROM timed_out)) AND state = 'open'
+    RETURNING id, task_id, key, question
+), expiries AS (
+    INSERT INTO task_events (task_id, event, actor, detail)
+    SELECT task_id, 'question_expired', 'dispatcher',
+        jsonb_build_object('question', id, 'name', key, 'text', question)
+    FROM expired
 ), claimed AS (
     UPDATE tasks t SET state = 'assigned', attempt = t.attempt + 1, assigned_agent_id = c.agent_id,
         assigned_at = now(), started_at = NULL, has_signals = CASE WHEN c.missed IS NULL THEN t.has_signals ELSE true END

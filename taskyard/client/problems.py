@@ -24,6 +24,7 @@ from taskyard.core.errors import (
     restored,
 )
 from taskyard.core.i18n import msg
+from taskyard.core.questions.errors import QuestionClosed, QuestionNotFound
 
 _NAMES: dict[str, type[TaskyardError]] = {
     "taskyard:unknown-type": UnknownTaskType,
@@ -31,6 +32,8 @@ _NAMES: dict[str, type[TaskyardError]] = {
     "taskyard:invalid": SubmissionError,
     "taskyard:forbidden": NotPermitted,
     "taskyard:not-found": TaskNotFound,
+    "taskyard:no-question": QuestionNotFound,
+    "taskyard:question-closed": QuestionClosed,
     "taskyard:wrong-state": IllegalTransition,
     "taskyard:busy": Busy,
     "taskyard:unavailable": Unavailable,
@@ -88,7 +91,7 @@ def error_of(problem: Problem, given: Mapping[str, Any], prefix: str = "") -> Ta
         text = prefix + text if problem.errors else text
     if kind is IdempotencyConflict:
         fields["task_id"] = problem.task_id or ""
-    elif kind is IllegalTransition:
+    elif kind in (IllegalTransition, QuestionClosed):
         fields["state"] = problem.state or ""
     elif kind is NotPermitted:
         fields["permission"] = problem.permission or ""

@@ -15,6 +15,7 @@ from tests.each import for_each
 
 V1 = "/api/v1"
 READ, SUBMIT, OPERATE = Permission.TASK_READ, Permission.TASK_SUBMIT, Permission.TASK_OPERATE
+ANSWER = Permission.QUESTION_ANSWER
 HOLD, CONTROL, HANDLE = Permission.QUEUE_HOLD, Permission.AGENT_CONTROL, Permission.ALERT_HANDLE
 PAYLOAD, EXPORT, MANAGE = Permission.PAYLOAD_READ, Permission.AUDIT_EXPORT, Permission.ACCESS_MANAGE
 SILENCE = {"rule": "queue grows", "seconds": 60}
@@ -133,6 +134,10 @@ OPERATIONS: dict[tuple[str, str], tuple[Permission, Any]] = {
     ("GET", "/schedules/{name}/fires"): (READ, None),
     ("POST", "/schedules/{name}/run"): (OPERATE, None),
     ("POST", "/schedules/{name}/backfill"): (OPERATE, SPAN),
+    ("GET", "/questions"): (READ, None),
+    ("GET", "/questions/{id}"): (READ, None),
+    ("POST", "/questions/{id}/answer"): (ANSWER, {"decision": "approved"}),
+    ("POST", "/questions/{id}/delegate"): (ANSWER, {"to": "kim"}),
     ("GET", "/webhooks"): (EXPORT, None),
     ("POST", "/webhooks"): (MANAGE, {"name": "new", "url": "https://hooks.example.com/"}),
     ("GET", "/webhooks/{name}"): (EXPORT, None),

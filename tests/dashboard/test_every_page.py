@@ -33,6 +33,7 @@ ADDRESSES: dict[str, tuple[Address, ...]] = {
     "failures": ({}, {"group": FINGERPRINT}),
     "alerts": ({}, {"show": "acknowledged"}, {"show": "silences"}, {"show": "history"}, {"show": "rules"}),
     "webhooks": ({}, {"show": "deliveries"}),
+    "inbox": ({}, {"show": "ended"}, {"question": NO_TASK}),
     "audit": ({}, {"actor": HOSTILE}),
     "reports": ({}, {"part": "written"}),
     "access": ({},),

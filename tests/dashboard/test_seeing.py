@@ -37,6 +37,7 @@ from taskyard.dashboard.pages.task import data as task_data
 from taskyard.dashboard.pages.tasks import data as tasks_data
 from taskyard.worker.monitor.rollup import RollUp
 from tests.api.conftest import TestClient
+from tests.asked import asked
 from tests.dashboard.conftest import AGENT_ID, OpenPage, SignIn
 from tests.dashboard.seen import output, rendered
 from tests.dashboard.snapshots import agent, snapshot
@@ -60,9 +61,10 @@ PAGES: dict[str, tuple[dict[str, str], ...]] = {
     "system": tuple({"part": part} for part in ("servers", "leader", "hosts", "storage", "settings", "log")),
     "submit": ({}, {"copy": "{completed}"}),
     "access": ({},),
+    "inbox": ({}, {"question": "{question}"}),
     "webhooks": tuple({"show": part} for part in ("outgoing", "deliveries", "inbound")),
 }
-HAS_SECRET = {"task", "failures", "audit", "system", "submit"}  # for those who may read it
+HAS_SECRET = {"inbox", "task", "failures", "audit", "system", "submit"}  # for those who may read it
 
 
 def cases() -> list[object]:
@@ -88,13 +90,15 @@ def planted(submitter: Submitter, database: Database, loaded: dict[str, str], se
         tick.claim(tx, given, [AGENT_ID] * 3)
         tick.start(tx, [(ids["running"], 1, now - 90)])
         tick.update_progress(tx, [(ids["running"], 1, 0.4, SECRET)])
-        tick.save_checkpoints(tx, [(ids["running"], 1, f'{{"at": "{SECRET}"}}', 0)])
+        tick.save_checkpoints(tx, [(ids["running"], 1, f'{{"at": "{SECRET}"}}', 0, None)])
         detail = f'{{"level": "info", "message": "{SECRET}"}}'
         tick.add_logs(tx, [(one, "log", 1, "agent:builder", AGENT_ID, detail) for one in given])
         tick.complete(tx, [tick.Completion(ids["completed"], 1, f'{{"value": "{SECRET}"}}', now - 2, 1.5)])
         tick.settle(
             tx, [tick.Settlement(ids["failed"], 1, "failed", "failed", error=error, detail=error, started_at=now - 2)]
         )
+    where = {"type": HIDDEN_TYPE, "queue": HIDDEN_QUEUE}
+    ids["question"] = asked(submitter, database, context=SECRET, submission=where)
     RollUp(database).run(lambda: True)
     with connect_redis(settings.redis_url or "") as client:
         line = LogLine(now, "error", "agent", "agent builder", "here", {"exception": SECRET})

@@ -23,6 +23,7 @@ import orjson
 import psutil
 import pytest
 
+from taskyard.core.access.identity import local_actor
 from taskyard.core.alerts.default_rules import default_rules_file
 from taskyard.core.clock import Clock
 from taskyard.core.config import ENV_PREFIX, Settings
@@ -50,6 +51,7 @@ from taskyard.worker.web_servers.api import ApiProcess
 from taskyard.worker.web_servers.dashboard import DashboardProcess
 from taskyard.worker.web_servers.supervisor import WebSupervisor
 from taskyard.worker.web_servers.web_process import WebProcess
+from tests.asked import asked
 from tests.browser.dashboards import free_port
 from tests.engine import Engine, Payload, RunningWorker, running_engine, set_agent_environment
 from tests.servers import wait_until
@@ -611,6 +613,16 @@ def test_schedules_late(watch: Watch) -> None:
         schedules.delete(tx, "nightly", "test")
     watch.wait_for("resolved", "nightly")
     assert_told(watch, "schedules late", "nightly")
+
+
+def test_questions_wait_long(watch: Watch) -> None:
+    watch.engine.define("demo.asks", lambda given, context: given)
+    watch.start("questions wait long", threshold=0.2)
+    question_id = asked(watch.engine.submitter, watch.engine.database, submission={"type": "demo.asks"})
+    watch.wait_for("firing", "default")
+    watch.engine.submitter.questions.answer(question_id, "approved", actor=local_actor())
+    watch.wait_for("resolved", "default")
+    assert_told(watch, "questions wait long", "default")
 
 
 def test_messages_wait_long(watch: Watch) -> None:

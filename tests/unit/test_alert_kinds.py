@@ -73,6 +73,7 @@ class Now:
         disabled_webhooks=["ci"],
         at=100.0,
         late_schedules=[LateSchedule(name, 40.0, name) for name in ("pending", "failed", "cancelled", "")],
+        questions={"mail": 15_000.0},
     )
 
     def servers(self) -> Any:
@@ -162,6 +163,9 @@ ENGLISH = {
         "schedule : the task of 1 min ago was not accepted",
     ],
     "webhook_disabled": ["webhook ci is disabled: it answered 410, or nothing arrived for days"],
+    "question_waiting": [
+        "the oldest open question of tasks in queue mail has waited for 4 h 10 min: taskyard inbox list"
+    ],
 }
 # What former releases stored, and what is shown for it now.
 FORMER = {

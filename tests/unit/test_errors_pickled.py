@@ -22,6 +22,7 @@ MADE = [
     errors.IllegalTransition(
         "0199c0de-0000-7000-8000-000000000000", "completed", "only unfinished tasks can be cancelled"
     ),
+    errors.QuestionClosed(msg("question {id} has been declined already", id=1), "declined"),
     errors.NotPermitted("task.operate", msg("{name} may not", name="ann")),
     errors.PermanentError("no"),
     errors.RetryAfter(30, "429"),

@@ -13,7 +13,8 @@ import taskyard
 REPOSITORY = Path(__file__).resolve().parents[2]
 # A name that is added, renamed or taken away is a change for users: CHANGELOG.md tells of it.
 PUBLIC = {
-    "AgentChannel", "AgentInfo", "AsyncTaskContext", "BaseAgent", "Busy", "ChildOutcome", "ConfigurationError", "Done",
+    "AgentChannel", "AgentInfo", "Answer", "AsyncTaskContext", "BaseAgent", "Busy", "ChildOutcome",
+    "ConfigurationError", "Done",
     "TaskResult", "Failure", "IdempotencyConflict", "IllegalTransition", "Message", "PermanentError", "Priority",
     "ResourceLimitError", "RetryAfter", "RetryPolicy", "Run", "Schedule", "Signal", "SubmissionError", "Submitter",
     "Suspended", "TaskContext", "TaskNotFound", "TaskState", "TaskyardError", "TransientError", "Unavailable",

@@ -5,17 +5,21 @@ from __future__ import annotations
 import asyncio
 import math
 import os
-import time
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol, overload
+from typing import Any, Protocol, TypeVar, overload
 
-from taskyard.core.errors import PermanentError, TaskCancelled, TransientError, shortened
+from pydantic import BaseModel
+
+from taskyard.core.errors import PermanentError, TaskCancelled
 from taskyard.core.protocol import Until, UntilChildren, UntilSignal, UntilTime
+from taskyard.core.questions.answer import Answer
 from taskyard.core.redis.message import Message
 from taskyard.core.workflows.checked import Submitted
+from taskyard.worker.attempts.asking import answer_of, question_of
 from taskyard.worker.attempts.child_keys import ChildKeys, own_key
-from taskyard.worker.attempts.context_payload import check_message, input_json, json_of, plain_options, workflow_json
+from taskyard.worker.attempts.context_mail import MailContext
+from taskyard.worker.attempts.context_payload import input_json, json_of, plain_options, workflow_json
 from taskyard.worker.attempts.outcomes import outcomes_of
 from taskyard.worker.attempts.suspension import (
     ChildOutcome,
@@ -29,9 +33,8 @@ from taskyard.worker.attempts.suspension import (
     checked_time,
 )
 
-MAX_RECEIVE_SECONDS = 7 * 24 * 3600.0
+Data = TypeVar("Data", bound=BaseModel)
 _KEPT: Any = object()  # in place of a state: the earlier checkpoint stays
-FIRST_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.02, 0.25  # between two checks of the mailbox
 
 
 class Channel(Protocol):
@@ -47,7 +50,7 @@ class Channel(Protocol):
         """Returns True if the task was cancelled."""
 
 
-class TaskContext:
+class TaskContext(MailContext):
     """The second argument of every handler.
 
     `task_id` and `attempt` together name this attempt; `attempt` only grows, so it serves as a fencing token
@@ -143,8 +146,42 @@ class TaskContext:
             if text is None and not self._has_checkpoint:
                 expected = "a state: without one, or a checkpoint, the handler would begin anew and wait for ever"
                 raise PermanentError(f"suspend: until {until} seconds alone is not accepted, expected {expected}")
-        children, signals = (0, {}) if text is None else (self._keys.begin_checkpoint(), dict(self._resumption.used))
-        raise SuspendAttempt(awaited, text, children, signals)
+        raise self._ending(awaited, text)
+
+    def ask(
+        self,
+        question: str,
+        model: type[Data] | None = None,
+        *,
+        key: str | None = None,
+        of: Sequence[str] | None = None,
+        timeout_seconds: float | None = None,
+        context: str = "",
+        needs: int = 1,
+        not_by_submitter: bool = False,
+        state: Any = _KEPT,
+    ) -> Answer[Data] | None:
+        """Suspends as `suspend` does until people have answered in the Inbox; the answer, None if its time ran out.
+
+        `model` makes the form of what they approve; `of` has roles and names of people, without it operators and
+        admins; `needs` of them must approve, and one declines. `context` is shown to them as text. The question is
+        known by `key`, without one by its text: the same one is not asked again by a later attempt, unless somebody
+        retried the task or a checkpoint was saved after its answer. Raises PermanentError for what is not accepted.
+        """
+        text = None if state is _KEPT else json_of("ask", state)
+        self._check_process("ask")
+        said = (question, model, key, of, timeout_seconds, context, needs, not_by_submitter)
+        asked, wanted = question_of(*said)
+        is_there, found = self._resumption.take(wanted)
+        if is_there:
+            return None if found is None else answer_of(found, model)
+        after = self._resumption.used.get(wanted.name, 0)
+        raise self._ending(UntilSignal(wanted.name, wanted.schema, after, wanted.timeout_seconds, asked), text)
+
+    def _ending(self, awaited: Until, state: bytes | None) -> SuspendAttempt:
+        """Returns what ends the attempt; a checkpoint has the children and signals that were before it."""
+        children, signals = (0, {}) if state is None else (self._keys.begin_checkpoint(), dict(self._resumption.used))
+        return SuspendAttempt(awaited, state, children, signals)
 
     def signals(self, name: str) -> list[Signal]:
         """Returns all signals by this name that the task had got when this attempt began, oldest first."""
@@ -211,38 +248,6 @@ class TaskContext:
             raise
         return Submitted(found["id"], found["tasks"])
 
-    def send(self, agent: str, message: Any) -> None:
-        """Sends a JSON-able message to another agent by name; it is delivered at least once.
-
-        Raises PermanentError for a message that would not arrive unchanged or an invalid agent name, and
-        TransientError for a full mailbox and while Redis is away.
-        """
-        check_message(message)
-        self._request({"kind": "send", "agent": agent, "message": message})
-
-    def receive(self, timeout_seconds: float = 0.0) -> Message | None:
-        """Returns the next message to this agent; None if none arrives within this many seconds.
-
-        It belongs to this attempt until `ack`, or until the attempt has succeeded; if the attempt ends otherwise,
-        the message is delivered again on this agent: at least once. Messages belong to the agent by its name, not
-        to the task: an attempt that is retried elsewhere gets that agent's. Raises TaskCancelled once the task was
-        cancelled, TransientError if Redis stayed away, and PermanentError if the attempt has too many
-        unacknowledged messages.
-        """
-        polls = self._polls(timeout_seconds)
-        try:
-            while True:
-                time.sleep(next(polls))
-        except StopIteration as end:
-            found: Message | None = end.value
-            return found
-
-    def ack(self, message: Message) -> bool:
-        """Deletes a received message now; returns False if it does not belong to this attempt (any more)."""
-        if not isinstance(message, Message):
-            raise ValueError(f"ack: message {shortened(message)} is not accepted, expected a message from `receive`")
-        return bool(self._request({"kind": "ack", "id": message.id}))
-
     def _request(self, message: dict[str, Any]) -> Any:
         """Returns the answer to a request; refuses forked processes, which would get others' answers."""
         self._check_process(message["kind"])
@@ -252,29 +257,6 @@ class TaskContext:
         if os.getpid() != self._process_id:
             expected = "a call from the handler's own process: threads may call it, forked processes may not"
             raise PermanentError(f"{call}: process {os.getpid()} is not accepted, expected {expected}")
-
-    def _polls(self, timeout_seconds: float) -> Generator[float, None, Message | None]:
-        """Checks repeatedly; yields the seconds to wait before the next check."""
-        if not (
-            isinstance(timeout_seconds, int | float)
-            and not isinstance(timeout_seconds, bool)
-            and 0 <= timeout_seconds <= MAX_RECEIVE_SECONDS
-        ):
-            expected = f"a number of seconds from 0 to {MAX_RECEIVE_SECONDS:.0f}"
-            raise ValueError(f"receive: timeout_seconds {timeout_seconds!r} is not accepted, expected {expected}")
-        deadline, pause_seconds = time.monotonic() + timeout_seconds, FIRST_PAUSE_SECONDS
-        while True:
-            self.raise_if_cancelled()
-            answer = self._request({"kind": "receive"})
-            if answer["message"] is not None:
-                return Message(**answer["message"])
-            left = deadline - time.monotonic()
-            if left <= 0:
-                if answer["away"]:
-                    raise TransientError(f"receive: {answer['away']}")
-                return None
-            yield min(pause_seconds, left)
-            pause_seconds = min(MAX_PAUSE_SECONDS, pause_seconds * 1.5)
 
 
 class AsyncTaskContext(TaskContext):

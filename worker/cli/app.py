@@ -23,6 +23,7 @@ from taskyard.worker.cli import (
     enter,
     holds,
     hooks,
+    inbox,
     mail,
     prune,
     quarantine,
@@ -152,6 +153,14 @@ app.add_typer(
     help="Messages between agents: list, send dead letters again, empty a mailbox.",
     rich_help_panel=CARE,
     epilog=f"Example: {PROGRAM} mail list\n\n{EXIT_CODE_HELP}",
+)
+app.add_typer(
+    inbox.inbox,
+    cls=Group,
+    name="inbox",
+    help="Questions that tasks ask people: list them, answer, decline, delegate.",
+    rich_help_panel=CHANGE,
+    epilog=f"Example: {PROGRAM} inbox list\n\n{EXIT_CODE_HELP}",
 )
 quarantine_help = "Quarantined items, which could not be processed: list, show and drop them."
 app.add_typer(

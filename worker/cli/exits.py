@@ -21,6 +21,7 @@ from taskyard.core.errors import (
     shortened,
 )
 from taskyard.core.payload.printable_text import visible
+from taskyard.core.questions.errors import QuestionClosed, QuestionNotFound
 from taskyard.worker.cli.help_text import Group
 
 OK = 0
@@ -58,6 +59,8 @@ _CODES_BY_ERROR: tuple[tuple[type[TaskyardError], int], ...] = (
     (SubmissionError, BAD_INPUT),
     (TaskNotFound, NOT_FOUND),
     (ItemNotFound, NOT_FOUND),
+    (QuestionNotFound, NOT_FOUND),
+    (QuestionClosed, ILLEGAL_STATE),
     (IllegalTransition, ILLEGAL_STATE),
     (Unavailable, UNAVAILABLE),
     (NotPermitted, NOT_PERMITTED),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from taskyard.worker.cli.ports.access import AccessPort
 from taskyard.worker.cli.ports.bulk import BulkPort
 from taskyard.worker.cli.ports.mail import MailPort
+from taskyard.worker.cli.ports.questions import QuestionPort
 from taskyard.worker.cli.ports.schedules import SchedulePort
 from taskyard.worker.cli.ports.site import SitePort
 from taskyard.worker.cli.ports.tasks import TaskPort, is_remote
@@ -109,6 +110,20 @@ def opened_webhooks() -> Iterator[WebhookPort]:
             from taskyard.worker.cli.local.webhooks import LocalWebhooks
 
             yield LocalWebhooks()
+
+
+@contextmanager
+def opened_questions() -> Iterator[QuestionPort]:
+    """Opens the same installation for commands on questions; raises ConfigurationError or Unavailable."""
+    with ExitStack() as opened:
+        if is_remote():
+            from taskyard.worker.cli.remote.questions import RemoteQuestions
+
+            yield RemoteQuestions(_client(opened))
+        else:
+            from taskyard.worker.cli.local.questions import LocalQuestions
+
+            yield LocalQuestions()
 
 
 @contextmanager

@@ -26,10 +26,15 @@ def read_input(text: str | None, file: Path | None, limit_bytes: int) -> Any:
 
     `limit_bytes` limits inputs, as JSON; see `max_written_bytes`.
     """
+    return read_json_value("input", text, file, limit_bytes)
+
+
+def read_json_value(field: str, text: str | None, file: Path | None, limit_bytes: int) -> Any:
+    """Reads the JSON of a field as `read_input` does; None if neither is given. Raises SubmissionError."""
     if file is None:
-        return None if text is None else _parsed("input", text.encode("utf-8", "surrogateescape"), limit_bytes)
-    with _opened("input", file) as stream:
-        return _parsed("input", stream.read(max_written_bytes(limit_bytes) + 1), limit_bytes)
+        return None if text is None else _parsed(field, text.encode("utf-8", "surrogateescape"), limit_bytes)
+    with _opened(field, file) as stream:
+        return _parsed(field, stream.read(max_written_bytes(limit_bytes) + 1), limit_bytes)
 
 
 def read_data(text: str) -> Any:

@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import orjson
+import uuid_utils
 
+from taskyard.core.errors import SubmissionError
 from taskyard.core.ids import is_id
 from taskyard.core.postgres.database import DriverTransaction
-from taskyard.core.postgres.store import signals, suspension, tick
+from taskyard.core.postgres.store import questions, signals, suspension, tick
+from taskyard.core.postgres.store.questions import NewQuestion
 from taskyard.core.postgres.store.suspension import Recorded, Suspension
-from taskyard.core.protocol import Failure, Reply, Suspended, UntilChildren, UntilTime
+from taskyard.core.protocol import Failure, Reply, Suspended, UntilChildren, UntilSignal, UntilTime
+from taskyard.core.questions.question import SIGNAL_PREFIX, check_asked
 from taskyard.core.scheduling.retry import fingerprint
 from taskyard.core.submission.signal_fit import misfit
 from taskyard.worker.dispatch.batch import Batch, Committed, Question
@@ -53,12 +57,30 @@ def suspension_of(claim: Claim, report: Suspended) -> Suspension:
         found.wanted = None if until.ids is None else orjson.dumps(sorted(set(until.ids))).decode()
     else:
         told = {"kind": "signal", "name": until.name, "schema": until.schema, "after": until.after}
+        if until.question is not None:
+            told["question"] = until.question.text
+        _check_question(until)
+        found.question = until.question
         found.signal, found.schema, found.after = until.name, until.schema, until.after
         found.delay_seconds = until.timeout_seconds
     found.until = orjson.dumps(told).decode()
     if report.failure is not None:
         found.error = _error_of(claim, report.failure)
     return found
+
+
+def _check_question(until: UntilSignal) -> None:
+    """Raises ValueError for an invalid question, and for another one's signal that has the name of an answer's."""
+    if until.question is None:
+        if until.name.startswith(SIGNAL_PREFIX):
+            raise ValueError(f"signal: the name {until.name} is that of an answer, and there is no question")
+        return
+    if not until.name.startswith(SIGNAL_PREFIX):
+        raise ValueError(f"question: the signal {until.name} is none of an answer")
+    try:
+        check_asked(until.question, until.name.removeprefix(SIGNAL_PREFIX), until.timeout_seconds)
+    except SubmissionError as error:
+        raise ValueError(f"question: {error}") from None
 
 
 def _error_of(claim: Claim, failure: Failure) -> str:
@@ -79,6 +101,7 @@ def suspend(tx: DriverTransaction, batch: Batch, committed: Committed) -> tuple[
     ready = _without_children(tx, [item for item in done if item.children])
     ready += _with_signals(tx, [item for item in done if item.signal is not None and recorded[item.id].has_signals])
     woken = suspension.wake(tx, sorted(ready), ACTOR) if ready else []
+    _ask(tx, [item for item in done if item.question is not None and item.id not in ready])
     committed.waiting += woken
     later = recorded.keys() - {task.id for task in woken}
     committed.waiting += [task for id_ in later if (task := recorded[id_].waiting) is not None]
@@ -111,6 +134,17 @@ def _with_signals(tx: DriverTransaction, items: Sequence[Suspension]) -> list[st
     if refusals:
         signals.note_refused(tx, refusals)
     return list(dict.fromkeys(ready))
+
+
+def _ask(tx: DriverTransaction, items: Sequence[Suspension]) -> None:
+    """Stores what suspended tasks ask people."""
+    new = [
+        NewQuestion(str(uuid_utils.uuid7()), item.id, str(item.signal).removeprefix(SIGNAL_PREFIX), item.question)
+        for item in items
+        if item.question is not None
+    ]
+    if new:
+        questions.ask(tx, new)
 
 
 def answer_questions(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:

@@ -183,7 +183,7 @@ PARTS = (
     Part(
         "suspended tasks",
         ("suspensions",),
-        (*_TASKS, "task_dependencies", "task_signals"),
+        (*_TASKS, "task_dependencies", "task_signals", "questions"),
         lambda b, c: b.suspensions,
         record_suspensions,
     ),
@@ -205,7 +205,7 @@ PARTS = (
         lambda b, c: b.firing,
         _fire_schedules,
     ),
-    Part(CLAIMS, ("claims",), (*_TASKS, "task_signals"), lambda b, c: b.claims, _claim),
+    Part(CLAIMS, ("claims",), (*_TASKS, "task_signals", "questions"), lambda b, c: b.claims, _claim),
     Part("log lines", ("stale", "logs"), ("tasks", "task_events"), lambda b, c: b.stale or b.logs, _note),
     Part(
         "agents", ("arrivals", "endings"), ("agents", "task_events"), lambda b, c: b.arrivals or b.endings, _keep_agents

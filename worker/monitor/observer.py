@@ -11,7 +11,7 @@ from taskyard.core.clock import Clock
 from taskyard.core.errors import Busy
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.locks import LockWait
-from taskyard.core.postgres.store import live_counts, locks, schedule_fires, webhooks
+from taskyard.core.postgres.store import live_counts, locks, questions, schedule_fires, webhooks
 from taskyard.core.postgres.store.live_counts import OpenGroup
 from taskyard.core.postgres.store.rollups import DAY
 from taskyard.core.redis.broker import Broker
@@ -75,6 +75,7 @@ class Observer:
         self._mail: MailLive | None = None
         self._disabled_webhooks: list[str] = []
         self._late_schedules: list[LateSchedule] = []
+        self._questions: dict[str, float] = {}
 
     def observe(self, alerts: Sequence[FiringAlert] = ()) -> LiveSnapshot | None:
         """Reads the ticks, makes and stores the live snapshot; returns None on a worker that does not lead.
@@ -121,6 +122,7 @@ class Observer:
             finished = live_counts.finished_counts(tx, database_now - DAY, database_now)
             self._disabled_webhooks = webhooks.disabled_by_worker(tx)
             late = schedule_fires.late(tx, DEFAULT_EXPECTED_SECONDS)
+            self._questions = {one.queue: one.seconds for one in questions.oldest_open(tx)}
         self._count_after = now + (time.perf_counter() - began) / COUNT_SHARE
         self._finished = [FinishedCount(*row) for row in finished]
         self._late_schedules = [LateSchedule(one.name, one.fire_time.timestamp(), one.state or "") for one in late]
@@ -151,6 +153,7 @@ class Observer:
             mail=self._mail,
             disabled_webhooks=self._disabled_webhooks,
             late_schedules=self._late_schedules,
+            questions=self._questions,
         )
 
     def _dispatcher_live(self, epoch: int) -> DispatcherLive:

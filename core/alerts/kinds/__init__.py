@@ -31,6 +31,7 @@ from taskyard.core.alerts.kinds import (
     not_started,
     oldest_waiting,
     quarantined,
+    question_waiting,
     queue_growth,
     retry_storm,
     schedule_late,
@@ -68,6 +69,7 @@ _MODULES = (  # in the order of the shipped rules
     dead_letters,
     webhook_disabled,
     schedule_late,
+    question_waiting,
 )
 KINDS: Mapping[str, Kind] = {module.KIND.name: module.KIND for module in _MODULES}
 MESSAGES: Mapping[str, MessageTemplate] = {one.id: one for kind in KINDS.values() for one in kind.messages}

@@ -10,6 +10,7 @@ from taskyard.core.models import Waiting
 from taskyard.core.postgres.arrays import plain, quoted
 from taskyard.core.postgres.database import Transaction, queries
 from taskyard.core.postgres.store.recovery import NIL
+from taskyard.core.questions.question import Asked
 
 PAGE_TASKS = 500
 PAGE_BYTES = 1 << 20
@@ -22,7 +23,7 @@ class Suspension:
     `until` is the JSON text of tasks.suspension; it is due after `delay_seconds`, or at `at` (epoch seconds); `state`
     is JSON text, None: the earlier checkpoint stays. `signals` is JSON text. `children` is False, or True if it waits
     for tasks that it submitted: `wanted` is the JSON text of their ids, None for all. `signal` is the name of the
-    signal that it waits for with a number beyond `after`, whose data fit `schema`.
+    signal that it waits for with a number beyond `after`, whose data fit `schema`; `question` is what it asks people.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Suspension:
     signal: str | None = None
     after: int = 0
     schema: dict[str, object] | None = None
+    question: Asked | None = None
 
 
 class Recorded(NamedTuple):

@@ -21,9 +21,11 @@ from taskyard.core.postgres.store import failures, related_tasks, search, task_l
 from taskyard.core.postgres.store.audit import EventCursor
 from taskyard.core.postgres.store.related_tasks import SimilarFailure
 from taskyard.core.postgres.store.task_logs import LogFilter, LogPage
+from taskyard.core.questions.question import Question
 from taskyard.core.retry_outcome import RetryPreview, RetryResult
 from taskyard.core.states import WAITING, TaskState
 from taskyard.core.submission.open_servers import Servers
+from taskyard.core.views import questions as question_views
 from taskyard.core.views.attempts import Attempt, attempts_of
 from taskyard.core.views.failures import failed_with
 from taskyard.core.views.masking import masked_attempt, masked_history, masked_task
@@ -180,6 +182,13 @@ def _similar_seen(tx: Transaction, sight: Actor, fingerprint: str, besides: str)
         if task.id != besides and task.finished_at is not None
     ]
     return Similar(matching.count, matching.is_exact, tuple(newest[:SIMILAR_SHOWN]))
+
+
+@seen()
+def asked(servers: Servers, sight: Actor, task_id: str) -> Sequence[Question]:
+    """Returns what a task has asked people, an open question first."""
+    with servers.database.transaction() as tx:
+        return question_views.of_task(tx, sight, task_id)
 
 
 @seen(ttl_seconds=2.0)

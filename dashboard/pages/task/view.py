@@ -23,6 +23,7 @@ from taskyard.dashboard.navigation import FAILURES, TASKS
 from taskyard.dashboard.pages.task import actions, data
 from taskyard.dashboard.pages.task.attempts_chart import show_attempts, show_timeline
 from taskyard.dashboard.pages.task.parts import show_parts
+from taskyard.dashboard.pages.task.questions import has_asked, show_asked
 from taskyard.dashboard.pages.task.relatives import show_failures
 from taskyard.dashboard.pages.task.state_diagram import in_words, show_diagram
 from taskyard.dashboard.shell import frame
@@ -77,6 +78,8 @@ def show_head(details: data.Details | None) -> None:
         show_cancelled(task.error, details.events)
     elif task.error:
         show_error(task.error, task.id)
+    if has_asked(details.events):
+        show_asked(data.asked(task.id).value or ())
 
 
 def show_cancelled(error: Mapping[str, object], events: Sequence[AuditEvent]) -> None:

@@ -1,0 +1,195 @@
+"""The Inbox."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from pydantic import BaseModel, Field
+
+from taskyard.core.access.identity import LOGIN
+from taskyard.core.access.permissions import Role
+from taskyard.core.access.principals import Kind, acting
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import principals, questions, tasks
+from taskyard.core.questions.question import Question, QuestionState
+from taskyard.core.submission.submit import Submitter
+from taskyard.dashboard.data import viewer
+from tests.asked import asked
+from tests.dashboard.conftest import HOSTILE, OpenPage, refreshed
+from tests.dashboard.seen import rendered
+
+
+class Plan(BaseModel):
+    version: str = Field(max_length=20, description="What is deployed")
+    share: int = Field(10, ge=1, le=100)
+
+
+PLAN = Plan.model_json_schema()
+
+
+@pytest.fixture
+def as_ann(monkeypatch: pytest.MonkeyPatch) -> None:
+    ann = acting(Kind.PERSON, "ann", LOGIN, Role.OPERATOR, ("*",), ("*",))
+    monkeypatch.setattr(viewer, "_nobody", lambda: ann)
+
+
+def found(database: Database, question_id: str) -> Question:
+    with database.transaction() as tx:
+        question = questions.find(tx, question_id)
+    assert question is not None
+    return question
+
+
+def test_an_empty_inbox_says_how_tasks_ask(open_page: OpenPage, as_ann: None) -> None:
+    page = open_page("inbox")
+    assert not page.exception
+    assert "context.ask" in rendered(page)
+    page = open_page("inbox", query={"show": "ended"})
+    assert "No question was answered in the last 7 days." in rendered(page)
+
+
+def test_own_questions_come_first_with_age_and_deadline(
+    open_page: OpenPage, submitter: Submitter, database: Database, as_ann: None
+) -> None:
+    asked(submitter, database, "Somebody else's?", of=["kim"])
+    asked(submitter, database, "No hurry?")
+    asked(submitter, database, "Soon?", timeout_seconds=600, submission={"title": "Deploy 7"})
+    page = open_page("inbox")
+    assert not page.exception
+    text = rendered(page)
+    places = [text.index(words) for words in (r"Soon?", r"No hurry?", r"Somebody else's?")]
+    assert places == sorted(places)
+    assert "Its time runs out in" in text
+    assert text.count("asked of you") == 2
+    assert any("Deploy 7" in one.label for one in page.button)
+
+
+def test_approving_with_the_form_of_the_model(
+    open_page: OpenPage, submitter: Submitter, database: Database, as_ann: None
+) -> None:
+    question_id = asked(submitter, database, schema=PLAN, context="## All changes\n- one")
+    page = open_page("inbox", query={"question": question_id})
+    assert not page.exception
+    assert "## All changes\n- one" in [str(one.value) for one in page.code]
+    page.button(key="inbox_approve").click().run()
+    assert not page.exception
+    assert any("Required" in str(one.value) for one in page.markdown)
+    assert found(database, question_id).state is QuestionState.OPEN
+    page.text_input(key=f"inbox_input_{question_id}.version").set_value("1.2")
+    page.text_input(key=f"inbox_reason_{question_id}").set_value("looks well")
+    page.button(key="inbox_approve").click().run()
+    assert not page.exception
+    question = found(database, question_id)
+    assert question.state is QuestionState.ANSWERED
+    assert (question.answers[0].data, question.answers[0].reason) == ({"version": "1.2", "share": 10}, "looks well")
+    assert question.answers[0].actor == "person:ann"
+    with database.transaction() as tx:
+        assert tasks.get_task(tx, question.task_id).state == "pending"
+    assert "question" not in page.query_params
+
+
+def test_a_refresh_keeps_what_is_typed(
+    open_page: OpenPage, submitter: Submitter, database: Database, as_ann: None
+) -> None:
+    question_id = asked(submitter, database, schema=PLAN)
+    page = open_page("inbox", query={"question": question_id})
+    page.text_input(key=f"inbox_input_{question_id}.version").set_value("1.2").run()
+    page.text_input(key=f"inbox_reason_{question_id}").set_value("half").run()
+    page = refreshed(page)
+    assert page.text_input(key=f"inbox_input_{question_id}.version").value == "1.2"
+    assert page.text_input(key=f"inbox_reason_{question_id}").value == "half"
+
+
+def test_declining_needs_a_reason(open_page: OpenPage, submitter: Submitter, database: Database, as_ann: None) -> None:
+    question_id = asked(submitter, database)
+    page = open_page("inbox", query={"question": question_id})
+    page.button(key="inbox_decline").click().run()
+    assert "reason" in " ".join(str(one.value) for one in page.error).lower()
+    page.text_input(key=f"inbox_reason_{question_id}").set_value("a freeze")
+    page.button(key="inbox_decline").click().run()
+    assert found(database, question_id).state is QuestionState.DECLINED
+    page = open_page("inbox", query={"show": "ended"})
+    assert "declined" in rendered(page)
+
+
+def test_two_people(open_page: OpenPage, submitter: Submitter, database: Database, as_ann: None) -> None:
+    question_id = asked(submitter, database, schema=PLAN, needs=2)
+    kim = acting(Kind.PERSON, "kim", LOGIN, Role.OPERATOR, ("*",), ("*",))
+    submitter.questions.answer(question_id, "approved", {"version": "7"}, actor=kim)
+    page = open_page("inbox", query={"question": question_id})
+    text = rendered(page)
+    assert "1 of 2 approvals" in text
+    assert "You approve the same as kim did" in text
+    page.button(key="inbox_approve").click().run()
+    assert [one.data for one in found(database, question_id).answers] == [{"version": "7"}] * 2
+
+
+def test_who_is_not_asked_sees_it_and_can_not_answer(
+    open_page: OpenPage, submitter: Submitter, database: Database, as_ann: None
+) -> None:
+    question_id = asked(submitter, database, of=["kim"])
+    page = open_page("inbox", query={"question": question_id})
+    assert page.button(key="inbox_approve").disabled
+    assert page.button(key="inbox_decline").disabled
+
+
+def test_delegating(open_page: OpenPage, submitter: Submitter, database: Database, as_ann: None) -> None:
+    with database.transaction() as tx:
+        principals.create(tx, "kim", Role.SUBMITTER, "test")
+    question_id = asked(submitter, database)
+    page = open_page("inbox", query={"question": question_id})
+    page.session_state["inbox_delegate"] = question_id
+    page.run()
+    page.text_input(key=f"delegate_to_{question_id}").set_value("kim")
+    page.session_state["inbox_delegate"] = question_id
+    page.button(key=f"ask_send_delegate_{question_id}").click().run()
+    assert not page.exception
+    assert found(database, question_id).delegated_to == ("kim",)
+
+
+def test_what_others_wrote_is_shown_as_text(
+    open_page: OpenPage, submitter: Submitter, database: Database, as_ann: None
+) -> None:
+    schema: dict[str, Any] = {
+        "type": "object",
+        "properties": {"x": {"type": "string", "title": HOSTILE, "description": HOSTILE}},
+    }
+    line = " ".join(HOSTILE.split())[:200]
+    question_id = asked(submitter, database, line, context=HOSTILE, schema=schema, submission={"title": HOSTILE})
+    for query in ({}, {"question": question_id}):
+        page = open_page("inbox", query=query)
+        assert not page.exception
+
+
+def test_a_question_that_is_not_there(open_page: OpenPage, as_ann: None) -> None:
+    for wanted in ("0199c0de-0000-7000-8000-000000000001", "nonsense"):
+        page = open_page("inbox", query={"question": wanted})
+        assert not page.exception
+        assert "There is no such question." in rendered(page)
+
+
+def test_the_sidebar_counts_what_waits_for_the_viewer(
+    open_page: OpenPage, submitter: Submitter, database: Database, as_ann: None
+) -> None:
+    asked(submitter, database, "Mine?")
+    asked(submitter, database, "Kim's?", of=["kim"])
+    styles = [one.proto.body for one in open_page("overview").get("html") if "/inbox" in one.proto.body]
+    assert len(styles) == 1
+    assert '"1 question for you"' in styles[0]
+
+
+def test_a_tasks_page_shows_what_it_asks(
+    open_page: OpenPage, submitter: Submitter, database: Database, as_ann: None
+) -> None:
+    question = found(database, asked(submitter, database))
+    page = open_page("task", query={"id": question.task_id})
+    assert not page.exception
+    assert "Deploy to production" in rendered(page)
+
+
+def test_in_chinese(open_page: OpenPage, submitter: Submitter, database: Database, as_ann: None) -> None:
+    question_id = asked(submitter, database, schema=PLAN)
+    page = open_page("inbox", query={"question": question_id}, locale="zh-CN")
+    assert not page.exception
+    assert page.button(key="inbox_approve").label == "批准"

@@ -1,0 +1,90 @@
+"""`inbox` on the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+
+import pytest
+from typer.testing import CliRunner, Result
+
+from taskyard.core.config import Settings
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import principals
+from taskyard.core.submission.submit import Submitter, open_submitter
+from taskyard.core.task_types.registry import registry
+from taskyard.worker.cli import exits
+from taskyard.worker.cli.app import app
+from tests.asked import asked
+
+Cli = Callable[..., Result]
+SCHEMA = {"type": "object", "properties": {"version": {"type": "string"}}, "required": ["version"]}
+NOBODY = "0199c0de-0000-7000-8000-000000000001"
+
+
+@pytest.fixture
+def cli(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Cli:
+    """Runs a command on this test's servers."""
+    for name in ("database_url", "redis_url", "namespace", "data_dir"):
+        monkeypatch.setenv(f"TASKYARD_{name.upper()}", str(getattr(settings, name)))
+
+    def run(*arguments: str, text: str | None = None) -> Result:
+        return CliRunner().invoke(app, list(arguments), prog_name="taskyard", input=text)
+
+    return run
+
+
+@pytest.fixture
+def submitter(settings: Settings) -> Submitter:
+    return open_submitter(settings, registry.load(), settings.database_url or "", settings.redis_url or "")
+
+
+def test_the_life_of_a_question(cli: Cli, submitter: Submitter, database: Database) -> None:
+    assert cli("inbox", "list").stdout == "no open questions\n"
+    question_id = asked(submitter, database, schema=SCHEMA, context="[b]all[/b]\n\x1b[31mred")
+    assert "Deploy to production?" in cli("inbox", "list").stdout
+    shown = cli("inbox", "show", question_id)
+    assert shown.exit_code == exits.OK, shown.output
+    assert "[b]all[/b]" in shown.stdout
+    assert "\x1b" not in shown.stdout
+    with database.transaction() as tx:
+        principals.create(tx, "kim", "submitter", "test")
+    assert cli("inbox", "delegate", question_id, "kim").stdout == f"kim may answer question {question_id}\n"
+    refused = cli("inbox", "answer", question_id)
+    assert (refused.exit_code, refused.stdout) == (exits.BAD_INPUT, "")
+    assert refused.stderr == "error: data.version is required\n"
+    answered = cli("inbox", "answer", question_id, "--data-file", "-", text='{"version": "1"}')
+    assert answered.exit_code == exits.OK, answered.output
+    assert answered.stdout == f"question {question_id} approved\n"
+    closed = cli("inbox", "decline", question_id, "--reason", "no")
+    assert (closed.exit_code, closed.stderr) == (
+        exits.ILLEGAL_STATE,
+        f"error: question {question_id} has been answered already\n",
+    )
+    [found] = json.loads(cli("inbox", "list", "--state", "ended", "--json").stdout)
+    assert (found["id"], found["state"], found["answers"][0]["data"]) == (question_id, "answered", {"version": "1"})
+
+
+def test_declining(cli: Cli, submitter: Submitter, database: Database) -> None:
+    question_id = asked(submitter, database)
+    assert cli("inbox", "decline", question_id, "--reason", "a freeze").stdout == f"question {question_id} declined\n"
+    assert json.loads(cli("inbox", "show", question_id, "--json").stdout)["state"] == "declined"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        (("show", "x"), exits.BAD_INPUT),
+        (("show", NOBODY), exits.NOT_FOUND),
+        (("answer", NOBODY), exits.NOT_FOUND),
+        (("answer", NOBODY, "--data", "{"), exits.BAD_INPUT),
+        (("decline", NOBODY), exits.BAD_INPUT),
+        (("decline", NOBODY, "--reason", ""), exits.BAD_INPUT),
+        (("delegate", NOBODY, "no name"), exits.BAD_INPUT),
+        (("list", "--state", "maybe"), exits.BAD_INPUT),
+    ],
+)
+def test_bad_input_is_refused_on_stderr(cli: Cli, arguments: tuple[str, ...], code: int) -> None:
+    done = cli("inbox", *arguments)
+    assert (done.exit_code, done.stdout) == (code, "")
+    assert done.stderr

@@ -62,6 +62,22 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "inbox answer": ("inbox", "answer", NOBODY),
     "inbox decline": ("inbox", "decline", NOBODY, *WHY),
     "inbox delegate": ("inbox", "delegate", NOBODY, "nobody"),
+    "schedule list": ("schedule", "list"),
+    "schedule show": ("schedule", "show", "nobody"),
+    "schedule next": ("schedule", "next", "nobody"),
+    "schedule add": ("schedule", "add", "nobody", "--type", "no.such", "--cron", "@daily"),
+    "schedule edit": ("schedule", "edit", "nobody", "--cron", "@daily"),
+    "schedule pause": ("schedule", "pause", "nobody"),
+    "schedule resume": ("schedule", "resume", "nobody"),
+    "schedule run": ("schedule", "run", "nobody"),
+    "schedule remove": ("schedule", "remove", "nobody"),
+    "schedule backfill": ("schedule", "backfill", "nobody", "--from", "2h", "--yes"),
+    "schedule apply": ("schedule", "apply", "FILE"),
+    "workflow submit": ("workflow", "submit", "FILE"),
+    "workflow list": ("workflow", "list"),
+    "workflow show": ("workflow", "show", NOBODY),
+    "workflow cancel": ("workflow", "cancel", NOBODY, *WHY),
+    "workflow retry": ("workflow", "retry", NOBODY, *WHY),
     "webhooks list": ("webhooks", "list"),
     "webhooks deliveries": ("webhooks", "deliveries", "nobody"),
     "webhooks ping": ("webhooks", "ping", "nobody"),
@@ -88,6 +104,11 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "access revoke": ("access", "revoke", "0123456789ab"),
     "access sessions": ("access", "sessions"),
     "access end-sessions": ("access", "end-sessions", "nobody"),
+}
+# What the file of a command has, and how it is called.
+FILES = {
+    "schedule apply": ("schedules.toml", ""),
+    "workflow submit": ("flow.yaml", "name: flow\ntasks:\n  one:\n    type: diagnostic.noop\n"),
 }
 # Of commands that the table has for several things: the one that is tried.
 TRIED = {"pause": Permission.QUEUE_HOLD, "drain": Permission.QUEUE_HOLD, "resume": Permission.QUEUE_HOLD}
@@ -128,6 +149,10 @@ def test_a_role_may_do_what_the_table_says(role: Role, as_role: Callable[[Role],
         needed = TRIED.get(name) or next(row.permission for row in OPERATIONS if name in row.commands)
         if name == "report":
             arguments = (*arguments, "--output", str(tmp_path / f"{role.value}.json"))
+        if name in FILES:
+            file = tmp_path / FILES[name][0]
+            file.write_text(FILES[name][1], "utf-8")
+            arguments = (*arguments[:-1], str(file))
         done = doors.through("remote", *arguments)
         is_refused = done.exit_code == exits.NOT_PERMITTED
         assert is_refused == (needed not in ROLES[role]), (name, done.exit_code, done.output)

@@ -410,7 +410,8 @@ def test_signals_of_an_earlier_run_are_forgotten_and_early_ones_kept(engine: Eng
     for id_ in (ran, waits):
         rows(
             engine,
-            "INSERT INTO task_signals (task_id, name, signal_id, kind) VALUES (%(id)s, 'approved', '1', 'signal')",
+            "INSERT INTO task_signals (task_id, name, signal_id, number, kind)"
+            " VALUES (%(id)s, 'approved', '1', 1, 'signal')",
             id=id_,
         )
         rows(engine, "UPDATE tasks SET has_signals = true WHERE id = %(id)s", id=id_)

@@ -8,6 +8,8 @@ from typing import NamedTuple
 
 from taskyard.core.states import TERMINAL, TaskState
 
+MIN_SECONDS = 1e-6  # of a type's mean run time: shorter ones can't be told apart
+
 
 class WorkflowState(StrEnum):
     """The state of a workflow."""
@@ -66,7 +68,7 @@ def progress_of(figures: Iterable[Figures], mean_seconds: Mapping[str, float]) -
             seconds, count = ran.get(one.type, (0.0, 0))
             ran[one.type] = seconds + one.run_seconds, count + one.number
     weights = {**mean_seconds, **{type_: seconds / count for type_, (seconds, count) in ran.items() if seconds > 0}}
-    weights = {type_: seconds for type_, seconds in weights.items() if seconds > 0}
+    weights = {type_: max(seconds, MIN_SECONDS) for type_, seconds in weights.items() if seconds > 0}
     usual = sum(weights.values()) / len(weights) if weights else 1.0
     total = done = 0.0
     for one in known:

@@ -8,6 +8,7 @@ import pytest
 
 from taskyard.core import errors
 from taskyard.core.i18n import TranslatableText, msg
+from taskyard.core.questions import errors as question_errors
 
 MADE = [
     errors.SubmissionError("queue", 7, msg("a queue that {verb}", verb="runs")),
@@ -22,7 +23,7 @@ MADE = [
     errors.IllegalTransition(
         "0199c0de-0000-7000-8000-000000000000", "completed", "only unfinished tasks can be cancelled"
     ),
-    errors.QuestionClosed(msg("question {id} has been declined already", id=1), "declined"),
+    question_errors.QuestionClosed(msg("question {id} has been declined already", id=1), "declined"),
     errors.NotPermitted("task.operate", msg("{name} may not", name="ann")),
     errors.PermanentError("no"),
     errors.RetryAfter(30, "429"),

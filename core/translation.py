@@ -35,6 +35,8 @@ WORDS: Mapping[str, str] = {
     TaskState.COMPLETED: N_("completed"),
     TaskState.FAILED: N_("failed"),
     TaskState.CANCELLED: N_("cancelled"),
+    "running": N_("running"),
+    "stuck": N_("stuck"),
     "low": N_("low"),
     "medium": N_("medium"),
     "high": N_("high"),

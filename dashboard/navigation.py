@@ -19,7 +19,7 @@ from taskyard.dashboard.i18n import _
 
 PAGES = FILES / "dashboard" / "pages"
 # Where somebody is in a task, on its page or in a panel; and the task in the panel of another page.
-IN_A_TASK = ("part", "log_text", "log_attempt", "log_kinds", "log_before", "log_at")
+IN_A_TASK = ("part", "made", "log_text", "log_attempt", "log_kinds", "log_before", "log_at")
 PANEL_TASK = "task"
 PANEL = (PANEL_TASK, *IN_A_TASK)
 CLOSE = ("Esc", N_("Close the task"))
@@ -105,6 +105,24 @@ TASK = View(
     N_("One task and its whole history"),
     is_hidden=True,
     parameters=("id", *IN_A_TASK),
+)
+WORKFLOWS = View(
+    "workflows",
+    N_("Workflows"),
+    "account_tree",
+    N_("Tasks that were submitted together: progress, graph, and the end to expect"),
+    "f",
+    shortcuts=(
+        ("/", N_("Search")),
+        ("j", N_("Next row")),
+        ("k", N_("Previous row")),
+        ("Enter", N_("Open the row")),
+        ("+", N_("Zoom in")),
+        ("-", N_("Zoom out")),
+        ("=", N_("Show the whole graph")),
+        CLOSE,
+    ),
+    parameters=("text", "name", "show", "before", "workflow", "view", "find", "state", "stack", *PANEL),
 )
 SUBMIT = View(
     "submit",
@@ -219,7 +237,7 @@ ACCESS = View(
 )
 
 SECTIONS: Mapping[str, tuple[View, ...]] = {
-    N_("Operate"): (OVERVIEW, TASKS, TASK, SUBMIT, INBOX, SCHEDULES, QUEUES),
+    N_("Operate"): (OVERVIEW, TASKS, TASK, WORKFLOWS, SUBMIT, INBOX, SCHEDULES, QUEUES),
     N_("Monitor"): (AGENTS, FAILURES, ALERTS, WEBHOOKS),
     N_("History"): (AUDIT, REPORTS, SYSTEM),
     N_("Administration"): (ACCESS,),

@@ -49,6 +49,7 @@ OPERATIONS: tuple[Operation, ...] = (
         _READ,
         ("workflows_find", "workflows_get", "workflows_graph"),
         ("workflow list", "workflow show"),
+        ("workflows",),
     ),
     Operation(
         "See what tasks ask people, and the answers", _READ, ("questions_find", "questions_get"),
@@ -146,6 +147,7 @@ OPERATIONS: tuple[Operation, ...] = (
         _OPERATE,
         ("workflows_cancel", "workflows_retry"),
         ("workflow cancel", "workflow retry"),
+        ("workflows",),
     ),
     Operation(
         "Create, change, pause and remove schedules, run them now, make up for fire times",

@@ -12,6 +12,7 @@ from taskyard.core.errors import IdempotencyConflict, SubmissionError, WorkflowN
 from taskyard.core.i18n import msg
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import workflows
+from taskyard.core.retry_outcome import RetryPreview
 from taskyard.core.submission.commands import ManyTaskCommands
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.submission.validate import DEFAULT_QUEUE
@@ -75,6 +76,11 @@ class AuthorizedWorkflows:
         """See `WorkflowCommands.retry`; all of its tasks must be the actor's to change."""
         self._permitted.check_types(self._check_tasks(workflow_id))
         return self._commands.retry(workflow_id, actor=self._actor.name, reason=reason)
+
+    def preview_retry(self, workflow_id: str) -> RetryPreview | None:
+        """See `WorkflowCommands.preview_retry`."""
+        self._permitted.check_types(self._check_tasks(workflow_id))
+        return self._commands.preview_retry(workflow_id)
 
     # ours
 

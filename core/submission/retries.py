@@ -55,11 +55,22 @@ def preview(tx: Transaction, task_id: str, scope: RetryScope, check: Check) -> R
     if found.plan.refused:
         raise refusal_error(task_id, found.plan.refused[task_id])
     check(found.kinds)
-    nodes = found.graph.tasks
+    return _preview(found, retries.count_cancelled_below(tx, task_id) if scope is RetryScope.THIS else 0)
+
+
+def preview_together(tx: Transaction, task_ids: Sequence[str]) -> RetryPreview | None:
+    """Returns what a retry of tasks with all that come after them would do; None: more than MAX_TASKS would run again.
+
+    Those that can't be retried are left out.
+    """
+    found = planned(tx, task_ids, RetryScope.DOWNSTREAM)
+    return None if found is None else _preview(found, 0)
+
+
+def _preview(found: Planned, cancelled_below: int) -> RetryPreview:
+    nodes, again = found.graph.tasks, run_again(found)
     left_out = [_left_out(nodes[id_], edge) for id_, edge in found.plan.left_out.items()]
-    below = retries.count_cancelled_below(tx, task_id) if scope is RetryScope.THIS else 0
-    again = run_again(found)
-    return RetryPreview(len(again), again[:MAX_LISTED], len(left_out), tuple(left_out[:MAX_LISTED]), below)
+    return RetryPreview(len(again), again[:MAX_LISTED], len(left_out), tuple(left_out[:MAX_LISTED]), cancelled_below)
 
 
 def run_again(found: Planned) -> tuple[RunAgain, ...]:

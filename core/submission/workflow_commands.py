@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 
+from taskyard.core.edges import RetryScope
 from taskyard.core.errors import Busy, IllegalTransition
 from taskyard.core.i18n import msg
 from taskyard.core.ids import parsed_id
 from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import locks, workflows
+from taskyard.core.retry_outcome import RetryPreview
 from taskyard.core.submission.commands import TREE_BATCH, TREE_PATIENCE_SECONDS, TREE_PAUSE_SECONDS, ManyTaskCommands
+from taskyard.core.submission.retries import preview_together
 from taskyard.core.workflows.states import WorkflowState
 
 READ_TASKS = 10_000  # that are read at a time
@@ -66,11 +69,18 @@ class WorkflowCommands:
             workflows.note_retry(tx, id_, actor, reason, count)
         return count
 
+    def preview_retry(self, workflow_id: str) -> RetryPreview | None:
+        """Returns what `retry` would do; None: more tasks would run again than are planned together."""
+        id_ = check_workflow_id(workflow_id)
+        with self._database.transaction() as tx:
+            workflows.get(tx, id_)
+            return preview_together(tx, workflows.to_retry(tx, id_))
+
     # ours
 
     def _retry_scope(self, ids: Sequence[str], actor: str, reason: str) -> int:
         """Runs tasks again with all that come after them; returns how many."""
-        count, besides = self._commands.retry_many(ids, actor=actor, reason=reason, scope="downstream")
+        count, besides = self._commands.retry_many(ids, actor=actor, reason=reason, scope=RetryScope.DOWNSTREAM)
         return count + len(besides)
 
     def _until_none_is_left(self, left: Callable[[], list[str]], run: Callable[[Sequence[str]], int]) -> int:

@@ -21,9 +21,10 @@
   const TEXT = 'textarea, input[type="text"]:not([role="combobox"])';
   const STREAMLITS = ["r", "c"]; // its own keys draw the page anew, which closes a dialog, or clear what is cached
   const [WAIT_MS, DRAWN_MS] = [3000, 60];
-  const [HEADER_PX, ROW_PX, BUTTON_PX] = [32, 24, 80]; // of the table, see dashboard/pages/tasks/table.py
+  const [HEADER_PX, ROW_PX, BUTTON_PX] = [32, 24, 80]; // of the table, see dashboard/pages/tasks/table.py and pages/workflows
+  const GRID = '[data-testid="stDataFrame"] canvas';
   const one = (selector) => document.querySelector(selector);
-  const canvas = () => one('[class*="st-key-tasks_"] [data-testid="stDataFrame"] canvas');
+  const canvas = () => one(`:is([class*="st-key-tasks_"], .st-key-workflows_table) ${GRID}`);
   const click = (key) => {
     const button = one(`.st-key-${key} button`);
     button?.click();
@@ -106,7 +107,7 @@
   }
 
   function search() {
-    const input = one(".st-key-address_text input");
+    const input = one(":is(.st-key-address_text, .st-key-address_find) input");
     input?.focus();
     input?.select();
     return Boolean(input);

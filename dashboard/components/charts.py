@@ -6,8 +6,9 @@ seconds for every viewer, that took most of a refresh (15 ms a chart instead of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import plotly.graph_objects as go
@@ -80,9 +81,17 @@ def bar_chart(
     _draw_spec(title, spec, alt=in_words(title, lines, False, unit), key=key, height_px=height_px)
 
 
-def draw(title: str, figure: go.Figure, *, alt: str, key: str, height_px: int = HEIGHT_PX) -> None:
-    """Draws any figure under its title; `alt` describes it in words."""
-    _draw_spec(title, figure.to_dict(), alt=alt, key=key, height_px=height_px)
+def draw(
+    title: str,
+    figure: go.Figure,
+    *,
+    alt: str,
+    key: str,
+    height_px: int = HEIGHT_PX,
+    config: Mapping[str, Any] | None = None,
+) -> None:
+    """Draws any figure under its title; `alt` describes it in words, `config` is plotly's where it differs."""
+    _draw_spec(title, figure.to_dict(), alt=alt, key=key, height_px=height_px, config=config or {})
 
 
 def time_spec(
@@ -173,7 +182,9 @@ def let_the_page_appear() -> None:
     st.session_state["charts_loaded"] = True
 
 
-def _draw_spec(title: str, spec: Spec, *, alt: str, key: str, height_px: int) -> None:
+def _draw_spec(
+    title: str, spec: Spec, *, alt: str, key: str, height_px: int, config: Mapping[str, Any] = MappingProxyType({})
+) -> None:
     let_the_page_appear()
     layout = spec["layout"]
     grid = {"gridcolor": color("border"), "zerolinecolor": color("border")}
@@ -198,7 +209,7 @@ def _draw_spec(title: str, spec: Spec, *, alt: str, key: str, height_px: int) ->
     }
     with st.container(border=True, gap="small"):
         st.markdown(f"**{title}**")
-        st.plotly_chart(go.Figure(spec, _validate=False), key=key, config=CONFIG, alt=alt)
+        st.plotly_chart(go.Figure(spec, _validate=False), key=key, config={**CONFIG, **config}, alt=alt)
 
 
 def plain(text: str) -> str:

@@ -11,6 +11,7 @@ from taskyard.core.errors import ErrorClass
 from taskyard.core.i18n import N_
 from taskyard.core.states import Priority, TaskState
 from taskyard.core.translation import WORDS
+from taskyard.core.workflows.states import WorkflowState
 from taskyard.dashboard.i18n import _
 
 # Names of the theme's colours.
@@ -24,6 +25,13 @@ STATE_COLORS: Mapping[str, str] = {
     TaskState.COMPLETED: "green",
     TaskState.FAILED: "red",
     TaskState.CANCELLED: "gray",
+}
+WORKFLOW_COLORS: Mapping[str, str] = {
+    WorkflowState.RUNNING: "blue",
+    WorkflowState.STUCK: "orange",
+    WorkflowState.COMPLETED: "green",
+    WorkflowState.FAILED: "red",
+    WorkflowState.CANCELLED: "gray",
 }
 PRIORITY_COLORS: Mapping[str, str] = {"low": "gray", "medium": "blue", "high": "orange", "urgent": "red"}
 SEVERITY_COLORS: Mapping[str, str] = {"info": "blue", "warning": "orange", "critical": "red"}

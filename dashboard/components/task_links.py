@@ -17,13 +17,18 @@ from taskyard.dashboard.i18n import _
 from taskyard.dashboard.navigation import IN_A_TASK, PANEL_TASK
 
 OWN_PAGE = "id"  # the parameter of the page of a task
-OPENED_KEY = "panel_opened"  # by a click in a section, which draws only itself
+OPENED_KEY = "whole_page_asked"  # by a click in a section, which draws only itself
 
 
 def open_task(task_id: str) -> None:
     """Opens a task, or replaces the one that is open; for callbacks."""
     parameter = PANEL_TASK if address.is_known(PANEL_TASK) else OWN_PAGE
-    address.change(**{**dict.fromkeys(IN_A_TASK), parameter: task_id})
+    go(**{**dict.fromkeys(IN_A_TASK), parameter: task_id})
+
+
+def go(**changes: str | None) -> None:
+    """Changes the page's address and has the whole page drawn; for callbacks in sections that refresh themselves."""
+    address.change(**changes)
     st.session_state[OPENED_KEY] = True
 
 
@@ -38,12 +43,12 @@ def without_task(**changes: str | None) -> dict[str, str | None]:
 
 
 def forget_opened() -> None:
-    """Notes that the whole page is drawn, a task that was opened with it."""
+    """Notes that the whole page is drawn, with what a click in a section asked for."""
     st.session_state.pop(OPENED_KEY, None)
 
 
 def draw_if_opened() -> None:
-    """Has the whole page drawn if a callback of this section has just opened a task."""
+    """Has the whole page drawn if a callback of this section has just changed its address."""
     if st.session_state.pop(OPENED_KEY, False):
         st.rerun()
 

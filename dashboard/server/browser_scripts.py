@@ -34,6 +34,7 @@ NAMES = (
     "draft.js",
     "charts.js",
     "zoom.js",
+    "graph.js",
     "history.js",
     "log.js",
     "jump.js",

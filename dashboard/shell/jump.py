@@ -1,4 +1,4 @@
-"""Draws the box that leads to any page, task, queue, agent or task type by a part of its name."""
+"""Draws the box that leads to any page, task, workflow, queue, agent or task type by a part of its name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from taskyard.dashboard.components.task_facts import shortened_id
 from taskyard.dashboard.data import named
 from taskyard.dashboard.data.viewer import viewer
 from taskyard.dashboard.i18n import _, labelled
-from taskyard.dashboard.navigation import AGENTS, QUEUES, TASK, TASKS, VIEWS_BY_NAME, View
+from taskyard.dashboard.navigation import AGENTS, QUEUES, TASK, TASKS, VIEWS_BY_NAME, WORKFLOWS, View
 
 JUMP_KEYS = "Ctrl+K"
 BUTTON_WIDTH_PX = 160
@@ -39,7 +39,7 @@ def show_jump() -> None:
 
     @st.dialog(_("Jump to"), icon=":material/keyboard:")
     def show() -> None:
-        label = _("Task id or key, queue, agent, type or page")
+        label = _("Task id or key, workflow, queue, agent, type or page")
         text = st.text_input(label, key="jump_text", max_chars=200, live=True).strip()
         if text:
             _show_places(text)
@@ -78,12 +78,25 @@ def places_for(text: str) -> Sequence[Place]:
         (found.agents, _("Agent"), AGENTS, "agent"),
         (found.types, _("Type"), TASKS, "types"),
     )
+    flows = [
+        (
+            one.name,
+            Place(
+                f"`{shortened_id(one.id)}` {word(one.state)} · {escaped(one.title or one.name, MAX_LENGTH)}",
+                WORKFLOWS,
+                {"workflow": one.id},
+            ),
+        )
+        for one in found.workflows
+    ]
     others = [
         (name, Place(labelled(label, escaped(name, MAX_LENGTH)), view, {parameter: name}))
         for names, label, view, parameter in kinds
         for name in [name for name in names if low in name.lower()][:MAX_SHOWN]
     ]
-    return tuple(place for _name, place in sorted((*pages, *others), key=lambda found: _rank(found[0].lower(), low)))
+    return tuple(
+        place for _name, place in sorted((*pages, *others, *flows), key=lambda found: _rank(found[0].lower(), low))
+    )
 
 
 def _rank(name: str, text: str) -> int:

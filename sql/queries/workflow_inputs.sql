@@ -91,3 +91,7 @@ WITH failed AS (
     SELECT id, 'failed', 'blocked', 'failed', attempt, 'dispatcher', error, queue, type, total_seconds FROM failed
 )
 SELECT id FROM failed
+
+-- name: template
+-- The template of a task's input, and whether the input was made of it.
+SELECT template::text, resolved_at IS NOT NULL FROM task_inputs WHERE task_id = %(id)s::uuid

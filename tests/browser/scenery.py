@@ -18,6 +18,7 @@ COMMAND_SECONDS = 300
 WORK_SECONDS = 300  # until there is something of everything
 RULE = "tasks wait long"
 GROUPS_WANTED, COMPLETED_WANTED = 4, 15
+NO_WORKFLOW = "01900000-0000-7000-8000-000000000000"
 STEPS = 300  # half a minute each, nine at a time
 
 
@@ -46,6 +47,7 @@ class Scenery(_Server):
         self.command("silence", RULE, "--subject", "reports", "--minutes", "120", "--reason", "the queue is paused")
         self.command("webhooks", "add", "on-call", "https://hooks.example.com/taskyard", "--outcome", "failed")
         self._add_schedules()
+        self._submit_workflow()
         self._submit(_steps())
         self._submit(_later())
         parent = self._submit_one("diagnostic.sleep", {"seconds": 20}, "--title", "Collect the figures of the week")
@@ -71,10 +73,23 @@ class Scenery(_Server):
         assert done.returncode == 0, f"{arguments}: {done.stderr}{self.log.read_text()[-2000:]}"
         return done.stdout
 
+    def workflow_id(self) -> str:
+        """The id of the newest workflow; that of none if there is none."""
+        found = json.loads(self.command("workflow", "list", "--json"))
+        return str(found[0]["id"]) if found else NO_WORKFLOW
+
     def tasks(self, *arguments: str) -> list[dict[str, Any]]:
         """The newest tasks that `list` shows."""
         found: list[dict[str, Any]] = json.loads(self.command("list", "--json", *arguments))
         return found
+
+    def _submit_workflow(self) -> None:
+        """A workflow of several steps, of which one fails."""
+        file = self._folder / "warehouse.json"
+        file.write_text(
+            json.dumps({"name": "warehouse", "title": "Load the warehouse", "tasks": _warehouse()}), "utf-8"
+        )
+        self.command("workflow", "submit", str(file))
 
     def _add_schedules(self) -> None:
         """Schedules of every kind, with a week behind them."""
@@ -129,6 +144,23 @@ def _steps() -> list[dict[str, Any]]:
         for n in range(1, 13)
     ]
     return [*failing, *waits]
+
+
+def _warehouse() -> dict[str, Any]:
+    """Three sources are cleaned, cut into parts, joined and published; what follows one of them can't start."""
+    tasks: dict[str, Any] = {"settings": {"type": "diagnostic.noop"}}
+    for source in ("customers", "orders", "stock"):
+        fails = {"type": "diagnostic.fail", "input": {"message": "no such column", "kind": "permanent"}}
+        sleeps = {"type": "diagnostic.sleep", "input": {"seconds": 2}}
+        tasks[f"clean-{source}"] = {**(fails if source == "stock" else sleeps), "after": ["settings"]}
+        part = {"type": "diagnostic.sleep", "input": {"seconds": 30}, "after": [f"clean-{source}"]}
+        tasks[f"parts-{source}"] = [part] * 20
+        tasks[f"join-{source}"] = {"type": "diagnostic.noop", "after": [f"parts-{source}"]}
+        tasks[f"alarm-{source}"] = {"type": "diagnostic.noop", "after": [f"join-{source}"], "when": "failed"}
+    tasks["merge"] = {"type": "diagnostic.noop", "after": ["join-customers", "join-orders", "settings"]}
+    tasks["publish"] = {"type": "diagnostic.noop", "after": ["merge", "join-stock"]}
+    tasks["clean-up"] = {"type": "diagnostic.noop", "after": ["merge"], "when": "ended"}
+    return tasks
 
 
 def _later() -> list[dict[str, Any]]:

@@ -35,6 +35,7 @@ README_PICTURES = (
     "task-dark-wide",
     "agents-light-wide",
     "reports-light-wide",
+    "workflow-light-wide",
     "overview-light-phone",
 )
 COLORS_KEPT = 192
@@ -111,6 +112,8 @@ def _paths(scenery: Scenery) -> Mapping[str, str]:
         "tasks": "tasks",
         "tasks-panel": f"tasks?task={task_id}",
         "task": f"task?id={task_id}",
+        "workflows": "workflows",
+        "workflow": f"workflows?workflow={scenery.workflow_id()}",
         "submit": "submit?type=diagnostic.sleep",
         "schedules": "schedules",
         "schedule": "schedules?schedule=index",

@@ -26,6 +26,7 @@ ADDRESSES: dict[str, tuple[Address, ...]] = {
     "overview": ({},),
     "tasks": ({}, {"states": "failed"}, {"tag": HOSTILE, "created_by": HOSTILE}),
     "task": ({"id": NO_TASK},),
+    "workflows": ({}, {"workflow": NO_TASK}, {"text": HOSTILE, "name": HOSTILE}, {"workflow": HOSTILE}),
     "submit": ({}, {"type": "diagnostic.echo"}),
     "schedules": ({}, {"find": HOSTILE}, {"schedule": HOSTILE}),
     "queues": ({}, {"queue": "default"}, {"queue": HOSTILE}),
@@ -40,7 +41,7 @@ ADDRESSES: dict[str, tuple[Address, ...]] = {
     "system": tuple({"part": part} for part in PARTS),
 }  # fmt: skip
 # What needs no server.
-SERVERLESS = ("part=written", "part=settings", "part=dashboard", "submit", "access")
+SERVERLESS = ("workflow=<script>", "part=written", "part=settings", "part=dashboard", "submit", "access")
 RAW = ("<script>", "**bold**", ":red[red]", "![x]")  # each has a backslash before it where it is escaped
 
 

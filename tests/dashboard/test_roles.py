@@ -39,6 +39,7 @@ from tests.dashboard.seen import output
 from tests.dashboard.snapshots import agent, snapshot
 from tests.dashboard.test_alerts import fired
 from tests.dashboard.tries import TRIES, URL, Try
+from tests.made_workflows import ids_of, move, submit
 
 BARRED = "You may not see this page"
 BY_NAME = {row.name: row for row in OPERATIONS}
@@ -92,13 +93,15 @@ def planted(
         allowed = Authorized(submitter, types, database, local_actor())
         authorized_schedules.create(tx, allowed, "nightly", what={"type": "diagnostic.noop"}, cron="@yearly")
         authorized_hooks.create(tx, allowed, "gh", scheme="github", type="diagnostic.noop", template={})
+    workflow = submit(submitter, 2)
+    move(database, workflow, {"failed": ids_of(workflow, "extract")})
     RollUp(database).run(lambda: True)
     with connect_redis(settings.redis_url or "") as client:
         line_of_worker = LogLine(time.time(), "info", "worker", "a line of the worker", "here", {})
         LogTail(client, Keys(settings.namespace)).add([line_of_worker.encoded()])
     settings.reports_folder.mkdir(parents=True, exist_ok=True)
     (settings.reports_folder / "taskyard-daily-2026-01-05.pdf").write_bytes(b"%PDF-")
-    return {**loaded, "alert": alert.id, "silence": silence.id, "token": token.id}
+    return {**loaded, "alert": alert.id, "silence": silence.id, "token": token.id, "workflow": workflow.id}
 
 
 def test_every_operation_on_a_page_is_tried() -> None:

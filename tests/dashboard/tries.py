@@ -25,6 +25,7 @@ from taskyard.dashboard.pages.system import worker_log_data
 from taskyard.dashboard.pages.task import data as task
 from taskyard.dashboard.pages.tasks import data as tasks
 from taskyard.dashboard.pages.webhooks import data as webhooks
+from taskyard.dashboard.pages.workflows import data as workflows
 
 FINGERPRINT = "00aa11bb22cc33dd"
 FAILED = TaskFilter(states=("failed",))  # type: ignore[arg-type]
@@ -88,6 +89,14 @@ TRIES = (
         CHANGE, "failures", ("retry_group",),
         lambda _ids: bulk_runs.load_preview(ManyAction.RETRY, Target(failures.failed_with(FINGERPRINT))),
         {"group": FINGERPRINT},
+    ),
+    Try(
+        "Cancel and retry workflows", "workflows", ("workflow_retry",),
+        lambda ids: workflows.retry(ids["workflow"], ""), {"workflow": "{workflow}"},
+    ),
+    Try(
+        "Cancel and retry workflows", "workflows", ("workflow_cancel",),
+        lambda ids: workflows.cancel(ids["workflow"], ""), {"workflow": "{workflow}"},
     ),
     Try(
         FILTERS, "tasks", ("save_filter_send",),

@@ -28,6 +28,13 @@ class DueSlice(NamedTuple):
     is_full: bool
 
 
+class Template(NamedTuple):
+    """A template as JSON text, and whether the input was made of it."""
+
+    template: str
+    is_made: bool
+
+
 class Part(NamedTuple):
     """A part of a task's output: the tokens of its JSON pointer."""
 
@@ -43,6 +50,12 @@ def due(tx: Transaction, limit: int = SLICE, limit_bytes: int = SLICE_BYTES) -> 
         tx.rows(queries("workflow_inputs")["forget"], {"ids": plain(useless)})
     inputs = [DueInput(id_, type_, template) for id_, _, waits, type_, template in rows if waits]
     return DueSlice(inputs, any(row[1] for row in rows))
+
+
+def template(tx: Transaction, task_id: str) -> Template | None:
+    """Returns the template of a task's input; None if it was submitted as it is."""
+    rows = tx.rows(queries("workflow_inputs")["template"], {"id": task_id})
+    return Template(*rows[0]) if rows else None
 
 
 def parents(tx: Transaction, ids: Sequence[str]) -> dict[str, dict[str | None, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -28,6 +28,7 @@ from taskyard.core.submission.open_servers import Servers
 from taskyard.core.views import questions as question_views
 from taskyard.core.views.attempts import Attempt, attempts_of
 from taskyard.core.views.failures import failed_with
+from taskyard.core.views.made_inputs import MadeInput, made_input_of
 from taskyard.core.views.masking import masked_attempt, masked_history, masked_task
 from taskyard.core.views.narrowing import check_seen, limited, seen_ids, seen_relatives
 from taskyard.core.views.relatives import Relatives, relatives_of
@@ -157,6 +158,20 @@ def payload(servers: Servers, sight: Actor, task_id: str, attempt: int, state: s
     if task is None or not sight.sees(task.queue, task.type):
         return None
     return Payload(task.input, task.output, task.checkpoint)
+
+
+@seen(ttl_seconds=60.0, max_entries=8, needs=Permission.PAYLOAD_READ)
+def made_input(servers: Servers, sight: Actor, task_id: str, state: str) -> MadeInput | None:
+    """Returns what a task's input is made of as of a state; None if it was submitted as it is."""
+    with servers.database.transaction() as tx:
+        if not seen_ids(tx, sight, [task_id]):
+            return None
+        found = made_input_of(tx, task_id)
+        if found is None:
+            return None
+        seen_now = seen_ids(tx, sight, [one.task_id for one in found.sources if one.task_id is not None])
+    sources = [one if one.task_id in seen_now else one._replace(task_id=None) for one in found.sources]
+    return replace(found, sources=sources)
 
 
 @seen(ttl_seconds=SIMILAR_SECONDS)

@@ -19,6 +19,7 @@ from taskyard.dashboard.i18n import _
 from taskyard.dashboard.pages.task import data
 from taskyard.dashboard.pages.task.events import show_events
 from taskyard.dashboard.pages.task.log_viewer import show_log
+from taskyard.dashboard.pages.task.made_input import show_made_input
 from taskyard.dashboard.pages.task.relatives import show_relatives
 from taskyard.dashboard.shell import frame
 
@@ -54,9 +55,14 @@ def show_parts(task_id: str, attempts: Sequence[int], every_seconds: float) -> N
 
 
 def _show_input(details: data.Details) -> None:
-    payload = _payload(details)
-    if payload is not None:
-        show_json(payload.input, name="input", file_name=f"{details.task.id}-input.json")
+    task, payload = details.task, _payload(details)
+    if payload is None:
+        return
+    made = data.made_input(task.id, task.state.value).value
+    if made is None:
+        show_json(payload.input, name="input", file_name=f"{task.id}-input.json")
+    else:
+        show_made_input(task, payload.input, made)
 
 
 def _show_output(details: data.Details) -> None:

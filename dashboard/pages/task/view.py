@@ -19,7 +19,7 @@ from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.data.base import Reading
 from taskyard.dashboard.i18n import _, ngettext
-from taskyard.dashboard.navigation import FAILURES, TASKS
+from taskyard.dashboard.navigation import FAILURES, TASKS, WORKFLOWS
 from taskyard.dashboard.pages.task import actions, data
 from taskyard.dashboard.pages.task.attempts_chart import show_attempts, show_timeline
 from taskyard.dashboard.pages.task.parts import show_parts
@@ -68,6 +68,14 @@ def show_head(details: data.Details | None) -> None:
         task_facts.show_badges(task)
         st.text(task.type, width="content")
         st.code(task.id, language=None, width="content")
+        if task.workflow_id and task.workflow_key:
+            st.page_link(
+                WORKFLOWS.path,
+                label=escaped(task.workflow_key),
+                icon=":material/account_tree:",
+                query_params={"workflow": task.workflow_id},
+                help=_("Its key in its workflow; opens the workflow"),
+            )
     task_facts.show_progress(task)
     actions.show_actions(task)
     if details.why is not None:

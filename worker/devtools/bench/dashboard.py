@@ -7,6 +7,7 @@ import itertools
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import psutil
 from prometheus_client.parser import text_string_to_metric_families
@@ -14,6 +15,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from taskyard.core.filters.search_filter import TaskFilter
 from taskyard.core.postgres.store import search, sign_ins
 from taskyard.core.states import TaskState
+from taskyard.core.workflows.making import task
 from taskyard.worker.devtools.bench.browser import TRIES, open_pages
 from taskyard.worker.devtools.bench.environment import Environment
 from taskyard.worker.devtools.bench.history import HISTORY, HISTORY_DAYS
@@ -24,11 +26,13 @@ from taskyard.worker.devtools.slopes import slope
 from taskyard.worker.web_servers.dashboard import DashboardProcess
 
 VIEWERS = 10
+WORKFLOW_TASKS = 5_000
 WATCH_SECONDS = 30.0
 # Paths, and the section whose reading is a page's first data; the page to submit has none, and shows the types.
 SECTIONS = {
     "": "overview_now",
     "tasks": "tasks",
+    "workflows": "workflows",
     "queues": "queues_now",
     "agents": "agents_now",
     "failures?range=24h": "failures",
@@ -67,9 +71,11 @@ def measure_dashboard(environment: Environment) -> list[Result]:
 
 def measure_pages(environment: Environment, url: str, pid: int) -> list[Result]:
     """Measures a dashboard that runs: its pages in a browser, its refreshes, its memory."""
-    pages = {**SECTIONS, f"task?id={_failed_task(environment)}": "task"}
+    workflow = f"workflows?workflow={_submit_workflow(environment)}"
+    pages = {**SECTIONS, f"task?id={_failed_task(environment)}": "task", workflow: "workflow"}
     viewed = [path for path in (*pages, "submit") if path not in NEEDS_SIGN_IN]
     return [
+        *_one_workflow(url, workflow),
         *_in_a_browser(environment, url, pages),
         *_many_viewers(url, viewed),
         *_memory(url, viewed, psutil.Process(pid)),
@@ -79,6 +85,23 @@ def measure_pages(environment: Environment, url: str, pid: int) -> list[Result]:
 def _failed_task(environment: Environment) -> str:
     with environment.database.transaction() as tx:
         return search.find(tx, TaskFilter(states=(TaskState.FAILED,)), limit=1).tasks[0].id
+
+
+def _submit_workflow(environment: Environment) -> str:
+    """Submits a workflow with a wide fan-out; returns its id."""
+    tasks: dict[str, Any] = {
+        "first": task("diagnostic.noop"),
+        "middle": [task("diagnostic.noop", after=["first"]) for _ in range(WORKFLOW_TASKS - 2)],
+        "last": task("diagnostic.noop", after=["middle"]),
+    }
+    return environment.submitter.workflows.submit("fan-out", tasks).id
+
+
+def _one_workflow(url: str, page: str) -> list[Result]:
+    """Measures the refreshes of a large workflow's page, for one viewer."""
+    seen = asyncio.run(view(url, page, time.monotonic() + WATCH_SECONDS))
+    what = f"one viewer on the page of a workflow of {WORKFLOW_TASKS:,} tasks; budget 250"
+    return [Result("dashboard_workflow_refresh_p95", 1000 * percentile(seen.refresh_seconds, 0.95), "ms", what)]
 
 
 def _in_a_browser(environment: Environment, url: str, sections: dict[str, str]) -> list[Result]:
@@ -98,7 +121,8 @@ def _in_a_browser(environment: Environment, url: str, sections: dict[str, str]) 
 
 
 def _name(path: str) -> str:
-    return path.partition("?")[0] or "overview"
+    name = path.partition("?")[0] or "overview"
+    return "workflow" if path.startswith("workflows?") else name
 
 
 def _many_viewers(url: str, pages: Sequence[str]) -> list[Result]:

@@ -64,7 +64,7 @@ def progress_of(figures: Iterable[Figures], mean_seconds: Mapping[str, float]) -
     known = list(figures)
     ran: dict[str, tuple[float, int]] = {}
     for one in known:
-        if one.state is TaskState.COMPLETED:
+        if one.state is TaskState.COMPLETED and one.number:
             seconds, count = ran.get(one.type, (0.0, 0))
             ran[one.type] = seconds + one.run_seconds, count + one.number
     weights = {**mean_seconds, **{type_: seconds / count for type_, (seconds, count) in ran.items() if seconds > 0}}

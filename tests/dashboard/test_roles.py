@@ -34,6 +34,7 @@ from taskyard.dashboard.data import viewer
 from taskyard.dashboard.data.controls import Action
 from taskyard.dashboard.navigation import VIEWS_BY_NAME
 from taskyard.worker.monitor.rollup import RollUp
+from tests.asked import asked
 from tests.dashboard.conftest import AGENT_ID, OpenPage, SignIn
 from tests.dashboard.seen import output
 from tests.dashboard.snapshots import agent, snapshot
@@ -93,6 +94,7 @@ def planted(
         allowed = Authorized(submitter, types, database, local_actor())
         authorized_schedules.create(tx, allowed, "nightly", what={"type": "diagnostic.noop"}, cron="@yearly")
         authorized_hooks.create(tx, allowed, "gh", scheme="github", type="diagnostic.noop", template={})
+    question = asked(submitter, database, of=["submitter"])
     workflow = submit(submitter, 2)
     move(database, workflow, {"failed": ids_of(workflow, "extract")})
     RollUp(database).run(lambda: True)
@@ -101,7 +103,14 @@ def planted(
         LogTail(client, Keys(settings.namespace)).add([line_of_worker.encoded()])
     settings.reports_folder.mkdir(parents=True, exist_ok=True)
     (settings.reports_folder / "taskyard-daily-2026-01-05.pdf").write_bytes(b"%PDF-")
-    return {**loaded, "alert": alert.id, "silence": silence.id, "token": token.id, "workflow": workflow.id}
+    return {
+        **loaded,
+        "alert": alert.id,
+        "silence": silence.id,
+        "token": token.id,
+        "workflow": workflow.id,
+        "question": question,
+    }
 
 
 def test_every_operation_on_a_page_is_tried() -> None:
@@ -191,6 +200,7 @@ def test_a_control_that_is_forced_changes_nothing(
     monkeypatch.setattr(viewer, "_reading", lambda: (drawn_for, None))
     monkeypatch.setattr(dialogs, "_ask_reason", lambda *_args: "why")
     monkeypatch.setattr(st, "form_submit_button", sending(st.form_submit_button))
+    monkeypatch.setattr(st, "button", sending(st.button))
     told, silent = set[str](), set[str]()
     for view in VIEWS_BY_NAME:
         for query, tries in tries_of(view, planted):
@@ -207,12 +217,12 @@ def test_a_control_that_is_forced_changes_nothing(
     assert {event for (event,) in done} <= {"signed_in"}
 
 
-def sending(form_submit_button: Callable[..., bool]) -> Callable[..., bool]:
+def sending(button: Callable[..., bool]) -> Callable[..., bool]:
     """Has each dialog sent as soon as it is drawn."""
 
     def pressed(*args: Any, **kwargs: Any) -> bool:
-        is_pressed = form_submit_button(*args, **kwargs)
-        return is_pressed or str(kwargs.get("key")).startswith(("ask_send_", "bulk_send"))
+        is_pressed = button(*args, **kwargs)
+        return is_pressed or str(kwargs.get("key")).startswith(("ask_send_", "bulk_send", "schedule_save"))
 
     return pressed
 

@@ -18,6 +18,7 @@ from taskyard.dashboard.pages.access import data as access
 from taskyard.dashboard.pages.alerts import data as alerts
 from taskyard.dashboard.pages.audit import data as audit
 from taskyard.dashboard.pages.failures import data as failures
+from taskyard.dashboard.pages.inbox import data as inbox
 from taskyard.dashboard.pages.reports import data as reports
 from taskyard.dashboard.pages.schedules import data as schedules
 from taskyard.dashboard.pages.submit import data as submit
@@ -55,7 +56,8 @@ def hold(kind: HoldKind, action: Action, name: str) -> int:
     return controls.act(kind, action, [name], "why")
 
 
-CHANGE, FILTERS = "Cancel, retry and reprioritise tasks, one or many", "Save and delete filters"
+CHANGE, FILTERS = "Cancel, retry, reprioritise and signal tasks, one or many", "Save and delete filters"
+ANSWER = "Answer and delegate questions, as far as they are asked of one"
 HOLD, AGENTS = "Pause, drain and resume queues and task types", "Pause, drain, resume and restart agents"
 SCHEDULES = "Create, change, pause and remove schedules, run them now, make up for fire times"
 WEBHOOKS, HOOKS = "Create and change webhooks", "See and change hooks"
@@ -105,6 +107,10 @@ TRIES = (
     Try(FILTERS, "tasks", ("save_filter_send",), lambda _ids: tasks.delete_filter("mine"), {"states": "failed"}),
     Try(
         "Send test messages and deliveries again", "webhooks", ("ping_webhook_ci",), lambda _ids: webhooks.ping("ci")
+    ),
+    Try(
+        ANSWER, "inbox", ("inbox_approve",), lambda ids: inbox.answer(ids["question"], "approved", None, ""),
+        {"question": "{question}"},
     ),
     Try(SCHEDULES, "schedules", ("new_schedule",), lambda ids: schedules.save(ids["name"], NOOPS, is_new=True)),
     Try(

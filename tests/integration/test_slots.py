@@ -63,7 +63,7 @@ def test_progress_log_checkpoint_and_requests(bench: Bench, isolation: str) -> N
         *([{"kind": "output", "level": "stdout", "message": "this goes to the log"}] if isolation == "process" else []),
     ]
     assert channel.requested == [
-        {"kind": "checkpoint", "state": b'{"step":3}', "children": 0},
+        {"kind": "checkpoint", "state": b'{"step":3}', "children": 0, "signals": {}},
         {"kind": "submit", "type": "demo.child", "input": b'{"a":1}', "options": {}, "key": ANY},
         {"kind": "send", "agent": "other", "message": {"hello": [1, "é"]}},
     ]

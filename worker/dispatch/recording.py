@@ -114,7 +114,8 @@ def _settle(
 
 
 def _unstorable(item: Completion | Suspension, why: str) -> Settlement:
-    error, detail = _unstorable_texts("PostgreSQL refused the output or state as data", why)
+    what = "output" if isinstance(item, Completion) else "state"
+    error, detail = _unstorable_texts(f"PostgreSQL refused the {what} as data", why)
     return Settlement(item.id, item.attempt, "failed", "failed", error=error, detail=detail, started_at=item.started_at)
 
 

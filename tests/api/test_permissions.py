@@ -37,6 +37,7 @@ OPERATIONS: dict[tuple[str, str], tuple[Permission, Any]] = {
     ("POST", "/tasks/{id}/cancel"): (OPERATE, {}),
     ("POST", "/tasks/{id}/retry"): (OPERATE, {}),
     ("GET", "/tasks/{id}/retry-preview"): (OPERATE, None),
+    ("POST", "/tasks/{id}/signals/{name}"): (OPERATE, {}),
     ("POST", "/tasks/{id}/priority"): (OPERATE, {"priority": "high"}),
     ("GET", "/tasks/{id}/attempts"): (READ, None),
     ("GET", "/tasks/{id}/relatives"): (READ, None),

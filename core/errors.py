@@ -12,8 +12,6 @@ TaskyardError
 ├── TaskNotFound
 │   └── WorkflowNotFound
 ├── ItemNotFound            nothing of this id is in quarantine
-├── QuestionNotFound        (core.questions.errors)
-├── QuestionClosed          (core.questions.errors)
 ├── IllegalTransition       e.g. a retry of a running task
 └── HandlerError            raised by or for a running task; carries its ErrorClass
     ├── TransientError      worth another attempt
@@ -30,10 +28,13 @@ TaskyardError
 from __future__ import annotations
 
 from collections.abc import Iterable
+from difflib import get_close_matches
 from enum import Enum, StrEnum
 from typing import Any
 
-from taskyard.core.i18n import listed, msg
+from taskyard.core.i18n import N_, listed, msg
+
+MAX_NAMED_TYPES, NEAREST_TYPES = 50, 10  # of all types, in the error for an unknown one
 
 
 class ErrorClass(StrEnum):
@@ -148,8 +149,10 @@ class UnknownTaskType(SubmissionError):
 
     def __init__(self, name: str, known: Iterable[str], *, has_task_modules: bool = True) -> None:
         self.has_task_modules = has_task_modules
-        names = ", ".join(sorted(known))
-        expected = msg("one of {names}", names=names) if names else msg("a registered type, but there are none")
+        names = sorted(known)
+        near = names if len(names) <= MAX_NAMED_TYPES else get_close_matches(str(name)[:200], names, NEAREST_TYPES, 0)
+        template = N_("one of {names}") if near is names else N_("a registered type, such as {names}")
+        expected = msg(template, names=", ".join(near)) if names else msg("a registered type, but there are none")
         if not has_task_modules:
             expected = msg("{expected}, or TASKYARD_TASK_MODULES does not name its module", expected=expected)
         super().__init__("type", name, expected)

@@ -18,7 +18,7 @@ SHORT_SECONDS = 8  # long enough to be seen running when the command that submit
 STOPPED_SECONDS = 60  # the grace period, time-outs of connections, and a busy machine
 
 
-@pytest.mark.parametrize("again", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("again", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.slow)])
 def test_a_second_signal_ends_at_once(main: Main, again: signal.Signals) -> None:
     main.environment["TASKYARD_GRACE_SECONDS"] = "300"
     first = main.start()

@@ -372,6 +372,7 @@ def test_a_worker_without_descriptors_neither_spins_nor_dies(yard: Yard) -> None
 
 
 @pytest.mark.skipif(os.geteuid() != 0 or shutil.which("unshare") is None, reason="needs a process namespace")
+@pytest.mark.slow
 def test_process_1_buries_orphans_and_a_second_signal_ends_it_while_a_tick_waits_for_a_lock(own_yard: Yard) -> None:
     yard = own_yard
     command = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc", sys.executable, "-m", "worker", "run"]

@@ -23,6 +23,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_program_uses_the_types_that_are_made_of_the_document(folder: Path) -> None:
     (folder / "openapi.json").write_text(openapi())
     shutil.copy(SAMPLE, folder)

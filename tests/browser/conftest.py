@@ -30,7 +30,7 @@ SCREENSHOTS = os.environ.get("TASKYARD_TEST_SCREENSHOTS")  # a folder
 WIDE = {"width": 1400, "height": 1000}
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # while it is open, no other test of this process can run a loop of its own
 def browser() -> Iterator[Browser]:
     path = shutil.which(CHROMIUM)
     if path is None:

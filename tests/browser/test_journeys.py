@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
 from taskyard.core.postgres.database import Database
@@ -119,6 +120,7 @@ def test_a_permalink_that_is_opened_cold_shows_its_task(
     expect(page.get_by_text("completed", exact=True).first).to_be_visible()
 
 
+@pytest.mark.slow
 def test_live_updates_leave_a_half_filled_form_alone(
     browser: Browser, watched: list[Watched], installation: Installation
 ) -> None:
@@ -139,6 +141,7 @@ def test_live_updates_leave_a_half_filled_form_alone(
     expect(page.get_by_role("textbox", name="Title")).to_have_value(FORM_TITLE)
 
 
+@pytest.mark.slow
 def test_which_agent_is_slow_takes_one_action(page: Page, database: Database) -> None:
     for name, seconds in (("builder", 1.0), ("crawler", 2.1), ("dozer", 1.0)):
         agent_that_ran(database, name, seconds)

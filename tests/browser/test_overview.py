@@ -71,6 +71,7 @@ def press_until(page: Page, key: str, there: Locator) -> None:
     raise AssertionError(f"{key} leads nowhere")
 
 
+@pytest.mark.slow
 def test_keys_lead_from_page_to_page(page: Page) -> None:
     expect(page.get_by_text("Agents' load")).to_be_visible()  # the last of the page: all keys are listened to
     settled(page)
@@ -105,6 +106,7 @@ def test_keys_lead_from_page_to_page(page: Page) -> None:
     expect(page.get_by_role("heading", name=second.split("\n")[-1])).to_be_visible()
 
 
+@pytest.mark.slow
 def test_it_speaks_the_browsers_language_and_the_switchs(
     browser: Browser, dashboard: Dashboard, watched: list[Watched]
 ) -> None:

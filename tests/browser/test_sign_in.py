@@ -137,6 +137,7 @@ def test_nothing_typed_is_lost_when_the_session_ends(
     assert (task.title, task.input["script"]) == ("Typed before", TYPED)
 
 
+@pytest.mark.slow
 def test_a_page_that_refreshes_itself_says_so_and_goes_on_for_nobody_else(
     context: BrowserContext, dashboard: Dashboard, database: Database
 ) -> None:
@@ -154,6 +155,7 @@ def test_a_page_that_refreshes_itself_says_so_and_goes_on_for_nobody_else(
     expect(dialog).to_be_visible()
 
 
+@pytest.mark.slow
 def test_signing_out_everywhere_ends_open_pages_of_other_browsers(
     browser: Browser, context: BrowserContext, dashboard: Dashboard
 ) -> None:

@@ -108,6 +108,7 @@ def test_the_zoom_stays_when_the_graph_is_refreshed(
     page.wait_for_function(f"(whole) => Math.abs(({RANGE})() - whole) < 0.01", arg=whole)
 
 
+@pytest.mark.slow
 def test_a_workflow_is_found_and_opened_by_keys(
     browser: Browser, dashboard: Dashboard, watched: list[Watched], workflow: Submitted
 ) -> None:

@@ -40,6 +40,7 @@ def completions(engine: Engine, task_id: str) -> int:
     return [event.event for event in engine.history(task_id)].count("completed")
 
 
+@pytest.mark.slow
 def test_a_network_that_is_gone_for_less_than_the_lease_costs_nothing(engine: Engine) -> None:
     engine.worker()
     began, go_on = threading.Event(), threading.Event()

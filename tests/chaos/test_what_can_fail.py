@@ -235,6 +235,7 @@ def test_children_are_not_forked_from_a_process_with_threads(
             engine.submitter.cancel(task_id, actor="me")
 
 
+@pytest.mark.slow
 def test_slow_servers_delay_and_lose_nothing(data_dir: Path) -> None:
     with own_engine(data_dir) as (engine, servers):
         engine.worker()

@@ -167,6 +167,7 @@ def test_a_stream_ends_if_the_api_stays_away(shared_settings: Settings, token: s
             list(events)
 
 
+@pytest.mark.slow
 def test_followers_miss_nothing_over_a_killed_api(shared_settings: Settings, client: Client, token: str) -> None:
     queue, each = own_queue(), 10
     only: dict[str, Any] = {"queue": [queue], "event": ["submitted"]}

@@ -482,6 +482,7 @@ def test_dispatcher_stalled(watch: Watch) -> None:
     assert_told(watch, "dispatcher stalled", "dispatcher")
 
 
+@pytest.mark.slow
 def test_agents_unhealthy(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None:
     """An agent ends, and can't start again: its task module was broken meanwhile."""
     worker = watch.engine.worker()

@@ -228,6 +228,7 @@ def test_the_last_user_stops_the_servers(data_dir: Path, other_user: subprocess.
     assert server_processes(data_dir) == []
 
 
+@pytest.mark.slow
 def test_many_start_at_once(data_dir: Path) -> None:
     users = [
         subprocess.Popen(

@@ -137,6 +137,7 @@ def test_what_is_refused_for_good_is_not_waited_for(text: str, redis_url: str) -
         assert not is_transient(raised.value)
 
 
+@pytest.mark.slow
 def test_every_thread_outlives_every_answer(yard: Yard) -> None:
     """Heartbeat, inbox, outbox and dispatcher each meet each answer; what was submitted meanwhile runs in the end."""
     engine, proxy = yard.engine, yard.redis

@@ -282,6 +282,7 @@ def test_a_form_speaks_the_browsers_language(browser: httpx.Client) -> None:
 # the other modes
 
 
+@pytest.mark.slow
 def test_everybody_reads_and_nobody_signs_in(settings: Settings, tmp_path: Path) -> None:
     with Dashboard(settings, tmp_path / "log", auth="none") as dashboard, browser_of(dashboard) as browser:
         assert browser.get("/tasks").status_code == 200
@@ -329,6 +330,7 @@ def test_a_proxy_is_believed_where_it_is_trusted(settings: Settings, tmp_path: P
     assert ("person:ann", {"via": "proxy", "from": "198.51.100.4"}) in [(one.actor, one.detail) for one in arrived]
 
 
+@pytest.mark.slow
 def test_a_header_from_anybody_else_is_dropped(settings: Settings, tmp_path: Path, database: Database) -> None:
     make(database, "ann", password=None)
     given: dict[str, Any] = {"auth": "proxy", "auth_header": "X-User", "trusted_proxies": "192.0.2.0/24"}

@@ -169,6 +169,7 @@ def test_a_task_waits_for_its_children(busy: Engine) -> None:
         )
 
     def child(given: Payload, context: TaskContext) -> Payload:
+        wait_until(lambda: busy.task(parents[0]).state == "suspended")
         number = given.n  # type: ignore[attr-defined]
         if number == 3:
             raise ValueError("three")
@@ -176,7 +177,8 @@ def test_a_task_waits_for_its_children(busy: Engine) -> None:
 
     busy.define("demo.parent", parent)
     busy.define("demo.child", child, retry=RetryPolicy(max_attempts=1))
-    task = busy.wait_for(busy.submit("demo.parent"))
+    parents = [busy.submit("demo.parent", delay_seconds=0.2)]
+    task = busy.wait_for(parents[0])
     assert task.state == "completed", task.error
     assert task.output["attempt"] == 2
     got = task.output["got"]

@@ -20,6 +20,7 @@ from tests.model.settings import (
     SETTINGS,
     SHORT,
     SIGNALLED,
+    SIGNALLED_CANCELLED,
     SNOOZED,
     TIMED_OUT,
     UNKNOWN,
@@ -30,6 +31,8 @@ from tests.model.state import State
 from tests.servers import REPOSITORY
 
 COMPARISONS = 1_000
+LONG = frozenset({SIGNALLED, TIMED_OUT, SIGNALLED_CANCELLED})  # a minute each, also with single faults
+LONG_RULES = ("P18 due", "P19 timeout")
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +45,10 @@ def _at_full_speed() -> Iterator[None]:
 
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=[pytest.mark.slow] * (setting.fault_limit > 1)) for name, setting in SETTINGS.items()],
+    [
+        pytest.param(name, marks=[pytest.mark.slow] * (setting.fault_limit > 1 or setting in LONG))
+        for name, setting in SETTINGS.items()
+    ],
 )
 def test_with_every_rule_no_promise_is_broken(name: str) -> None:
     found = explore(SETTINGS[name])
@@ -58,7 +64,9 @@ def test_two_writers_and_an_insert_are_safe_by_their_locks() -> None:
     assert transactions.signal_and_suspension(locks_task=True) == ("", ())
 
 
-@pytest.mark.parametrize("rule", all_rules())
+@pytest.mark.parametrize(
+    "rule", [pytest.param(rule, marks=[pytest.mark.slow] * (rule in LONG_RULES)) for rule in all_rules()]
+)
 def test_without_a_rule_a_promise_is_broken_as_the_table_says(rule: str) -> None:
     row = without(rule)
     assert row.wrong

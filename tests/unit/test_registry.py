@@ -566,6 +566,12 @@ def test_an_import_that_takes_long_is_named(modules: Callable[..., list[str]], m
     assert len(told) >= 2
 
 
+def test_among_many_types_the_nearest_are_named() -> None:
+    error = UnknownTaskType("code.ron", [*(f"other.t{number}" for number in range(60)), "code.run"])
+    assert "expected a registered type, such as code.run, " in str(error)
+    assert len(str(error)) < 200
+
+
 def test_an_unknown_type_hints_at_missing_task_modules() -> None:
     with pytest.raises(UnknownTaskType, match="or TASKYARD_TASK_MODULES does not name its module"):
         Registry({}).get("acme.book")

@@ -263,7 +263,7 @@ def test_types_are_listed_and_their_schemas_printed() -> None:
 
     unknown = invoke("types", "nope")
     assert unknown.exit_code == exits.BAD_INPUT
-    assert unknown.stderr.startswith("error: type: 'nope' is not accepted, expected one of ")
+    assert unknown.stderr.startswith("error: type: 'nope' is not accepted, expected ")
 
 
 def test_start_is_light() -> None:

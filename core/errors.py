@@ -34,7 +34,7 @@ from typing import Any
 
 from taskyard.core.i18n import N_, listed, msg
 
-MAX_NAMED_TYPES, NEAREST_TYPES = 50, 10  # of all types, in the error for an unknown one
+MAX_NAMED_TYPES, NEAREST_TYPES = 200, 10  # of all types, in the error for an unknown one
 
 
 class ErrorClass(StrEnum):

@@ -179,7 +179,7 @@ class Border:
         assert line == error.text
         assert len(line.splitlines()) == 1, line
         assert line.isprintable(), line
-        assert len(line) < 2_000, line
+        assert len(line) < 10_000, line
         assert " is not accepted, expected " in line or " is required" in line
 
 

@@ -18,6 +18,7 @@ from tests.browser.dashboards import Dashboard
 from tests.browser.screenshots import PHONE, SIZES
 from tests.browser.test_list import settled
 from tests.made_workflows import ids_of, move, submit
+from tests.servers import wait_until
 
 SCREEN = {"width": 1440, "height": 900}
 CHART = ".st-key-workflow_figure .js-plotly-plot"
@@ -55,11 +56,15 @@ def workflow(settings: Settings, database: Database) -> Submitted:
 
 
 def click_shape(page: Page, name: str) -> None:
-    x, y = page.wait_for_function(PLACE, arg=name).json_value()
-    page.mouse.move(x - 3, y - 3)
-    page.mouse.move(x, y, steps=4)
-    page.wait_for_function(f"() => document.querySelector('{CHART}')?._hoverdata?.length > 0")
-    page.mouse.click(x, y)
+    def place_hovered() -> tuple[float, float] | None:
+        """A refresh may draw the chart anew under the pointer, which the new one has not seen."""
+        x, y = page.wait_for_function(PLACE, arg=name).json_value()
+        page.mouse.move(x - 3, y - 3)
+        page.mouse.move(x, y, steps=4)
+        is_seen = page.evaluate(f"() => document.querySelector('{CHART}')?._hoverdata?.length > 0")
+        return (x, y) if is_seen else None
+
+    page.mouse.click(*wait_until(place_hovered, 30))
 
 
 def test_a_click_on_a_shape_leads_to_its_task_or_its_tasks(

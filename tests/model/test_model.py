@@ -31,7 +31,7 @@ from tests.model.state import State
 from tests.servers import REPOSITORY
 
 COMPARISONS = 1_000
-LONG = frozenset({SIGNALLED, TIMED_OUT, SIGNALLED_CANCELLED})  # a minute each, also with single faults
+LONG = frozenset({SNOOZED, SIGNALLED, TIMED_OUT, SIGNALLED_CANCELLED})  # up to a minute, also with single faults
 LONG_RULES = ("P18 due", "P19 timeout")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 from taskyard.core.errors import SubmissionError
 from taskyard.core.postgres.database import DriverTransaction
@@ -12,19 +13,12 @@ from taskyard.worker.dispatch.batch import Batch, Child, ChildWorkflow, Committe
 from taskyard.worker.dispatch.claim_holders import NOT_CURRENT
 from taskyard.worker.dispatch.savepoints import each
 
+Submitted = TypeVar("Submitted", Child, ChildWorkflow)
+
 
 def submit_children(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
     """Stores the children of running tasks, under a lock on their parents' rows (P17)."""
-    pairs = list({child.parent for child in batch.children})
-    locked = tick.lock_current(tx, pairs)
-    missing = [pair for pair in pairs if pair not in locked]
-    held = tick.still_current(tx, missing) if missing else {}
-    current = [child for child in batch.children if child.parent in locked]
-    for child in batch.children:
-        if child.parent in missing and child.parent[0] in held:
-            committed.left.children.append(child)
-        elif child.parent in missing:
-            committed.replies.append((child.agent_id, Reply(child.request_id, None, f"submit: {NOT_CURRENT}")))
+    current = _of_current(tx, batch.children, committed.left.children, committed)
     results: dict[str, str | SubmissionError] = {}
 
     def run(items: Sequence[Child]) -> None:
@@ -44,17 +38,8 @@ def submit_children(tx: DriverTransaction, batch: Batch, committed: Committed) -
 
 def submit_workflows(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
     """Stores the workflows that running tasks submit."""
-    pairs = list({one.parent for one in batch.workflows})
-    locked = tick.lock_current(tx, pairs)
-    missing = [pair for pair in pairs if pair not in locked]
-    held = tick.still_current(tx, missing) if missing else {}
-    for one in batch.workflows:
-        if one.parent in locked:
-            _submit_workflow(tx, one, committed)
-        elif one.parent[0] in held:
-            committed.left.workflows.append(one)
-        else:
-            committed.replies.append((one.agent_id, Reply(one.request_id, None, f"submit: {NOT_CURRENT}")))
+    for one in _of_current(tx, batch.workflows, committed.left.workflows, committed):
+        _submit_workflow(tx, one, committed)
 
 
 def _submit_workflow(tx: DriverTransaction, one: ChildWorkflow, committed: Committed) -> None:
@@ -76,3 +61,24 @@ def _submit_workflow(tx: DriverTransaction, one: ChildWorkflow, committed: Commi
         committed.waiting += found[0].waiting
         value, refusal = found[0].submitted._asdict(), None
     committed.replies.append((one.agent_id, Reply(one.request_id, value, refusal)))
+
+
+def _of_current(
+    tx: DriverTransaction, wanted: Sequence[Submitted], left: list[Submitted], committed: Committed
+) -> list[Submitted]:
+    """Returns what current attempts submit, and locks their rows (P17).
+
+    What belongs to a row that somebody else holds is added to `left`; other attempts get a refusal.
+    """
+    pairs = list({one.parent for one in wanted})
+    locked = tick.lock_current(tx, pairs)
+    missing = [pair for pair in pairs if pair not in locked]
+    held = tick.still_current(tx, missing) if missing else {}
+    for one in wanted:
+        if one.parent in locked:
+            continue
+        if one.parent[0] in held:
+            left.append(one)
+        else:
+            committed.replies.append((one.agent_id, Reply(one.request_id, None, f"submit: {NOT_CURRENT}")))
+    return [one for one in wanted if one.parent in locked]

@@ -52,8 +52,12 @@ def settle(tx: Transaction, ended: Ended, actor: str, limit: int = SLICE) -> Sli
         return Slice([], [], NONE)  # a child inserted at the same time is settled by its inserter: see look_again
     both = [*ended.completed, *ended.failed]
     changed = tx.rows(queries("dependants")["unblock"], {"ids": plain(both), "limit": limit})
-    cancelled = _cancel(tx, both, actor, limit)
-    left = _left(tx, [*both, *cancelled], bool(changed or cancelled), limit)
+    left = _with_children(tx, both)
+    cancelled = _cancel(tx, sorted(left), actor, limit) if left else []
+    if cancelled:
+        left = _with_children(tx, [*left, *cancelled])
+    elif left and not changed:
+        tx.rows(queries("dependants")["close_useless"], {"ids": plain(sorted(left)), "limit": limit})
     completed = [parent for parent in ended.completed if parent in left]
     failed = [parent for parent in (*ended.failed, *cancelled) if parent in left]
     waiting = [Waiting.from_row(row) for row in changed if row[1] in (TaskState.PENDING, TaskState.SCHEDULED)]
@@ -89,9 +93,6 @@ def _cancel(tx: Transaction, parents: Sequence[str], actor: str, limit: int) -> 
     return [row[0] for row in tx.rows(queries("dependants")["cancel_below"], parameters)]
 
 
-def _left(tx: Transaction, parents: Sequence[str], has_changed: bool, limit: int) -> set[str]:
-    """Returns the parents that tasks still wait for; without any change, edges that nobody needs are closed."""
-    left = {row[0] for row in tx.rows(queries("dependants")["with_children"], {"ids": plain(parents)})}
-    if left and not has_changed:
-        tx.rows(queries("dependants")["close_useless"], {"ids": plain(left), "limit": limit})
-    return left
+def _with_children(tx: Transaction, parents: Sequence[str]) -> set[str]:
+    """Returns the parents that tasks still wait for."""
+    return {row[0] for row in tx.rows(queries("dependants")["with_children"], {"ids": plain(parents)})}

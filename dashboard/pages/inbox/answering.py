@@ -18,8 +18,9 @@ from taskyard.dashboard.components.dialogs import ask
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.permitted import button, reason_of
 from taskyard.dashboard.components.translate import translate
-from taskyard.dashboard.forms.field_widgets import Problems, translated_problem
+from taskyard.dashboard.forms.field_widgets import translated_problem
 from taskyard.dashboard.forms.model_form import ModelForm
+from taskyard.dashboard.forms.placed import place
 from taskyard.dashboard.i18n import _, labelled
 from taskyard.dashboard.pages.inbox import data
 
@@ -36,7 +37,7 @@ def show_form(question: Question) -> None:
     with st.container(border=True, key="inbox_form"):
         others: list[SubmissionError] = [] if failed is None else [*(failed.parts or (failed,))]
         if form is not None:
-            placed, others = place(others, form.paths)
+            placed, others = place(others, form.paths, ("input.", "data."))
             form.show(placed)
         elif question.approvals and question.schema is not None:
             name = escaped(question.approvals[0].person)
@@ -61,21 +62,6 @@ def form_of(question: Question) -> ModelForm | None:
     if question.schema is None or question.approvals:
         return None
     return ModelForm(f"inbox_input_{question.id}", schema_fields(question.schema))
-
-
-def place(problems: list[SubmissionError], paths: list[str]) -> tuple[Problems, list[SubmissionError]]:
-    """Groups problems by the field that shows them, and those without one."""
-    placed: dict[str, list[SubmissionError]] = {}
-    others = []
-    for problem in problems:
-        at = problem.field.removeprefix("input.").removeprefix("data.")
-        while at and at not in paths:
-            at = at.rpartition(".")[0]
-        if at:
-            placed.setdefault(at, []).append(problem)
-        else:
-            others.append(problem)
-    return placed, others
 
 
 def show_buttons(question: Question, form: ModelForm | None, reason: str) -> None:

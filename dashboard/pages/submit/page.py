@@ -20,6 +20,7 @@ from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.data.viewer import viewer
 from taskyard.dashboard.forms.field_widgets import translated_problem
 from taskyard.dashboard.forms.model_form import ModelForm
+from taskyard.dashboard.forms.placed import place
 from taskyard.dashboard.i18n import _, labelled, ngettext
 from taskyard.dashboard.pages.submit import data, draft, follow
 from taskyard.dashboard.pages.submit import options as task_options
@@ -108,7 +109,7 @@ def show_form(types: Registry) -> None:
         show_needed()
     form = form_of(known)
     given, options, problems = collect(known, form)
-    placed, others = place(problems, [*form.paths, *task_options.FIELDS], known.name)
+    placed, others = place(problems, [*form.paths, *task_options.FIELDS], ("input.",))
     with st.container(border=True, key="submit_input"):
         form.show(placed)
     with st.container(border=True, key="submit_options"):
@@ -142,23 +143,6 @@ def collect(known: TaskType, form: ModelForm) -> tuple[dict[str, Any] | None, di
 def content_of(known: TaskType, given: dict[str, Any] | None, options: dict[str, Any]) -> str:
     """Returns the same text for the same content."""
     return data.form_key("", known.name, given or {}, options)
-
-
-def place(
-    problems: list[SubmissionError], paths: list[str], name: str
-) -> tuple[dict[str, list[SubmissionError]], list[SubmissionError]]:
-    """Groups problems by the field that shows them, and those without one."""
-    placed: dict[str, list[SubmissionError]] = {}
-    others = []
-    for problem in problems:
-        at = problem.field.removeprefix("input.")
-        while at and at not in paths:
-            at = at.rpartition(".")[0]
-        if at:
-            placed.setdefault(at, []).append(problem)
-        else:
-            others.append(problem)
-    return placed, others
 
 
 def whole_problem(problem: SubmissionError) -> str:

@@ -11,7 +11,8 @@ SELECT EXISTS (SELECT FROM task_dependencies WHERE is_open)
 -- name: unblock
 -- Closes edges whose parent ended as their condition says; a child with none left becomes pending, or scheduled if not
 -- yet due; one whose input is made of its parents' outputs becomes due to get it. Returns every changed child, and how
--- many parents were met. A parent that no longer exists counts as cancelled.
+-- many parents were met. A parent that no longer exists counts as cancelled. The rows of those that this transaction
+-- itself completed are its own already: they need no look and no lock.
 WITH held AS MATERIALIZED (
     SELECT f.id, p.state
     FROM unnest(%(ids)s::uuid[]) AS f(id)
@@ -22,6 +23,8 @@ WITH held AS MATERIALIZED (
     UNION ALL
     SELECT f.id, 'cancelled' FROM unnest(%(ids)s::uuid[]) AS f(id)
     WHERE (SELECT t.id FROM tasks t WHERE t.id = f.id) IS NULL
+    UNION ALL
+    SELECT f.id, 'completed' FROM unnest(%(completed_here)s::uuid[]) AS f(id)
 ), edge AS MATERIALIZED (
     SELECT e.child_id, e.was, e.place
     FROM parent f

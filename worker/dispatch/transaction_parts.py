@@ -64,7 +64,8 @@ def _has_ended(batch: Batch, committed: Committed) -> object:
 
 
 def _publish_dependants(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
-    done = dependants.settle(tx, batch.ended + committed.ended, "dispatcher")
+    left = batch.ended + Ended([], committed.ended.failed)
+    done = dependants.settle(tx, left, "dispatcher", completed_here=committed.ended.completed)
     committed.waiting += done.waiting
     committed.cancelled += len(done.cancelled)
     committed.ended = done.left

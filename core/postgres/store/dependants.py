@@ -43,22 +43,27 @@ class Slice(NamedTuple):
     may_lack_inputs: bool = False  # whether a child may have become due to get its input
 
 
-def settle(tx: Transaction, ended: Ended, actor: str, limit: int = SLICE) -> Slice:
+def settle(
+    tx: Transaction, ended: Ended, actor: str, limit: int = SLICE, *, completed_here: Sequence[str] = ()
+) -> Slice:
     """Releases children whose conditions are met, and cancels those whose can't be any more, at most `limit` of each.
 
-    Locked rows are skipped; `left` then names the parents that still have children.
+    Locked rows are skipped; `left` then names the parents that still have children. `completed_here` are more parents,
+    which this transaction itself completed.
     """
-    if not ended or not tx.rows(queries("dependants")["has_any"], {})[0][0]:
+    if not (ended or completed_here) or not tx.rows(queries("dependants")["has_any"], {})[0][0]:
         return Slice([], [], NONE)  # a child inserted at the same time is settled by its inserter: see look_again
-    both = [*ended.completed, *ended.failed]
-    changed = tx.rows(queries("dependants")["unblock"], {"ids": plain(both), "limit": limit})
+    others = {*ended.completed, *ended.failed}.difference(completed_here)  # each once: its edges count once
+    parents = {"ids": plain(sorted(others)), "completed_here": plain(completed_here), "limit": limit}
+    changed = tx.rows(queries("dependants")["unblock"], parents)
+    both = [*others, *completed_here]
     left = _with_children(tx, both)
     cancelled = _cancel(tx, sorted(left), actor, limit) if left else []
     if cancelled:
         left = _with_children(tx, [*left, *cancelled])
     elif left and not changed:
         tx.rows(queries("dependants")["close_useless"], {"ids": plain(sorted(left)), "limit": limit})
-    completed = [parent for parent in ended.completed if parent in left]
+    completed = [parent for parent in (*ended.completed, *completed_here) if parent in left]
     failed = [parent for parent in (*ended.failed, *cancelled) if parent in left]
     waiting = [Waiting.from_row(row) for row in changed if row[1] in (TaskState.PENDING, TaskState.SCHEDULED)]
     lacks_input = any(row[1] == TaskState.BLOCKED and row[8] == 1 for row in changed)

@@ -13,7 +13,7 @@ from taskyard.core.clock import Clock
 from taskyard.core.postgres.database import DriverTransaction, connect_leader, queries
 from taskyard.core.postgres.store import dependants, recovery, tick
 from taskyard.core.postgres.store import submission as submission_store
-from taskyard.core.postgres.store.dependants import Ended
+from taskyard.core.postgres.store.dependants import NONE
 from taskyard.core.postgres.store.tick import Completion
 from taskyard.core.submission.validate import Limits, validate_submission
 from taskyard.core.task_types.registry import registry
@@ -185,7 +185,7 @@ def _limit(environment: Environment, batch: int) -> float:
             tx = DriverTransaction(cursor)
             if earlier:
                 tick.complete(tx, earlier)
-                dependants.settle(tx, Ended([completion.id for completion in earlier], []), "dispatcher")
+                dependants.settle(tx, NONE, "dispatcher", completed_here=[completion.id for completion in earlier])
             part = ids[start : start + batch]
             claimed = tick.claim(tx, part, ["bench-1:0123456789ab"] * len(part)) if part else []
         connection.commit()

@@ -16,7 +16,7 @@ from taskyard.core.submission.validate import Limits, check_output, validate_sub
 from taskyard.core.submission.workflow_check import WorkflowCall, check_workflow
 from taskyard.core.submission.workflow_submission import group_call
 from taskyard.core.submission.workflow_types import WorkflowTypes
-from taskyard.worker.dispatch.batch import Batch, Child, ChildWorkflow, Question
+from taskyard.worker.dispatch.batch import Batch, Child, ChildWorkflow, OutcomesAsked
 from taskyard.worker.dispatch.claim_holders import NOT_CURRENT, ClaimHolders
 from taskyard.worker.dispatch.fleet_types import FleetTypes
 
@@ -45,7 +45,7 @@ class AttemptRequests:
             batch.checkpoints.append(report)
 
     def ask_children(self, report: AskChildren, batch: Batch) -> None:
-        """Adds a question how children of a running task ended."""
+        """Adds that a running task asks how its children ended."""
         holder, wanted = report.holder or report.agent_id, report.ids
         problem = "" if wanted is None or all(map(is_id, wanted)) else "not all of them are ids of tasks"
         if report.after and not is_id(report.after):
@@ -57,7 +57,7 @@ class AttemptRequests:
             return
         pair = (report.task_id, report.attempt)
         ids = None if wanted is None else sorted(set(wanted))
-        batch.questions.append(Question(report.agent_id, report.request_id, pair, ids, report.after))
+        batch.outcomes_asked.append(OutcomesAsked(report.agent_id, report.request_id, pair, ids, report.after))
 
     def submit_child(self, report: SubmitChild, batch: Batch) -> None:
         """Adds a child of a running task."""

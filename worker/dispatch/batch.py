@@ -31,7 +31,7 @@ LISTS = (
     "started",
     "checkpoints",
     "children",
-    "questions",
+    "outcomes_asked",
     "workflows",
     "stale",
     "logs",
@@ -52,8 +52,8 @@ class Child:
 
 
 @dataclass(slots=True)
-class Question:
-    """A running task's question how its children ended; `wanted` are some of them, None: all."""
+class OutcomesAsked:
+    """What a running task asks: how its children ended; `wanted` are some of them, None: all."""
 
     agent_id: str
     request_id: str
@@ -108,7 +108,7 @@ class Batch:
     logs: list[tuple[str | None, str, int | None, str, str, str]] = field(default_factory=list)
     checkpoints: list[Checkpoint] = field(default_factory=list)
     children: list[Child] = field(default_factory=list)
-    questions: list[Question] = field(default_factory=list)
+    outcomes_asked: list[OutcomesAsked] = field(default_factory=list)
     workflows: list[ChildWorkflow] = field(default_factory=list)
     arrivals: list[Arrival] = field(default_factory=list)
     endings: list[tuple[str, str]] = field(default_factory=list)
@@ -149,7 +149,7 @@ class Batch:
             or self.logs
             or self.checkpoints
             or self.children
-            or self.questions
+            or self.outcomes_asked
             or self.workflows
             or self.arrivals
             or self.endings

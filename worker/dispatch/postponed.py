@@ -30,7 +30,7 @@ _NAMES: dict[str, Any] = {
     "started": lambda item: item[0],
     "checkpoints": lambda item: item.request_id,
     "children": lambda item: item.request_id,
-    "questions": lambda item: item.request_id,
+    "outcomes_asked": lambda item: item.request_id,
     "workflows": lambda item: item.request_id,
     "arrivals": lambda item: item.id,
     "endings": lambda item: item[0],

@@ -18,7 +18,7 @@ from taskyard.core.protocol import Failure, Reply, Suspended, UntilChildren, Unt
 from taskyard.core.questions.question import SIGNAL_PREFIX, check_asked
 from taskyard.core.scheduling.retry import fingerprint
 from taskyard.core.submission.signal_fit import misfit
-from taskyard.worker.dispatch.batch import Batch, Committed, Question
+from taskyard.worker.dispatch.batch import Batch, Committed, OutcomesAsked
 from taskyard.worker.dispatch.claim_holders import NOT_CURRENT
 from taskyard.worker.dispatch.decisions import error_json, known_class
 from taskyard.worker.dispatch.leader_state import Claim
@@ -147,27 +147,27 @@ def _ask(tx: DriverTransaction, items: Sequence[Suspension]) -> None:
         questions.ask(tx, new)
 
 
-def answer_questions(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+def tell_outcomes(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
     """Answers attempts that ask how their children ended."""
-    pairs = list({question.pair for question in batch.questions})
+    pairs = list({asked.pair for asked in batch.outcomes_asked})
     current = tick.still_current(tx, pairs)
-    for question in batch.questions:
-        reply = Reply(question.request_id, None, f"children: {NOT_CURRENT}")
-        if question.pair[0] in current:
-            reply = _answer(tx, question)
-        committed.replies.append((question.agent_id, reply))
+    for asked in batch.outcomes_asked:
+        reply = Reply(asked.request_id, None, f"children: {NOT_CURRENT}")
+        if asked.pair[0] in current:
+            reply = _outcomes(tx, asked)
+        committed.replies.append((asked.agent_id, reply))
 
 
-def _answer(tx: DriverTransaction, question: Question) -> Reply:
-    task_id, wanted = question.pair[0], question.wanted
+def _outcomes(tx: DriverTransaction, asked: OutcomesAsked) -> Reply:
+    task_id, wanted = asked.pair[0], asked.wanted
     known = suspension.children(tx, task_id, wanted)
     if wanted is not None and known.total < len(wanted):
         missing = len(wanted) - known.total
-        return Reply(question.request_id, None, f"children: {missing} of these tasks were not submitted by this task")
+        return Reply(asked.request_id, None, f"children: {missing} of these tasks were not submitted by this task")
     if known.waits_for_it is not None and known.unfinished:
         refusal = f"children: task {known.waits_for_it} waits for this task itself, so both would wait for ever"
-        return Reply(question.request_id, None, refusal)
+        return Reply(asked.request_id, None, refusal)
     page: list[tuple[Any, ...]] = []
     if not known.unfinished:
-        page = [tuple(one) for one in suspension.outcomes(tx, task_id, wanted, question.after)]
-    return Reply(question.request_id, {"total": known.total, "unfinished": known.unfinished, "page": page})
+        page = [tuple(one) for one in suspension.outcomes(tx, task_id, wanted, asked.after)]
+    return Reply(asked.request_id, {"total": known.total, "unfinished": known.unfinished, "page": page})

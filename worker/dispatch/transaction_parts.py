@@ -27,7 +27,7 @@ from taskyard.worker.dispatch.due_schedules import SCHEDULES
 from taskyard.worker.dispatch.made_inputs import make
 from taskyard.worker.dispatch.recording import record, record_suspensions
 from taskyard.worker.dispatch.savepoints import LOCKED, Careful, bounded, each
-from taskyard.worker.dispatch.suspending import answer_questions
+from taskyard.worker.dispatch.suspending import tell_outcomes
 
 APART_TIMEOUT_MS = 20  # that one item may wait for a lock when it is tried separately
 CLAIM_TIMEOUT_MS = 250  # that claims may take once one took too long
@@ -191,7 +191,7 @@ PARTS = (
     Part(DEPENDANTS, (), (*_TASKS, "task_dependencies"), _has_ended, _publish_dependants),
     Part(INPUTS, (), (*_TASKS, "task_dependencies", "task_inputs"), _may_lack_inputs, _make_inputs),
     Part("children", ("children",), (*_TASKS, "task_dependencies", "holds"), lambda b, c: b.children, submit_children),
-    Part("questions for children", ("questions",), ("tasks",), lambda b, c: b.questions, answer_questions),
+    Part("outcomes asked", ("outcomes_asked",), ("tasks",), lambda b, c: b.outcomes_asked, tell_outcomes),
     Part(
         "workflows of tasks",
         ("workflows",),

@@ -12,7 +12,7 @@ class Condition(StrEnum):
 
     COMPLETED = "completed"
     ENDED = "ended"  # however it ended
-    FAILED = "failed"
+    FAILED = "failed"  # or was cancelled because a task before it failed
 
 
 class EdgeKind(StrEnum):

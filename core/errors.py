@@ -294,7 +294,7 @@ class TaskCancelled(HandlerError):
 def shortened(value: object, limit: int = 80) -> str:
     """Returns `value` as a short printable text for an error message."""
     try:
-        text = ascii(value) if isinstance(value, str) else repr(value)
+        text = repr(value)
     except Exception:  # raised by a caller's class, or by too many levels or digits
         text = f"<{type(value).__name__} that can't be shown>"
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text)} characters)"

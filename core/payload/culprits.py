@@ -16,6 +16,7 @@ from pydantic_core import to_json
 from taskyard.core.errors import MISSING, SubmissionError
 from taskyard.core.i18n import msg
 from taskyard.core.payload.exact_json import written_json
+from taskyard.core.payload.printable_text import visible
 from taskyard.core.payload.storable_json import MAX_DEPTH, MAX_INTEGER, MIN_INTEGER
 
 MAX_TOGETHER = 200  # problems that one error lists
@@ -78,7 +79,7 @@ class Brief:
             text = reprlib.repr(self._value)
         except Exception:  # e.g. an integer of more digits than Python prints
             text = f"<{type(self._value).__name__} that can't be shown>"
-        return " ".join(text.encode("ascii", "backslashreplace").decode().split())
+        return visible(" ".join(text.split()))
 
 
 def culprit_in(

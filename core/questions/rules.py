@@ -15,8 +15,8 @@ from taskyard.core.questions.question import Decision, GivenAnswer, Question, Qu
 
 _PREFIXES = ("person", "token", "local", "service", "hook")  # of names in the audit log; see core.access.principals
 _CLOSED = {
-    QuestionState.ANSWERED: N_("question {id} has been answered already"),
-    QuestionState.DECLINED: N_("question {id} has been declined already"),
+    QuestionState.ANSWERED: N_("question {id} has been answered already, by {names}"),
+    QuestionState.DECLINED: N_("question {id} has been declined already, by {names}"),
     QuestionState.EXPIRED: N_("question {id} can't be answered any more: its time ran out"),
     QuestionState.WITHDRAWN: N_("question {id} can't be answered any more: its task does not wait for it"),
 }
@@ -41,7 +41,9 @@ def check_open(question: Question, now: datetime) -> None:
     if state is QuestionState.OPEN and question.deadline is not None and question.deadline <= now:
         state = QuestionState.EXPIRED  # the leader records it when it goes on
     if state is not QuestionState.OPEN:
-        raise QuestionClosed(msg(_CLOSED[state], id=question.id), state.value)
+        wanted = Decision.DECLINED if state is QuestionState.DECLINED else Decision.APPROVED
+        names = ", ".join(one.person for one in question.answers if one.decision is wanted)
+        raise QuestionClosed(msg(_CLOSED[state], id=question.id, names=names), state.value)
 
 
 def check_answerer(question: Question, actor: Actor) -> None:
@@ -75,6 +77,11 @@ def is_asked(question: Question, actor: Actor) -> bool:
     if person in question.delegated_to:
         return True
     return any(ROLES[Role(one)] <= actor.permissions if is_role(one) else one == person for one in question.of)
+
+
+def can_answer(actor: Actor, question: Question) -> bool:
+    """Returns True if somebody's permissions let them answer questions of such tasks, if they are asked."""
+    return actor.may(Permission.QUESTION_ANSWER) and actor.sees(question.queue, question.type)
 
 
 def may_answer(question: Question, actor: Actor) -> bool:

@@ -175,8 +175,7 @@ class _Run:
         self._run: dict[str, str] = {}  # with the start that each runs again for
         self._left_out: dict[str, Edge] = {}
         self.refused: dict[str, Refusal] = {}
-        order = list(self._origins) if scope is RetryScope.THIS else self._in_order()
-        for task_id in order:
+        for task_id in self._origins if scope is RetryScope.THIS else self._in_order():
             self._decide(task_id)
 
     def plan(self, refused: Mapping[str, Refusal]) -> Plan:
@@ -249,6 +248,8 @@ class _Run:
         first = next((edge.parent_id for edge in edges if edge.parent_id in self._run), None)
         is_first = task_id in self._origins
         if not is_first and (first is None or self._scope is RetryScope.THIS):
+            if dead := next((edge for edge in edges if edge.parent_id in self._left_out and edge.is_dead), None):
+                self._left_out[task_id] = dead
             return
         others = [edge for edge in edges if self._scope is RetryScope.THIS or edge.parent_id not in self._run]
         dead = next((edge for edge in others if edge.is_dead), None)

@@ -12,7 +12,7 @@ from typing import Any
 
 import jsonschema_rs
 
-from taskyard.core.access.identity import Actor
+from taskyard.core.access.identity import LOGIN, Actor
 from taskyard.core.access.principals import Kind, check_name
 from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import msg
@@ -25,7 +25,16 @@ from taskyard.core.postgres.store import locks, principals, questions, signals
 from taskyard.core.postgres.store.signals import ANSWER
 from taskyard.core.questions.answer import signal_data
 from taskyard.core.questions.question import Decision, Question, QuestionState, check_decision, signal_of
-from taskyard.core.questions.rules import check_answerer, check_delegator, check_open, missing, outcome, person_of
+from taskyard.core.questions.rules import (
+    can_answer,
+    check_answerer,
+    check_delegator,
+    check_open,
+    missing,
+    outcome,
+    person_of,
+)
+from taskyard.core.questions.strict_schema import without_unknown_fields
 from taskyard.core.submission.queue_notifier import QueueNotifier
 from taskyard.core.submission.signals import DATA_LIMIT_BYTES, store_signal
 from taskyard.core.task_types.validators import validator_of
@@ -78,6 +87,13 @@ class QuestionCommands:
             known = principals.find(tx, person)
             if known is None or known.kind is not Kind.PERSON or known.disabled_at is not None:
                 raise refused("to", to, msg("the name of a person who may sign in"))
+            if not can_answer(known.acting(LOGIN), question):
+                expected = msg(
+                    "a person who may answer questions of queue {queue} and type {type}",
+                    queue=question.queue,
+                    type=question.type,
+                )
+                raise refused("to", to, expected)
             if question.not_by_submitter and person == person_of(question.submitted_by):
                 raise refused("to", to, msg("somebody else than who submitted the task"))
             if person in question.of:
@@ -139,7 +155,7 @@ def _found(tx: DriverTransaction, question_id: str) -> Question:
 
 def _check_fit(question: Question, data: Any) -> None:
     """Raises SubmissionError, with every problem as a part, for data that the question's schema does not accept."""
-    validator = validator_of(question.schema or {}, question.key)
+    validator = validator_of(without_unknown_fields(question.schema or {}), question.key)
     if validator is None:
         return  # the handler's model judges
     found: list[SubmissionError] = []
@@ -147,12 +163,18 @@ def _check_fit(question: Question, data: Any) -> None:
         path = ["data", *error.instance_path]
         if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Required):
             found.append(required(field_of([*path, error.kind.property])))
+        elif isinstance(error.kind, jsonschema_rs.ValidationErrorKind.AdditionalProperties):
+            found += [_unknown([*path, name], error.instance[name]) for name in error.kind.unexpected]
         else:
             expected = msg("what its JSON Schema says: {reason}", reason=" ".join(error.message.split()))
             found.append(refused(field_of(path), error.instance, expected))
-        if len(found) == MAX_PROBLEMS:
+        if len(found) >= MAX_PROBLEMS:
             break
     if found:
         first, *_ = found
         first.parts = tuple(found) if len(found) > 1 else ()
         raise first
+
+
+def _unknown(path: list[int | str], value: Any) -> SubmissionError:
+    return refused(field_of(path), value, msg("nothing: the question's model has no such field"))

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from taskyard.core.edges import RetryScope
-from taskyard.core.errors import Busy, IllegalTransition
+from taskyard.core.errors import Busy, IllegalTransition, TaskyardError
 from taskyard.core.i18n import msg
 from taskyard.core.ids import parsed_id
 from taskyard.core.payload.culprits import refused
@@ -14,8 +14,8 @@ from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import locks, workflows
 from taskyard.core.retry_outcome import RetryPreview
 from taskyard.core.submission.commands import TREE_BATCH, TREE_PATIENCE_SECONDS, TREE_PAUSE_SECONDS, ManyTaskCommands
-from taskyard.core.submission.retries import preview_together
-from taskyard.core.workflows.states import WorkflowState
+from taskyard.core.submission.retries import planned, preview_together, refusal_error
+from taskyard.core.workflows.states import open_state
 
 READ_TASKS = 10_000  # that are read at a time
 
@@ -62,9 +62,7 @@ class WorkflowCommands:
             ids = workflows.to_retry(tx, id_)
         count = self._retry_scope(ids, actor, reason) if ids else 0
         if not count:
-            with self._database.transaction() as tx:
-                state = workflows.get(tx, id_).state or WorkflowState.RUNNING
-            raise IllegalTransition.of_workflow(id_, state, msg("only failed or cancelled tasks can be retried"))
+            raise self._refusal(id_, ids)
         with self._database.transaction() as tx:
             workflows.note_retry(tx, id_, actor, reason, count)
         return count
@@ -77,6 +75,15 @@ class WorkflowCommands:
             return preview_together(tx, workflows.to_retry(tx, id_))
 
     # ours
+
+    def _refusal(self, id_: str, ids: Sequence[str]) -> TaskyardError:
+        """Returns the error that says why none of a workflow's failed and cancelled tasks can run again."""
+        with self._database.transaction() as tx:
+            found = planned(tx, ids, RetryScope.DOWNSTREAM) if ids else None
+            if found is not None and found.plan.refused:
+                return refusal_error(*next(iter(found.plan.refused.items())))
+            state = workflows.get(tx, id_).state or open_state(workflows.figures(tx, [id_])[id_])
+        return IllegalTransition.of_workflow(id_, state, msg("only failed or cancelled tasks can be retried"))
 
     def _retry_scope(self, ids: Sequence[str], actor: str, reason: str) -> int:
         """Runs tasks again with all that come after them; returns how many."""

@@ -2,21 +2,61 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
+from collections.abc import Callable
+from datetime import date, datetime, time, timedelta
 from typing import Any
+from uuid import UUID
 
 import jsonschema_rs
+from pydantic import AnyUrl, TypeAdapter, ValidationError
 
 log = logging.getLogger(__name__)
+
+
+def _takes(type_: Any) -> Callable[[str], bool]:
+    """Returns whether pydantic reads a text as this type: a handler's model decides no otherwise."""
+    read = TypeAdapter(type_).validate_python
+
+    def takes(text: str) -> bool:
+        try:
+            read(text)
+        except ValidationError:
+            return False
+        return True
+
+    return takes
+
+
+def _any(text: str) -> bool:
+    return True
+
+
+# By the names that pydantic writes into schemas. What it writes for types of other libraries is left to the model.
+_FORMATS = dict.fromkeys(
+    ("email", "hostname", "idn-email", "idn-hostname", "iri", "iri-reference", "json-pointer", "regex",
+     "relative-json-pointer", "uri-reference", "uri-template"), _any
+) | {
+    "date": _takes(date),
+    "date-time": _takes(datetime),
+    "time": _takes(time),
+    "duration": _takes(timedelta),
+    "uri": _takes(AnyUrl),
+    "uuid": _takes(UUID),
+    "ipv4": _takes(ipaddress.IPv4Address),
+    "ipv6": _takes(ipaddress.IPv6Address),
+}  # fmt: skip
 
 
 def validator_of(schema: dict[str, Any], type_: str) -> Any | None:
     """Returns the check of values of a type by a schema; None, and a line in the log, if it can't be used.
 
     Some that pydantic writes can't, such as patterns that only Python knows. Nothing outside of the schema is read.
+    Formats such as date-time are checked, as pydantic reads them.
     """
     try:
-        return jsonschema_rs.validator_for(schema, retriever=_refuse)
+        return jsonschema_rs.validator_for(schema, retriever=_refuse, validate_formats=True, formats=_FORMATS)
     except (ValueError, jsonschema_rs.ReferencingError) as error:
         log.warning("the schema of task type %s can't be used: %s", type_, " ".join(str(error).split()))
         return None

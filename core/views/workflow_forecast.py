@@ -80,7 +80,7 @@ def _own_means(nodes: Iterable[GraphNode]) -> dict[str, float]:
 
 
 def _may_be_met(parent: GraphNode, condition: Condition, ends: Mapping[str, float]) -> bool:
-    met = is_met(condition, parent.state)
+    met = is_met(condition, parent.end)
     return parent.id in ends if met is None else met
 
 

@@ -14,7 +14,15 @@ from taskyard.core.errors import WorkflowNotFound
 from taskyard.core.postgres.database import Transaction
 from taskyard.core.postgres.store import tasks, workflows
 from taskyard.core.postgres.store.workflows import GraphEdge, GraphNode, Workflow, WorkflowFilter
-from taskyard.core.workflows.states import OPEN, Figures, WorkflowState, counts_of, open_state, progress_of
+from taskyard.core.workflows.states import (
+    OPEN,
+    Figures,
+    WorkflowState,
+    counts_of,
+    open_state,
+    progress_at_end,
+    progress_of,
+)
 
 MAX_READS = 20  # pages that are read for one, where not all of them are seen
 
@@ -122,7 +130,6 @@ def _with_figures(
 ) -> SeenWorkflow:
     counts = dict(row.counts or {}) if figures is None else counts_of(figures)
     state = open_state(figures or ()) if row.state is None else WorkflowState(row.state)
-    is_over = state not in OPEN
     return SeenWorkflow(
         id=row.id,
         kind=row.kind,
@@ -131,7 +138,7 @@ def _with_figures(
         state=state,
         tasks=sum(counts.values()),
         counts=counts,
-        progress=1.0 if is_over else progress_of(figures or (), mean_seconds),
+        progress=progress_of(figures or (), mean_seconds) if state in OPEN else progress_at_end(state, counts),
         parent_task_id=row.parent_task_id,
         created_by=row.created_by,
         created_at=row.created_at,

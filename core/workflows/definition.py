@@ -15,7 +15,7 @@ from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import TranslatableText, msg
 from taskyard.core.payload.culprits import in_field, refused
 from taskyard.core.workflows.graph import cycle_in, cycle_text
-from taskyard.core.workflows.references import Found, Reference, references_in
+from taskyard.core.workflows.references import Found, Reference, references_in, with_empty_lists
 
 MAX_TASKS = 10_000
 MAX_EDGES = 100_000
@@ -82,12 +82,12 @@ def read_definition(tasks: object) -> tuple[Definition, list[SubmissionError]]:
             problems.append(refused("tasks", key, _KEY_TEXT))
         elif isinstance(given, list | tuple):
             found.groups[key] = [member_key(key, at) for at in range(len(given))]
-            if not given:
-                problems.append(refused(f"tasks.{key}", given, msg("at least one task in a group")))
             for at, one in enumerate(given):
                 problems += _add(found, member_key(key, at), f"tasks.{key}.{at}", one)
         else:
             problems += _add(found, key, f"tasks.{key}", given)
+    if not found.nodes and not problems:
+        return found, [refused("tasks", tasks, msg("at least one task"))]
     for node in found.nodes.values():
         problems += _connect(found, node)
         if found.edges > MAX_EDGES:
@@ -144,7 +144,20 @@ def _connect(found: Definition, node: Node) -> Iterator[SubmissionError]:
             node.parents |= dict.fromkeys(keys, Condition(condition))
     for reference in node.references:
         yield from _refer(found, node, reference)
+    if not node.parents and after and condition == Condition.FAILED:
+        yield refused(f"{node.place}.when", when, msg("tasks to wait for: these groups are empty"))
+    _fill_in_empty_groups(found, node)
     found.edges += len(node.parents)
+
+
+def _fill_in_empty_groups(found: Definition, node: Node) -> None:
+    """Puts the outputs of groups without tasks into the input: the empty list."""
+    empty = [
+        one.path for one in node.references if one.reference.is_group and found.groups.get(one.reference.key) == []
+    ]
+    if empty:
+        node.references = [one for one in node.references if one.path not in empty]
+        node.given = {**node.given, "input": with_empty_lists(node.given["input"], empty)}
 
 
 def _refer(found: Definition, node: Node, one: Found) -> Iterator[SubmissionError]:
@@ -168,7 +181,7 @@ def _refer(found: Definition, node: Node, one: Found) -> Iterator[SubmissionErro
 def _keys_of(found: Definition, key: object) -> Sequence[str] | None:
     if not isinstance(key, str):
         return None
-    return found.groups.get(key) or ([key] if key in found.nodes else None)
+    return found.groups.get(key, [key] if key in found.nodes else None)
 
 
 def _known_keys(found: Definition) -> TranslatableText:

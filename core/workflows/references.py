@@ -7,7 +7,7 @@ for an object that has such a key itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from taskyard.core.errors import SubmissionError
@@ -65,6 +65,21 @@ def references_in(value: object) -> tuple[list[Found], list[SubmissionError]]:
 def replaced(value: object, replacement: Callable[[Path, Reference], object]) -> Any:
     """Returns an input with each reference replaced, and the content of each `$literal` in its place."""
     return _replaced(value, (), replacement)
+
+
+def with_empty_lists(value: Any, paths: Sequence[Path]) -> Any:
+    """Returns an input with the references at these paths replaced by empty lists, and all else as it is."""
+    if () in paths:
+        return []
+    if isinstance(value, dict):
+        return {key: with_empty_lists(part, _inside(paths, key)) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [with_empty_lists(part, _inside(paths, at)) for at, part in enumerate(value)]
+    return value
+
+
+def _inside(paths: Sequence[Path], key: str | int) -> list[Path]:
+    return [path[1:] for path in paths if path and path[0] == key]
 
 
 def _replaced(value: object, path: Path, replacement: Callable[[Path, Reference], object]) -> Any:

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from taskyard.core.states import TERMINAL, TaskState
 
+MAX_OPEN_PROGRESS = 0.99  # what is left may be predicted to take no time, such as a question's handler
 MIN_SECONDS = 1e-6  # of a type's mean run time: shorter ones can't be told apart
 
 
@@ -21,6 +22,7 @@ class WorkflowState(StrEnum):
     CANCELLED = "cancelled"
 
 
+_DONE = (TaskState.COMPLETED, TaskState.FAILED)
 OPEN = frozenset({WorkflowState.RUNNING, WorkflowState.STUCK})
 
 
@@ -56,10 +58,11 @@ def counts_of(figures: Iterable[Figures]) -> dict[str, int]:
 
 
 def progress_of(figures: Iterable[Figures], mean_seconds: Mapping[str, float]) -> float:
-    """Returns the share of the predicted work that is done, from 0 to 1.
+    """Returns the share of the predicted work that is done, from 0 to 1, below 1 while a task has not ended.
 
     The work of a task is the mean run time of its type: of the workflow's own completed tasks, or else that in
-    `mean_seconds`; types of which nothing is known take what the others take on average. Ended tasks are done.
+    `mean_seconds`; types of which nothing is known take what the others take on average. Completed and failed tasks are
+    done, cancelled ones are not.
     """
     known = list(figures)
     ran: dict[str, tuple[float, int]] = {}
@@ -74,5 +77,14 @@ def progress_of(figures: Iterable[Figures], mean_seconds: Mapping[str, float]) -
     for one in known:
         weight = weights.get(one.type, usual)
         total += weight * one.number
-        done += weight * (one.number if one.state in TERMINAL else one.progress)
-    return min(1.0, done / total) if total else 1.0
+        done += weight * (one.number if one.state in _DONE else one.progress)
+    most = 1.0 if all(one.state in TERMINAL for one in known) else MAX_OPEN_PROGRESS
+    return min(most, done / total) if total else 1.0
+
+
+def progress_at_end(state: WorkflowState, counts: Mapping[str, int]) -> float:
+    """Returns the share of an ended workflow's tasks that ran to an end; those that were not needed were."""
+    if state is WorkflowState.COMPLETED:
+        return 1.0
+    total = sum(counts.values())
+    return sum(counts.get(one.value, 0) for one in _DONE) / total if total else 1.0

@@ -66,7 +66,7 @@ WITH current AS MATERIALIZED (
                 WHERE task_id = t.id AND kind IN ('answer', 'timeout') GROUP BY name
             ) s
         ), '{}') ELSE t.checkpoint_signals END,
-        ready_at = coalesce(c.due, now()), run_at = c.due, finished_at = NULL, started_at = NULL,
+        ready_at = coalesce(c.due, now()), run_at = c.due, finished_at = NULL, started_at = NULL, failed_before = NULL,
         assigned_agent_id = NULL, assigned_at = NULL,
         error = NULL, progress = NULL, progress_message = NULL, waiting_on = c.lacks_input::int
     FROM current c WHERE t.id = c.id

@@ -14,10 +14,10 @@ SELECT EXISTS (SELECT FROM task_dependencies WHERE is_open)
 -- many parents were met. A parent that no longer exists counts as cancelled. The rows of those that this transaction
 -- itself completed are its own already: they need no look and no lock.
 WITH held AS MATERIALIZED (
-    SELECT f.id, p.state
+    SELECT f.id, CASE WHEN p.failed_before THEN 'failed' ELSE p.state END AS state
     FROM unnest(%(ids)s::uuid[]) AS f(id)
     CROSS JOIN LATERAL (SELECT FROM task_dependencies d WHERE d.parent_id = f.id AND d.is_open LIMIT 1) d
-    CROSS JOIN LATERAL (SELECT t.state FROM tasks t WHERE t.id = f.id FOR SHARE SKIP LOCKED) p
+    CROSS JOIN LATERAL (SELECT t.state, t.failed_before FROM tasks t WHERE t.id = f.id FOR SHARE SKIP LOCKED) p
 ), parent AS (
     SELECT id, state FROM held
     UNION ALL
@@ -68,19 +68,20 @@ SELECT id, state, queue, type, requires, priority, ready, n, waiting_on FROM cha
 
 -- name: cancel_below
 -- Cancels some of the blocked tasks that wait, directly or not, for one of these, which ended otherwise than their
--- children wait for, or no longer exist. The nearest come first. Their edges stay, closed and not met.
+-- children wait for, or no longer exist. The nearest come first. Their edges stay, closed and not met. `failed_before`
+-- says of them that a task before them failed: a task that waits for the failure of such a one goes on (see unblock).
 WITH RECURSIVE held AS MATERIALIZED (
-    SELECT f.id, p.state
+    SELECT f.id, CASE WHEN p.failed_before THEN 'failed' ELSE p.state END AS state
     FROM unnest(%(ids)s::uuid[]) AS f(id)
     CROSS JOIN LATERAL (SELECT FROM task_dependencies d WHERE d.parent_id = f.id AND d.is_open LIMIT 1) d
-    CROSS JOIN LATERAL (SELECT t.state FROM tasks t WHERE t.id = f.id FOR SHARE SKIP LOCKED) p
+    CROSS JOIN LATERAL (SELECT t.state, t.failed_before FROM tasks t WHERE t.id = f.id FOR SHARE SKIP LOCKED) p
 ), parent AS (
     SELECT id, state FROM held
     UNION ALL
     SELECT f.id, 'cancelled' FROM unnest(%(ids)s::uuid[]) AS f(id)
     WHERE (SELECT t.id FROM tasks t WHERE t.id = f.id) IS NULL
 ), below AS (
-    SELECT d.child_id AS id
+    SELECT d.child_id AS id, f.state = 'failed' AS has_failed
     FROM parent f
     CROSS JOIN LATERAL (
         SELECT d.child_id FROM task_dependencies d
@@ -90,20 +91,22 @@ WITH RECURSIVE held AS MATERIALIZED (
                     WHEN 'failed' THEN ARRAY['completed', 'cancelled'] END)
     ) d
     UNION
-    SELECT d.child_id
+    SELECT d.child_id, b.has_failed
     FROM below b
     CROSS JOIN LATERAL (
         SELECT d.child_id FROM task_dependencies d
-        WHERE d.parent_id = b.id AND d.is_open AND d.condition <> 'ended'
+        WHERE d.parent_id = b.id AND d.is_open AND d.condition = 'completed'
             AND (SELECT t.state FROM tasks t WHERE t.id = b.id) = 'blocked'
     ) d
-), current AS MATERIALIZED (
-    SELECT c.id
+), nearest AS MATERIALIZED (
+    SELECT c.id, b.has_failed
     FROM below b
     CROSS JOIN LATERAL (
         SELECT t.id FROM tasks t WHERE t.id = b.id AND t.state = 'blocked' FOR NO KEY UPDATE SKIP LOCKED
     ) c
     LIMIT %(limit)s::int
+), current AS MATERIALIZED (
+    SELECT id, bool_or(has_failed) AS has_failed FROM nearest GROUP BY id
 ), cut AS (
     UPDATE task_dependencies SET is_open = false WHERE ctid = ANY(ARRAY(
         SELECT d.place
@@ -113,7 +116,7 @@ WITH RECURSIVE held AS MATERIALIZED (
         ) d
     ))
 ), cancelled AS (
-    UPDATE tasks t SET state = 'cancelled', finished_at = now()
+    UPDATE tasks t SET state = 'cancelled', finished_at = now(), failed_before = CASE WHEN c.has_failed THEN true END
     FROM current c WHERE t.id = c.id
     RETURNING t.id, t.attempt, t.queue, t.type, greatest(0, date_part('epoch', now() - t.created_at)) AS total_seconds,
         EXISTS (

@@ -11,7 +11,9 @@ WITH RECURSIVE above AS (
     CROSS JOIN LATERAL (
         SELECT d.parent_id FROM task_dependencies d
         WHERE d.child_id = a.id AND d.kind = 'after' AND d.met_at IS NULL AND d.condition <> 'ended'
-            AND (SELECT p.state FROM tasks p WHERE p.id = d.parent_id) = ANY(
+            AND (
+                SELECT CASE WHEN p.failed_before THEN 'failed' ELSE p.state END FROM tasks p WHERE p.id = d.parent_id
+            ) = ANY(
                 CASE d.condition WHEN 'failed' THEN ARRAY['cancelled'] ELSE ARRAY['failed', 'cancelled'] END)
     ) u
 )
@@ -56,9 +58,11 @@ JOIN LATERAL (SELECT * FROM tasks t WHERE t.id = f.id) t ON true
 LEFT JOIN LATERAL (SELECT i.task_id, i.resolved_at FROM task_inputs i WHERE i.task_id = f.id) i ON true
 
 -- name: edges
--- What these tasks were submitted to start after.
-SELECT d.parent_id, d.child_id, d.condition, d.is_open, d.met_at IS NOT NULL,
-    (SELECT p.state FROM tasks p WHERE p.id = d.parent_id)
+-- What these tasks were submitted to start after, and how that ended for them.
+SELECT d.parent_id, d.child_id, d.condition, d.is_open, d.met_at IS NOT NULL, (
+        SELECT CASE WHEN p.failed_before AND d.condition = 'failed' THEN 'failed' ELSE p.state END
+        FROM tasks p WHERE p.id = d.parent_id
+    )
 FROM unnest(%(ids)s::uuid[]) AS f(id)
 CROSS JOIN LATERAL (SELECT * FROM task_dependencies d WHERE d.child_id = f.id AND d.kind = 'after') d
 LIMIT %(limit)s::int
@@ -97,7 +101,7 @@ WITH wanted AS (
     UPDATE tasks t SET state = 'blocked', waiting_on = c.waiting_on, refunded = t.attempt, refunds = 0,
         retry_afters = NULL, suspension = NULL,
         has_signals = CASE WHEN c.has_run THEN NULL ELSE t.has_signals END,
-        run_at = c.due, ready_at = greatest(now(), c.due), finished_at = NULL, started_at = NULL,
+        run_at = c.due, ready_at = greatest(now(), c.due), finished_at = NULL, started_at = NULL, failed_before = NULL,
         assigned_agent_id = NULL, assigned_at = NULL, input = coalesce(c.template, t.input), output = NULL,
         error = NULL, progress = NULL, progress_message = NULL, checkpoint = NULL, checkpoint_children = NULL
     FROM current c WHERE t.id = c.id

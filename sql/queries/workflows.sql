@@ -38,7 +38,7 @@ GROUP BY type HAVING sum(ran) > 0
 -- name: nodes
 -- The tasks of a workflow in the order of their submission.
 SELECT t.id, t.workflow_key, t.type, t.queue, t.title, t.state, t.attempt, t.progress, t.created_at, t.started_at,
-    t.finished_at, CASE WHEN t.workflow_key IS NULL THEN left(t.idempotency_key, 36) END
+    t.finished_at, CASE WHEN t.workflow_key IS NULL THEN left(t.idempotency_key, 36) END, coalesce(t.failed_before, false)
 FROM tasks t WHERE t.workflow_id = %(id)s::uuid ORDER BY t.id LIMIT %(limit)s
 
 -- name: edges

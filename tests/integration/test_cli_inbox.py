@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 from collections.abc import Callable
 
@@ -59,7 +60,7 @@ def test_the_life_of_a_question(cli: Cli, submitter: Submitter, database: Databa
     closed = cli("inbox", "decline", question_id, "--reason", "no")
     assert (closed.exit_code, closed.stderr) == (
         exits.ILLEGAL_STATE,
-        f"error: question {question_id} has been answered already\n",
+        f"error: question {question_id} has been answered already, by {getpass.getuser()}\n",
     )
     [found] = json.loads(cli("inbox", "list", "--state", "ended", "--json").stdout)
     assert (found["id"], found["state"], found["answers"][0]["data"]) == (question_id, "answered", {"version": "1"})

@@ -99,7 +99,11 @@ MALFORMED = {
     "an unknown type": ("{a: {type: nope}}", ["line 2: tasks.a.type: 'nope' is not accepted, expected one of"]),
     "no type": ("{a: {input: {}}}", ["line 2: tasks.a.type is required: the name of a task type"]),
     "no tasks": ("{}", ["line 2: tasks: {} is not accepted, expected an object of tasks, or lists of tasks, by key"]),
-    "an empty group": ("{a: []}", ["line 2: tasks.a: [] is not accepted, expected at least one task in a group"]),
+    "no task": ("{a: []}", ["line 2: tasks: {'a': []} is not accepted, expected at least one task"]),
+    "an alarm for nobody": (
+        "{g: [], a: {type: diagnostic.echo, input: {value: 1}, after: [g], when: failed}}",
+        ["line 2: tasks.a.when: 'failed' is not accepted, expected tasks to wait for: these groups are empty"],
+    ),
     "a bad key": ("{a/b: {type: diagnostic.noop}}", ["line 2: tasks: 'a/b' is not accepted, expected a key of"]),
     "a field that there is not": (
         "{a: {type: diagnostic.echo}, b: {type: diagnostic.echo, input: {value: {$ref: a, at: /rows}}}}",

@@ -268,6 +268,12 @@ def test_delegation_adds_a_person_who_exists(busy: Engine, commands: QuestionCom
             commands.delegate(question.id, nobody, actor=ANN)
     with pytest.raises(SubmissionError, match="somebody else than who submitted the task"):
         commands.delegate(question.id, "sam", actor=ANN)
+    with busy.database.transaction() as tx:
+        principals.create(tx, "vic", "viewer", "test")
+        principals.create(tx, "una", "operator", "test", queues=["other"])
+    for unable in ("vic", "una"):
+        with pytest.raises(SubmissionError, match="a person who may answer questions of queue default and type"):
+            commands.delegate(question.id, unable, actor=ANN)
     assert not commands.delegate(question.id, "ann", actor=EVE)
     assert commands.delegate(question.id, "kim", actor=EVE, reason="ann is away")
     assert not commands.delegate(question.id, "kim", actor=ANN)
@@ -299,6 +305,7 @@ def test_who_does_not_see_the_task_knows_of_no_question(busy: Engine, commands: 
         ("approved", {"version": 7}, "", "data.version: 7 is not accepted"),
         ("approved", {"version": "x" * 21}, "", "data.version"),
         ("approved", {"version": "1", "share": 2}, "", "data.share: 2 is not accepted"),
+        ("approved", {"version": "1", "shaer": 0.5}, "", "data.shaer: 0.5 is not accepted, expected nothing"),
         ("approved", ["1"], "", "data: ['1'] is not accepted"),
         ("approved", {"version": "a\x00b"}, "", "data.version"),
         ("approved", {"version": "1", "share": float("nan")}, "", "data.share"),

@@ -124,6 +124,49 @@ def test_what_fails_again_cancels_again(engine: Engine, is_broken: State) -> Non
     engine.wait_for_all(list(ids), "completed")
 
 
+def with_alarm(engine: Engine) -> tuple[str, str, str, str]:
+    """A task, one after it, one after that, and one for when the last of them has failed."""
+    parent = engine.submit("demo.flaky", delay_seconds=0.5)  # until the others are there
+    child = engine.submit("demo.echo", after=[parent])
+    grandchild = engine.submit("demo.echo", after=[child])
+    return parent, child, grandchild, engine.submit("demo.echo", after=[grandchild], when="failed")
+
+
+def test_what_could_not_run_for_a_failure_has_failed_to_its_alarm(engine: Engine, is_broken: State) -> None:
+    *ids, alarm = with_alarm(engine)
+    engine.wait_for(alarm, "completed")
+    assert states(engine, *ids) == ["failed", "cancelled", "cancelled"]
+    late = engine.submit("demo.echo", after=[ids[-1]], when="failed")
+    engine.wait_for(late, "completed")
+    with pytest.raises(SubmissionError):
+        engine.submit("demo.echo", after=[ids[-1]])
+
+    is_broken["now"] = False
+    assert {task.id for task in engine.submitter.preview_retry(ids[0], "downstream").tasks} == {*ids, alarm, late}
+    engine.submitter.retry(ids[0], scope="downstream", **ME)
+    engine.wait_for_all(ids, "completed")
+    engine.wait_for_all([alarm, late], "cancelled")
+
+
+def test_an_alarm_alone_runs_again_without_what_it_waited_for(engine: Engine, is_broken: State) -> None:
+    *ids, alarm = with_alarm(engine)
+    engine.wait_for(alarm, "completed")
+    assert states(engine, *ids) == ["failed", "cancelled", "cancelled"]
+    other = engine.submit("demo.flaky", after=[ids[-1]], when="failed")
+    engine.wait_for(other, "failed")
+    is_broken["now"] = False
+    for scope in ("this", "chain"):
+        assert [task.id for task in engine.submitter.preview_retry(other, scope).tasks] == [other]
+    engine.submitter.retry(other, **ME)
+    engine.wait_for(other, "completed")
+
+
+def test_a_cancelled_task_is_no_failure(engine: Engine, is_broken: State) -> None:
+    *ids, alarm = with_alarm(engine)
+    engine.submitter.cancel(ids[0], **ME)
+    engine.wait_for_all([*ids, alarm], "cancelled")
+
+
 def test_what_ran_after_a_failure_runs_again_from_its_beginning(engine: Engine, is_broken: State) -> None:
     seen: list[object] = []
 

@@ -72,6 +72,18 @@ def test_a_group_has_its_ids_in_order(engine, workflows):
         workflows.submit_group("pages", {"a": 1})
 
 
+def test_a_group_may_be_empty(engine, workflows):
+    tasks = {
+        "pages": [],
+        "sum": task("test.add_up", {"parts": ref_all("pages")}),
+        "after": task("test.extract", {"count": 1}, after=["pages", "sum"]),
+    }
+    found = workflows.submit("nightly", tasks)
+    assert found.tasks["pages"] == []
+    summed, after = engine.task(found.tasks["sum"]), engine.task(found.tasks["after"])
+    assert (summed.state, summed.input["parts"], after.waiting_on) == ("pending", [], 1)
+
+
 def test_the_same_call_is_the_same_workflow(engine, workflows):
     first = workflows.submit("nightly", TASKS, idempotency_key="k")
     assert workflows.submit("nightly", dict(reversed(TASKS.items())), idempotency_key="k") == first

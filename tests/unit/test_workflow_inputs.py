@@ -13,7 +13,15 @@ from taskyard.core.states import TaskState
 from taskyard.core.workflows.inputs import Making, NoInput
 from taskyard.core.workflows.making import pointer_text, ref, ref_all, task
 from taskyard.core.workflows.references import Found, Reference, references_in, replaced
-from taskyard.core.workflows.states import Figures, WorkflowState, counts_of, open_state, progress_of
+from taskyard.core.workflows.states import (
+    MAX_OPEN_PROGRESS,
+    Figures,
+    WorkflowState,
+    counts_of,
+    open_state,
+    progress_at_end,
+    progress_of,
+)
 
 TOKENS = st.lists(st.text(max_size=5).filter(lambda text: not text.startswith("-")), max_size=4).map(tuple)
 VALUES = st.recursive(
@@ -137,7 +145,16 @@ def test_progress_is_the_share_of_predicted_work() -> None:
     known = [figures("a", done, 1, run_seconds=9), figures("b", waits, 1)]
     assert progress_of(known, {"b": 1.0}) == pytest.approx(0.9)
     assert progress_of([figures("a", TaskState.IN_PROGRESS, 2, progress=1.0), figures("a", waits, 2)], {}) == 0.25
-    assert progress_of([figures("a", TaskState.FAILED, 1), figures("a", TaskState.CANCELLED, 1)], {}) == 1.0
+    assert progress_of([figures("a", TaskState.FAILED, 1), figures("a", TaskState.CANCELLED, 1)], {}) == 0.5
+    almost = [figures("a", done, 1, run_seconds=9), figures("b", TaskState.SUSPENDED, 1)]
+    assert progress_of(almost, {"b": 0.0001}) == MAX_OPEN_PROGRESS
+
+
+def test_an_ended_workflow_shows_what_ran() -> None:
+    counts = {"completed": 2, "failed": 1, "cancelled": 3}
+    assert progress_at_end(WorkflowState.FAILED, counts) == 0.5
+    assert progress_at_end(WorkflowState.CANCELLED, {"cancelled": 3}) == 0.0
+    assert progress_at_end(WorkflowState.COMPLETED, {"completed": 2, "cancelled": 1}) == 1.0  # it was not needed
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from(TaskState), st.integers(0, 9), st.floats(0, 99))))

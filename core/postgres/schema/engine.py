@@ -67,6 +67,7 @@ tasks = Table(
     Column("has_signals", Boolean),  # whether task_signals has rows of it; NULL: no
     Column("retry_afters", SmallInteger),  # pauses that cost no attempt since the last retry; NULL: none
     Column("checkpoint_signals", JSONB),  # by name, the number of the last one used before it; NULL: none
+    Column("failed_before", Boolean),  # it was cancelled because a task before it failed; NULL: it was not
     CheckConstraint(f"state IN ({listed(TaskState)})", name="tasks_state_known"),
     CheckConstraint(f"priority BETWEEN {min(Priority)} AND {max(Priority)}", name="tasks_priority_known"),
     CheckConstraint(f"(state IN ({listed(TERMINAL)})) = (finished_at IS NOT NULL)", name="tasks_finished_has_time"),
@@ -82,6 +83,7 @@ tasks = Table(
     ),
     CheckConstraint("state <> 'suspended' OR suspension IS NOT NULL", name="tasks_suspended_says_why"),
     CheckConstraint("state <> 'failed' OR error IS NOT NULL", name="tasks_failed_has_error"),
+    CheckConstraint("failed_before IS NULL OR state = 'cancelled'", name="tasks_failed_before_is_cancelled"),
     CheckConstraint("refunded BETWEEN 0 AND attempt", name="tasks_refunds_bounded"),
     CheckConstraint("(idempotency_key IS NULL) = (content_hash IS NULL)", name="tasks_key_has_hash"),
     # room for the claim's new row version on the same page

@@ -51,7 +51,10 @@ class Workflow(NamedTuple):
 
 
 class GraphNode(NamedTuple):
-    """A task of a workflow. `submitted_by` is the task whose handler submitted it; such a one has no key."""
+    """A task of a workflow. `submitted_by` is the task whose handler submitted it; such a one has no key.
+
+    `failed_before` says that it was cancelled because a task before it failed.
+    """
 
     id: str
     key: str | None
@@ -65,6 +68,12 @@ class GraphNode(NamedTuple):
     started_at: datetime | None
     finished_at: datetime | None
     submitted_by: str | None
+    failed_before: bool = False
+
+    @property
+    def end(self) -> TaskState:
+        """Returns its state, as tasks that wait for its failure take it."""
+        return TaskState.FAILED if self.failed_before else self.state
 
 
 class GraphEdge(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import orjson
@@ -14,7 +15,7 @@ from taskyard.core.edges import Condition
 from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import TranslatableText, msg
 from taskyard.core.payload.culprits import in_field, refused
-from taskyard.core.workflows.graph import cycle_in, cycle_text
+from taskyard.core.workflows.graph import cycle_text, cycles_in
 from taskyard.core.workflows.references import Found, Reference, references_in, with_empty_lists
 
 MAX_TASKS = 10_000
@@ -93,10 +94,20 @@ def read_definition(tasks: object) -> tuple[Definition, list[SubmissionError]]:
         if found.edges > MAX_EDGES:
             limit = msg("at most {limit:,} edges between tasks", limit=MAX_EDGES)
             return found, [*problems, refused("tasks", found.edges, limit)]
-    if not problems and (cycle := cycle_in(found.parents())) is not None:
-        circle = msg("tasks that do not wait for each other in a circle: {keys}", keys=cycle_text(cycle))
-        problems.append(refused(f"{found.nodes[cycle[0]].place}.after", cycle[1], circle))
+    if not problems:
+        for cycle in islice(cycles_in(found.parents()), MAX_SHOWN):
+            circle = msg("tasks that do not wait for each other in a circle: {keys}", keys=cycle_text(cycle))
+            problems.append(refused(_place_of_edge(found, found.nodes[cycle[0]], cycle[1]), cycle[1], circle))
     return found, problems
+
+
+def _place_of_edge(found: Definition, node: Node, parent: str) -> str:
+    """Returns where a task says that it waits for another one: in `after`, or by a reference in its input."""
+    if not any(parent in (_keys_of(found, key) or ()) for key in node.given.get("after") or ()):
+        for one in node.references:
+            if parent in found.referred(one.reference):
+                return ".".join(map(str, (node.place, "input", *one.path)))
+    return f"{node.place}.after"
 
 
 def types_in(call: bytes) -> list[str]:

@@ -69,7 +69,8 @@ def _composed(text: str) -> yaml.Node:
         mark = getattr(error, "problem_mark", None)
         reason = getattr(error, "problem", None) or str(error).splitlines()[0]
         where = "file" if mark is None else f"line {mark.line + 1}"
-        raise refused(where, "", msg("YAML ({reason})", reason=reason)) from None
+        line = text.splitlines()[mark.line] if mark is not None and mark.line < len(text.splitlines()) else ""
+        raise refused(where, line.strip(), msg("YAML ({reason})", reason=reason)) from None
     except RecursionError:
         raise _too_deep("file") from None
     if node is None:

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 MAX_NAMED = 10  # keys of a cycle that a message names
 
 
-def cycle_in(parents: Mapping[str, Iterable[str]]) -> list[str] | None:
-    """Returns the keys of one cycle in the order in which each waits for the next, the first again at the end.
+def cycles_in(parents: Mapping[str, Iterable[str]]) -> Iterator[list[str]]:
+    """Yields cycles that have no key in common, each in the order in which its keys wait for the next, the first again
+    at the end.
 
-    None if there is no cycle. Parents that are no keys are left out.
+    Parents that are no keys are left out.
     """
     left = {key: [one for one in dict.fromkeys(before) if one in parents] for key, before in parents.items()}
-    in_order = set(ordered(left))
-    remaining = [key for key in parents if key not in in_order]
-    if not remaining:
-        return None
-    # everybody who is left waits for somebody who is left: whoever is met twice is in a cycle
+    while True:
+        done = set(ordered(left))
+        left = {key: [one for one in left[key] if one not in done] for key in left if key not in done}
+        if not left:
+            return
+        cycle = _cycle(left)
+        yield cycle
+        left = {key: [one for one in left[key] if one not in cycle] for key in left if key not in cycle}
+
+
+def _cycle(left: Mapping[str, Sequence[str]]) -> list[str]:
+    """Returns one cycle of a graph in which every key waits for another one: whoever is met twice is in it."""
     seen: dict[str, int] = {}
     path: list[str] = []
-    key = remaining[0]
+    key = next(iter(left))
     while key not in seen:
         seen[key] = len(path)
         path.append(key)
-        key = next(one for one in left[key] if one not in in_order)
+        key = left[key][0]
     return [*path[seen[key] :], key]
 
 

@@ -93,6 +93,12 @@ MALFORMED = {
     "a cycle": ("{a: {type: diagnostic.noop, after: [b]}, b: {type: diagnostic.noop, after: [a]}}",
                 ["line 2: tasks.a.after: 'b' is not accepted, expected tasks that do not wait for each other in a "
                  "circle: a → b → a"]),
+    "cycles by reference": (
+        "{a: {type: diagnostic.echo, input: {value: [{$ref: a}]}}, "
+        "b: {type: diagnostic.noop, after: [c]}, c: {type: diagnostic.noop, after: [b]}}",
+        ["line 2: tasks.a.input.value.0: 'a' is not accepted, expected tasks that do not wait for each other in a "
+         "circle: a → a",
+         "line 2: tasks.b.after: 'c' is not accepted, expected tasks that do not wait for each other in a circle: b"]),
     "unknown keys": ("{a: {type: diagnostic.noop, after: [x, y]}}",
                      ["line 2: tasks.a.after.0: 'x' is not accepted, expected a key of this workflow: a",
                       "line 2: tasks.a.after.1: 'y' is not accepted, expected a key of this workflow: a"]),
@@ -130,7 +136,7 @@ MALFORMED = {
         "{a: {type: diagnostic.echo}, b: {type: diagnostic.echo, after: [a], when: failed, "
         "input: {value: {$ref: a}}}}",
         ["line 2: tasks.b.input.value: 'a' is not accepted, expected no reference to a task that `when` lets end"]),
-    "YAML": ("{a: [}", ["line 2: '' is not accepted, expected YAML ("]),
+    "YAML": ("{a: [}", ["line 2: 'tasks: {a: [}' is not accepted, expected YAML ("]),
     "a key twice": ("{a: {type: diagnostic.noop}, a: {type: diagnostic.noop}}",
                     ["line 2: 'a' is not accepted, expected each key only once"]),
     "a tag": ("{a: !!python/object:os.system {}}", ["line 2: 'tag:yaml.org,2002:python/object:os.system' is"]),

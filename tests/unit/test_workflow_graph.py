@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from taskyard.core.edges import Condition
 from taskyard.core.workflows.drawing import DrawnTask, drawn
-from taskyard.core.workflows.graph import cycle_in, cycle_text, layers, ordered
+from taskyard.core.workflows.graph import cycle_text, cycles_in, layers, ordered
 
 KEYS = st.integers(0, 11)
 GRAPHS = st.dictionaries(KEYS, st.lists(KEYS, max_size=4), max_size=12).map(
@@ -32,9 +32,12 @@ def reaches(parents: dict[str, list[str]], key: str) -> set[str]:
 
 @given(GRAPHS)
 def test_a_cycle_is_found_exactly_if_there_is_one(parents: dict[str, list[str]]) -> None:
-    cycle = cycle_in(parents)
-    assert (cycle is None) == all(key not in reaches(parents, key) for key in parents)
-    if cycle is not None:
+    cycles = list(cycles_in(parents))
+    assert (not cycles) == all(key not in reaches(parents, key) for key in parents)
+    assert len({key for cycle in cycles for key in cycle}) == sum(len(cycle) - 1 for cycle in cycles)
+    rest = set(parents).difference(*cycles)
+    assert not list(cycles_in({key: [one for one in parents[key] if one in rest] for key in rest}))
+    for cycle in cycles:
         assert cycle[0] == cycle[-1]
         assert len(set(cycle)) == len(cycle) - 1
         assert all(later in parents[earlier] for earlier, later in pairwise(cycle))
@@ -62,7 +65,7 @@ def test_long_cycles_are_shortened() -> None:
 
 @given(GRAPHS, st.integers(30, 100))
 def test_no_line_is_wider_than_it_may_be(parents: dict[str, list[str]], width: int) -> None:
-    if cycle_in(parents) is None:
+    if not list(cycles_in(parents)):
         tasks = [DrawnTask(key, "a.type" * 5, dict.fromkeys(before, Condition.COMPLETED), "pending")
                  for key, before in parents.items()]  # fmt: skip
         lines = drawn(tasks, width)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import pytest
 
 from taskyard.core.errors import IdempotencyConflict, SubmissionError

@@ -39,6 +39,7 @@ from taskyard.worker.logging.setup import configure_logs
 from taskyard.worker.maintenance.declared_schedules import DeclaredSchedules
 from taskyard.worker.maintenance.reporting import Reporting
 from taskyard.worker.maintenance.retention import Retention
+from taskyard.worker.maintenance.scheduled_workflows import WorkflowsOfSchedules
 from taskyard.worker.maintenance.steady_time import SteadyTime
 from taskyard.worker.monitor.exporter import Exporter
 from taskyard.worker.monitor.families import Families
@@ -83,6 +84,7 @@ class Worker:
         self.monitor = Monitor(settings, self.database, self.broker, self.dispatcher, name, self._clock, self._steady)
         self._is_stopping = False
         self._declared = DeclaredSchedules(settings, registry, self.database, self.broker, self._epoch)
+        self._scheduled = WorkflowsOfSchedules(settings, registry, self.database, self.broker, self._may_go_on)
         self.webhooks = WebhookDuties(settings, self.database, self._steady, self._may_go_on)
         self.duties = Duties(self._clock.monotonic)
         servers_seen = self.monitor.observer.server_watch
@@ -189,6 +191,10 @@ class Worker:
     def apply_schedules(self) -> None:
         """Applies the schedules that are declared, once in each term of this worker."""
         self._declared.apply()
+
+    def submit_workflows(self) -> None:
+        """Submits the workflows of schedules that are due, if this worker leads."""
+        self._scheduled.submit_due()
 
     def _epoch(self) -> int:
         term = self.dispatcher.term

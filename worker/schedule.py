@@ -34,6 +34,8 @@ class Chores(Protocol):
 
     def apply_schedules(self) -> None: ...
 
+    def submit_workflows(self) -> None: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -55,6 +57,7 @@ def jobs(chores: Chores, dispatcher: Dispatcher, monitor: Monitor, webhooks: Web
         Job("delete data older than its retention", 3600, 14400, chores.prune),
         Job("keep the embedded servers running", 2, 60, chores.keep_servers),
         Job("apply the schedules that are declared", 5, 120, chores.apply_schedules),
+        Job("submit the workflows of schedules", 1, 120, chores.submit_workflows),
         Job("make the live snapshot", 1, 20, monitor.observe),
         Job("sample host, processes and servers", 10, 40, monitor.sample),
         Job("detect anomalies", 60, 600, monitor.detect),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -21,18 +21,22 @@ OVERLAP = "While an earlier task of the schedule has not ended: allow, skip or r
 JITTER = "By up to how many seconds its tasks are delayed; always the same for a fire time"
 EXPECTED = "Within how many seconds after a fire time its task should complete; else there is an alert"
 STARTS, ENDS = "Nothing fires before", "Nothing fires after"
+TASKS = "its tasks, or lists of them, by key, as a workflow is submitted"
 OPTIONS = "title, queue, priority, timeout_seconds, max_attempts and requires, as of a submission"
 
 
 class WhatInfo(BaseModel):
-    """What a schedule submits."""
+    """What a schedule submits: a task by its type, or a workflow by its name and tasks."""
 
     model_config = ConfigDict(extra="forbid")
 
-    kind: str = Field("task", description="task")
-    type: str = Field(description="The type of its tasks", examples=["diagnostic.echo"])
-    input: Any = Field(None, description="Their input; null without payload.read", examples=[{"value": 1}])
-    options: dict[str, Any] = Field({}, description=OPTIONS, examples=[{"queue": "nightly"}])
+    kind: str = Field("task", description="task or workflow")
+    type: str | None = Field(None, description="Of a task: its type", examples=["diagnostic.echo"])
+    input: Any = Field(None, description="Of a task: its input; null without payload.read", examples=[{"value": 1}])
+    options: dict[str, Any] = Field({}, description=f"Of a task: {OPTIONS}", examples=[{"queue": "nightly"}])
+    name: str | None = Field(None, description="Of a workflow: what it is called in lists")
+    title: str | None = Field(None, description="Of a workflow: a display name")
+    tasks: dict[str, Any] | None = Field(None, description=f"Of a workflow: {TASKS}")
 
 
 class ScheduleRule(BaseModel):
@@ -79,12 +83,34 @@ class ScheduleChange(BaseModel):
     reason: ReasonText = Field("", description="Why it is paused or resumed; kept in the audit log")
 
 
+class ScheduledTask(BaseModel):
+    """The task that a schedule submits."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["task"]
+    type: str
+    input: Any = Field(description="Null without payload.read")
+    options: dict[str, Any] = Field(description=OPTIONS)
+
+
+class ScheduledWorkflow(BaseModel):
+    """The workflow that a schedule submits."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    kind: Literal["workflow"]
+    name: str
+    title: str | None
+    tasks: dict[str, Any] = Field(description=f"{TASKS}; without their inputs for who lacks payload.read")
+
+
 class ScheduleInfo(BaseModel):
     """A schedule."""
 
     name: str = Field(examples=["nightly"])
     when: str = Field(description="When it fires, in words", examples=["every weekday at 07:30 Berlin time"])
-    what: WhatInfo
+    what: ScheduledTask | ScheduledWorkflow
     cron: str | None = Field(description=CRON)
     interval_seconds: float | None = Field(description=INTERVAL)
     time_zone: str = Field(description=ZONE)
@@ -112,13 +138,14 @@ class FireInfo(BaseModel):
     """What became of a fire time."""
 
     fire_time: datetime
-    outcome: str = Field(description="submitted, skipped, replaced, missed or refused")
+    outcome: str = Field(description="due, submitted, skipped, replaced, missed or refused")
     origin: str = Field(description="time, manual or backfill")
     task_id: str | None
-    reason: str | None = Field(description="Why it has no task, or its task was cancelled")
+    workflow_id: str | None = Field(description="While it is due, the id that the workflow will have")
+    reason: str | None = Field(description="Why it has submitted nothing, or what it submitted was cancelled")
     recorded_at: datetime
-    state: str | None = Field(description="Of its task; null without one, or if that was deleted")
-    run_seconds: float | None = Field(description="How long its task ran, if it has ended")
+    state: str | None = Field(description="Of its task or workflow; null without one, or if that was deleted")
+    run_seconds: float | None = Field(description="How long its task ran or its workflow took, if it has ended")
 
 
 class FireTimes(BaseModel):
@@ -129,9 +156,10 @@ class FireTimes(BaseModel):
 
 
 class RanNow(BaseModel):
-    """The task that was submitted."""
+    """The task or workflow that was submitted."""
 
     id: str
+    kind: str = Field(description="task or workflow")
 
 
 class Span(BaseModel):
@@ -147,9 +175,9 @@ class Span(BaseModel):
 class Backfilled(BaseModel):
     """What was submitted for a span, or would be."""
 
-    count: int = Field(description="Fire times that submit a task, or would")
+    count: int = Field(description="Fire times that submit something, or would")
     submitted: int = Field(description="Fire times that had submitted theirs before")
-    ids: list[str] = Field(description="The tasks; empty if it was only counted")
+    ids: list[str] = Field(description="The tasks or workflows; empty if it was only counted")
 
 
 class DeclaredSchedules(BaseModel):

@@ -32,7 +32,7 @@ from taskyard.core.postgres.database import Transaction
 from taskyard.core.postgres.store import schedules as store
 from taskyard.core.schedules.schedule import OF_A_FILE, Schedule, check_schedule, check_schedule_name
 from taskyard.core.schedules.words import in_words
-from taskyard.core.submission import authorized_schedules
+from taskyard.core.submission import authorized_fires, authorized_schedules
 from taskyard.core.submission.authorized import Authorized
 from taskyard.core.submission.authorized_schedules import PREVIEWED
 
@@ -118,26 +118,28 @@ async def find_fires(
 
 @router.post("/{name}/run", status_code=201, summary="Run a schedule now", dependencies=[CHANGES])
 async def run(name: Name, services: ServicesDep, actor: ActorDep) -> RanNow:
-    """Submits its task now, beside its fire times and whatever runs."""
+    """Submits its task or workflow now, beside its fire times and whatever runs."""
     await read(services, _known, actor, name)
     acting = acting_for(services, actor)
-    task_id = await read(services, authorized_schedules.run, acting, name)
-    await in_thread(acting.wake, [task_id])
-    return RanNow(id=task_id)
+    ran = await read(services, authorized_fires.run, acting, name)
+    await in_thread(ran.wake, acting)
+    return RanNow(id=ran.id, kind=ran.kind.value)
 
 
 @router.post("/{name}/backfill", summary="Make up for fire times", dependencies=[CHANGES])
 async def backfill(name: Name, given: Span, services: ServicesDep, actor: ActorDep) -> Backfilled:
-    """Submits a task for each fire time of a span that has submitted none, at most 1,000; or only counts them."""
+    """Submits for each fire time of a span that has submitted nothing, at most 1,000; or only counts them.
+
+    The leader submits workflows one after another; their ids are known before.
+    """
     await read(services, _known, actor, name)
     acting = acting_for(services, actor)
-    counted = await read(services, authorized_schedules.count_backfill, actor, name, given.since, given.until)
-    made: list[str] = []
-    if not given.is_counted_only:
-        made = await read(services, authorized_schedules.backfill, acting, name, given.since, given.until)
-        await in_thread(acting.wake, made)
-    count = len(counted.to_submit) if given.is_counted_only else len(made)
-    return Backfilled(count=count, submitted=counted.submitted_before, ids=made)
+    counted = await read(services, authorized_fires.count_backfill, actor, name, given.since, given.until)
+    if given.is_counted_only:
+        return Backfilled(count=len(counted.to_submit), submitted=counted.submitted_before, ids=[])
+    made = await read(services, authorized_fires.backfill, acting, name, given.since, given.until)
+    await in_thread(made.wake, acting)
+    return Backfilled(count=len(made.ids), submitted=counted.submitted_before, ids=list(made.ids))
 
 
 def _shown(known: Schedule) -> ScheduleInfo:
@@ -147,7 +149,7 @@ def _shown(known: Schedule) -> ScheduleInfo:
 def _known(tx: Transaction, actor: Actor, name: str) -> Schedule:
     """Returns the schedule of a name; raises Refused (404)."""
     known = store.find(tx, name)
-    if known is None or not actor.sees(known.fields.what.queue, known.fields.what.type):
+    if known is None or not authorized_schedules.sees(actor, known):
         raise missing(msg("no schedule is called {name}", name=name))
     return authorized_schedules.find(tx, actor, name)
 

@@ -15,18 +15,21 @@ from taskyard.core.schedules.due import CatchUp
 from taskyard.core.schedules.schedule import (
     DEFAULT_CATCH_UP_LIMIT,
     DEFAULT_ZONE,
-    TASK_OPTIONS,
     Overlap,
     check_schedule,
     check_schedule_name,
 )
+from taskyard.core.schedules.what import TASK_OPTIONS, Kind
+from taskyard.core.workflows.files import FIELDS, read_workflow
 
 MAX_DECLARED = 1_000  # schedules of one owner
 SETTINGS = (
     "cron", "interval_seconds", "time_zone", "catch_up", "catch_up_limit", "overlap", "jitter_seconds", "starts_at",
     "ends_at", "expected_seconds",
 )  # fmt: skip
-_FIELDS = ("name", "type", "input", *TASK_OPTIONS, *SETTINGS)
+_OF_TASKS = ("type", "input", *TASK_OPTIONS)
+_FIELDS = ("name", *_OF_TASKS, "workflow", *SETTINGS)
+_WORKFLOW = msg("an object with name, title and tasks")
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +37,9 @@ class Schedule:
     """A schedule that is declared with a task type: `@task_type("acme.report", schedule=Schedule("30 7 * * mon-fri"))`.
 
     Give `cron` or `interval_seconds`. `input` is the input of its tasks, `options` are title, queue, priority,
-    timeout_seconds, max_attempts and requires. `name` is the task type's unless given. The others are as in the
-    guide to schedules.
+    timeout_seconds, max_attempts and requires. With `workflow` it submits that instead of a task of the type: a mapping
+    with name, title and tasks, as `submit_workflow` takes them. `name` is the task type's unless given. The others are
+    as in the guide to schedules.
     """
 
     cron: str | None = None
@@ -51,11 +55,16 @@ class Schedule:
     starts_at: str | None = None
     ends_at: str | None = None
     expected_seconds: float | None = None
+    workflow: Mapping[str, Any] | None = None
 
     def arguments(self, type_: str) -> tuple[str, dict[str, Any]]:
-        """Returns its name, and the arguments of `check_schedule` for tasks of a type."""
+        """Returns its name, and the arguments of `check_schedule` for tasks of a type; raises SubmissionError."""
         values = {name: getattr(self, name) for name in SETTINGS}
-        what = {"type": type_, "input": self.input, "options": self.options}
+        what: dict[str, Any] = {"type": type_, "input": self.input, "options": self.options}
+        if self.workflow is not None:
+            if self.input is not None or self.options:
+                raise refused("input", self.input, msg("none with `workflow`: its tasks have their own"))
+            what = workflow_what(self.workflow)
         return type_ if self.name is None else self.name, {"what": what, **values}
 
 
@@ -101,11 +110,14 @@ def read_schedules(path: Path) -> dict[str, dict[str, Any]]:
 
     Raises ConfigurationError for a file that can't be read, and SubmissionError.
     """
-    return declared_in(read_toml(str(path), path))
+    return declared_in(read_toml(str(path), path), path.parent)
 
 
-def declared_in(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Returns the schedules of a file's content by name; raises SubmissionError for the first problem."""
+def declared_in(document: Mapping[str, Any], folder: Path = Path()) -> dict[str, dict[str, Any]]:
+    """Returns the schedules of a file's content by name; raises SubmissionError for the first problem.
+
+    Files of workflows are named from `folder`.
+    """
     for name in document:
         if name != "schedule":
             raise refused(name, document[name], msg("tables [[schedule]] only"))
@@ -115,7 +127,7 @@ def declared_in(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for at, one in enumerate(listed):
         try:
-            name, values = _arguments(one)
+            name, values = _arguments(one, folder)
             if name in found:
                 raise refused("name", name, msg("each name once"))
             check_schedule(**values)
@@ -125,7 +137,29 @@ def declared_in(document: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return found
 
 
-def _arguments(given: object) -> tuple[str, dict[str, Any]]:
+def workflow_what(given: object) -> dict[str, Any]:
+    """Returns what a schedule submits, of what a file of `workflow submit` says; raises SubmissionError."""
+    if not isinstance(given, Mapping):
+        raise refused("workflow", given, _WORKFLOW)
+    if given.get("idempotency_key") is not None:
+        raise refused("workflow.idempotency_key", given["idempotency_key"], msg("none: each fire time is its own key"))
+    for name in given:
+        if name not in FIELDS:
+            raise refused("workflow", name, msg("one of {names}", names="name, title, tasks"))
+    return {"kind": Kind.WORKFLOW, **{name: given.get(name) for name in ("name", "title", "tasks")}}
+
+
+def read_workflow_what(path: Path) -> dict[str, Any]:
+    """Returns what a schedule submits, of a file of YAML or JSON; raises SubmissionError, which names its line."""
+    try:
+        text = path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "not UTF-8"
+        raise refused("workflow", str(path), msg("a file that can be read ({reason})", reason=reason)) from None
+    return workflow_what(read_workflow(text, is_json=path.suffix == ".json").given)
+
+
+def _arguments(given: object, folder: Path) -> tuple[str, dict[str, Any]]:
     if not isinstance(given, dict):
         raise refused("", given, msg("a table"))
     for field_ in given:
@@ -133,10 +167,20 @@ def _arguments(given: object) -> tuple[str, dict[str, Any]]:
             raise refused(field_, given[field_], msg("one of {names}", names=", ".join(_FIELDS)))
     if "name" not in given:
         raise required("name", msg("a name for the schedule"))
-    options = {name: given[name] for name in TASK_OPTIONS if name in given}
-    what = {"type": given.get("type"), "input": given.get("input"), "options": options}
     values = {name: given[name] for name in SETTINGS if name in given}
-    return check_schedule_name(given["name"]), {"what": what, **values}
+    return check_schedule_name(given["name"]), {"what": _what(given, folder), **values}
+
+
+def _what(given: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    if "workflow" not in given:
+        options = {name: given[name] for name in TASK_OPTIONS if name in given}
+        return {"type": given.get("type"), "input": given.get("input"), "options": options}
+    for field_ in _OF_TASKS:
+        if field_ in given:
+            raise refused(field_, given[field_], msg("none with `workflow`: its tasks have their own"))
+    if isinstance(given["workflow"], str):
+        return read_workflow_what(folder / given["workflow"])
+    return workflow_what(given["workflow"])
 
 
 def _listed(given: object) -> list[object]:

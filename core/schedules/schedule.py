@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -13,10 +12,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from taskyard.core.access.identity import Actor
 from taskyard.core.access.permissions import Permission
 from taskyard.core.i18n import msg
-from taskyard.core.payload.culprits import refused, required
+from taskyard.core.payload.culprits import refused
 from taskyard.core.schedules.cron import check_cron
 from taskyard.core.schedules.due import CatchUp
 from taskyard.core.schedules.timing import Timing
+from taskyard.core.schedules.what import AnyWhat, check_what
 from taskyard.core.schedules.words import in_words
 
 MIN_INTERVAL_SECONDS, MAX_INTERVAL_SECONDS = 1.0, 366 * 86_400.0
@@ -28,10 +28,7 @@ FIRST_YEAR, LAST_YEAR = 2000, 2200
 OF_A_SCHEDULE = "schedule:"  # begins the names of those who submit, and their idempotency keys
 OF_A_TYPE, OF_A_FILE = "code:", "file:"  # begin the names of owners
 DEFAULT_ZONE = "UTC"
-# Options of a submission that a schedule's tasks may have.
-TASK_OPTIONS = ("title", "queue", "priority", "timeout_seconds", "max_attempts", "requires")
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,99}")
-_WHAT = msg("what to submit: a task's type, with its input and options")
 
 
 class Overlap(StrEnum):
@@ -42,20 +39,15 @@ class Overlap(StrEnum):
     REPLACE = "replace"
 
 
-class Kind(StrEnum):
-    """What a schedule submits."""
-
-    TASK = "task"
-
-
 class FireOutcome(StrEnum):
     """What became of a fire time."""
 
+    DUE = "due"  # its workflow is to be submitted, outside the tick
     SUBMITTED = "submitted"
     SKIPPED = "skipped"  # an earlier task had not ended
-    REPLACED = "replaced"  # its task was cancelled for a later one
+    REPLACED = "replaced"  # its task or workflow was cancelled for a later one
     MISSED = "missed"  # nobody led then, and it was not caught up
-    REFUSED = "refused"  # the task was not accepted
+    REFUSED = "refused"  # the task or workflow was not accepted
 
 
 class Origin(StrEnum):
@@ -67,31 +59,13 @@ class Origin(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class What:
-    """What is submitted at each fire time. `options` are of TASK_OPTIONS."""
-
-    type: str
-    input: Any
-    options: Mapping[str, Any]
-    kind: Kind = Kind.TASK
-
-    @property
-    def queue(self) -> str:
-        return str(self.options.get("queue") or "default")
-
-    def as_json(self) -> dict[str, Any]:
-        """Returns it as stored."""
-        return {"kind": self.kind.value, "type": self.type, "input": self.input, "options": dict(self.options)}
-
-
-@dataclass(frozen=True, slots=True)
 class ScheduleFields:
     """What makes up a schedule, checked; exactly one of `cron` and `interval_seconds` is given.
 
-    `expected_seconds`: within which after its fire time a task should complete; None: the default.
+    `expected_seconds`: within which after its fire time a task or workflow should complete; None: the default.
     """
 
-    what: What
+    what: AnyWhat
     cron: str | None = None
     interval_seconds: float | None = None
     time_zone: str = DEFAULT_ZONE
@@ -135,14 +109,19 @@ class Schedule:
     def timing(self) -> Timing:
         return self.fields.timing(self.anchor_at)
 
+    @property
+    def creator(self) -> str:
+        """Returns the name by which it submits."""
+        return f"{OF_A_SCHEDULE}{self.name}"
+
     def acting(self) -> Actor:
-        """Returns the identity that submits its tasks, and may do nothing else."""
+        """Returns the identity that submits for it, and may do nothing else."""
         permissions = {Permission.TASK_SUBMIT} | ({Permission.CODE_SUBMIT} if self.may_run_code else set())
-        what = self.fields.what
-        return Actor(f"{OF_A_SCHEDULE}{self.name}", "schedule", frozenset(permissions), (what.queue,), (what.type,))
+        queues, types = zip(*sorted(self.fields.what.kinds()), strict=True)
+        return Actor(self.creator, "schedule", frozenset(permissions), queues, types)
 
     def key_of(self, fire_time: datetime) -> str:
-        """Returns the idempotency key of a fire time's task."""
+        """Returns the idempotency key of a fire time's task or workflow."""
         return f"{OF_A_SCHEDULE}{self.id}/{fire_time.astimezone(UTC).isoformat()}"
 
     def as_json(self) -> dict[str, Any]:
@@ -210,30 +189,6 @@ def check_schedule(
         ends_at=end,
         expected_seconds=_number("expected_seconds", expected_seconds, 1.0, MAX_EXPECTED_SECONDS),
     )
-
-
-def check_what(value: object) -> What:
-    """Returns what a schedule submits; raises SubmissionError."""
-    if isinstance(value, What):
-        return value
-    if not isinstance(value, Mapping):
-        raise refused("what", value, _WHAT)
-    for name in value:
-        if name not in ("kind", "type", "input", "options"):
-            raise refused("what", name, msg("one of {names}", names="kind, type, input, options"))
-    kind, type_, options = value.get("kind", Kind.TASK), value.get("type"), value.get("options")
-    if type_ is None:
-        raise required("what.type", msg("the name of a task type"))
-    if not isinstance(type_, str):
-        raise refused("what.type", type_, msg("the name of a task type"))
-    options = {} if options is None else options
-    if not isinstance(options, Mapping):
-        raise refused("what.options", options, msg("options of a submission by name"))
-    for name in options:
-        if name not in TASK_OPTIONS:
-            raise refused("what.options", name, msg("one of {names}", names=", ".join(TASK_OPTIONS)))
-    given = {str(name): option for name, option in options.items() if option is not None}
-    return What(type_, value.get("input"), given, Kind(_chosen("what.kind", kind, Kind)))
 
 
 def _moment(field: str, value: object) -> datetime | None:

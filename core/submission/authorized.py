@@ -20,6 +20,7 @@ from taskyard.core.models import Submission
 from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import tasks
+from taskyard.core.postgres.store.workflow_submission import Inserted
 from taskyard.core.questions.question import Question
 from taskyard.core.retry_outcome import RetryPreview, RetryResult
 from taskyard.core.submission.authorized_commands import AuthorizedCommands
@@ -110,6 +111,14 @@ class Authorized:
         if isinstance(found, str):
             raise refused("idempotency_key", options.get("idempotency_key"), msg("one that no task has"))
         return found
+
+    def acting_as(self, actor: Actor) -> Authorized:
+        """Returns the same operations on behalf of another actor."""
+        return Authorized(self._submitter, self._registry, self._database, actor)
+
+    def wake_workflow(self, inserted: Inserted) -> None:
+        """See `WorkflowSubmitter.wake`."""
+        self._submitter.workflows.wake(inserted)
 
     def wake(self, task_ids: Sequence[str]) -> None:
         """See `Submitter.wake`."""

@@ -1,4 +1,4 @@
-"""Manages schedules, and has them submit tasks, as far as an actor may.
+"""Manages schedules, as far as an actor may.
 
 A schedule submits as long as it is there, so whoever changes one may operate tasks, and submit those that it submits;
 for tasks that run code it keeps whether its maker could. A narrowed role sees and changes the schedules of its queues
@@ -8,7 +8,7 @@ and types. Everything raises NotPermitted in addition to the store's errors.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -18,38 +18,29 @@ import orjson
 from taskyard.core.access.identity import Actor
 from taskyard.core.access.permissions import Permission
 from taskyard.core.i18n import msg
-from taskyard.core.models import Submission
 from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Transaction
-from taskyard.core.postgres.store import schedule_fires, schedules, submission
-from taskyard.core.postgres.store.schedule_fires import Fire, PastFire
-from taskyard.core.schedules.schedule import FireOutcome, Origin, Schedule, ScheduleFields, check_schedule
+from taskyard.core.postgres.store import schedule_fires, schedules
+from taskyard.core.postgres.store.schedule_fires import PastFire
+from taskyard.core.schedules.schedule import FireOutcome, Schedule, ScheduleFields, check_schedule
+from taskyard.core.schedules.what import What
 from taskyard.core.submission.authorized import Authorized
-from taskyard.core.submission.schedule_firing import options_of
+from taskyard.core.submission.workflow_check import WorkflowCall
 
-MAX_BACKFILL = 1_000  # fire times of one backfill
 PREVIEWED = 10  # fire times of a preview
-
-
-@dataclass(frozen=True, slots=True)
-class Backfill:
-    """Fire times of a span: those to submit, and how many have submitted a task already."""
-
-    to_submit: tuple[datetime, ...]
-    submitted_before: int
 
 
 def list_schedules(tx: Transaction, actor: Actor) -> list[Schedule]:
     """Returns the schedules that the actor sees, by name."""
     actor.require(Permission.TASK_READ)
-    return [_masked(one, actor) for one in schedules.schedules(tx) if _sees(actor, one)]
+    return [_masked(one, actor) for one in schedules.schedules(tx) if sees(actor, one)]
 
 
 def find(tx: Transaction, actor: Actor, name: str) -> Schedule:
     """Returns a schedule; raises SubmissionError also for one that the actor does not see."""
     actor.require(Permission.TASK_READ)
     found = schedules.get(tx, name)
-    if not _sees(actor, found):
+    if not sees(actor, found):
         raise schedules.unknown(name)
     return _masked(found, actor)
 
@@ -105,53 +96,9 @@ def delete(tx: Transaction, actor: Actor, name: str) -> bool:
 
 def switch(tx: Transaction, actor: Actor, name: str, *, is_enabled: bool, reason: str = "") -> bool:
     """Pauses or resumes a schedule, also one that is declared elsewhere; returns False if it was like that."""
-    _operated(tx, actor, name)
+    operated(tx, actor, name)
     act = schedules.resume if is_enabled else schedules.pause
     return act(tx, name, actor.name, reason)
-
-
-def run(tx: Transaction, acting: Authorized, name: str) -> str:
-    """Submits the schedule's task now, beside its fire times and whatever runs; returns the task's id.
-
-    Call `Submitter.wake` after the commit.
-    """
-    _operated(tx, acting.actor, name)
-    known, now = schedules.locked(tx, name)
-    task = _task_of(acting, known, now)
-    inserted = submission.insert(tx, [task]).ids[0]
-    if not isinstance(inserted, str):
-        raise inserted
-    schedule_fires.add(tx, [Fire(known.id, now, FireOutcome.SUBMITTED, Origin.MANUAL, inserted)])
-    schedules.note_fired_by_hand(tx, "schedule_run", acting.actor.name, {"name": name, "task": inserted})
-    return inserted
-
-
-def count_backfill(tx: Transaction, actor: Actor, name: str, since: datetime, until: datetime) -> Backfill:
-    """Returns what a backfill of a span would submit; raises SubmissionError."""
-    known = find(tx, actor, name)
-    return _backfill_of(tx, known, since, until, schedules.now(tx))
-
-
-def backfill(tx: Transaction, acting: Authorized, name: str, since: datetime, until: datetime) -> list[str]:
-    """Submits a task for each fire time of a span that has submitted none, all or nothing; returns the tasks' ids.
-
-    Each fire time counts once, so a span can be filled again. Call `Submitter.wake` after the commit.
-    """
-    _operated(tx, acting.actor, name)
-    known, now = schedules.locked(tx, name)
-    times = _backfill_of(tx, known, since, until, now).to_submit
-    if not times:
-        return []
-    tasks = {at: _task_of(acting, known, at) for at in times}
-    filled = [Fire(known.id, at, FireOutcome.SUBMITTED, Origin.BACKFILL, tasks[at].id) for at in times]
-    new = {at for _, at in schedule_fires.fill(tx, filled)}
-    found = submission.insert(tx, [tasks[at] for at in times if at in new]).ids
-    for one in found:
-        if not isinstance(one, str):
-            raise one
-    detail = {"name": name, "since": since.isoformat(), "until": until.isoformat(), "count": len(found)}
-    schedules.note_fired_by_hand(tx, "schedule_backfilled", acting.actor.name, detail)
-    return [str(one) for one in found]
 
 
 def apply(
@@ -186,66 +133,49 @@ def _apply(tx: Transaction, actor: Actor, owner: str, checked: Mapping[str, Sche
 
 
 def _checked(acting: Authorized, fields: ScheduleFields) -> ScheduleFields:
-    """Checks that the maker may submit these tasks, and returns the schedule with the input as it is stored."""
-    acting.actor.require(Permission.TASK_OPERATE, queue=fields.what.queue, type_=fields.what.type)
+    """Checks that the maker may submit these tasks, and returns the schedule with a task's input as it is stored."""
     what = fields.what
-    task = acting.prepared(what.type, what.input, what.options)
-    return replace(fields, what=replace(what, input=orjson.loads(task.input_json)))
-
-
-def _task_of(acting: Authorized, known: Schedule, fire_time: datetime) -> Submission:
-    what = known.fields.what
-    options = options_of(known, fire_time)
-    options.pop("run_at", None)
-    return acting.prepared(what.type, what.input, options, options.pop("created_by"))
-
-
-def _backfill_of(tx: Transaction, known: Schedule, since: datetime, until: datetime, now: datetime) -> Backfill:
-    for field, moment in (("since", since), ("until", until)):
-        if moment.utcoffset() is None:
-            raise refused(field, moment.isoformat(), msg("a time with a time zone"))
-    if until > now or until < since:
-        raise refused("until", until.isoformat(), msg("a time from `since` until now"))
-    # fire times before an interval's first one are none
-    found = list(islice(known.timing.between(since, until), MAX_BACKFILL + 1))
-    if len(found) > MAX_BACKFILL:
-        raise refused("since", since.isoformat(), msg("a span of at most {limit} fire times", limit=MAX_BACKFILL))
-    before = schedule_fires.submitted_between(tx, known.id, since, until)
-    to_submit = tuple(at for at in found if at not in before)
-    return Backfill(to_submit, len(found) - len(to_submit))
+    for queue, type_ in sorted(what.kinds()):
+        acting.actor.require(Permission.TASK_OPERATE, queue=queue, type_=type_)
+    if isinstance(what, What):
+        task = acting.prepared(what.type, what.input, what.options)
+        return replace(fields, what=replace(what, input=orjson.loads(task.input_json)))
+    acting.workflows().check(WorkflowCall(what.name, what.tasks, title=what.title))
+    return fields
 
 
 def _given_of(fields: ScheduleFields) -> dict[str, Any]:
-    values = asdict(fields)
-    return {**values, "what": fields.what}
+    return {name: getattr(fields, name) for name in fields.__slots__}
 
 
-def _operated(tx: Transaction, actor: Actor, name: str) -> Schedule:
+def operated(tx: Transaction, actor: Actor, name: str) -> Schedule:
+    """Returns a schedule whose tasks the actor may all operate; raises SubmissionError and NotPermitted."""
     actor.require(Permission.TASK_OPERATE)
     known = schedules.get(tx, name)
-    if not _sees(actor, known):
+    if not sees(actor, known):
         raise schedules.unknown(name)
-    what = known.fields.what
-    actor.require(Permission.TASK_OPERATE, queue=what.queue, type_=what.type)
+    for queue, type_ in sorted(known.fields.what.kinds()):
+        actor.require(Permission.TASK_OPERATE, queue=queue, type_=type_)
     return known
 
 
 def _editable(tx: Transaction, actor: Actor, name: str) -> Schedule:
-    known = _operated(tx, actor, name)
+    known = operated(tx, actor, name)
     if known.owner:
         raise refused("name", name, msg("a schedule that is edited here: {owner} declares it", owner=known.owner))
     return known
 
 
-def _sees(actor: Actor, known: Schedule) -> bool:
-    return actor.sees(known.fields.what.queue, known.fields.what.type)
+def sees(actor: Actor, known: Schedule) -> bool:
+    """Returns True if the actor sees the task of a schedule, or one of its workflow's."""
+    return any(actor.sees(queue, type_) for queue, type_ in known.fields.what.kinds())
 
 
 def _masked(known: Schedule, actor: Actor) -> Schedule:
-    """Returns a schedule without its input if the actor may not see inputs."""
+    """Returns a schedule without its inputs if the actor may not see inputs."""
     if actor.may(Permission.PAYLOAD_READ):
         return known
-    return replace(known, fields=replace(known.fields, what=replace(known.fields.what, input=None)))
+    return replace(known, fields=replace(known.fields, what=known.fields.what.without_inputs()))
 
 
 def _may_run_code(actor: Actor) -> bool:

@@ -66,10 +66,15 @@ def open_servers(
     types = registry.load(settings.task_modules)
     database = Database(endpoints.database_url, pool_size=pool_size)
     broker = Broker(connect_redis(endpoints.redis_url), settings.namespace, settings.placement_of)
-    published = PublishedTypes(types, lambda: _known_types(database)) if accepts_published else None
+    published = published_types(types, database) if accepts_published else None
     submitter = Submitter(settings, types, database, broker, clock, published)
     cache = RedisCache(broker.redis, broker.keys)
     return Servers(settings, endpoints.redis_url, database, broker, cache, types, published, submitter)
+
+
+def published_types(local: Registry, database: Database) -> PublishedTypes:
+    """Returns the types that registered agents publish, besides those of `local`."""
+    return PublishedTypes(local, lambda: _known_types(database))
 
 
 def _known_types(database: Database) -> list[dict[str, Any]]:

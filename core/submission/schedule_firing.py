@@ -2,29 +2,37 @@
 
 One transaction records a fire time, inserts its task and sets the next fire time. So each fire time submits once or,
 by the schedule's policy, not at all, whoever is killed or takes over: what is not committed is due again, and what is
-committed has its row.
+committed has its row. A workflow may be large: its fire time is recorded as due here, and
+core.submission.scheduled_workflows submits it outside the tick.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import uuid_utils
+
 from taskyard.core.errors import SubmissionError
-from taskyard.core.i18n import msg
+from taskyard.core.i18n import Moment, msg
 from taskyard.core.models import Submission, Waiting
 from taskyard.core.postgres.database import Transaction
 from taskyard.core.postgres.store import commands, dependants, schedule_fires, submission
 from taskyard.core.postgres.store.commands import Cancelled
 from taskyard.core.postgres.store.schedule_fires import Fire
 from taskyard.core.schedules.due import due_of, jitter_of
-from taskyard.core.schedules.schedule import FireOutcome, Overlap, Schedule
+from taskyard.core.schedules.schedule import FireOutcome, Origin, Overlap, Schedule
+from taskyard.core.schedules.what import Kind, What
 from taskyard.core.submission.validate import Limits, validate_submission
 from taskyard.core.task_types.registry import Registry
 
 SLICE = 100  # schedules in one transaction
+_EARLIER = {
+    Kind.TASK: msg("an earlier task of the schedule had not ended"),
+    Kind.WORKFLOW: msg("an earlier workflow of the schedule had not ended"),
+}
 
 # Runs a statement for many items; returns those that PostgreSQL refuses.
 RunEach = Callable[[Sequence[Submission], Callable[[Sequence[Submission]], object]], Sequence[Submission]]
@@ -46,11 +54,30 @@ class Fired:
 
 def options_of(schedule: Schedule, fire_time: datetime) -> dict[str, Any]:
     """Returns the options with which a fire time's task is submitted."""
-    options: dict[str, Any] = {"title": schedule.name, **schedule.fields.what.options}
-    delay = jitter_of(schedule.id, fire_time, schedule.fields.jitter_seconds)
-    if delay:
-        options["run_at"] = fire_time + timedelta(seconds=delay)
-    return {**options, "created_by": schedule.acting().name, "idempotency_key": schedule.key_of(fire_time)}
+    options: dict[str, Any] = {"title": schedule.name, **task_of(schedule).options}
+    at = starts_at(schedule, fire_time)
+    if at != fire_time:
+        options["run_at"] = at
+    return {**options, "created_by": schedule.creator, "idempotency_key": schedule.key_of(fire_time)}
+
+
+def starts_at(schedule: Schedule, fire_time: datetime) -> datetime:
+    """Returns when what a fire time submits starts: at the fire time, or by its delay later."""
+    return fire_time + timedelta(seconds=jitter_of(schedule.id, fire_time, schedule.fields.jitter_seconds))
+
+
+def due_workflow(schedule: Schedule, fire_time: datetime, origin: Origin = Origin.TIME) -> Fire:
+    """Returns a fire time whose workflow is to be submitted, with a new id for that."""
+    at = starts_at(schedule, fire_time) if origin is Origin.TIME else fire_time
+    id_ = str(uuid_utils.uuid7())
+    return Fire(schedule.id, fire_time, FireOutcome.DUE, origin, workflow_id=id_, submit_at=at)
+
+
+def task_of(schedule: Schedule) -> What:
+    """Returns the task that a schedule of tasks submits."""
+    what = schedule.fields.what
+    assert isinstance(what, What)
+    return what
 
 
 def fire_due(tx: Transaction, registry: Registry, limits: Limits, run_each: RunEach, limit: int = SLICE) -> Fired:
@@ -79,8 +106,11 @@ class _Slice:
         self._limits = limits
         self._schedules = {one.id: one for one in found}
         self._submissions: dict[str, Submission] = {}
-        guarded = [one.id for one in found if one.fields.overlap is not Overlap.ALLOW]
-        self._open = schedule_fires.open_tasks(tx, guarded) if guarded else {}
+        guarded = [one for one in found if one.fields.overlap is not Overlap.ALLOW]
+        of_tasks = [one.id for one in guarded if one.fields.what.kind is Kind.TASK]
+        of_workflows = [one.id for one in guarded if one.fields.what.kind is Kind.WORKFLOW]
+        self._open = schedule_fires.open_tasks(tx, of_tasks) if of_tasks else {}
+        self._with_open_workflow = schedule_fires.with_open_workflow(tx, of_workflows) if of_workflows else set()
 
     def fire(self, fired: Fired, run_each: RunEach) -> None:
         """Records what is due, and submits the tasks of fire times that nobody has recorded before."""
@@ -100,25 +130,27 @@ class _Slice:
         due = due_of(schedule.timing, schedule.next_fire_at, self._now, fields.catch_up, fields.catch_up_limit)
         fires = [Fire(schedule.id, at, FireOutcome.MISSED, reason=_missed(due.missed, at, due.has_more_missed))
                  for at in due.missed]  # fmt: skip
-        is_open = bool(self._open.get(schedule.id))
+        is_open = bool(self._open.get(schedule.id)) or schedule.id in self._with_open_workflow
         for at in due.fired:
             if fields.overlap is Overlap.SKIP and is_open:
-                reason = msg("an earlier task of the schedule had not ended")
+                reason = _EARLIER[fields.what.kind]
                 fires.append(Fire(schedule.id, at, FireOutcome.SKIPPED, reason=reason))
             elif fields.overlap is Overlap.REPLACE and at != due.fired[-1]:
                 reason = msg("a later fire time was due at the same moment")
                 fires.append(Fire(schedule.id, at, FireOutcome.REPLACED, reason=reason))
             else:
                 fires.append(self._submitting(schedule, at))
-                is_open = is_open or fires[-1].task_id is not None
+                is_open = is_open or fires[-1].outcome is not FireOutcome.REFUSED
         return fires, due.next
 
     def _submitting(self, schedule: Schedule, at: datetime) -> Fire:
+        if schedule.fields.what.kind is Kind.WORKFLOW:
+            return due_workflow(schedule, at)
         fire = Fire(schedule.id, at, FireOutcome.SUBMITTED)
         try:
             checked = check_task(schedule, options_of(schedule, at), self._registry, self._limits, self._now)
         except SubmissionError as error:
-            return fire.refused(str(error))
+            return fire.refused(error.text)
         self._submissions[checked.id] = checked
         return Fire(schedule.id, at, FireOutcome.SUBMITTED, task_id=checked.id)
 
@@ -129,11 +161,11 @@ class _Slice:
             earlier = {task: at for at, task in self._open.get(schedule.id, ())}
             if schedule.fields.overlap is not Overlap.REPLACE or not earlier:
                 continue
-            reason = msg("replaced by the fire time {time}", time=one.fire_time.isoformat())
+            reason = replaced_by(one.fire_time)
             free = commands.lock_open(self._tx, list(earlier))
             if not free:
                 continue
-            cancelled, below = commands.cancel_many(self._tx, free, schedule.acting().name, reason)
+            cancelled, below = commands.cancel_many(self._tx, free, schedule.creator, reason)
             fired.cancelled += cancelled
             fired.below += below.left
             schedule_fires.note(
@@ -160,7 +192,7 @@ class _Slice:
         for task_id, fire in by_task.items():
             result = results[task_id]
             if isinstance(result, SubmissionError):
-                changed.append(fire.refused(str(result)))
+                changed.append(fire.refused(result.text))
             elif result != task_id:  # its key was used, so the task exists
                 changed.append(Fire(*fire.key, FireOutcome.SUBMITTED, task_id=result))
         schedule_fires.note(self._tx, changed)
@@ -168,11 +200,17 @@ class _Slice:
         return [one for one in by_task.values() if one.key not in refused]
 
 
+def replaced_by(fire_time: datetime) -> str:
+    """Returns why a fire time's task or workflow was cancelled for a later one."""
+    text = fire_time.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    return msg("replaced by the fire time {time}", time=Moment(fire_time, text))
+
+
 def check_task(
     schedule: Schedule, options: Mapping[str, Any], registry: Registry, limits: Limits, now: datetime
 ) -> Submission:
     """Returns the task of a fire time; raises SubmissionError, also for a type that runs code without the right."""
-    what = schedule.fields.what
+    what = task_of(schedule)
     if registry.get(what.type).is_guarded and not schedule.may_run_code:
         raise SubmissionError(
             "type", what.type, msg("a type whose tasks run no code, as who made the schedule may not submit those")

@@ -14,6 +14,7 @@ from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import in_field, refused, together
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import locks, workflow_submission
+from taskyard.core.postgres.store.workflow_submission import Inserted
 from taskyard.core.submission.known_calls import NO_LIMITS, EveryType
 from taskyard.core.submission.queue_notifier import QueueNotifier
 from taskyard.core.submission.validate import Limits
@@ -109,6 +110,10 @@ class WorkflowSubmitter:
             ) from error
         self._notifier.push(inserted.waiting)
         return inserted.submitted
+
+    def wake(self, inserted: Inserted) -> None:
+        """Queues the tasks of a workflow that was stored in a caller's transaction, after its commit."""
+        self._notifier.push(inserted.waiting)
 
     def _find_first(self, call: WorkflowCall) -> Submitted | None:
         """Returns the workflow that the same call made, regardless of current types and limits."""

@@ -62,6 +62,11 @@ def read_workflow(text: str, *, is_json: bool = False) -> WorkflowFile:
     return found
 
 
+def reads_as_text(text: str) -> bool:
+    """Returns True if an unquoted scalar is read as this text, not as a number, true, false or null."""
+    return text not in _WORDS and _NUMBER.fullmatch(text) is None
+
+
 def _composed(text: str) -> yaml.Node:
     try:
         node = yaml.compose(text, _LOADER)

@@ -3,10 +3,10 @@
 -- name: create_schedule
 -- Adds a schedule; no row if the name is taken.
 WITH made AS (
-    INSERT INTO schedules (id, name, cron, interval_seconds, time_zone, what, catch_up, catch_up_limit, overlap,
+    INSERT INTO schedules (id, name, cron, interval_seconds, time_zone, kind, what, catch_up, catch_up_limit, overlap,
         jitter_seconds, starts_at, ends_at, expected_seconds, owner, may_run_code, anchor_at, next_fire_at, created_by)
-    VALUES (%(id)s, %(name)s, %(cron)s, %(interval_seconds)s, %(time_zone)s, %(what)s::json, %(catch_up)s,
-        %(catch_up_limit)s, %(overlap)s, %(jitter_seconds)s, %(starts_at)s, %(ends_at)s, %(expected_seconds)s,
+    VALUES (%(id)s, %(name)s, %(cron)s, %(interval_seconds)s, %(time_zone)s, %(kind)s, %(what)s::json,
+        %(catch_up)s, %(catch_up_limit)s, %(overlap)s, %(jitter_seconds)s, %(starts_at)s, %(ends_at)s, %(expected_seconds)s,
         %(owner)s, %(may_run_code)s, %(anchor_at)s, %(next_fire_at)s, %(actor)s)
     ON CONFLICT (name) DO NOTHING
     RETURNING id, name
@@ -40,7 +40,7 @@ SELECT now()
 -- Changes a schedule that was locked before.
 WITH changed AS (
     UPDATE schedules SET cron = %(cron)s, interval_seconds = %(interval_seconds)s, time_zone = %(time_zone)s,
-        what = %(what)s::json, catch_up = %(catch_up)s, catch_up_limit = %(catch_up_limit)s, overlap = %(overlap)s,
+        kind = %(kind)s, what = %(what)s::json, catch_up = %(catch_up)s, catch_up_limit = %(catch_up_limit)s, overlap = %(overlap)s,
         jitter_seconds = %(jitter_seconds)s, starts_at = %(starts_at)s, ends_at = %(ends_at)s,
         expected_seconds = %(expected_seconds)s, may_run_code = %(may_run_code)s, anchor_at = %(anchor_at)s,
         next_fire_at = %(next_fire_at)s, owner = %(owner)s

@@ -41,7 +41,8 @@ from taskyard.core.protocol import (
 from taskyard.core.redis.broker import Broker, Publication, StaleEpoch
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.schedules.due import CatchUp
-from taskyard.core.schedules.schedule import Overlap, ScheduleFields, What
+from taskyard.core.schedules.schedule import Overlap, ScheduleFields
+from taskyard.core.schedules.what import What
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import Isolation, Registry, TaskType
 from taskyard.worker.dispatch.dispatcher import ROSTER, SWEEP, Dispatcher

@@ -15,7 +15,7 @@ from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import schedule_fires, schedules
 from taskyard.core.postgres.store.schedule_fires import Fire
 from taskyard.core.schedules.schedule import FireOutcome
-from taskyard.core.submission import authorized_schedules
+from taskyard.core.submission import authorized_fires, authorized_schedules
 from taskyard.core.submission.authorized import Authorized
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import Registry

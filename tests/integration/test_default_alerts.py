@@ -33,7 +33,8 @@ from taskyard.core.postgres.store import schedule_fires, schedules, webhooks
 from taskyard.core.postgres.store.rollups import HOUR
 from taskyard.core.postgres.store.schedule_fires import Fire
 from taskyard.core.redis.quarantine import Odd
-from taskyard.core.schedules.schedule import FireOutcome, ScheduleFields, What
+from taskyard.core.schedules.schedule import FireOutcome, ScheduleFields
+from taskyard.core.schedules.what import What
 from taskyard.core.task_types.registry import RetryPolicy
 from taskyard.core.webhooks.webhook import WebhookFields
 from taskyard.worker.agents.pool import Pool

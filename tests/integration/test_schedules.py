@@ -16,7 +16,7 @@ from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import schedule_fires, schedules
 from taskyard.core.postgres.store.schedule_fires import PastFire
 from taskyard.core.scheduling.holds import HoldKind, HoldMode
-from taskyard.core.submission import authorized_schedules, schedule_firing
+from taskyard.core.submission import authorized_fires, authorized_schedules, schedule_firing
 from taskyard.core.submission.authorized import Authorized
 from tests.engine import Engine
 from tests.gates import Gate
@@ -50,11 +50,15 @@ class Yard:
 
     def run(self, name: str) -> str:
         with self.engine.database.transaction() as tx:
-            return authorized_schedules.run(tx, self.acting, name)
+            ran = authorized_fires.run(tx, self.acting, name)
+        ran.wake(self.acting)
+        return ran.id
 
     def backfill(self, name: str, since: datetime, until: datetime) -> list[str]:
         with self.engine.database.transaction() as tx:
-            return authorized_schedules.backfill(tx, self.acting, name, since, until)
+            made = authorized_fires.backfill(tx, self.acting, name, since, until)
+        made.wake(self.acting)
+        return list(made.ids)
 
     def fires(self, name: str) -> list[PastFire]:
         """Its fire times, oldest first."""
@@ -269,7 +273,7 @@ def test_run_now_and_backfill(yard: Yard, now: datetime) -> None:
     assert yard.engine.task(task_id).created_by == "schedule:hourly"
     since, until = hours_ago(now, 6), hours_ago(now, 2)
     with yard.engine.database.transaction() as tx:
-        counted = authorized_schedules.count_backfill(tx, local_actor(), "hourly", since, until)
+        counted = authorized_fires.count_backfill(tx, local_actor(), "hourly", since, until)
     assert (len(counted.to_submit), counted.submitted_before) == (5, 0)
     made = yard.backfill("hourly", since, until)
     assert len(made) == 5

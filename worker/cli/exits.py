@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Iterable
 from typing import Any, NoReturn
 
 import typer
@@ -70,6 +71,13 @@ _CODES_BY_ERROR: tuple[tuple[type[TaskyardError], int], ...] = (
 def exit_code(error: TaskyardError) -> int:
     """Returns the exit code of an error."""
     return next((code for kind, code in _CODES_BY_ERROR if isinstance(error, kind)), FAILED)
+
+
+def printed(error: SubmissionError, problems: Iterable[SubmissionError]) -> typer.Exit:
+    """Prints all problems of an error, a line each; returns what ends the command."""
+    for problem in problems:
+        print_error(problem)
+    return typer.Exit(exit_code(error))
 
 
 def print_error(error: TaskyardError) -> int:

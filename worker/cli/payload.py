@@ -37,6 +37,17 @@ def read_json_value(field: str, text: str | None, file: Path | None, limit_bytes
         return _parsed(field, stream.read(max_written_bytes(limit_bytes) + 1), limit_bytes)
 
 
+def read_text(file: Path) -> str:
+    """Reads a file of text (`-` is standard input); raises SubmissionError."""
+    try:
+        content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
+        return content.decode("utf-8-sig")
+    except OSError as error:
+        raise SubmissionError("file", str(file), f"a readable file ({error.strerror})") from None
+    except UnicodeDecodeError as error:
+        raise SubmissionError("file", str(file), f"text in UTF-8 ({error.reason} at byte {error.start})") from None
+
+
 def read_data(text: str) -> Any:
     """Reads a signal's data from JSON text; raises SubmissionError."""
     return _parsed("data", text.encode("utf-8", "surrogateescape"), DATA_LIMIT_BYTES)

@@ -18,8 +18,9 @@ def print_schedule(found: dict[str, Any]) -> None:
             ("when", found["when"]),
             ("rule", f"{rule} ({found['time_zone']})"),
             ("next", next_text(found)),
-            ("type", what["type"]),
-            ("options", " ".join(f"{key}={value}" for key, value in what["options"].items())),
+            ("submits", submits(what)),
+            ("title", what.get("title") or ""),
+            ("options", " ".join(f"{key}={value}" for key, value in (what.get("options") or {}).items())),
             ("missed ones", f"{found['catch_up']} (at most {found['catch_up_limit']})"),
             ("overlap", found["overlap"]),
             ("jitter", f"{found['jitter_seconds']:g} s" if found["jitter_seconds"] else ""),
@@ -30,8 +31,15 @@ def print_schedule(found: dict[str, Any]) -> None:
             ("created by", found["created_by"]),
         ]
     )
-    if what["input"] is not None:
+    if what["kind"] == "workflow":
+        print_document("tasks", what["tasks"])
+    elif what["input"] is not None:
         print_document("input", what["input"])
+
+
+def submits(what: dict[str, Any]) -> str:
+    """Returns what a schedule submits, for lists."""
+    return f"workflow {what['name']}" if what["kind"] == "workflow" else str(what["type"])
 
 
 def next_text(found: dict[str, Any]) -> str:
@@ -46,7 +54,7 @@ def print_count(counted: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(counted)
     else:
-        print_line(f"{counted['count']:,} tasks to submit; {counted['submitted']:,} fire times have submitted theirs")
+        print_line(f"{counted['count']:,} fire times to submit for; {counted['submitted']:,} have submitted theirs")
 
 
 def print_fires(fires: list[dict[str, Any]]) -> None:
@@ -54,9 +62,10 @@ def print_fires(fires: list[dict[str, Any]]) -> None:
     if not fires:
         return
     columns = [Column("fired", fixed=True), Column("why", fixed=True), Column("outcome", fixed=True)]
-    columns += [Column("task", fixed=True), Column("state", fixed=True), Column("reason")]
+    columns += [Column("task or workflow", fixed=True), Column("state", fixed=True), Column("reason")]
     rows = [
-        [written(one["fire_time"]), *(one[name] for name in ("origin", "outcome", "task_id", "state")), one["reason"]]
+        [written(one["fire_time"]), one["origin"], one["outcome"], one["task_id"] or one["workflow_id"], one["state"],
+         one["reason"]]
         for one in fires
-    ]
+    ]  # fmt: skip
     print_table(columns, rows)

@@ -1,44 +1,26 @@
-"""Implements commands for schedules, which submit tasks again and again."""
+"""Implements commands for schedules, which submit tasks or workflows again and again."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from taskyard.core.errors import SubmissionError
+from taskyard.core.schedules.declarations import workflow_what
+from taskyard.core.workflows.files import WorkflowFile
+from taskyard.worker.cli import exits
 from taskyard.worker.cli.confirm import confirm_number
 from taskyard.worker.cli.doors import placed
 from taskyard.worker.cli.help_text import Group
 from taskyard.worker.cli.opened import opened_schedules
 from taskyard.worker.cli.output import Column, print_json, print_line, print_table
-from taskyard.worker.cli.payload import read_input
-from taskyard.worker.cli.schedule_options import (
-    CatchUp,
-    CatchUpLimit,
-    Cron,
-    Ends,
-    Every,
-    Expect,
-    Input,
-    InputFile,
-    Jitter,
-    MaxAttempts,
-    Overlapping,
-    Priority,
-    Queue,
-    Require,
-    Starts,
-    TaskTitle,
-    Timeout,
-    Type,
-    Zone,
-    given_options,
-    moment,
-    task_options,
-)  # fmt: skip
-from taskyard.worker.cli.schedule_output import next_text, print_count, print_fires, print_schedule
+from taskyard.worker.cli.schedule_options import Given, moment, takes_schedule
+from taskyard.worker.cli.schedule_output import next_text, print_count, print_fires, print_schedule, submits
 from taskyard.worker.cli.show import AsJson
 from taskyard.worker.cli.text import written
 from taskyard.worker.cli.webhooks import print_change
@@ -54,35 +36,21 @@ ADD_EXAMPLE = (
 
 
 @schedules.command("add", **placed("schedule add", ADD_EXAMPLE))
+@takes_schedule
 def add(
     name: Annotated[str, typer.Argument(metavar="NAME", help="1 to 100 lower-case letters, digits or ._-")],
-    type: Type,
-    cron: Cron = None,
-    every: Every = None,
-    zone: Zone = None,
-    input: Input = None,
-    input_file: InputFile = None,
-    title: TaskTitle = None,
-    queue: Queue = None,
-    priority: Priority = None,
-    timeout: Timeout = None,
-    max_attempts: MaxAttempts = None,
-    require: Require = None,
-    catch_up: CatchUp = None,
-    catch_up_limit: CatchUpLimit = None,
-    overlap: Overlapping = None,
-    jitter: Jitter = None,
-    starts: Starts = None,
-    ends: Ends = None,
-    expect: Expect = None,
+    given: Given,
     as_json: AsJson = False,
 ) -> None:
-    """Adds a schedule that fires from now on."""
-    rules = given_options(cron, every, zone, catch_up, catch_up_limit, overlap, jitter, starts, ends, expect)
-    options = task_options(title, queue, priority, timeout, max_attempts, require)
-    with opened_schedules() as port:
-        what = {"type": type, "input": read_input(input, input_file, port.input_limit_bytes), "options": options}
-        port.add(name, {"what": what, **rules})
+    """Adds a schedule of tasks, or of workflows, that fires from now on."""
+    rule, file = given.rule(), given.workflow_file()
+    with opened_schedules() as port, _naming_lines(file):
+        if file is None:
+            content = given.task_input(port.input_limit_bytes)
+            what = {"type": given.type, "input": content, "options": given.task_options()}
+        else:
+            what = workflow_what(file.given)
+        port.add(name, {"what": what, **rule})
         made = port.get(name)
     if as_json:
         print_json(made)
@@ -101,9 +69,10 @@ def list_schedules(as_json: AsJson = False) -> None:
     if not found:
         print_line("no schedules: `schedule add` makes one")
         return
-    columns = [Column("name", fixed=True), Column("type"), Column("when"), Column("next", fixed=True), Column("owner")]
+    columns = [Column("name", fixed=True), Column("submits"), Column("when")]
+    columns += [Column("next", fixed=True), Column("owner")]
     print_table(
-        columns, [[one["name"], one["what"]["type"], one["when"], next_text(one), one["owner"]] for one in found]
+        columns, [[one["name"], submits(one["what"]), one["when"], next_text(one), one["owner"]] for one in found]
     )
 
 
@@ -120,39 +89,17 @@ def show(name: Name, as_json: AsJson = False) -> None:
 
 
 @schedules.command("edit", **placed("schedule edit", 'schedule edit nightly --cron "0 6 * * *"'))
-def edit(
-    name: Name,
-    type: Annotated[str | None, typer.Option(help="The type of its tasks; their input is then given, too.")] = None,
-    cron: Cron = None,
-    every: Every = None,
-    zone: Zone = None,
-    input: Input = None,
-    input_file: InputFile = None,
-    title: TaskTitle = None,
-    queue: Queue = None,
-    priority: Priority = None,
-    timeout: Timeout = None,
-    max_attempts: MaxAttempts = None,
-    require: Require = None,
-    catch_up: CatchUp = None,
-    catch_up_limit: CatchUpLimit = None,
-    overlap: Overlapping = None,
-    jitter: Jitter = None,
-    starts: Starts = None,
-    ends: Ends = None,
-    expect: Expect = None,
-    as_json: AsJson = False,
-) -> None:
-    """Changes a schedule; what is not named stays."""
-    rules = given_options(cron, every, zone, catch_up, catch_up_limit, overlap, jitter, starts, ends, expect)
-    options = task_options(title, queue, priority, timeout, max_attempts, require)
-    with opened_schedules() as port:
-        content = read_input(input, input_file, port.input_limit_bytes)
-        if type is not None or content is not None or options:
-            known = port.get(name)["what"]
-            own = known["input"] if type is None and content is None else content
-            rules["what"] = {"type": type or known["type"], "input": own, "options": {**known["options"], **options}}
-        is_changed = port.change(name, rules)
+@takes_schedule
+def edit(name: Name, given: Given, as_json: AsJson = False) -> None:
+    """Changes a schedule; what is not named stays. With another type its tasks' input is given, too."""
+    changes, file, options = given.rule(), given.workflow_file(), given.task_options()
+    with opened_schedules() as port, _naming_lines(file):
+        content = given.task_input(port.input_limit_bytes)
+        if file is not None:
+            changes["what"] = workflow_what(file.given)
+        elif given.type is not None or content is not None or options:
+            changes["what"] = _changed_task(port.get(name)["what"], given.type, content, options)
+        is_changed = port.change(name, changes)
     print_change(name, "changed", is_changed, as_json)
 
 
@@ -178,13 +125,13 @@ def resume(
 
 @schedules.command("run", **placed("schedule run", "schedule run nightly"))
 def run(name: Name, as_json: AsJson = False) -> None:
-    """Submits the schedule's task now, beside its fire times, and prints the task's id."""
+    """Submits the schedule's task or workflow now, beside its fire times, and prints its id."""
     with opened_schedules() as port:
-        task_id = port.run(name)
+        ran = port.run(name)
     if as_json:
-        print_json({"id": task_id})
+        print_json(ran)
     else:
-        print_line(task_id)
+        print_line(ran["id"])
 
 
 @schedules.command("remove", **placed("schedule remove", "schedule remove nightly"))
@@ -220,24 +167,25 @@ def backfill(
     name: Name,
     since: Annotated[str, typer.Option("--from", metavar="TIME", help="An age such as 24h, or a time with a zone.")],
     until: Annotated[str | None, typer.Option("--to", metavar="TIME", help="The same.  default: now")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count the tasks.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only count them.")] = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Submits a task for each fire time of a span that has submitted none, after counting them."""
+    """Submits for each fire time of a span that has submitted nothing, after counting them."""
     low, high = moment("--from", since), moment("--to", until) if until else datetime.now(UTC).isoformat()
     with opened_schedules() as port:
         counted = port.count_backfill(name, low, high)
         if dry_run or not counted["count"]:
             print_count(counted, as_json)
             return
+        noun = "workflows" if port.get(name)["what"]["kind"] == "workflow" else "tasks"
         if not yes:
-            confirm_number(f"{counted['count']:,} tasks of {name} will be submitted.", counted["count"])
+            confirm_number(f"{counted['count']:,} {noun} of {name} will be submitted.", counted["count"])
         made = port.backfill(name, low, high)
     if as_json:
         print_json({"ids": made})
     else:
-        print_line(f"{len(made):,} tasks are submitted")
+        print_line(f"{len(made):,} {noun} are submitted")
 
 
 @schedules.command("apply", **placed("schedule apply", "schedule apply schedules.toml"))
@@ -261,3 +209,22 @@ def apply(
             print_line(f"{what}: {', '.join(names)}")
     if not any(done.values()):
         print_line("nothing has changed")
+
+
+@contextmanager
+def _naming_lines(file: WorkflowFile | None) -> Iterator[None]:
+    """Prints all problems of a workflow's file, each with its line."""
+    try:
+        yield
+    except SubmissionError as error:
+        if file is None:
+            raise
+        raise exits.printed(error, file.located(error)) from None
+
+
+def _changed_task(known: dict[str, Any], type_: str | None, content: Any, options: dict[str, Any]) -> dict[str, Any]:
+    """Returns what is submitted after a change of some of it; a workflow becomes a task by its type."""
+    if known["kind"] == "workflow":
+        return {"type": type_, "input": content, "options": options}
+    kept = known["input"] if type_ is None and content is None else content
+    return {"type": type_ or known["type"], "input": kept, "options": {**known["options"], **options}}

@@ -28,6 +28,7 @@ from taskyard.worker.cli.output import (
     stacked,
     state_text,
 )
+from taskyard.worker.cli.payload import read_text
 from taskyard.worker.cli.show import AsJson
 from taskyard.worker.cli.text import counted, written
 
@@ -58,7 +59,7 @@ def submit(
     from taskyard.core.errors import SubmissionError
     from taskyard.core.workflows.files import read_workflow
 
-    text = _text_of(file)
+    text = read_text(file)
     read = read_workflow(text, is_json=file.suffix == ".json")
     given = {**read.given, **{k: v for k, v in (("name", name), ("title", title), ("idempotency_key", key)) if v}}
     try:
@@ -68,9 +69,7 @@ def submit(
             else:
                 found = port.submit(given)
     except SubmissionError as error:
-        for problem in read.located(error):
-            exits.print_error(problem)
-        raise typer.Exit(exits.exit_code(error)) from None
+        raise exits.printed(error, read.located(error)) from None
     if dry_run:
         _print_definition(given, as_json)
     elif as_json:
@@ -160,18 +159,6 @@ class _lines:
 
     def update(self, _picture: Text, *, refresh: bool) -> None:
         """Shows nothing."""
-
-
-def _text_of(file: Path) -> str:
-    from taskyard.core.errors import SubmissionError
-
-    try:
-        content = sys.stdin.buffer.read() if str(file) == "-" else file.read_bytes()
-        return content.decode("utf-8-sig")
-    except OSError as error:
-        raise SubmissionError("file", str(file), f"a readable file ({error.strerror})") from None
-    except UnicodeDecodeError as error:
-        raise SubmissionError("file", str(file), f"text in UTF-8 ({error.reason} at byte {error.start})") from None
 
 
 def _print_definition(given: dict[str, Any], as_json: bool) -> None:

@@ -18,6 +18,7 @@ from taskyard.core.schedules.declarations import read_schedules
 from taskyard.core.schedules.schedule import OF_A_FILE, OF_A_TYPE
 from taskyard.core.submission import authorized_schedules
 from taskyard.core.submission.authorized import Authorized
+from taskyard.core.submission.open_servers import published_types
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import Registry
 
@@ -36,7 +37,8 @@ class DeclaredSchedules:
         self._file = settings.schedules_file
         self._registry = registry
         self._database = database
-        self._acting = Authorized(Submitter(settings, registry, database, broker), registry, database, WORKER)
+        submitter = Submitter(settings, registry, database, broker, published=published_types(registry, database))
+        self._acting = Authorized(submitter, registry, database, WORKER)
         self._term = term
         self._applied_in = 0
 

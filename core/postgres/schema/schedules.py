@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from sqlalchemy import Boolean, CheckConstraint, Column, Double, ForeignKey, Index, SmallInteger, Table, Text
 from sqlalchemy import text as sql
-from sqlalchemy.dialects.postgresql import JSON, UUID
+from sqlalchemy.dialects.postgresql import JSON, JSONB, UUID
 
 from taskyard.core.postgres.schema.base import instant, listed, metadata
 from taskyard.core.schedules.due import CatchUp
 from taskyard.core.schedules.schedule import FireOutcome, Origin, Overlap
+from taskyard.core.schedules.what import Kind
 
 schedules = Table(
     "schedules",
@@ -18,7 +19,8 @@ schedules = Table(
     Column("cron", Text),
     Column("interval_seconds", Double),
     Column("time_zone", Text, nullable=False),
-    Column("what", JSON, nullable=False),  # kind, type, input, options; json keeps the input's text
+    Column("kind", Text, nullable=False, server_default=sql("'task'")),  # of what it submits
+    Column("what", JSON, nullable=False),  # that and its fields; json keeps the texts of inputs
     Column("is_enabled", Boolean, nullable=False, server_default=sql("true")),
     Column("catch_up", Text, nullable=False),
     Column("catch_up_limit", SmallInteger, nullable=False),
@@ -35,6 +37,7 @@ schedules = Table(
     Column("created_by", Text, nullable=False),
     CheckConstraint("num_nonnulls(cron, interval_seconds) = 1", name="schedules_cron_or_interval"),
     CheckConstraint("is_enabled OR next_fire_at IS NULL", name="schedules_paused_does_not_fire"),
+    CheckConstraint(f"kind IN ({listed(Kind)})", name="schedules_kind_known"),
     CheckConstraint(f"catch_up IN ({listed(CatchUp)})", name="schedules_catch_up_known"),
     CheckConstraint(f"overlap IN ({listed(Overlap)})", name="schedules_overlap_known"),
 )
@@ -49,11 +52,18 @@ schedule_fires = Table(
     Column("outcome", Text, nullable=False),
     Column("origin", Text, nullable=False),
     Column("task_id", UUID(as_uuid=False)),
+    Column("workflow_id", UUID(as_uuid=False)),  # chosen when it is recorded, before the workflow is submitted
+    Column("submit_at", instant),  # when a workflow that is due is to be submitted
     Column("reason", Text),
+    Column("reason_message", JSONB),  # what the reason was made of, to be translated
     Column("recorded_at", instant, nullable=False, server_default=sql("now()")),
     CheckConstraint(f"outcome IN ({listed(FireOutcome)})", name="schedule_fires_outcome_known"),
     CheckConstraint(f"origin IN ({listed(Origin)})", name="schedule_fires_origin_known"),
-    CheckConstraint("outcome <> 'submitted' OR task_id IS NOT NULL", name="schedule_fires_submitted_has_task"),
+    CheckConstraint(
+        "outcome NOT IN ('due', 'submitted') OR num_nonnulls(task_id, workflow_id) = 1",
+        name="schedule_fires_submitted_has_id",
+    ),
+    CheckConstraint("(outcome = 'due') = (submit_at IS NOT NULL)", name="schedule_fires_due_has_time"),
 )
 Index(
     "schedule_fires_with_task",
@@ -61,4 +71,12 @@ Index(
     schedule_fires.c.fire_time,
     postgresql_where=sql("task_id IS NOT NULL"),
 )
+Index(
+    "schedule_fires_with_workflow",
+    schedule_fires.c.schedule_id,
+    schedule_fires.c.fire_time,
+    postgresql_where=sql("workflow_id IS NOT NULL"),
+)
+Index("schedule_fires_workflow", schedule_fires.c.workflow_id, postgresql_where=sql("workflow_id IS NOT NULL"))
+Index("schedule_fires_due", schedule_fires.c.submit_at, postgresql_where=sql("outcome = 'due'"))
 Index("schedule_fires_fire_time", schedule_fires.c.fire_time, postgresql_using="brin")

@@ -21,10 +21,11 @@ from taskyard.core.schedules.schedule import (
     Schedule,
     ScheduleFields,
     check_schedule_name,
-    check_what,
 )
+from taskyard.core.schedules.what import AnyWhat, What, WorkflowWhat, check_what
 
 MAX_WHAT_BYTES = 1 << 20
+NOT_LOADED = WorkflowWhat("", None, {})  # a workflow's definition, which is large, where nobody needs it
 
 
 def schedules(tx: Transaction) -> list[Schedule]:
@@ -142,9 +143,9 @@ def note_fired_by_hand(tx: Transaction, event: str, actor: str, detail: dict[str
 
 
 def from_row(row: Sequence[Any]) -> Schedule:
-    """Makes a schedule of the columns of `schedules`."""
+    """Makes a schedule of the columns of `schedules`; without `what` it is a workflow's, NOT_LOADED."""
     id_, name, cron, interval, zone, what, is_enabled, catch_up, limit, overlap, *others = row[:14]
-    submitted = check_what(orjson.loads(what))
+    submitted = NOT_LOADED if what is None else check_what(orjson.loads(what))
     fields = ScheduleFields(submitted, cron, interval, zone, CatchUp(catch_up), limit, Overlap(overlap), *others)
     return Schedule(id_, name, fields, is_enabled, *row[14:20])
 
@@ -166,11 +167,12 @@ def _parameters(name: str, fields: ScheduleFields, actor: str, may_run_code: boo
     document = fields.as_json()
     what = document.pop("what")
     # an input is not for the audit log
-    detail = {"owner": owner, "type": fields.what.type, "queue": fields.what.queue, **document}
+    detail = {"owner": owner, **_said_of(fields.what), **document}
     return {
         **{name: getattr(fields, name) for name in fields.__slots__ if name != "what"},
         "catch_up": fields.catch_up.value,
         "overlap": fields.overlap.value,
+        "kind": fields.what.kind.value,
         "what": encode_json("what", what, MAX_WHAT_BYTES).decode(),
         "name": name,
         "owner": owner,
@@ -178,3 +180,10 @@ def _parameters(name: str, fields: ScheduleFields, actor: str, may_run_code: boo
         "actor": actor,
         "detail": orjson.dumps(detail).decode(),
     }
+
+
+def _said_of(what: AnyWhat) -> dict[str, Any]:
+    """Returns what the audit log keeps of what is submitted."""
+    if isinstance(what, What):
+        return {"type": what.type, "queue": what.queue}
+    return {"workflow": what.name, "tasks": sum(1 for _ in what.members())}

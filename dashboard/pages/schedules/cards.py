@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -11,28 +11,33 @@ import orjson
 import pandas as pd
 import streamlit as st
 
+from taskyard.core.humanize import number
 from taskyard.core.i18n import N_
 from taskyard.core.postgres.store.schedule_fires import PastFire
 from taskyard.core.schedules.schedule import Schedule
+from taskyard.core.schedules.what import AnyWhat, WorkflowWhat
 from taskyard.core.schedules.words import in_words
+from taskyard.core.workflows.written import written_workflow
 from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.tables import show_table, table_height, value_column
 from taskyard.dashboard.components.task_facts import shortened_id
-from taskyard.dashboard.components.task_links import task_column
+from taskyard.dashboard.components.task_links import go, open_task
 from taskyard.dashboard.components.times import age, duration, span, time_column
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.components.zones import shown_time, viewer_zone
 from taskyard.dashboard.data.base import now
-from taskyard.dashboard.i18n import _
+from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.pages.schedules import data, outcomes
 from taskyard.dashboard.pages.schedules.data import Detail, Found
 
 Ask = Callable[[str, Any], None]
+CLICK_KEY, WORKFLOW_KEY = "schedule_submitted", "schedule_workflow"
+WORKFLOW_HEIGHT_PX = 360
 OVERLAPS = {
-    "allow": N_("tasks may overlap"),
-    "skip": N_("skipped while an earlier task runs"),
-    "replace": N_("an earlier task is cancelled"),
+    "allow": N_("may overlap"),
+    "skip": N_("skipped while an earlier one runs"),
+    "replace": N_("an earlier one is cancelled"),
 }
 CATCH_UPS = {
     "none": N_("missed fire times are left out"),
@@ -65,7 +70,9 @@ def show_head(one: Schedule) -> None:
         else:
             st.badge(_("enabled"), color="green", icon=":material/check:")
         st.markdown(f"**{escaped(one.name)}**", width="content")
-        st.markdown(escaped(one.fields.what.type), width="content")
+        if isinstance(one.fields.what, WorkflowWhat):
+            st.badge(_("workflow"), color="blue", icon=":material/account_tree:")
+        st.markdown(escaped(one.fields.what.label), width="content")
         if one.owner:
             st.badge(escaped(one.owner), color="gray", icon=":material/lock:", help=_("It is declared there."))
     st.markdown(f":material/event_repeat: {escaped(translate(in_words(one.timing)))}")
@@ -95,9 +102,16 @@ def show_detail(found: Sequence[Detail], ask: Ask) -> None:
         _show_fires(detail.fires)
     with right:
         show_next_fires(detail.next_fires, one.fields.time_zone)
-        if one.fields.what.input is not None:
-            st.markdown(f"**{_('Input of its tasks')}**")
-            st.code(orjson.dumps(one.fields.what.input, option=orjson.OPT_INDENT_2).decode(), language="json")
+        _show_what(one.fields.what)
+
+
+def _show_what(what: AnyWhat) -> None:
+    if isinstance(what, WorkflowWhat):
+        st.markdown(f"**{_('Its workflow')}**")
+        st.code(written_workflow(what.as_json()), language="yaml", height=WORKFLOW_HEIGHT_PX)
+    elif what.input is not None:
+        st.markdown(f"**{_('Input of its tasks')}**")
+        st.code(orjson.dumps(what.input, option=orjson.OPT_INDENT_2).decode(), language="json")
 
 
 def show_next_fires(times: Sequence[datetime], zone: str) -> None:
@@ -140,7 +154,7 @@ def _show_fires(fires: Sequence[PastFire]) -> None:
         {
             "fired": fire.fire_time,
             "outcome": [words[outcomes.outcome_of(fire)]],
-            "task": shortened_id(fire.task_id) if fire.task_id else "",
+            "submitted": shortened_id(fire.task_id or fire.workflow_id or ""),
             "took": fire.run_seconds,
             "why": _(outcomes.ORIGIN_WORDS[fire.origin.value]),
             "reason": translate(fire.reason or ""),
@@ -155,7 +169,16 @@ def _show_fires(fires: Sequence[PastFire]) -> None:
             "outcome": st.column_config.MultiselectColumn(
                 _("Outcome"), options=list(words.values()), color=list(outcomes.ALL_COLORS.values()), width=110
             ),
-            "task": task_column([fire.task_id for fire in fires], key="schedule_task"),
+            "submitted": st.column_config.ButtonColumn(
+                _("Task or workflow"),
+                key=CLICK_KEY,
+                on_click=_open_clicked,
+                args=({shortened_id(one.task_id or one.workflow_id or ""): one for one in fires},),
+                type="tertiary",
+                alignment="left",
+                width=112,
+                help=_("End of the id; opens it"),
+            ),
             "took": value_column(_("Took"), width=90),
             "why": _("Why"),
             "reason": _("Reason"),
@@ -166,10 +189,28 @@ def _show_fires(fires: Sequence[PastFire]) -> None:
     )
 
 
+def _open_clicked(fires: Mapping[str, PastFire]) -> None:
+    """Opens the task or the workflow whose button was clicked."""
+    click = st.session_state[CLICK_KEY]
+    fire = fires.get(click["label"]) if click else None
+    if fire is None:
+        return
+    if fire.task_id is not None:
+        open_task(fire.task_id)
+    elif fire.workflow_id is not None:
+        st.session_state[WORKFLOW_KEY] = fire.workflow_id
+        go()
+
+
 def _facts(one: Schedule) -> list[str]:
     fields, what = one.fields, one.fields.what
     rule = fields.cron if fields.cron is not None else _("every {span}").format(span=span(fields.interval_seconds or 0))
-    facts = [f"{rule} ({fields.time_zone})", *(f"{name}: {value}" for name, value in what.options.items())]
+    facts = [f"{rule} ({fields.time_zone})"]
+    if isinstance(what, WorkflowWhat):
+        count = sum(1 for _member in what.members())
+        facts.append(ngettext("{count} task", "{count} tasks", count).format(count=number(count)))
+    else:
+        facts += [f"{name}: {value}" for name, value in what.options.items()]
     facts += [_(OVERLAPS[fields.overlap.value]), _(CATCH_UPS[fields.catch_up.value])]
     if fields.jitter_seconds:
         facts.append(_("delayed by up to {span}").format(span=span(fields.jitter_seconds)))

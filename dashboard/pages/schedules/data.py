@@ -11,14 +11,20 @@ from typing import Any
 from taskyard.core.access.identity import Actor
 from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import SubmissionError
+from taskyard.core.payload.culprits import together
 from taskyard.core.payload.json_literals import read_json
 from taskyard.core.postgres.store import schedule_fires
 from taskyard.core.postgres.store.schedule_fires import PastFire
+from taskyard.core.schedules.declarations import workflow_what
 from taskyard.core.schedules.schedule import Schedule, ScheduleFields
-from taskyard.core.submission import authorized_schedules
-from taskyard.core.submission.authorized_schedules import PREVIEWED, Backfill
+from taskyard.core.schedules.what import Kind
+from taskyard.core.submission import authorized_fires, authorized_schedules
+from taskyard.core.submission.authorized_fires import Backfill
+from taskyard.core.submission.authorized_schedules import PREVIEWED
 from taskyard.core.submission.open_servers import Servers
+from taskyard.core.submission.workflow_check import WorkflowCall
 from taskyard.core.views.seeing import sees_type
+from taskyard.core.workflows.files import WorkflowFile
 from taskyard.dashboard.data.base import connections, forget, now
 from taskyard.dashboard.data.readings import seen
 from taskyard.dashboard.data.viewer import acting, actor, viewer
@@ -55,7 +61,7 @@ def may_operate() -> bool:
 
 @seen()
 def found(servers: Servers, sight: Actor, text: str) -> Found:
-    """Returns the schedules whose name, type or owner has a text in it."""
+    """Returns the schedules whose name, owner, workflow or types have a text in them."""
     with servers.database.transaction() as tx:
         known = authorized_schedules.list_schedules(tx, sight)
         matching = [one for one in known if _matches(one, text.strip().lower())]
@@ -127,31 +133,31 @@ def remove(name: str) -> bool:
     return is_changed
 
 
-def run(name: str) -> str:
-    """Submits its task now and returns the task's id. Raises SubmissionError, NotPermitted or Unavailable."""
+def run(name: str) -> Kind:
+    """Submits its task or workflow now, and returns which. Raises SubmissionError, NotPermitted or Unavailable."""
     allowed = acting()
     with connections().database.transaction() as tx:
-        task_id = authorized_schedules.run(tx, allowed, name)
-    allowed.wake([task_id])
+        ran = authorized_fires.run(tx, allowed, name)
+    ran.wake(allowed)
     forget()
-    return task_id
+    return ran.kind
 
 
 def count_backfill(name: str, since: datetime, until: datetime) -> Backfill:
     """Returns what a backfill would submit. Raises SubmissionError, NotPermitted or Unavailable."""
     who = actor()
     with connections().database.transaction() as tx:
-        return authorized_schedules.count_backfill(tx, who, name, since, until)
+        return authorized_fires.count_backfill(tx, who, name, since, until)
 
 
 def backfill(name: str, since: datetime, until: datetime) -> int:
-    """Submits it, and returns how many tasks that are. Raises SubmissionError, NotPermitted or Unavailable."""
+    """Submits it, and returns for how many fire times. Raises SubmissionError, NotPermitted or Unavailable."""
     allowed = acting()
     with connections().database.transaction() as tx:
-        made = authorized_schedules.backfill(tx, allowed, name, since, until)
-    allowed.wake(made)
+        made = authorized_fires.backfill(tx, allowed, name, since, until)
+    made.wake(allowed)
     forget()
-    return len(made)
+    return len(made.ids)
 
 
 def read_input(text: str) -> Any:
@@ -161,5 +167,19 @@ def read_input(text: str) -> Any:
     return read_json("input", text, connections().settings.input_limit_bytes)
 
 
+def checked_workflow(file: WorkflowFile) -> dict[str, Any]:
+    """Returns the workflow that a text defines, as a schedule submits it; raises SubmissionError, each of whose parts
+    names its line, NotPermitted or Unavailable.
+    """
+    try:
+        what = workflow_what(file.given)
+        acting().workflows().check(WorkflowCall(what["name"], what["tasks"], title=what["title"]))
+    except SubmissionError as error:
+        raise together(file.located(error)) from None
+    return what
+
+
 def _matches(one: Schedule, text: str) -> bool:
-    return not text or any(text in part.lower() for part in (one.name, one.fields.what.type, one.owner))
+    what = one.fields.what
+    parts = (one.name, one.owner, what.label, *(type_ for _queue, type_ in what.kinds()))
+    return not text or any(text in part.lower() for part in parts)

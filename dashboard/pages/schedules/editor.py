@@ -6,7 +6,6 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import available_timezones
 
-import orjson
 import streamlit as st
 
 from taskyard.core.errors import SubmissionError, TaskyardError
@@ -17,21 +16,17 @@ from taskyard.core.schedules.cron import MAX_CRON_LENGTH
 from taskyard.core.schedules.due import CatchUp
 from taskyard.core.schedules.schedule import MAX_CATCH_UP, Overlap, Schedule, ScheduleFields, check_schedule
 from taskyard.core.schedules.words import in_words
-from taskyard.core.states import Priority
 from taskyard.dashboard.components.markdown_escape import escaped
-from taskyard.dashboard.components.states import word
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.components.zones import viewer_zone
 from taskyard.dashboard.data.base import now
 from taskyard.dashboard.i18n import _
-from taskyard.dashboard.pages.schedules import data
+from taskyard.dashboard.pages.schedules import data, what_editor
 from taskyard.dashboard.pages.schedules.cards import CATCH_UPS, OVERLAPS, show_next_fires
 
 DONE_KEY = "schedules_done"  # what the page tells once the dialog has closed
 RULES = {"cron": N_("Cron expression"), "interval": N_("Interval")}
-PRIORITIES = [priority.label for priority in Priority]
-MAX_ERROR_LENGTH = 500
-INPUT_HEIGHT_PX = 140
+MAX_ERROR_LENGTH, MAX_SHOWN = 500, 10
 DEFAULT_CRON, DEFAULT_INTERVAL = "0 7 * * mon-fri", "1h"
 
 
@@ -55,13 +50,15 @@ def _show(one: Schedule | None) -> None:
     problems: list[TaskyardError] = []
     given = {**_rule(one, key, problems), **_policies(one, key, problems)}
     try:
-        given["what"] = _what(one, key)
-    except SubmissionError as error:
-        problems.append(error)
+        given["what"] = what_editor.show_what(None if one is None else one.fields.what, key)
+    except TaskyardError as error:
+        problems += error.parts if isinstance(error, SubmissionError) and error.parts else [error]
         given["what"] = {"type": "unknown"}
     _preview(given, problems)
-    for problem in problems:
+    for problem in problems[:MAX_SHOWN]:
         st.error(escaped(translate(problem), MAX_ERROR_LENGTH))
+    if len(problems) > MAX_SHOWN:
+        st.caption(_("{count} more problems").format(count=len(problems) - MAX_SHOWN))
     label = _("Create") if one is None else _("Change")
     if not st.button(label, type="primary", key="schedule_save", disabled=bool(problems)):
         return
@@ -115,7 +112,7 @@ def _policies(one: Schedule | None, key: str, problems: list[TaskyardError]) -> 
     with st.expander(_("Overlap, missed fire times, start and end"), key=f"schedule_more_{key}"):
         overlaps, catch_ups = [one.value for one in Overlap], [one.value for one in CatchUp]
         overlap = st.selectbox(
-            _("While an earlier task runs"),
+            _("While an earlier one runs"),
             overlaps,
             index=0 if fields is None else overlaps.index(fields.overlap.value),
             format_func=lambda value: _(OVERLAPS[value]),
@@ -143,7 +140,7 @@ def _policies(one: Schedule | None, key: str, problems: list[TaskyardError]) -> 
 def _bounds(fields: ScheduleFields | None, key: str, problems: list[TaskyardError]) -> dict[str, Any]:
     """Draws spans and times, all of which may be left empty."""
     spans = {
-        "jitter_seconds": (_("Delay tasks by up to"), None if fields is None else fields.jitter_seconds),
+        "jitter_seconds": (_("Delay by up to"), None if fields is None else fields.jitter_seconds),
         "expected_seconds": (
             _("Alert if not completed within"),
             None if fields is None else fields.expected_seconds,
@@ -167,31 +164,6 @@ def _bounds(fields: ScheduleFields | None, key: str, problems: list[TaskyardErro
         chosen = st.datetime_input(label, value, key=f"schedule_{field}_{key}")
         given[field] = chosen.replace(tzinfo=viewer_zone()) if isinstance(chosen, datetime) else None
     return given
-
-
-def _what(one: Schedule | None, key: str) -> dict[str, Any]:
-    what = None if one is None else one.fields.what
-    types = data.type_names()
-    index = types.index(what.type) if what is not None and what.type in types else None
-    type_ = st.selectbox(_("Task type"), types, index=index, accept_new_options=True, key=f"schedule_type_{key}")
-    text = st.text_area(
-        _("Input of its tasks, as JSON"),
-        "{}" if what is None else orjson.dumps(what.input, option=orjson.OPT_INDENT_2).decode(),
-        height=INPUT_HEIGHT_PX,
-        key=f"schedule_input_{key}",
-    )
-    options = {} if what is None else dict(what.options)
-    with st.container(horizontal=True):
-        queue = st.text_input(_("Queue"), str(options.get("queue", "default")), key=f"schedule_queue_{key}")
-        priority = st.selectbox(
-            _("Priority"),
-            PRIORITIES,
-            index=PRIORITIES.index(options.get("priority", Priority.MEDIUM.label)),
-            format_func=word,
-            key=f"schedule_priority_{key}",
-        )
-    options |= {"queue": queue, "priority": priority}
-    return {"type": type_ or ("" if what is None else what.type), "input": data.read_input(text), "options": options}
 
 
 def _preview(given: dict[str, Any], problems: list[TaskyardError]) -> None:

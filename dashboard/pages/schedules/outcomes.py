@@ -15,13 +15,14 @@ from taskyard.core.postgres.store.schedule_fires import PastFire
 from taskyard.core.schedules.schedule import FireOutcome
 from taskyard.core.states import TaskState
 from taskyard.dashboard.components.charts import draw, plain
-from taskyard.dashboard.components.states import STATE_COLORS, word
+from taskyard.dashboard.components.states import STATE_COLORS, WORKFLOW_COLORS, word
 from taskyard.dashboard.components.theme import color
 from taskyard.dashboard.components.times import duration
 from taskyard.dashboard.i18n import _, enumerated
 
-# Of fire times without a task whose state is known.
+# Of fire times without a task or workflow whose state is known.
 OUTCOME_WORDS: Mapping[str, str] = {
+    FireOutcome.DUE.value: N_("due"),
     FireOutcome.SUBMITTED.value: N_("submitted"),
     FireOutcome.SKIPPED.value: N_("skipped"),
     FireOutcome.REPLACED.value: N_("replaced"),
@@ -34,13 +35,14 @@ ORIGIN_WORDS: Mapping[str, str] = {
     "backfill": N_("made up for"),
 }
 OUTCOME_COLORS: Mapping[str, str] = {
+    FireOutcome.DUE.value: "violet",
     FireOutcome.SUBMITTED.value: "gray",
     FireOutcome.SKIPPED.value: "gray",
     FireOutcome.REPLACED.value: "violet",
     FireOutcome.MISSED.value: "orange",
     FireOutcome.REFUSED.value: "red",
 }
-ALL_COLORS: Mapping[str, str] = {**OUTCOME_COLORS, **STATE_COLORS}
+ALL_COLORS: Mapping[str, str] = {**OUTCOME_COLORS, **WORKFLOW_COLORS, **STATE_COLORS}
 BAD = {TaskState.FAILED.value, FireOutcome.REFUSED.value, FireOutcome.MISSED.value}
 GOOD = {TaskState.COMPLETED.value}
 WEEKDAYS = (N_("Mon"), N_("Tue"), N_("Wed"), N_("Thu"), N_("Fri"), N_("Sat"), N_("Sun"))
@@ -49,7 +51,7 @@ SQUARE, GAP = "█", "\u200a"  # a hair space
 
 
 def outcome_of(fire: PastFire) -> str:
-    """Returns the state of its task, or what became of it without one."""
+    """Returns the state of its task or workflow, or what became of it without one."""
     if fire.state is not None and fire.outcome is FireOutcome.SUBMITTED:
         return fire.state.value
     return fire.outcome.value

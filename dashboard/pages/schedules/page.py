@@ -10,6 +10,7 @@ from taskyard.dashboard.components import address
 from taskyard.dashboard.components.dialogs import tell
 from taskyard.dashboard.components.permitted import button, lacking
 from taskyard.dashboard.i18n import _
+from taskyard.dashboard.navigation import WORKFLOWS
 from taskyard.dashboard.pages.schedules import cards, data, editor, questions
 from taskyard.dashboard.pages.task.panel import show_panel
 from taskyard.dashboard.shell import frame
@@ -27,6 +28,9 @@ def ask_later(what: str, about: Any = None) -> None:
 
 def act_now() -> None:
     """Does, or asks about, what a button requested, if one did."""
+    workflow = st.session_state.pop(cards.WORKFLOW_KEY, None)
+    if workflow is not None:
+        st.switch_page(WORKFLOWS.path, query_params={"workflow": workflow})
     what, about = st.session_state.pop(REQUESTED_KEY, (None, None))
     if what == "details":
         st.query_params[SCHEDULE] = about.name
@@ -48,7 +52,7 @@ def show_all() -> None:
     with st.container(horizontal=True, vertical_alignment="bottom"):
         text = st.text_input(
             _("Search"),
-            placeholder=_("Name, type or owner"),
+            placeholder=_("Name, type, workflow or owner"),
             icon=":material/search:",
             label_visibility="collapsed",
             **address.text_field("find"),

@@ -9,6 +9,7 @@ import streamlit as st
 from taskyard.core.errors import SubmissionError, TaskyardError
 from taskyard.core.humanize import number
 from taskyard.core.schedules.schedule import Schedule
+from taskyard.core.schedules.what import Kind
 from taskyard.dashboard.components.dialogs import ask
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.translate import translate
@@ -31,7 +32,7 @@ def ask_to_switch(one: Schedule) -> None:
         if is_enabled:
             st.caption(_("It fires again from now on; what would have fired meanwhile is not made up for."))
         else:
-            st.caption(_("It does not fire until it is resumed. Its running tasks go on."))
+            st.caption(_("It does not fire until it is resumed. What runs goes on."))
 
     def act(_answer: None, reason: str) -> str:
         is_changed = data.switch(one.name, is_enabled=is_enabled, reason=reason)
@@ -45,11 +46,10 @@ def ask_to_run(one: Schedule) -> None:
 
     def fields() -> None:
         st.text(one.name)
-        st.caption(_("Its task is submitted now, beside its fire times and whatever runs."))
+        st.caption(_("It submits now, beside its fire times and whatever runs."))
 
     def act(_answer: None, _reason: str) -> str:
-        data.run(one.name)
-        return _("Task submitted")
+        return _("Task submitted") if data.run(one.name) is Kind.TASK else _("Workflow submitted")
 
     ask(f"run_{one.name}", _("Run now"), fields, act, label=_("Run now"), has_reason=False)
 
@@ -59,7 +59,7 @@ def ask_to_remove(one: Schedule) -> None:
 
     def fields() -> None:
         st.text(one.name)
-        st.caption(_("The record of its fire times is removed, too. Its tasks stay."))
+        st.caption(_("The record of its fire times is removed, too. What it submitted stays."))
 
     def act(_answer: None, _reason: str) -> str:
         return _("Removed") if data.remove(one.name) else _("No change")
@@ -73,7 +73,7 @@ def ask_to_backfill(one: Schedule) -> None:
     @st.dialog(_("Backfill"))
     def dialog() -> None:
         st.text(one.name)
-        st.caption(_("A task is submitted for each fire time of the span that has submitted none."))
+        st.caption(_("It submits for each fire time of the span that has submitted nothing."))
         zone = viewer_zone()
         until = now().astimezone(zone).replace(microsecond=0, tzinfo=None)
         low = st.datetime_input(_("From"), until - timedelta(days=1), key=f"backfill_from_{one.name}")
@@ -87,7 +87,7 @@ def ask_to_backfill(one: Schedule) -> None:
             st.error(escaped(translate(error), MAX_ERROR_LENGTH))
             return
         count = len(counted.to_submit)
-        text = ngettext("{count} task to submit", "{count} tasks to submit", count).format(count=number(count))
+        text = _count_text(one, count).format(count=number(count))
         before = _("{count} fire times have submitted theirs").format(count=number(counted.submitted_before))
         st.markdown(f"**{text}** · {before}")
         if not st.button(_("Submit"), type="primary", key="backfill_send", disabled=not count):
@@ -97,8 +97,20 @@ def ask_to_backfill(one: Schedule) -> None:
         except TaskyardError as error:
             st.error(escaped(translate(error), MAX_ERROR_LENGTH))
             return
-        done = ngettext("{count} task submitted", "{count} tasks submitted", made).format(count=number(made))
+        done = _done_text(one, made).format(count=number(made))
         st.session_state[DONE_KEY] = done
         st.rerun()
 
     dialog()
+
+
+def _count_text(one: Schedule, count: int) -> str:
+    if one.fields.what.kind is Kind.WORKFLOW:
+        return ngettext("{count} workflow to submit", "{count} workflows to submit", count)
+    return ngettext("{count} task to submit", "{count} tasks to submit", count)
+
+
+def _done_text(one: Schedule, count: int) -> str:
+    if one.fields.what.kind is Kind.WORKFLOW:
+        return ngettext("{count} workflow will be submitted", "{count} workflows will be submitted", count)
+    return ngettext("{count} task submitted", "{count} tasks submitted", count)

@@ -11,7 +11,7 @@ from taskyard.core.access.identity import local_actor
 from taskyard.core.config import load_settings
 from taskyard.core.postgres.store import schedules
 from taskyard.core.schedules.schedule import OF_A_FILE
-from taskyard.core.submission import authorized_schedules
+from taskyard.core.submission import authorized_fires, authorized_schedules
 from taskyard.core.submission.authorized_schedules import check_moment
 from taskyard.worker.cli.connections import acting, opened_database, opened_reading
 
@@ -47,12 +47,12 @@ class LocalSchedules:
         with opened_database() as database, database.transaction() as tx:
             authorized_schedules.delete(tx, local_actor(), name)
 
-    def run(self, name: str) -> str:
+    def run(self, name: str) -> dict[str, str]:
         with acting(load_types=True) as (allowed, database):
             with database.transaction() as tx:
-                task_id = authorized_schedules.run(tx, allowed, name)
-            allowed.wake([task_id])
-        return task_id
+                ran = authorized_fires.run(tx, allowed, name)
+            ran.wake(allowed)
+        return {"id": ran.id, "kind": ran.kind.value}
 
     def next_fires(self, name: str, count: int) -> list[str]:
         with opened_reading() as tx:
@@ -66,16 +66,16 @@ class LocalSchedules:
     def count_backfill(self, name: str, since: str, until: str) -> dict[str, Any]:
         span = _span(since, until)
         with opened_reading() as tx:
-            found = authorized_schedules.count_backfill(tx, local_actor(), name, *span)
+            found = authorized_fires.count_backfill(tx, local_actor(), name, *span)
         return {"count": len(found.to_submit), "submitted": found.submitted_before}
 
     def backfill(self, name: str, since: str, until: str) -> list[str]:
         span = _span(since, until)
         with acting(load_types=True) as (allowed, database):
             with database.transaction() as tx:
-                made = authorized_schedules.backfill(tx, allowed, name, *span)
-            allowed.wake(made)
-        return made
+                made = authorized_fires.backfill(tx, allowed, name, *span)
+            made.wake(allowed)
+        return list(made.ids)
 
     def apply(self, file: str, declared: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
         with acting(load_types=True) as (allowed, database), database.transaction() as tx:

@@ -34,8 +34,8 @@ class SchedulePort(Protocol):
     def remove(self, name: str) -> None:
         """Removes a schedule."""
 
-    def run(self, name: str) -> str:
-        """Submits its task now, and returns the task's id."""
+    def run(self, name: str) -> dict[str, str]:
+        """Submits its task or workflow now, and returns its `id` and `kind`: task or workflow."""
 
     def next_fires(self, name: str, count: int) -> list[str]:
         """Returns its next fire times, in ISO 8601."""
@@ -44,10 +44,10 @@ class SchedulePort(Protocol):
         """Returns the newest fire times with what became of them."""
 
     def count_backfill(self, name: str, since: str, until: str) -> dict[str, Any]:
-        """Returns how many fire times of a span would submit a task (`count`), and how many have (`submitted`)."""
+        """Returns how many fire times of a span would submit something (`count`), and how many have (`submitted`)."""
 
     def backfill(self, name: str, since: str, until: str) -> list[str]:
-        """Submits them, and returns the tasks' ids."""
+        """Submits them, and returns the ids of the tasks or workflows."""
 
     def apply(self, file: str, declared: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
         """Makes the schedules of a file those that it declares; returns names by what became of them."""

@@ -18,7 +18,7 @@ _SCHEDULE = (
     "jitter_seconds", "starts_at", "ends_at", "expected_seconds", "is_enabled", "owner", "next_fire_at", "created_at",
     "created_by",
 )  # fmt: skip
-_FIRE = ("fire_time", "outcome", "origin", "task_id", "reason", "recorded_at", "state", "run_seconds")
+_FIRE = ("fire_time", "outcome", "origin", "task_id", "workflow_id", "reason", "recorded_at", "state", "run_seconds")
 _TIMES = ("starts_at", "ends_at", "next_fire_at", "created_at", "fire_time", "recorded_at")
 
 
@@ -53,8 +53,9 @@ class RemoteSchedules:
     def remove(self, name: str) -> None:
         self._of("DELETE", name)
 
-    def run(self, name: str) -> str:
-        return str(self._of("POST", name, "run")["id"])
+    def run(self, name: str) -> dict[str, str]:
+        ran = self._of("POST", name, "run")
+        return {"id": ran["id"], "kind": ran["kind"]}
 
     def next_fires(self, name: str, count: int) -> list[str]:
         times = self._of("GET", name, "next", count=count)["fire_times"]

@@ -8,7 +8,8 @@ from datetime import datetime
 from taskyard.core.postgres.database import Database, queries
 from taskyard.core.postgres.store import schedules
 from taskyard.core.schedules.due import CatchUp
-from taskyard.core.schedules.schedule import MAX_CATCH_UP, ScheduleFields, What
+from taskyard.core.schedules.schedule import MAX_CATCH_UP, ScheduleFields
+from taskyard.core.schedules.what import What
 
 PREFIX = "prove-"
 COUNT, INTERVAL_SECONDS = 5, 1.0

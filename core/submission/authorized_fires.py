@@ -26,7 +26,7 @@ from taskyard.core.schedules.what import Kind
 from taskyard.core.submission.authorized import Authorized
 from taskyard.core.submission.authorized_schedules import find, operated
 from taskyard.core.submission.schedule_firing import due_workflow, options_of, task_of
-from taskyard.core.submission.scheduled_workflows import checked_workflow
+from taskyard.core.submission.scheduled_workflows import call_of, checked_workflow
 from taskyard.core.workflows.checked import CheckedWorkflow
 
 MAX_BACKFILL = 1_000  # fire times of one backfill
@@ -140,7 +140,7 @@ def _fill_with_workflows(tx: Transaction, acting: Authorized, known: Schedule, t
 def _workflow_of(acting: Authorized, known: Schedule, fire_time: datetime) -> CheckedWorkflow:
     """Returns the workflow of a fire time in the schedule's name, which the actor may submit, too."""
     id_ = str(uuid_utils.uuid7())
-    checked_workflow(acting, known, fire_time, id_)
+    acting.workflows().check(call_of(known))
     found = checked_workflow(acting.acting_as(known.acting()), known, fire_time, id_)
     if not isinstance(found, CheckedWorkflow):
         raise refused("name", known.name, msg("a fire time that has submitted nothing"))

@@ -131,6 +131,14 @@ class ScheduledWorkflows:
                 log.warning("schedules.replacing", workflow=workflow_id, reason=str(error))
 
 
+def call_of(schedule: Schedule) -> WorkflowCall:
+    """Returns how a schedule's workflow is submitted, without a key; raises SubmissionError for one of tasks."""
+    what = schedule.fields.what
+    if not isinstance(what, WorkflowWhat):
+        raise SubmissionError("what", what.label, msg("a workflow, which it was at the fire time"))
+    return WorkflowCall(what.name, what.tasks, title=what.title)
+
+
 def checked_workflow(
     acting: Authorized, schedule: Schedule, fire_time: datetime, workflow_id: str
 ) -> CheckedWorkflow | SubmittedWorkflow:
@@ -138,12 +146,8 @@ def checked_workflow(
 
     Raises SubmissionError and NotPermitted.
     """
-    what = schedule.fields.what
-    if not isinstance(what, WorkflowWhat):
-        raise SubmissionError("what", what.label, msg("a workflow, which it was at the fire time"))
-    found = acting.workflows().check(
-        WorkflowCall(what.name, what.tasks, title=what.title, idempotency_key=schedule.key_of(fire_time))
-    )
+    call = replace(call_of(schedule), idempotency_key=schedule.key_of(fire_time))
+    found = acting.workflows().check(call)
     return found if isinstance(found, SubmittedWorkflow) else replace(found, id=workflow_id)
 
 

@@ -14,12 +14,14 @@ from taskyard.client.asynchronous import AsyncClient, AsyncTaskHandle
 from taskyard.client.feed import FollowedEvent
 from taskyard.client.options import TaskOptions
 from taskyard.client.outcomes import NotCompleted
+from taskyard.client.questions import AsyncQuestions, Questions
 from taskyard.client.sync import Client, TaskHandle
 from taskyard.client.workflows import AsyncWorkflows, Workflows
 from taskyard.core.explanation import Explanation
 
 __all__ = [
     "AsyncClient",
+    "AsyncQuestions",
     "AsyncTaskHandle",
     "AsyncWorkflows",
     "Client",
@@ -29,6 +31,7 @@ __all__ = [
     "HistoryEvent",
     "LogLine",
     "NotCompleted",
+    "Questions",
     "TaskDetails",
     "TaskHandle",
     "TaskOptions",

@@ -20,6 +20,7 @@ from taskyard.client.exchange import Lost, Pause, Reply, Request, Steps, Value
 from taskyard.client.feed import Feed, FollowedEvent
 from taskyard.client.options import TaskOptions
 from taskyard.client.outcomes import output_of
+from taskyard.client.questions import AsyncQuestions
 from taskyard.client.transport import ERRORS, arguments_of, lost_of, options_of, reply_of
 from taskyard.client.workflows import AsyncWorkflows
 from taskyard.core.explanation import Explanation
@@ -46,6 +47,7 @@ class AsyncClient:
         self._core = Core.of(url, token, timeout_seconds, retry_seconds, allow_plain_http)
         self._http = httpx.AsyncClient(**options_of(self._core))
         self.workflows = AsyncWorkflows(self)
+        self.questions = AsyncQuestions(self)
 
     def __repr__(self) -> str:
         return f"AsyncClient({self._core.address.url!r})"

@@ -21,6 +21,7 @@ from taskyard.client.exchange import Lost, Pause, Reply, Request, Steps, Value
 from taskyard.client.feed import Feed, FollowedEvent
 from taskyard.client.options import TaskOptions
 from taskyard.client.outcomes import output_of
+from taskyard.client.questions import Questions
 from taskyard.client.transport import ERRORS, arguments_of, lost_of, options_of, reply_of
 from taskyard.client.workflows import Workflows
 from taskyard.core.explanation import Explanation
@@ -51,6 +52,7 @@ class Client(Changes):
         self._core = Core.of(url, token, timeout_seconds, retry_seconds, allow_plain_http)
         self._http = httpx.Client(**options_of(self._core))
         self.workflows = Workflows(self)
+        self.questions = Questions(self)
 
     def __repr__(self) -> str:
         return f"Client({self._core.address.url!r})"

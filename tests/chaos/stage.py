@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from contextlib import suppress
 from datetime import timedelta
+from unittest.mock import patch
 
 import psycopg2.extensions
 from msgspec import Raw
@@ -41,8 +42,9 @@ from taskyard.core.protocol import (
 from taskyard.core.redis.broker import Broker, Publication, StaleEpoch
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.schedules.due import CatchUp
-from taskyard.core.schedules.schedule import Overlap, ScheduleFields
-from taskyard.core.schedules.what import What
+from taskyard.core.schedules.schedule import FireOutcome, Overlap, ScheduleFields
+from taskyard.core.schedules.what import What, WorkflowWhat
+from taskyard.core.submission.scheduled_workflows import ScheduledWorkflows
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import Isolation, Registry, TaskType
 from taskyard.worker.dispatch.dispatcher import ROSTER, SWEEP, Dispatcher
@@ -50,6 +52,8 @@ from taskyard.worker.dispatch.term import Term, TermFactory
 from tests.engine import NO_BACKOFF, Payload
 
 TYPE = "demo.step"
+PAIR = WorkflowWhat("pair", None, {"a": {"type": TYPE}, "b": {"type": TYPE, "after": ["a"]}})
+OF_WORKFLOWS = "-workflows"  # ends the names of schedules that submit these
 LONG_SECONDS = 86_400.0
 
 
@@ -231,6 +235,7 @@ class Stage:
         self.broker = Broker(self._client, settings.namespace, settings.placement_of)
         self.empty()
         self.submitter = Submitter(settings, registry, database, self.broker)
+        self._scheduled = ScheduledWorkflows(self.submitter, registry, database)
         self._add_schedules()
         self.workers = [StepWorker(settings, registry, name, self._clock) for name in ("one", "two")]
         self.agents = [StepAgent(self.broker, name, self._ttl_seconds) for name in ("a", "b")]
@@ -246,9 +251,10 @@ class Stage:
         """Schedules whose fire times are all past: they are due when a test says so, not by real time."""
         with self.database.transaction() as tx:
             now = schedules.now(tx)
-            for overlap in Overlap:
+            names = [(one, name) for one in Overlap for name in (one.value, one.value + OF_WORKFLOWS)]
+            for overlap, name in names:
                 fields = ScheduleFields(
-                    What(TYPE, {}, {}),
+                    PAIR if name.endswith(OF_WORKFLOWS) else What(TYPE, {}, {}),
                     interval_seconds=1.0,
                     catch_up=CatchUp.ALL,
                     catch_up_limit=2,
@@ -256,7 +262,7 @@ class Stage:
                     starts_at=now - timedelta(hours=1),
                     ends_at=now,
                 )
-                schedules.create(tx, overlap.value, fields, "somebody", may_run_code=False)
+                schedules.create(tx, name, fields, "somebody", may_run_code=False)
 
     def make_due(self, name: str, seconds: int) -> None:
         """The last fire times of a schedule are due, also those that were before, as when clocks are put back."""
@@ -265,6 +271,25 @@ class Stage:
             tx.rows(
                 f"UPDATE schedules SET next_fire_at = {at} WHERE name = %(name)s", {"name": name, "seconds": seconds}
             )
+
+    def submit_workflows(self) -> None:
+        """What the leader does each second outside its tick; an operator's open transaction would be waited for."""
+        if not self._held:
+            self._scheduled.run(lambda: True)
+
+    def submit_workflows_and_die(self) -> None:
+        """The process dies before the commit of one."""
+
+        def dies(*_: object) -> None:
+            raise KeyboardInterrupt
+
+        with patch.object(schedule_fires, "note", dies), suppress(KeyboardInterrupt):
+            self._scheduled.run(lambda: True)
+
+    def scheduled_workflows(self) -> list[str]:
+        """The workflows that schedules have submitted."""
+        with self.database.transaction() as tx:
+            return [row[0] for row in tx.rows("SELECT id::text FROM workflows ORDER BY id", {})]
 
     def fires(self) -> list[PastFire]:
         """What became of all fire times."""
@@ -330,10 +355,13 @@ class Stage:
                     agent.finish(pair)
             for worker in self.workers:
                 worker.tick()
+            self.submit_workflows()
             if number % 3 == 2:
                 self.let_ttl_pass()
             open_tasks = any(task.finished_at is None for task in self.tasks())
-            if not open_tasks and not self.leftovers() and not any(agent.running for agent in self.agents):
+            is_due = any(fire.outcome is FireOutcome.DUE for fire in self.fires())
+            is_open = open_tasks or is_due or self.leftovers()
+            if not is_open and not any(agent.running for agent in self.agents):
                 return number
         return rounds
 

@@ -21,7 +21,7 @@ from taskyard.core.errors import ErrorClass, IllegalTransition, SubmissionError
 from taskyard.core.postgres.database import Database
 from taskyard.core.schedules.schedule import OF_A_SCHEDULE, Overlap
 from taskyard.core.states import TERMINAL
-from tests.chaos.stage import TYPE, Stage, StepAgent
+from tests.chaos.stage import OF_WORKFLOWS, TYPE, Stage, StepAgent
 from tests.effort import SEQUENCES
 
 STEPS = 40
@@ -81,9 +81,17 @@ class Sequence(RuleBasedStateMachine):
             with suppress(IllegalTransition):
                 self.stage.submitter.retry(self.ids[which % len(self.ids)], actor="somebody")
 
-    @rule(name=st.sampled_from([one.value for one in Overlap]), seconds=st.integers(0, 4))
-    def fire_times_come(self, name: str, seconds: int) -> None:
-        self.stage.make_due(name, seconds)
+    @rule(name=st.sampled_from([one.value for one in Overlap]), seconds=st.integers(0, 4), of_workflows=st.booleans())
+    def fire_times_come(self, name: str, seconds: int, of_workflows: bool) -> None:
+        self.stage.make_due(name + OF_WORKFLOWS * of_workflows, seconds)
+
+    @rule()
+    def workflows_are_submitted(self) -> None:
+        self.stage.submit_workflows()
+
+    @rule()
+    def the_submission_of_workflows_dies(self) -> None:
+        self.stage.submit_workflows_and_die()
 
     # workers
 
@@ -173,9 +181,16 @@ class Sequence(RuleBasedStateMachine):
         assert all(count == 1 for count in executed.values()), executed
 
     def each_fire_time_submits_once(self, scheduled: set[str]) -> None:
-        """No fire time has two tasks, and no task of a schedule is without its fire time."""
-        submitted = [fire.task_id for fire in self.stage.fires() if fire.task_id is not None]
+        """No fire time has two tasks or workflows, and none of a schedule's is without its fire time."""
+        fires = self.stage.fires()
+        submitted = [fire.task_id for fire in fires if fire.task_id is not None]
         assert sorted(submitted) == sorted(scheduled)
+        workflows = self.stage.scheduled_workflows()
+        known = [str(fire.workflow_id) for fire in fires if fire.workflow_id is not None]
+        assert len(set(known)) == len(known)
+        assert set(workflows) <= set(known)
+        of_submitted = {fire.workflow_id for fire in fires if fire.task_id is None and fire.outcome == "submitted"}
+        assert of_submitted <= set(workflows)
 
     def everything_ends_once(self) -> None:
         rounds = self.stage.settle_down(SETTLING_ROUNDS)
@@ -185,7 +200,7 @@ class Sequence(RuleBasedStateMachine):
         self.no_attempt_is_executed_twice()
         executed = {pair for agent in self.stage.agents for pair in agent.executed}
         scheduled = {task.id for task in tasks if task.created_by.startswith(OF_A_SCHEDULE)}
-        self.each_fire_time_submits_once(scheduled)
+        self.each_fire_time_submits_once({task.id for task in tasks if task.id in scheduled and not task.workflow_key})
         assert {task.id for task in tasks} == {*self.ids, *scheduled}
         for task in tasks:
             assert task.state in TERMINAL

@@ -11,11 +11,14 @@ from streamlit.testing.v1 import AppTest
 
 from taskyard.core.access.identity import Actor, local_actor
 from taskyard.core.access.permissions import ROLES, Role
+from taskyard.core.i18n import msg
+from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import schedule_fires, schedules
 from taskyard.core.postgres.store.schedule_fires import Fire
 from taskyard.core.schedules.schedule import FireOutcome
-from taskyard.core.submission import authorized_fires, authorized_schedules
+from taskyard.core.schedules.what import What, WorkflowWhat
+from taskyard.core.submission import authorized_schedules
 from taskyard.core.submission.authorized import Authorized
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import Registry
@@ -92,7 +95,7 @@ def test_one_schedule(open_page: OpenPage, database: Database, submitter: Submit
     page = open_page("schedules", query={"schedule": "nightly"})
     assert not page.exception
     shown = texts(page)
-    assert "skipped while an earlier task runs" in shown
+    assert "skipped while an earlier one runs" in shown
     assert "expected within 1 h" in shown
     assert table(page, "fired")["outcome"].tolist() == [["pending"], ["refused"]]
     assert len(table(page, "there")) == 10
@@ -147,6 +150,7 @@ def test_a_schedule_is_made_with_a_live_preview(open_page: OpenPage, database: D
     assert not page.exception
     made = known(database, "nightly")
     assert (made.fields.cron, made.fields.time_zone) == ("30 7 * * mon-fri", "Europe/Berlin")
+    assert isinstance(made.fields.what, What)
     assert made.fields.what.input == {"value": 2}
     assert made.fields.overlap == "allow"
 
@@ -166,6 +170,84 @@ def test_one_is_changed_to_an_interval(open_page: OpenPage, database: Database, 
     assert not page.exception
     assert not page.error
     assert known(database, "nightly").fields.interval_seconds == 900
+
+
+WORKFLOW = {"name": "echoes", "tasks": {"a": ECHO, "b": {**ECHO, "input": {"value": {"$ref": "a", "at": "/value"}}}}}
+
+
+def test_a_workflow_is_written_with_its_problems_at_their_lines(open_page: OpenPage, database: Database) -> None:
+    page = open_page("schedules")
+    opens = asks(page, "new")
+    opens()
+    page.run()
+    page.text_input(key="schedule_name").set_value("daily")
+    page.button_group(key="schedule_kind_new").set_value("workflow")
+    opens()
+    page.run()
+    assert not page.error, "the example is fine"
+    text = page.text_area(key="schedule_workflow_new").value
+    wrong = text.replace("first:", "first:\n    after: [third]").replace("diagnostic.echo", "diagnostic.nosuch", 1)
+    page.text_area(key="schedule_workflow_new").set_value(wrong)
+    opens()
+    page.run()
+    told = [error.value for error in page.error]
+    assert len(told) == 2, told
+    assert any(r"line 4" in one for one in told), told
+    assert page.button(key="schedule_save").disabled
+    page.text_area(key="schedule_workflow_new").set_value(text)
+    opens()
+    page.run()
+    opens()
+    page.button(key="schedule_save").click().run()
+    assert not page.exception
+    what = known(database, "daily").fields.what
+    assert isinstance(what, WorkflowWhat)
+    assert list(what.tasks) == ["first", "second"]
+
+
+def test_a_schedule_of_workflows(open_page: OpenPage, database: Database, add: Add, submitter: Submitter) -> None:
+    add("daily", what=WORKFLOW, overlap="replace")
+    one = known(database, "daily")
+    ids = [submitter.workflows.submit("echoes", WORKFLOW["tasks"]).id for _ in range(2)]
+    with database.transaction() as tx:
+        now = schedules.now(tx)
+        tx.rows("UPDATE workflows SET ended_at = now(), state = 'completed' WHERE id = %(id)s", {"id": ids[0]})
+        fires = [
+            Fire(one.id, now - timedelta(hours=at), FireOutcome.SUBMITTED, workflow_id=id_)
+            for at, id_ in enumerate(ids)
+        ]
+        due = Fire(one.id, now - timedelta(hours=3), FireOutcome.DUE, workflow_id=one.id, submit_at=now)
+        schedule_fires.add(tx, [*fires, due])
+    page = open_page("schedules")
+    assert not page.exception
+    assert "Last 3: 1 due; 1 running; 1 completed" in rendered(page)
+    page = open_page("schedules", query={"schedule": "daily"})
+    assert not page.exception
+    shown = texts(page)
+    assert "$ref: a" in shown or '"$ref": a' in shown
+    assert "an earlier one is cancelled" in shown
+    opens = asks(page, "run", known(database, "daily"))
+    answered(page, "run_daily", opens)
+    assert not page.error
+    with database.transaction() as tx:
+        made = tx.rows("SELECT count(*) FROM workflows WHERE created_by = 'schedule:daily'", {})
+    assert made == [(1,)]
+
+
+def test_reasons_are_in_the_viewers_language(open_page: OpenPage, database: Database, add: Add) -> None:
+    add("nightly")
+    one = known(database, "nightly")
+    with database.transaction() as tx:
+        reason = refused("queue", "full", msg("a queue that is not draining"))
+        now = schedules.now(tx)
+        fire = Fire(one.id, now, FireOutcome.SKIPPED, reason=msg("an earlier task of the schedule had not ended"))
+        bad = Fire(one.id, now - timedelta(days=1), FireOutcome.REFUSED, reason=reason.text)
+        schedule_fires.add(tx, [fire, bad])
+    page = open_page("schedules", query={"schedule": "nightly"}, locale="zh-CN")
+    assert not page.exception
+    reasons = table(page, "reason")["reason"].tolist()
+    assert all("尚未" in one or "期望" in one or "不" in one for one in reasons), reasons
+    assert not any("earlier" in one or "expected" in one for one in reasons), reasons
 
 
 def test_paused_resumed_run_filled_and_removed(open_page: OpenPage, database: Database, add: Add) -> None:

@@ -18,14 +18,18 @@ if TYPE_CHECKING:
     from taskyard.core.redis.quarantine import Odd, Quarantine
 
 
-class SubmitterPort(Protocol):
-    """The writes of submitters after a commit; the leader's sweep repairs what did not arrive."""
+class QueuePort(Protocol):
+    """The writes after a commit of tasks; the leader's sweep repairs what did not arrive."""
 
     def push(self, waiting: Sequence[Waiting]) -> None: ...
 
     def forget(self, waiting: Iterable[Waiting]) -> None: ...
 
     def send_cancel(self, agent_id: str, task_id: str, attempt: int) -> None: ...
+
+
+class SubmitterPort(QueuePort, Protocol):
+    """The writes of submitters and operators."""
 
     def send_restart(self, agent_id: str) -> None: ...
 
@@ -64,7 +68,7 @@ class AgentPort(Protocol):
     def set_aside(self, odd: Iterable[Odd]) -> None: ...
 
 
-class LeaderPort(Protocol):
+class LeaderPort(QueuePort, Protocol):
     """The reads, publications and repairs of the dispatcher."""
 
     quarantine: Quarantine

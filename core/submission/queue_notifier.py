@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from taskyard.core.errors import Unavailable
 from taskyard.core.models import Waiting
 from taskyard.core.redis.connection import reaching_redis
-from taskyard.core.redis.ports import SubmitterPort
+from taskyard.core.redis.ports import QueuePort
 
 log = logging.getLogger(__name__)
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 class QueueNotifier:
     """Notifies a queue; logs a failure once, not each time."""
 
-    def __init__(self, broker: SubmitterPort) -> None:
+    def __init__(self, broker: QueuePort) -> None:
         self._broker = broker
         self._trouble = ""
 

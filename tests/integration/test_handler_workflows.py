@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from taskyard.core.errors import PermanentError, TransientError
+from taskyard.core.postgres.database import connect_driver
 from taskyard.core.workflows.making import ref, ref_all, task
 from taskyard.worker.attempts.context import TaskContext
+from taskyard.worker.dispatch.child_workflows import ChildWorkflows
 from tests.engine import Payload, running_engine
+from tests.servers import wait_until
 from tests.workflow_types import workflow_registry
 
 
@@ -94,8 +99,8 @@ def test_what_is_refused_is_refused_with_all_problems(engine):
         assert str(caught.value).split("; ")[0].startswith("name: ''")
         assert "tasks.a.type: 'nope'" in str(caught.value)
         assert "tasks.b.after.0: 'c'" in str(caught.value)
-        with pytest.raises(PermanentError, match="at most 1,000 tasks"):
-            context.submit_group("large", [task("test.maybe", {"name": "x"})] * 1_001)
+        with pytest.raises(PermanentError, match="at most 10,000 tasks"):
+            context.submit_group("large", [task("test.maybe", {"name": "x"})] * 10_001)
         with pytest.raises(PermanentError, match="tasks"):
             context.submit_workflow("inner", 3)
         with pytest.raises(PermanentError, match=r"tasks\.a\.input"):
@@ -107,10 +112,60 @@ def test_what_is_refused_is_refused_with_all_problems(engine):
     assert rows(engine, "SELECT count(*) FROM workflows") == [(0,)]
 
 
-def test_a_thousand_tasks_are_one_tick(engine):
+def test_ten_thousand_tasks_keep_no_tick_waiting(engine):
     def parent(given: Payload, context: TaskContext) -> Payload:
-        return Payload(id=context.submit_workflow("large", tasks(998)).id)
+        plain = {"many": [task("test.maybe", {"name": "x"}, delay_seconds=3600)] * 9_999, "last": task("test.maybe", {"name": "y"})}
+        return Payload(id=context.submit_workflow("large", plain).id)
 
     done = run(engine, parent)
     assert done.state == "completed", done.error
-    assert rows(engine, "SELECT count(*) FROM tasks WHERE workflow_key IS NOT NULL") == [(1_000,)]
+    assert rows(engine, "SELECT count(*) FROM tasks WHERE workflow_key IS NOT NULL") == [(10_000,)]
+
+
+def test_a_takeover_answers_what_was_asked(engine, monkeypatch):
+    """The request stays in the results stream until it is answered: the next leader finds it."""
+    stored = threading.Event()
+    take = ChildWorkflows.take
+
+    def taken(self, batch):
+        if stored.is_set():
+            return take(self, batch)
+        if self._answered:
+            stored.set()
+            engine.kill_leader_connection()
+        return []
+
+    monkeypatch.setattr(ChildWorkflows, "take", taken)
+
+    def parent(given: Payload, context: TaskContext) -> Payload:
+        return Payload(id=context.submit_workflow("inner", tasks()).id)
+
+    done = run(engine, parent)
+    assert done.state == "completed", done.error
+    assert stored.is_set()
+    assert rows(engine, "SELECT id FROM workflows") == [(done.output["id"],)]
+
+
+def test_a_locked_parent_is_waited_for(engine):
+    asks, waited = threading.Event(), threading.Event()
+
+    def parent(given: Payload, context: TaskContext) -> Payload:
+        asks.set()
+        assert waited.wait(20)
+        return Payload(id=context.submit_workflow("inner", tasks()).id)
+
+    engine.define("demo.parent", parent)
+    engine.agent(max_concurrency=2)
+    task_id = engine.submit("demo.parent")
+    assert asks.wait(20)
+    wait_until(lambda: engine.task(task_id).state == "in_progress")
+    other = connect_driver(engine.database.url)
+    with other, other.cursor() as cursor:
+        cursor.execute("SELECT FROM tasks WHERE id = %s FOR UPDATE", [task_id])
+        waited.set()
+        other_id = engine.submit("test.maybe", {"name": "x"})
+        engine.wait_for(other_id, "completed")
+        assert rows(engine, "SELECT count(*) FROM workflows") == [(0,)]
+    other.close()
+    assert engine.wait_for(task_id).state == "completed"
+    assert rows(engine, "SELECT count(*) FROM workflows") == [(1,)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from unittest.mock import Mock
 
 import orjson
 import pytest
@@ -33,6 +34,7 @@ from taskyard.core.task_types.registry import Isolation, Registry, TaskType, reg
 from taskyard.core.task_types.retry_policy import RetryPolicy
 from taskyard.core.task_types.stand_in import never_run
 from taskyard.worker.dispatch.batch import Batch
+from taskyard.worker.dispatch.child_workflows import ChildWorkflows
 from taskyard.worker.dispatch.decisions import policy_of
 from taskyard.worker.dispatch.fleet_types import FleetTypes
 from taskyard.worker.dispatch.held_starts import START_DELAY_SECONDS
@@ -54,9 +56,9 @@ class Desk:
         self.clock = FakeClock()
         self.leader_state = LeaderState(Durations(), fleet=FleetTypes(types))
         recovery = Recovery(self.leader_state, lambda name: policy_of(types, name), TTL_SECONDS)
-        self.intake = Intake(
-            self.leader_state, recovery, self.leader_state.fleet, Limits(1000, 1000), self.clock, Postponed()
-        )
+        fleet, limits = self.leader_state.fleet, Limits(1000, 1000)
+        workflows = ChildWorkflows("", Mock(), fleet, limits, self.clock)
+        self.intake = Intake(self.leader_state, recovery, fleet, limits, self.clock, Postponed(), workflows)
         self.leader_state.add_agent(info())
         self._entries = 0
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import msgspec
 import pytest
 
@@ -22,6 +24,7 @@ from taskyard.core.scheduling.placement import unplaceable_reason
 from taskyard.core.submission.validate import Limits
 from taskyard.core.task_types.registry import Registry, registry
 from taskyard.worker.dispatch.batch import Batch
+from taskyard.worker.dispatch.child_workflows import ChildWorkflows
 from taskyard.worker.dispatch.decisions import policy_of
 from taskyard.worker.dispatch.fleet_types import FleetTypes, is_readable
 from taskyard.worker.dispatch.intake import Intake
@@ -47,9 +50,9 @@ class Desk:
         self.clock = FakeClock()
         self.leader_state = LeaderState(Durations(), fleet=FleetTypes(registry))
         recovery = Recovery(self.leader_state, lambda name: policy_of(self.leader_state.fleet, name), TTL_SECONDS)
-        self.intake = Intake(
-            self.leader_state, recovery, self.leader_state.fleet, Limits(1000, 1000), self.clock, Postponed()
-        )
+        fleet, limits = self.leader_state.fleet, Limits(1000, 1000)
+        workflows = ChildWorkflows("", Mock(), fleet, limits, self.clock)
+        self.intake = Intake(self.leader_state, recovery, fleet, limits, self.clock, Postponed(), workflows)
         self._entries = 0
 
     def read(self, *reports: Report) -> Batch:

@@ -222,7 +222,7 @@ class TaskContext(MailContext):
     def submit_workflow(
         self, name: str, tasks: Mapping[str, Any], *, key: str | None = None, title: str | None = None
     ) -> Submitted:
-        """Submits a workflow of at most 1,000 tasks, all or nothing, and returns its id and those of its tasks by key.
+        """Submits a workflow, all or nothing, and returns its id and those of its tasks by key.
 
         See `taskyard.submit_workflow`; a later attempt gets the same workflow again, as `submit` its child. Raises
         PermanentError with all problems if it is refused.

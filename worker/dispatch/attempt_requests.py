@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import Any
-
-import orjson
-
 from taskyard.core.clock import Clock
 from taskyard.core.errors import SubmissionError
 from taskyard.core.ids import is_id
 from taskyard.core.protocol import AskChildren, Checkpoint, Reply, SubmitChild, SubmitWorkflow
 from taskyard.core.submission.options import CHILD_OPTIONS
 from taskyard.core.submission.validate import Limits, check_output, validate_submission
-from taskyard.core.submission.workflow_check import WorkflowCall, check_workflow
-from taskyard.core.submission.workflow_submission import group_call
-from taskyard.core.submission.workflow_types import WorkflowTypes
-from taskyard.worker.dispatch.batch import Batch, Child, ChildWorkflow, OutcomesAsked
+from taskyard.worker.dispatch.batch import Batch, Child, OutcomesAsked
+from taskyard.worker.dispatch.child_workflows import ChildWorkflows
 from taskyard.worker.dispatch.claim_holders import NOT_CURRENT, ClaimHolders
 from taskyard.worker.dispatch.fleet_types import FleetTypes
-
-MAX_WORKFLOW_TASKS = 1_000  # of one that a running task submits: the tick waits for its check, some 0.1 s
-MAX_LISTED = 10  # problems of one that an answer names
 
 
 class AttemptRequests:
     """Turns requests into what the batch stores, or into refusals."""
 
-    def __init__(self, holders: ClaimHolders, registry: FleetTypes, limits: Limits, clock: Clock) -> None:
+    def __init__(
+        self, holders: ClaimHolders, registry: FleetTypes, limits: Limits, clock: Clock, workflows: ChildWorkflows
+    ) -> None:
         self._holders = holders
         self._registry = registry
         self._limits = limits
         self._clock = clock
+        self._workflows = workflows
 
     def checkpoint(self, report: Checkpoint, batch: Batch) -> None:
         """Stores a checkpoint for the next attempt."""
@@ -90,43 +83,9 @@ class AttemptRequests:
             batch.children.append(Child(report.agent_id, report.request_id, submission, pair))
 
     def submit_workflow(self, report: SubmitWorkflow, batch: Batch) -> None:
-        """Adds a workflow of a running task."""
+        """Has a workflow of a running task stored, which answers later."""
         holder = report.holder or report.agent_id
         if self._holders.find("submit", report.task_id, report.attempt, holder, batch) is None:
             batch.order(report.agent_id, Reply(report.request_id, None, f"submit: {NOT_CURRENT}"))
             return
-        types = WorkflowTypes(self._registry, self._registry.published)
-        try:
-            call = _call_of(orjson.loads(bytes(report.call)), report, holder)
-            workflow = check_workflow(call, types, self._limits, self._clock.now())
-        except SubmissionError as error:
-            batch.order(report.agent_id, Reply(report.request_id, None, _all_of(error)))
-        else:
-            pair = (report.task_id, report.attempt)
-            batch.workflows.append(ChildWorkflow(report.agent_id, report.request_id, workflow, pair))
-
-
-def _call_of(given: Any, report: SubmitWorkflow, holder: str) -> WorkflowCall:
-    """Returns the call in a report; raises SubmissionError for one that is too large, or none."""
-    given = given if isinstance(given, dict) else {}
-    name, title, tasks = given.get("name"), given.get("title"), given.get("tasks")
-    parts = tasks.values() if isinstance(tasks, dict) else tasks if isinstance(tasks, list) else ()
-    count = sum(len(part) if isinstance(part, list) else 1 for part in parts)
-    if count > MAX_WORKFLOW_TASKS:
-        expected = f"at most {MAX_WORKFLOW_TASKS:,} tasks in a workflow that a running task submits"
-        raise SubmissionError("tasks", count, expected)
-    call = group_call(name, tasks, title) if isinstance(tasks, list) else WorkflowCall(name, tasks, title=title)
-    return replace(
-        call,
-        idempotency_key=f"{report.task_id}/{report.key}",
-        created_by=f"task:{report.task_id}",
-        parent_task_id=report.task_id,
-        creator_agent_id=holder,
-    )
-
-
-def _all_of(error: SubmissionError) -> str:
-    """Returns the problems of a workflow on one line."""
-    parts = error.parts or (error,)
-    more = f"; and {len(parts) - MAX_LISTED} more" if len(parts) > MAX_LISTED else ""
-    return "; ".join(str(part) for part in parts[:MAX_LISTED]) + more
+        self._workflows.add(report, batch.sources[report.request_id])

@@ -17,7 +17,6 @@ from taskyard.core.redis.quarantine import Odd
 from taskyard.core.scheduling.holds import Holds
 from taskyard.core.scheduling.placement import AgentSlots, Candidate
 from taskyard.core.submission.schedule_firing import Fired
-from taskyard.core.workflows.checked import CheckedWorkflow
 from taskyard.worker.dispatch.due_schedules import Firing
 from taskyard.worker.dispatch.input_checks import InputChecks
 from taskyard.worker.dispatch.leader_state import Claim
@@ -32,7 +31,6 @@ LISTS = (
     "checkpoints",
     "children",
     "outcomes_asked",
-    "workflows",
     "stale",
     "logs",
     "arrivals",
@@ -60,16 +58,6 @@ class OutcomesAsked:
     pair: Pair
     wanted: list[str] | None
     after: str
-
-
-@dataclass(slots=True)
-class ChildWorkflow:
-    """A workflow that a running task submits, with the requester that waits for the answer."""
-
-    agent_id: str
-    request_id: str
-    workflow: CheckedWorkflow
-    parent: Pair
 
 
 @dataclass(slots=True)
@@ -109,7 +97,6 @@ class Batch:
     checkpoints: list[Checkpoint] = field(default_factory=list)
     children: list[Child] = field(default_factory=list)
     outcomes_asked: list[OutcomesAsked] = field(default_factory=list)
-    workflows: list[ChildWorkflow] = field(default_factory=list)
     arrivals: list[Arrival] = field(default_factory=list)
     endings: list[tuple[str, str]] = field(default_factory=list)
     fenced: list[str] = field(default_factory=list)
@@ -150,7 +137,6 @@ class Batch:
             or self.checkpoints
             or self.children
             or self.outcomes_asked
-            or self.workflows
             or self.arrivals
             or self.endings
             or self.sweep

@@ -1,19 +1,16 @@
-"""Stores what running tasks submit, in the tick's transaction: children and workflows."""
+"""Stores the children of running tasks, in the tick's transaction."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeVar
 
 from taskyard.core.errors import SubmissionError
 from taskyard.core.postgres.database import DriverTransaction
-from taskyard.core.postgres.store import submission, tick, workflow_submission
+from taskyard.core.postgres.store import submission, tick
 from taskyard.core.protocol import Reply
-from taskyard.worker.dispatch.batch import Batch, Child, ChildWorkflow, Committed
+from taskyard.worker.dispatch.batch import Batch, Child, Committed
 from taskyard.worker.dispatch.claim_holders import NOT_CURRENT
 from taskyard.worker.dispatch.savepoints import each
-
-Submitted = TypeVar("Submitted", Child, ChildWorkflow)
 
 
 def submit_children(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
@@ -36,36 +33,7 @@ def submit_children(tx: DriverTransaction, batch: Batch, committed: Committed) -
             committed.replies.append((child.agent_id, reply))
 
 
-def submit_workflows(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
-    """Stores the workflows that running tasks submit."""
-    for one in _of_current(tx, batch.workflows, committed.left.workflows, committed):
-        _submit_workflow(tx, one, committed)
-
-
-def _submit_workflow(tx: DriverTransaction, one: ChildWorkflow, committed: Committed) -> None:
-    found: list[workflow_submission.Inserted] = []
-    refusal: str | None = "tasks: what PostgreSQL can't store"
-
-    def run(items: Sequence[ChildWorkflow]) -> None:
-        found.extend(workflow_submission.insert(tx, item.workflow) for item in items)
-
-    try:
-        is_left = len(committed.left.workflows)
-        each(tx, [one], run, committed.left.workflows)
-        if len(committed.left.workflows) > is_left:
-            return
-    except SubmissionError as error:
-        refusal = str(error)
-    value = None
-    if found:
-        committed.waiting += found[0].waiting
-        value, refusal = found[0].submitted._asdict(), None
-    committed.replies.append((one.agent_id, Reply(one.request_id, value, refusal)))
-
-
-def _of_current(
-    tx: DriverTransaction, wanted: Sequence[Submitted], left: list[Submitted], committed: Committed
-) -> list[Submitted]:
+def _of_current(tx: DriverTransaction, wanted: Sequence[Child], left: list[Child], committed: Committed) -> list[Child]:
     """Returns what current attempts submit, and locks their rows (P17).
 
     What belongs to a row that somebody else holds is added to `left`; other attempts get a refusal.

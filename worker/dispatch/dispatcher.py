@@ -120,6 +120,7 @@ class Dispatcher:
             self.term = None
             self.agents_seen = []
             term.committer.close()
+            term.workflows.close()
             self._terms.abandon()
 
     def _stand_by(self) -> None:
@@ -164,7 +165,7 @@ class Dispatcher:
     def _gather(self, term: Term, *, may_block: bool) -> Batch:
         batch = Batch()
         if not self._stop.is_set():
-            if term.postponed.is_full:
+            if term.postponed.is_full or term.workflows.is_full:
                 if may_block:
                     self._stop.wait(HELD_BLOCK_SECONDS)
             elif term.has_roster:  # the first tick reads who is present before it reads their reports: Holders.holds

@@ -36,6 +36,7 @@ from taskyard.core.submission.validate import Limits
 from taskyard.worker.dispatch.agent_reports import AgentReports
 from taskyard.worker.dispatch.attempt_requests import AttemptRequests
 from taskyard.worker.dispatch.batch import Batch
+from taskyard.worker.dispatch.child_workflows import ChildWorkflows
 from taskyard.worker.dispatch.claim_holders import ClaimHolders
 from taskyard.worker.dispatch.decisions import hand_back, judge, known_class, policy_of
 from taskyard.worker.dispatch.fleet_types import FleetTypes
@@ -52,6 +53,7 @@ from taskyard.worker.dispatch.suspension_intake import take_suspended
 from taskyard.worker.dispatch.unprocessable import ESCAPES, settle, settle_escaped
 
 log = structlog.get_logger(__name__)
+_ANSWERED = ("checkpoint", "submit", "submit_workflow", "outcomes")  # kinds of reports
 
 
 class Intake:
@@ -69,6 +71,7 @@ class Intake:
         limits: Limits,
         clock: Clock,
         postponed: Postponed,
+        workflows: ChildWorkflows,
     ) -> None:
         self._leader_state = leader_state
         self._registry = registry
@@ -79,8 +82,9 @@ class Intake:
         self._entry = b""  # the entry being read
         self._sender: str | None = None  # whose credentials brought it
         self._held_starts = HeldStarts()
+        self._workflows = workflows
         self._holders = ClaimHolders(leader_state)
-        requests = AttemptRequests(self._holders, registry, limits, clock)
+        requests = AttemptRequests(self._holders, registry, limits, clock, workflows)
         presence = AgentReports(leader_state, recovery)
         self._handlers: dict[type, Callable[..., None]] = {
             Released: self._released,
@@ -108,8 +112,17 @@ class Intake:
                     self._take(report, now, batch)
                 except ESCAPES as error:
                     self._set_aside(escaped(report, error), batch)
-            if not self._held_starts.keeps(entry):
-                batch.consumed.append(entry)
+            self._consume(entry, batch)
+
+    def answer_workflows(self, batch: Batch) -> None:
+        """Adds the answers to running tasks whose workflows are stored, or refused."""
+        for entry in self._workflows.take(batch):
+            self._consume(entry, batch)
+
+    def _consume(self, entry: bytes, batch: Batch) -> None:
+        """Notes that an entry of the results is no longer needed, unless something of it is held back."""
+        if not self._held_starts.keeps(entry) and not self._workflows.keeps(entry):
+            batch.consumed.append(entry)
 
     def _take(self, report: Report | Unreadable, now: float, batch: Batch) -> None:
         if type(report) is Done:
@@ -150,11 +163,7 @@ class Intake:
                 batch.reporters[claim.id] = claim.agent_id
                 batch.sources[claim.id] = self._entry
                 settle(self._leader_state, claim, report.reason, batch)
-        elif (
-            report.kind in ("checkpoint", "submit", "submit_workflow", "outcomes")
-            and report.agent_id
-            and report.request_id
-        ):
+        elif report.kind in _ANSWERED and report.agent_id and report.request_id:
             refusal = f"{report.kind}: could not be processed: {report.reason}"
             batch.order(report.agent_id, Reply(report.request_id, None, refusal))
 
@@ -253,7 +262,7 @@ class Intake:
     def _forget_start(self, task_id: str, batch: Batch) -> HeldStart:
         start, is_free = self._held_starts.release(task_id)
         if is_free:
-            batch.consumed.append(start.entry)
+            self._consume(start.entry, batch)
         return start
 
     def _released(self, report: Released, batch: Batch) -> None:

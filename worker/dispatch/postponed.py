@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from taskyard.worker.dispatch.batch import Batch, Child, ChildWorkflow
+from taskyard.worker.dispatch.batch import Batch, Child
 
 FIRST_PAUSE_SECONDS = 0.02
 MAX_PAUSE_SECONDS = 1.0
@@ -31,7 +31,6 @@ _NAMES: dict[str, Any] = {
     "checkpoints": lambda item: item.request_id,
     "children": lambda item: item.request_id,
     "outcomes_asked": lambda item: item.request_id,
-    "workflows": lambda item: item.request_id,
     "arrivals": lambda item: item.id,
     "endings": lambda item: item[0],
     "stale": id,
@@ -154,8 +153,6 @@ class Postponed:
 def _size_of(payload: Any) -> int:
     if isinstance(payload, Child):
         return len(payload.submission.input_json)
-    if isinstance(payload, ChildWorkflow):
-        return payload.workflow.size()
     return sum(len(getattr(payload, name, None) or "") for name in ("output", "state"))
 
 

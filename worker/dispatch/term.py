@@ -26,6 +26,7 @@ from taskyard.core.submission.validate import Limits
 from taskyard.core.task_types.registry import Registry
 from taskyard.worker.dispatch.agent_access import AgentAccess
 from taskyard.worker.dispatch.batch import Batch, Committed, Unpublished
+from taskyard.worker.dispatch.child_workflows import ChildWorkflows
 from taskyard.worker.dispatch.committer import Committer
 from taskyard.worker.dispatch.decisions import policy_of
 from taskyard.worker.dispatch.due_schedules import DueSchedules
@@ -63,6 +64,7 @@ class Term:
     input_checks: InputChecks
     postponed: Postponed
     schedules: DueSchedules
+    workflows: ChildWorkflows
     database_offset: float
     results_after: bytes = b"0-0"
     wake_after: bytes = b"0-0"
@@ -80,7 +82,8 @@ class Term:
         return clock.monotonic() + self.database_offset
 
     def add_due(self, batch: Batch, clock: Clock) -> None:
-        """Adds what is due without any report: ended parents, inputs to be made, schedules."""
+        """Adds what is due without any report: ended parents, inputs to be made, schedules, answers."""
+        self.intake.answer_workflows(batch)
         batch.ended = self.unsettled_parents.take(batch.began)
         batch.input_checks = self.input_checks
         batch.looks_for_inputs |= self.due_inputs.take(batch.began)
@@ -120,6 +123,7 @@ class TermFactory:
         self._limits = Limits.of(settings)
         self._registry = registry
         self._clock = clock
+        self._database_url = database_url
         self._leader = LeaderConnection(database_url, worker)
         self._durations = Durations()
         self._breakers = Breakers()
@@ -146,17 +150,19 @@ class TermFactory:
         if is_new:
             recovery.rebuild()
         log.info("leader.elected", epoch=epoch, new_generation=is_new, open_claims=len(leader_state.claims))
+        workflows = ChildWorkflows(self._database_url, self.broker, fleet, self._limits, self._clock)
         return Term(
             epoch=epoch,
             generation=generation,
             committer=Committer(self._leader.required(), postponed),
             postponed=postponed,
             schedules=DueSchedules(fleet, self._limits),
+            workflows=workflows,
             leader_state=leader_state,
             recovery=recovery,
             agent_access=AgentAccess(leader_state, users),
             input_checks=InputChecks(fleet, self._limits.input_limit_bytes),
-            intake=Intake(leader_state, recovery, fleet, self._limits, self._clock, postponed),
+            intake=Intake(leader_state, recovery, fleet, self._limits, self._clock, postponed, workflows),
             database_offset=database_now - self._clock.monotonic(),
         )
 

@@ -22,7 +22,7 @@ from taskyard.core.postgres.store import (
 )
 from taskyard.core.postgres.store.dependants import NONE, Ended
 from taskyard.worker.dispatch.batch import LISTS, Arrival, Batch, Committed
-from taskyard.worker.dispatch.child_parts import submit_children, submit_workflows
+from taskyard.worker.dispatch.child_parts import submit_children
 from taskyard.worker.dispatch.due_schedules import SCHEDULES
 from taskyard.worker.dispatch.made_inputs import make
 from taskyard.worker.dispatch.recording import record, record_suspensions
@@ -192,13 +192,6 @@ PARTS = (
     Part(INPUTS, (), (*_TASKS, "task_dependencies", "task_inputs"), _may_lack_inputs, _make_inputs),
     Part("children", ("children",), (*_TASKS, "task_dependencies", "holds"), lambda b, c: b.children, submit_children),
     Part("outcomes asked", ("outcomes_asked",), ("tasks",), lambda b, c: b.outcomes_asked, tell_outcomes),
-    Part(
-        "workflows of tasks",
-        ("workflows",),
-        (*_TASKS, "task_dependencies", "task_inputs", "workflows", "holds"),
-        lambda b, c: b.workflows,
-        submit_workflows,
-    ),
     Part(
         SCHEDULES,
         (),

@@ -26,11 +26,21 @@ SELECT count(*) FROM tasks WHERE finished_at IS NULL AND id = ANY(%(ids)s::uuid[
 SELECT id, title FROM tasks WHERE starts_with(title, %(prefix)s)
 
 -- name: fire_times
--- The fire times that submitted a task, by schedule and time.
-SELECT s.name, f.fire_time, f.task_id::text
+-- The fire times that submitted a task or a workflow, by schedule and time.
+SELECT s.name, f.fire_time, coalesce(f.task_id, f.workflow_id)::text
 FROM schedule_fires f JOIN schedules s ON s.id = f.schedule_id
 WHERE f.outcome = 'submitted' ORDER BY s.name, f.fire_time
 
+-- name: scheduled
+-- What schedules submitted: tasks, and workflows.
+SELECT id::text FROM tasks WHERE starts_with(created_by, 'schedule:') AND workflow_key IS NULL
+UNION ALL
+SELECT id::text FROM workflows WHERE starts_with(created_by, 'schedule:')
+
 -- name: scheduled_tasks
--- The tasks that schedules submitted.
+-- The tasks of that.
 SELECT id::text FROM tasks WHERE starts_with(created_by, 'schedule:') ORDER BY id
+
+-- name: due_workflows
+-- How many fire times have a workflow that is still to be submitted.
+SELECT count(*) FROM schedule_fires WHERE outcome = 'due'

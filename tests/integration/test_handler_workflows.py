@@ -114,7 +114,10 @@ def test_what_is_refused_is_refused_with_all_problems(engine):
 
 def test_ten_thousand_tasks_keep_no_tick_waiting(engine):
     def parent(given: Payload, context: TaskContext) -> Payload:
-        plain = {"many": [task("test.maybe", {"name": "x"}, delay_seconds=3600)] * 9_999, "last": task("test.maybe", {"name": "y"})}
+        plain = {
+            "many": [task("test.maybe", {"name": "x"}, delay_seconds=3600)] * 9_999,
+            "last": task("test.maybe", {"name": "y"}),
+        }
         return Payload(id=context.submit_workflow("large", plain).id)
 
     done = run(engine, parent)

@@ -105,21 +105,20 @@ def judge_titles(verdict: Verdict, accepted: Iterable[tuple[str, str]], stored: 
 def judge_fires(
     verdict: Verdict,
     times: Mapping[str, Sequence[tuple[float, str]]],
-    tasks: Sequence[str],
+    submitted: Sequence[str],
     interval_seconds: float,
     *,
     has_steady_clock: bool,
 ) -> None:
     """Adds to a verdict what became of schedules that fire at each interval, and make up for what they missed.
 
-    `times`: schedule → (fire time in seconds, task id), in order; `tasks`: all tasks that schedules submitted. Each
-    fire time has one task, and each task one fire time. With a steady clock none between two others is left out.
+    `times`: schedule → (fire time in seconds, id of its task or workflow), in order; `submitted`: all that schedules
+    submitted. Each fire time has one, and each of these one fire time. With a steady clock none between two others is
+    left out.
     """
-    fired = Counter(task_id for fires in times.values() for _, task_id in fires)
-    verdict.fired_twice = [
-        f"task {task_id} has {fired[task_id]} fire times" for task_id in tasks if fired[task_id] != 1
-    ]
-    verdict.not_fired = [f"task {task_id} of a fire time is missing" for task_id in sorted(set(fired) - set(tasks))]
+    fired = Counter(id_ for fires in times.values() for _, id_ in fires)
+    verdict.fired_twice = [f"{id_} has {fired[id_]} fire times" for id_ in submitted if fired[id_] != 1]
+    verdict.not_fired = [f"{id_} of a fire time is missing" for id_ in sorted(set(fired) - set(submitted))]
     if has_steady_clock:
         for name, fires in times.items():
             for (earlier, _), (later, _) in pairwise(fires):

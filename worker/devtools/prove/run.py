@@ -208,6 +208,7 @@ def _count(world: World, findings: Count, interruptions: int, *, has_steady_cloc
     """Waits for the end of all work and compares the records."""
     try:
         world.wait(lambda: schedules.stop(world.database), "the pause of all schedules")
+        world.wait(lambda: schedules.are_submitted(world.database), "the workflows of all fire times")
         world.wait(lambda: not world.open_tasks(), "the end of all tasks")
     except Unavailable as error:
         findings.trouble = findings.trouble or str(error)
@@ -223,14 +224,14 @@ def _count(world: World, findings: Count, interruptions: int, *, has_steady_cloc
         return
     accepted = list(_pairs(records.read(world.journal)))
     findings.verdict = oracle.judge(
-        {**dict(accepted), **{task_id: {} for times in fires.times.values() for _, task_id in times}},
+        {**dict(accepted), **{task_id: {} for task_id in fires.tasks}},
         {row[0]: Outcome(*row[1:]) for row in rows},
         records.read(world.ledger),
         kills=interruptions,
         slots=AGENTS * SLOTS,
     )
     interval = schedules.INTERVAL_SECONDS
-    oracle.judge_fires(findings.verdict, fires.times, fires.tasks, interval, has_steady_clock=has_steady_clock)
+    oracle.judge_fires(findings.verdict, fires.times, fires.submitted, interval, has_steady_clock=has_steady_clock)
     titles = [(task_id, str(work["title"])) for task_id, work in accepted if "title" in work]
     oracle.judge_titles(findings.verdict, titles, {str(task_id): title for task_id, title in stored})
 

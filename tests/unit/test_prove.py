@@ -212,9 +212,9 @@ def fires(
 
 def test_each_fire_time_has_one_task() -> None:
     assert fires(FIRES, ["t1", "t2", "t3", "t4"]).is_kept
-    assert fires(FIRES, ["t1", "t2", "t3", "t4", "t5"]).fired_twice == ["task t5 has 0 fire times"]
-    assert fires({**FIRES, "b": [(1.5, "t1")]}, ["t1", "t2", "t3"]).fired_twice == ["task t1 has 2 fire times"]
-    assert fires(FIRES, ["t1", "t2", "t4"]).not_fired == ["task t3 of a fire time is missing"]
+    assert fires(FIRES, ["t1", "t2", "t3", "t4", "t5"]).fired_twice == ["t5 has 0 fire times"]
+    assert fires({**FIRES, "b": [(1.5, "t1")]}, ["t1", "t2", "t3"]).fired_twice == ["t1 has 2 fire times"]
+    assert fires(FIRES, ["t1", "t2", "t4"]).not_fired == ["t3 of a fire time is missing"]
     gap = {"a": [(1.0, "t1"), (3.0, "t3")]}
     assert fires(gap, ["t1", "t3"]).not_fired == ["a: nothing from 1.000 to 3.000"]
     assert fires(gap, ["t1", "t3"], has_steady_clock=False).is_kept

@@ -48,7 +48,9 @@ def _show(one: Schedule | None) -> None:
         text = st.text_input(_("Name"), key="schedule_name", help=_("Lower-case letters, digits or ._-"))
         name = (text or "").strip()
     problems: list[TaskyardError] = []
-    given = {**_rule(one, key, problems), **_policies(one, key, problems)}
+    rule = _rule(one, key, problems)
+    at_rule = st.container(key=f"schedule_rule_problems_{key}")
+    given = {**rule, **_policies(one, key, problems)}
     try:
         given["what"] = what_editor.show_what(None if one is None else one.fields.what, key)
     except TaskyardError as error:
@@ -56,7 +58,8 @@ def _show(one: Schedule | None) -> None:
         given["what"] = {"type": "unknown"}
     _preview(given, problems)
     for problem in problems[:MAX_SHOWN]:
-        st.error(escaped(translate(problem), MAX_ERROR_LENGTH))
+        is_of_rule = isinstance(problem, SubmissionError) and problem.field in rule
+        (at_rule if is_of_rule else st).error(escaped(translate(problem), MAX_ERROR_LENGTH))
     if len(problems) > MAX_SHOWN:
         st.caption(_("{count} more problems").format(count=len(problems) - MAX_SHOWN))
     label = _("Create") if one is None else _("Change")

@@ -5,8 +5,8 @@ A workflow is submitted outside the tick, which records its fire time as due.
 
 from alembic import op
 
-revision = "0028"
-down_revision = "0027"
+revision = "0029"
+down_revision = "0028"
 
 STATEMENTS = (
     """

@@ -89,6 +89,7 @@ class WorkflowTask(BaseModel):
     started_at: datetime | None
     finished_at: datetime | None
     submitted_by: str | None = Field(description="The task whose handler submitted it")
+    run_at: datetime | None = Field(description="Before which it does not start; null: at once")
 
 
 class WorkflowEdge(BaseModel):

@@ -10,22 +10,28 @@ from taskyard.core.models import Task
 from taskyard.core.postgres.database import Transaction
 from taskyard.core.postgres.store import related_tasks, tasks
 from taskyard.core.postgres.store.related_tasks import Related
+from taskyard.core.views.workflows import SeenWorkflow
 
 
 @dataclass(frozen=True, slots=True)
 class Relatives:
-    """A task's submitter, its children, its parents and its dependants; `workflow_id` is the root's."""
+    """A task's submitter, its children, its parents and its dependants; `workflow_id` is the root's.
+
+    `workflows` are those that its handler submitted; who shows them reads them as its viewer sees them.
+    """
 
     parents: Sequence[Related]
     children: Sequence[Related]
     awaited: Sequence[Related]
     dependants: Sequence[Related]
     workflow_id: str | None
+    workflows: Sequence[SeenWorkflow] = ()
 
     @property
     def is_alone(self) -> bool:
         """Returns True if there are none."""
-        return not (self.parents or self.children or self.awaited or self.dependants or self.workflow_id)
+        tasks = self.parents or self.children or self.awaited or self.dependants
+        return not (tasks or self.workflows or self.workflow_id)
 
 
 def relatives_of(tx: Transaction, task_id: str) -> Relatives | None:

@@ -28,7 +28,8 @@ def forecast_of(
     """Returns the forecast; `mean_seconds` are run times by type, `now` is in epoch seconds.
 
     A type's run time is that of the workflow's own completed tasks, or else that in `mean_seconds`; types of which
-    nothing is known take what the others take on average. An open task ends so long after the last of its parents. All
+    nothing is known take what the others take on average. An open task ends so long after the last of its parents, and
+    after the time that it was set for. All
     open ones together take at least their sum, divided by how many run at a time, which is what a wide fan-out takes.
     """
     known = {node.id: node for node in nodes}
@@ -53,7 +54,8 @@ def forecast_of(
         else:
             left = _left_seconds(node, usual.get(node.type, otherwise), now)
             left_seconds += left
-            ends[id_] = max([now, *(ends[parent] for parent in before)]) + left
+            begin = max([now, *(ends[parent] for parent in before)])
+            ends[id_] = (begin if node.run_at is None else max(begin, node.run_at.timestamp())) + left
     path = _path(ends, last_parent)
     if is_held_up or not path or not usual or all(node.state in TERMINAL for node in nodes):
         return Forecast(path, None)

@@ -11,6 +11,7 @@ WHERE (%(before)s::uuid IS NULL OR w.id < %(before)s::uuid)
     AND (%(ids)s::uuid[] IS NULL OR w.id = ANY(%(ids)s::uuid[]))
     AND (%(name)s::text IS NULL OR w.name = %(name)s)
     AND (%(created_by)s::text IS NULL OR w.created_by = %(created_by)s)
+    AND (%(parent)s::uuid IS NULL OR w.parent_task_id = %(parent)s::uuid)
     AND (%(pattern)s::text IS NULL OR w.name ILIKE %(pattern)s OR w.title ILIKE %(pattern)s OR w.id::text ILIKE %(pattern)s)
     AND (%(states)s::text[] IS NULL OR w.state = ANY(%(states)s::text[]) OR (%(is_open)s AND w.ended_at IS NULL))
 ORDER BY w.id DESC LIMIT %(limit)s
@@ -38,7 +39,8 @@ GROUP BY type HAVING sum(ran) > 0
 -- name: nodes
 -- The tasks of a workflow in the order of their submission.
 SELECT t.id, t.workflow_key, t.type, t.queue, t.title, t.state, t.attempt, t.progress, t.created_at, t.started_at,
-    t.finished_at, CASE WHEN t.workflow_key IS NULL THEN left(t.idempotency_key, 36) END, coalesce(t.failed_before, false)
+    t.finished_at, CASE WHEN t.workflow_key IS NULL THEN left(t.idempotency_key, 36) END, coalesce(t.failed_before, false),
+    t.run_at
 FROM tasks t WHERE t.workflow_id = %(id)s::uuid ORDER BY t.id LIMIT %(limit)s
 
 -- name: edges

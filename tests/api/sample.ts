@@ -8,6 +8,9 @@ type Result = operations["tasks_result"]["responses"][200]["content"]["applicati
 type Search = NonNullable<operations["tasks_find"]["parameters"]["query"]>;
 type Page = operations["tasks_find"]["responses"][200]["content"]["application/json"];
 type Refusal = operations["tasks_submit"]["responses"][422]["content"]["application/problem+json"];
+type NewWorkflow = components["schemas"]["NewWorkflow"];
+type Workflow = operations["workflows_submit"]["responses"][201]["content"]["application/json"];
+type Graph = operations["workflows_graph"]["responses"][200]["content"]["application/json"];
 type Names = keyof operations;
 
 class Refused extends Error {
@@ -40,11 +43,24 @@ export async function failed(): Promise<string[]> {
   return page.tasks.map((task) => `${task.id} ${task.state}: ${task.error?.["class"] ?? "?"}`);
 }
 
+export async function report(): Promise<Record<string, string>> {
+  const workflow: NewWorkflow = {
+    name: "report",
+    tasks: {
+      first: { type: "diagnostic.echo", input: { value: 1 } },
+      copies: [{ type: "diagnostic.echo", input: { value: { $ref: "first", at: "/value" } } }],
+    },
+  };
+  const { id } = await ask<Workflow>("POST", "/workflows", workflow);
+  const graph = await ask<Graph>("GET", `/workflows/${id}/graph`);
+  return Object.fromEntries(graph.nodes.map((node) => [node.key ?? node.id, node.state]));
+}
+
 export function fields(refusal: Refusal): string[] {
   return refusal.errors.map((one) => `${one.field}: ${one.expected}`);
 }
 
-export const NAMES: Names[] = ["tasks_submit", "tasks_submit_many", "queues_find", "agents_drain"];
+export const NAMES: Names[] = ["tasks_submit", "tasks_submit_many", "queues_find", "agents_drain", "workflows_submit"];
 
 // @ts-expect-error: a task has a type
 export const WRONG: NewTask = { input: {} };

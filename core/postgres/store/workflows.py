@@ -25,12 +25,13 @@ MEAN_DAYS = 7
 
 @dataclass(frozen=True, slots=True)
 class WorkflowFilter:
-    """Narrows a list of workflows. `text` is a part of name, title or id."""
+    """Narrows a list of workflows. `text` is a part of name, title or id, `parent` the task whose handler submitted."""
 
     states: Sequence[WorkflowState] | None = None
     name: str | None = None
     text: str | None = None
     created_by: str | None = None
+    parent: str | None = None
 
 
 class Workflow(NamedTuple):
@@ -69,6 +70,7 @@ class GraphNode(NamedTuple):
     finished_at: datetime | None
     submitted_by: str | None
     failed_before: bool = False
+    run_at: datetime | None = None  # before which it does not start
 
     @property
     def end(self) -> TaskState:
@@ -101,6 +103,7 @@ def page(tx: Transaction, only: WorkflowFilter, *, before: str | None = None, li
         before=before,
         name=only.name,
         created_by=only.created_by,
+        parent=only.parent,
         pattern=None if not only.text else like_pattern(only.text),
         states=states,
         is_open=states is None or any(state in OPEN for state in only.states or ()),
@@ -182,7 +185,7 @@ def prune(tx: Transaction, days: int, limit: int) -> int:
 
 
 def _rows(tx: Transaction, **given: Any) -> list[Workflow]:
-    parameters: dict[str, Any] = dict.fromkeys(("before", "ids", "name", "created_by", "pattern", "states"))
+    parameters: dict[str, Any] = dict.fromkeys(("before", "ids", "name", "created_by", "parent", "pattern", "states"))
     parameters |= {"is_open": True, "limit": MAX_PAGE_SIZE, **given}
     return [Workflow(*row) for row in tx.rows(queries("workflows")["page"], parameters)]
 

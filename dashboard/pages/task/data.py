@@ -21,6 +21,7 @@ from taskyard.core.postgres.store import failures, related_tasks, search, task_l
 from taskyard.core.postgres.store.audit import EventCursor
 from taskyard.core.postgres.store.related_tasks import SimilarFailure
 from taskyard.core.postgres.store.task_logs import LogFilter, LogPage
+from taskyard.core.postgres.store.workflows import WorkflowFilter
 from taskyard.core.questions.question import Question
 from taskyard.core.retry_outcome import RetryPreview, RetryResult
 from taskyard.core.states import WAITING, TaskState
@@ -32,6 +33,7 @@ from taskyard.core.views.made_inputs import MadeInput, made_input_of
 from taskyard.core.views.masking import masked_attempt, masked_history, masked_task
 from taskyard.core.views.narrowing import check_seen, limited, seen_ids, seen_relatives
 from taskyard.core.views.relatives import Relatives, relatives_of
+from taskyard.core.views.workflows import page_of
 from taskyard.dashboard.data.base import connections, forget
 from taskyard.dashboard.data.readings import check, seen
 from taskyard.dashboard.data.viewer import acting, actor
@@ -40,6 +42,7 @@ __all__ = ["Relatives"]
 
 SIMILAR_SECONDS = 10.0
 SIMILAR_SHOWN = 5
+WORKFLOWS_SHOWN = 20
 LOG_SEARCH_SECONDS = 5.0
 
 
@@ -211,7 +214,10 @@ def relatives(servers: Servers, sight: Actor, task_id: str) -> Relatives | None:
     """Returns those of its related tasks that the viewer sees; None if it is gone."""
     with servers.database.transaction() as tx:
         found = relatives_of(tx, task_id) if seen_ids(tx, sight, [task_id]) else None
-        return found and seen_relatives(tx, sight, found)
+        if found is None:
+            return None
+        submitted = page_of(tx, sight, WorkflowFilter(parent=task_id), limit=WORKFLOWS_SHOWN)
+        return replace(seen_relatives(tx, sight, found), workflows=tuple(submitted.workflows))
 
 
 def retry(task_id: str, reason: str, scope: str = RetryScope.THIS) -> RetryResult:

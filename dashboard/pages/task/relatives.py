@@ -11,13 +11,14 @@ from taskyard.core.edges import Condition, EdgeState
 from taskyard.core.i18n import N_
 from taskyard.core.postgres.store.related_tasks import Related, SimilarFailure
 from taskyard.core.views.attempts import name_of
+from taskyard.core.views.workflows import SeenWorkflow
 from taskyard.dashboard.components.markdown_escape import escaped
-from taskyard.dashboard.components.states import show_badge
+from taskyard.dashboard.components.states import WORKFLOW_COLORS, show_badge
 from taskyard.dashboard.components.task_facts import shortened_id
 from taskyard.dashboard.components.task_links import task_button
 from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.i18n import _
-from taskyard.dashboard.navigation import TASKS
+from taskyard.dashboard.navigation import TASKS, WORKFLOWS
 from taskyard.dashboard.pages.task.data import Relatives
 
 SHOWN = 20
@@ -41,6 +42,7 @@ def show_relatives(found: Relatives) -> None:
     _show("parent", _("Submitted by the task"), found.parents)
     _show("awaited", _("Starts after"), found.awaited)
     _show("child", _("Submitted by it"), found.children)
+    _show_workflows(found.workflows)
     _show("dependant", _("Starting after it"), found.dependants)
     if found.workflow_id:
         st.page_link(
@@ -70,6 +72,19 @@ def _show(kind: str, title: str, tasks: Sequence[Related]) -> None:
             _show_edge(task)
     if len(tasks) > SHOWN:
         st.caption(_("and {count} more").format(count=len(tasks) - SHOWN))
+
+
+def _show_workflows(workflows: Sequence[SeenWorkflow]) -> None:
+    """Shows the workflows that its handler submitted."""
+    if not workflows:
+        return
+    st.markdown(f"**{_('Workflows submitted by it')}** ({len(workflows)})")
+    for one in workflows:
+        with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+            show_badge(one.state, WORKFLOW_COLORS)
+            label = escaped(f"{one.title or one.name} {shortened_id(one.id)}", 80)
+            icon, query = ":material/account_tree:", {"workflow": one.id}
+            st.page_link(WORKFLOWS.path, label=label, icon=icon, query_params=query)
 
 
 def _show_edge(task: Related) -> None:

@@ -85,6 +85,7 @@ def _show_table(nodes: Sequence[GraphNode], now: Now) -> None:
             "Key": node.key,
             "Title": _title(node),
             "Progress": node.progress if node.state is TaskState.IN_PROGRESS else None,
+            "Set for": node.run_at if node.started_at is None else None,
             "Started": node.started_at,
             "Ended": node.finished_at,
             "Run time": _run_seconds(node, now.at),
@@ -105,6 +106,7 @@ def _show_table(nodes: Sequence[GraphNode], now: Now) -> None:
             "Progress": st.column_config.ProgressColumn(
                 _("Progress"), format="percent", min_value=0, max_value=1, width=85
             ),
+            "Set for": time_column(_("Set for")) if any(node.run_at for node in nodes) else None,
             "Started": time_column(_("Started"), is_exact=True),
             "Ended": time_column(_("Ended"), is_exact=True),
             "Run time": value_column(_("Run time"), width=90),

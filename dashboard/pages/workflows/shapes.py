@@ -14,6 +14,7 @@ from taskyard.dashboard.components.charts import plain
 from taskyard.dashboard.components.markdown_escape import one_line
 from taskyard.dashboard.components.states import word
 from taskyard.dashboard.components.times import duration
+from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.i18n import _, enumerated, labelled, ngettext
 from taskyard.dashboard.pages.workflows.data import Now
 
@@ -109,6 +110,8 @@ def told_of(look: Look, at: float) -> str:
         rows.append(
             plain(labelled(_("Run time") if not shape.is_stack else _("From first to last"), duration(seconds)))
         )
+    elif not shape.is_stack and look.nodes and (run_at := look.nodes[0].run_at) is not None and run_at.timestamp() > at:
+        rows.append(plain(labelled(_("Set for"), shown_time(run_at))))
     if look.children:
         text = ngettext("{count} task submitted by it", "{count} tasks submitted by it", look.children)
         rows.append(plain(text.format(count=number(look.children))))

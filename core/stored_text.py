@@ -6,6 +6,7 @@ has another template shows the English text.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
@@ -13,6 +14,7 @@ from typing import Any
 
 from taskyard.core.i18n import Moment, TranslatableText, Word
 
+MAX_INTEGER = 2**53
 MAX_DEPTH = 20  # of texts inside of texts; deeper ones stay English
 _TEMPLATE, _VALUES, _WORD, _MOMENT, _TEXT = "template", "values", "word", "moment", "text"
 
@@ -44,7 +46,15 @@ def _written(value: object, depth: int) -> Any:
         return {_WORD: str(value)}
     if isinstance(value, Moment):
         return {_MOMENT: value.at.isoformat(), _TEXT: str(value)}
-    return value if value is None or isinstance(value, bool | int | float) else str(value)
+    is_exact = value is None or isinstance(value, bool) or _is_exact(value)
+    return value if is_exact else str(value)
+
+
+def _is_exact(value: object) -> bool:
+    """Returns True for a number that JSON has as it is."""
+    if isinstance(value, int):
+        return abs(value) <= MAX_INTEGER
+    return isinstance(value, float) and math.isfinite(value)
 
 
 def _restored(value: object, depth: int) -> object:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 from hypothesis import given
 
@@ -96,3 +98,10 @@ def test_a_path_follows_edges_and_an_end_is_ahead(graph: Graph) -> None:
     if found.ends_at is not None:
         assert found.ends_at >= NOW + 30
         assert any(one.state not in TERMINAL for one in nodes)
+
+
+def test_a_task_that_is_set_for_later_starts_then() -> None:
+    later = node(2)._replace(run_at=START + timedelta(seconds=100), state=TaskState.SCHEDULED)
+    found = forecast_of([node(1, state=RUNS, started=0), later], [], {"test.echo": 10.0}, NOW)
+    assert in_seconds(found.ends_at) == 110
+    assert found.path == [later.id]

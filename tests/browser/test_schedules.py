@@ -13,6 +13,7 @@ from taskyard.core.postgres.store import schedule_fires, schedules
 from taskyard.core.schedules.what import WorkflowWhat
 from tests.browser.conftest import Watched, open_page
 from tests.browser.dashboards import Dashboard
+from tests.browser.test_list import settled
 from tests.servers import wait_until
 
 NAME = "nightly"
@@ -41,6 +42,7 @@ def press(page: Page, what: str) -> None:
 
 
 def fill(page: Page, label: str, text: str) -> None:
+    settled(page)  # what is typed while the page is drawn may be lost to the older value
     box = page.get_by_role("dialog").get_by_role("textbox", name=label, exact=True)
     box.fill(text)
     box.press("Tab")
@@ -61,7 +63,7 @@ def test_the_life_of_a_schedule(
     fill(page, "Cron expression", "0 * * * *")
     expect(told.get_by_role("alert")).to_have_count(0)
     expect(page.locator(".st-key-schedule_preview")).to_contain_text("every hour")
-    dialog.get_by_role("button", name="Workflow", exact=True).click()
+    dialog.get_by_text("Workflow", exact=True).click()
     expect(dialog.get_by_role("textbox", name="Its workflow, as YAML or JSON")).to_be_visible()
     expect(page.locator(".st-key-schedule_save button")).to_be_enabled()
     page.locator(".st-key-schedule_save button").click()

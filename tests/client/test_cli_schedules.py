@@ -108,3 +108,48 @@ def test_a_file_owns_its_schedules(doors: Doors, tmp_path: Path) -> None:
     assert "file:nightly declares it" in told[2][2]
     assert "schedule.2.chron" in told[5][2]
     assert told[6][1] == "removed: hourly\n"
+
+
+DAILY = """
+name: daily
+tasks:
+  first: {type: diagnostic.echo, input: {value: 1}}
+  second:
+    type: diagnostic.echo
+    input: {value: {$ref: first, at: /value}}
+"""
+
+
+def test_a_schedule_of_workflows(doors: Doors, tmp_path: Path) -> None:
+    file, wrong, toml, empty = (tmp_path / name for name in ("daily.yaml", "wrong.yaml", "all.toml", "empty.toml"))
+    empty.write_text("", encoding="utf-8")
+    file.write_text(DAILY, encoding="utf-8")
+    wrong.write_text(DAILY.replace("$ref: first", "$ref: third").replace("diagnostic.echo", "nosuch", 1), "utf-8")
+    toml.write_text("[[schedule]]\nname = 'of-a-file'\nworkflow = 'daily.yaml'\ncron = '@daily'\n", encoding="utf-8")
+    told = told_alike(
+        doors,
+        [
+            ("schedule", "add", "daily", "--workflow", str(wrong), "--cron", "@daily"),
+            ("schedule", "add", "daily", "--workflow", str(file), "--cron", "@daily", "--queue", "x"),
+            ("schedule", "add", "daily", "--workflow", str(file), "--cron", "@daily", "--overlap", "replace"),
+            ("schedule", "list"),
+            ("schedule", "show", "daily", "--json"),
+            ("schedule", "edit", "daily", "--workflow", str(file)),
+            ("schedule", "edit", "daily", "--expect", "2h"),
+            ("schedule", "run", "daily"),
+            ("schedule", "show", "daily"),
+            ("schedule", "apply", str(toml)),
+            ("schedule", "apply", str(empty), "--owner", "all"),
+            ("schedule", "remove", "daily"),
+        ],
+    )
+    assert told[0][0] == exits.BAD_INPUT
+    assert [line.split(": ")[1] for line in told[0][2].splitlines()] == ["line 4", "line 7"]
+    assert told[1][:2] == (exits.BAD_INPUT, "")
+    assert "--queue" in told[1][2]
+    assert "workflow daily" in told[3][1]
+    assert '"$ref": "first"' in told[4][1]
+    assert "already" in told[5][1]
+    assert told[7][1] == "ID\n"
+    assert "manual" in told[8][1]
+    assert told[9][1] == "added: of-a-file\n"

@@ -7,8 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query
 
 from taskyard.api.authentication import ActorDep, needs
+from taskyard.api.models.asked_questions import QuestionInfo
 from taskyard.api.models.common import Changed
-from taskyard.api.models.questions import Delegation, GivenAnswer, QuestionInfo
+from taskyard.api.models.questions import Delegation, GivenAnswer
 from taskyard.api.reading import ServicesDep, acting_for, in_thread, read
 from taskyard.core.access.identity import Actor
 from taskyard.core.access.permissions import Permission

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import TypeAdapter
+from pydantic_core import from_json
 
-from taskyard.api.models.common import Changed
-from taskyard.api.models.questions import QuestionInfo
+from taskyard.api.models.asked_questions import QuestionInfo
 from taskyard.client.calls import Call
 from taskyard.client.options import encoded
 from taskyard.client.workflows import Asking, AsyncAsking
@@ -45,7 +45,7 @@ def delegate(question_id: object, to: str, reason: str) -> Call[bool]:
     """Lets one more person answer, reads whether that is new; raises SubmissionError."""
 
     def read(text: bytes) -> bool:
-        return Changed.model_validate_json(text).is_changed
+        return bool(from_json(text)["is_changed"])
 
     given = {"to": to, "reason": reason}
     return Call("POST", _path(question_id, "/delegate"), read, body=encoded("to", given), given=given)

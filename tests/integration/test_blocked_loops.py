@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from taskyard.worker.attempts.channel import KEPT_FROM_RUNNING
-from taskyard.worker.isolation import async_slot, loop_watch, watchdog
+from taskyard.worker.isolation import async_slot, loop_watch, watch
 from tests.integration.slot_bench import Bench, Recorder, Started
 from tests.servers import wait_until
 
@@ -75,7 +75,7 @@ def test_what_has_begun_gets_its_time_back(bench: Bench) -> None:
 
 def test_what_has_begun_goes_back_if_it_is_blocked_for_long(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(async_slot, "MAX_EXTENSION_SECONDS", 0.8)
-    monkeypatch.setattr(watchdog, "MAX_EXTENSION_SECONDS", 0.8)
+    monkeypatch.setattr(watch, "MAX_EXTENSION_SECONDS", 0.8)
     victim = running(bench, {"seconds": 0.9}, timeout_seconds=1.0)
     blocker = block(bench, seconds=30.0)
     error_class, reason = victim.failure()

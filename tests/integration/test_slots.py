@@ -17,7 +17,7 @@ import pytest
 
 from taskyard.core.errors import PermanentError
 from taskyard.worker.attempts.channel import CANNOT_RUN
-from taskyard.worker.isolation import process_slot, watchdog
+from taskyard.worker.isolation import async_slot, process_slot, watchdog
 from tests.integration.slot_bench import Bench, Recorder, is_dead, keeper_of, lasting, parent_of, pid_in
 from tests.servers import wait_until
 
@@ -147,13 +147,17 @@ def test_masked_signals_do_not_help(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize("handler", ["thread.c_sleep", "thread.swallow_all", "async.blocking_sleep"])
-def test_thread_that_does_not_stop_is_reported_once_and_its_late_end_does_not_count(own: Bench, handler: str) -> None:
-    assert own.done(handler, {"seconds": 2.8}, timeout_seconds=0.2) is None
+def test_thread_that_does_not_stop_is_reported_once_and_its_late_end_does_not_count(
+    own: Bench, handler: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (watchdog, async_slot):
+        monkeypatch.setattr(module, "GRACE_SECONDS", 0.5)
+    assert own.done(handler, {"seconds": 1.8}, timeout_seconds=0.2) is None
     ((run, done),) = own.stuck
     assert run.task_type == handler
     assert done.failure is not None
     assert done.failure.error_class == "timeout"
-    assert done.failure.message.endswith("and its thread did not stop within 2 s")
+    assert done.failure.message.endswith("and its thread did not stop within 0.5 s")
     isolation = handler.partition(".")[0]
     # a loop that is still blocked hands back what it can't begin
     wait_until(lambda: (found := own.done(f"{isolation}.noop", {"number": 1})) is not None and found.failure is None)

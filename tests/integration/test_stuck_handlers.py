@@ -13,7 +13,8 @@ from taskyard.core.task_types.registry import registry
 from taskyard.worker.agents import stuck_attempts
 from taskyard.worker.agents.pool_config import AgentSpec
 from taskyard.worker.dispatch import recovery
-from taskyard.worker.isolation.watchdog import GRACE_SECONDS, MAX_EXTENSION_SECONDS
+from taskyard.worker.isolation.watch import MAX_EXTENSION_SECONDS
+from taskyard.worker.isolation.watchdog import GRACE_SECONDS
 from tests.engine import Engine, running_engine, set_agent_environment
 from tests.servers import wait_until
 

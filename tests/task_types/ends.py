@@ -15,7 +15,7 @@ from typing import Any
 from taskyard.core.errors import PermanentError
 from taskyard.core.task_types.registry import task_type
 from taskyard.worker.attempts.context import TaskContext
-from taskyard.worker.isolation.watchdog import HandlerTimedOut
+from taskyard.worker.isolation.watch import HandlerTimedOut
 from tests.task_types.models import Case, Fussy, Nothing, Number, Where, both
 
 

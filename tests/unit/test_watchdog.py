@@ -11,7 +11,9 @@ import pytest
 
 from taskyard.core.protocol import Run
 from taskyard.worker.attempts.execution import HandlerStopped
-from taskyard.worker.isolation.watchdog import CANCEL_GRACE_SECONDS, Watch
+from taskyard.worker.isolation import watch as watch_module
+from taskyard.worker.isolation.watch import CANCEL_GRACE_SECONDS, Watch
+from tests.servers import wait_until
 
 
 class Silence:
@@ -23,6 +25,17 @@ class Silence:
 
     def is_cancelled(self) -> bool:
         return False
+
+
+class Gated(Silence):
+    """A channel whose calls last until they are let go on."""
+
+    def __init__(self) -> None:
+        self.entered, self.go_on = threading.Semaphore(0), threading.Semaphore(0)
+
+    def emit(self, message: object) -> None:
+        self.entered.release()
+        self.go_on.acquire()
 
 
 class Slot:
@@ -138,6 +151,34 @@ def test_run_does_not_end_while_an_exception_is_being_sent(slot: Slot) -> None:
     slot.watch._sending = False
     ending.join(10)
     assert not ending.is_alive()
+
+
+def test_a_run_that_is_nearly_always_in_the_agents_code_is_interrupted_before_its_next_call(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(watch_module, "HOLD_SECONDS", 60.0)
+    channel = Gated()
+    ended: list[str] = []
+
+    def work() -> None:
+        try:
+            watch.thread_id = threading.get_ident()
+            while True:
+                watch.emit({})
+        except HandlerStopped as stopped:
+            ended.append(type(stopped).__name__)
+
+    watch = Watch(Run("a-task", 1, "demo.any", msgspec.Raw(b"{}"), 0.0, None, 1), channel, 0, 0.0)
+    thread = threading.Thread(target=work, daemon=True)
+    thread.start()
+    assert channel.entered.acquire(timeout=10)
+    watch.interrupt()
+    assert not watch.interrupted
+    channel.go_on.release()
+    wait_until(lambda: watch.interrupt() or watch.interrupted)
+    thread.join(10)
+    assert ended == ["HandlerTimedOut"]
+    assert not channel.entered.acquire(blocking=False)
 
 
 def test_run_ends_once(slot: Slot) -> None:

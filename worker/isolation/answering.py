@@ -7,7 +7,7 @@ import logging
 from taskyard.core.errors import ErrorClass, HandlerError
 from taskyard.core.threads import OnEscape, start_thread
 from taskyard.worker.isolation.frames import FrameStream, Reply, Request
-from taskyard.worker.isolation.watchdog import Watch
+from taskyard.worker.isolation.watch import Watch
 
 logger = logging.getLogger(__name__)
 

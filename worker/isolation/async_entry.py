@@ -11,7 +11,7 @@ from taskyard.core.protocol import AttemptEnd
 from taskyard.core.task_types.registry import TaskType
 from taskyard.worker.attempts.execution import CANCELLED_BY_OTHERS, failed
 from taskyard.worker.isolation.loop_watch import Blockage
-from taskyard.worker.isolation.watchdog import Watch
+from taskyard.worker.isolation.watch import Watch
 
 _LOOP, _SLOT = "loop", "slot"
 MAX_STACK_CHARACTERS = 3_000  # of a blocker's stack in its task's log

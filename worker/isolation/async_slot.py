@@ -17,7 +17,8 @@ from taskyard.worker.isolation.async_entry import Entry
 from taskyard.worker.isolation.loop_watch import NOTICED_SECONDS, POLL_SECONDS, Blockage, LoopWatch
 from taskyard.worker.isolation.raw_output import RawOutput
 from taskyard.worker.isolation.streams import ContextExecutor, Outlet, bind_output
-from taskyard.worker.isolation.watchdog import GRACE_SECONDS, MAX_EXTENSION_SECONDS, Watch, report_stuck
+from taskyard.worker.isolation.watch import MAX_EXTENSION_SECONDS, RETRY_SECONDS, Watch
+from taskyard.worker.isolation.watchdog import GRACE_SECONDS, report_stuck
 
 CLOSE_SECONDS = 2.0
 HAND_BACK_SECONDS = 1.0  # of a blocked loop, after which what has not begun goes back
@@ -174,12 +175,16 @@ class AsyncRunner:
         watch = entry.watch
         watch.demand_stop()
         self._loop.call_soon_threadsafe(self._cancel, entry)
-        give_up_at = monotonic() + GRACE_SECONDS
-        while not entry.is_over and (seconds := give_up_at - monotonic()) > 0:
-            blockage = self._watch.blockage
-            if seconds < GRACE_SECONDS / 2 and blockage is not None and blockage.blames(watch.run):
+        left_seconds = GRACE_SECONDS  # of time in which this process runs; on a busy machine at most twice as long
+        give_up_at = monotonic() + GRACE_SECONDS + min(GRACE_SECONDS, MAX_EXTENSION_SECONDS - watch.lost_seconds)
+        while not entry.is_over and left_seconds > 0 and (now := monotonic()) < give_up_at:
+            blockage, pause_seconds = self._watch.blockage, GRACE_SECONDS / 8
+            if left_seconds < GRACE_SECONDS / 2 and blockage is not None and blockage.blames(watch.run):
                 watch.interrupt()
-            entry.poked.wait(min(seconds, GRACE_SECONDS / 8))
+                pause_seconds = pause_seconds if watch.interrupted else RETRY_SECONDS
+            entry.poked.wait(pause_seconds)
+            entry.poked.clear()
+            left_seconds -= min(monotonic() - now, pause_seconds)
         if entry.is_over:
             return True
         if self._is_in_the_way_of(entry):  # reported too late for this one, but its thread is not the cause

@@ -22,7 +22,7 @@ from taskyard.worker.isolation.child import Child, ChildFailed, ModulesRefused
 from taskyard.worker.isolation.fork_server import ForkServer, ForkServerLost
 from taskyard.worker.isolation.frames import Cancel, Emit, End, Loading, ProtocolError, Ready, Request, Start
 from taskyard.worker.isolation.memory import SAMPLE_SECONDS, MemoryGuard
-from taskyard.worker.isolation.watchdog import CANCEL_GRACE_SECONDS, Watch
+from taskyard.worker.isolation.watch import CANCEL_GRACE_SECONDS, Watch
 
 START_SECONDS = 60.0  # for importing the task modules
 

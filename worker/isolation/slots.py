@@ -16,7 +16,8 @@ from taskyard.worker.isolation.fork_server import ForkServer, ForkServerLost
 from taskyard.worker.isolation.process_slot import ProcessSlot
 from taskyard.worker.isolation.raw_output import RawOutput
 from taskyard.worker.isolation.streams import Outlet, bind_output
-from taskyard.worker.isolation.watchdog import CANCEL_GRACE_SECONDS, Watch, Watchdog
+from taskyard.worker.isolation.watch import CANCEL_GRACE_SECONDS, Watch
+from taskyard.worker.isolation.watchdog import Watchdog
 
 MEASURED_SECONDS = 0.001  # what is shorter costs more to measure than to run
 
@@ -125,7 +126,7 @@ class Runners:
         bind_output(Outlet(watch.write))
         if self._raw_output is not None:
             self._raw_output.begin(watch.output)
-        # See `watchdog`: the one exception that may be sent arrives inside this `try`, or never.
+        # See `watch`: the one exception that may be sent arrives inside this `try`, or never.
         try:
             self._watchdog.watches[slot_index] = watch
             if channel.is_cancelled():

@@ -1,6 +1,6 @@
 """A database for each test, of one server: made once from a migrated template, then emptied and used again.
 
-A copy of the template takes PostgreSQL about 0.3 s, emptying one 0.02 s.
+A copy of the template takes PostgreSQL about 0.3 s; emptying the tables that a test wrote to, 0.01 s.
 """
 
 from __future__ import annotations
@@ -46,6 +46,15 @@ SELECT string_agg(said, E'\\n' ORDER BY said) FROM (
     SELECT concat_ws(' ', 'database', datconnlimit, datacl) FROM pg_database WHERE datname = current_database()
 ) AS shapes
 """
+# What has no page was never written to, or was truncated.
+_WRITTEN = """
+SELECT relname FROM pg_class
+WHERE relnamespace = 'public'::regnamespace AND relkind = 'r' AND pg_relation_size(oid) > 0
+"""
+_RESTART_SEQUENCES = """
+SELECT setval(format('%I.%I', schemaname, sequencename), start_value, false) FROM pg_sequences
+WHERE schemaname = 'public' AND last_value IS NOT NULL
+"""
 _SETTINGS = """
 SELECT count(*) FROM pg_db_role_setting JOIN pg_database ON setdatabase = pg_database.oid
 WHERE datname = current_database()
@@ -67,6 +76,7 @@ class Databases:
             self._tables = _tables(connection)
             self._shape = connection.scalar(sa.text(_SHAPE))
             self._rows = {table: _rows(connection, table) for table in self._tables}
+            self._may_forget_statistics = bool(connection.scalar(sa.text(_MAY_FORGET_STATISTICS)))
         self._spare: list[str] = []
 
     @contextmanager
@@ -75,10 +85,10 @@ class Databases:
 
         No two have one name: who outlives its test finds no other test's database.
         """
-        name = f"taskyard_test_{uuid.uuid4().hex[:12]}"
         if self._spare:
-            self._run(f"ALTER DATABASE {self._spare.pop()} RENAME TO {name}")
+            name = self._spare.pop()
         else:
+            name = _new_name()
             self._run(f"CREATE DATABASE {name} TEMPLATE {self._template}")
         try:
             yield self._url_of(name)
@@ -94,7 +104,7 @@ class Databases:
 
     def _take_back(self, name: str) -> None:
         self._cut_off(name)
-        spare = f"taskyard_spare_{uuid.uuid4().hex[:12]}"
+        spare = _new_name()
         self._run(f"ALTER DATABASE {name} RENAME TO {spare}")
         self._run(f"ALTER DATABASE {spare} ALLOW_CONNECTIONS true")
         if self._empty(spare):
@@ -114,17 +124,22 @@ class Databases:
                 return False
             for table in there - self._tables:  # such as partitions
                 connection.execute(sa.text(f'DROP TABLE IF EXISTS "{table}" CASCADE'))
-            listed = ", ".join(f'"{table}"' for table in sorted(self._tables))
-            connection.execute(sa.text(f"TRUNCATE {listed} RESTART IDENTITY"))
-            for table, rows in self._rows.items():
-                fill = (
-                    f'INSERT INTO "{table}" SELECT * FROM jsonb_populate_record(NULL::"{table}", CAST(:row AS jsonb))'
-                )
-                for row in rows:
-                    connection.execute(sa.text(fill), {"row": row})
-            if connection.scalar(sa.text(_MAY_FORGET_STATISTICS)):
+            written = set(connection.scalars(sa.text(_WRITTEN)))
+            written -= {table for table, rows in self._rows.items() if rows and _rows(connection, table) == rows}
+            if written:
+                listed = ", ".join(f'"{table}"' for table in sorted(written))
+                connection.execute(sa.text(f"TRUNCATE {listed} CASCADE"))
+            connection.execute(sa.text(_RESTART_SEQUENCES))
+            for table in written:
+                self._fill(connection, table)
+            if self._may_forget_statistics:
                 connection.execute(sa.text(_FORGET_STATISTICS))
             return bool(connection.scalar(sa.text(_SHAPE)) == self._shape)
+
+    def _fill(self, connection: sa.Connection, table: str) -> None:
+        fill = f'INSERT INTO "{table}" SELECT * FROM jsonb_populate_record(NULL::"{table}", CAST(:row AS jsonb))'
+        for row in self._rows.get(table, ()):
+            connection.execute(sa.text(fill), {"row": row})
 
     @contextmanager
     def _inside(self, name: str) -> Iterator[sa.Connection]:
@@ -141,6 +156,10 @@ class Databases:
     def _run(self, statement: str) -> None:
         with self._engine.connect() as connection:
             connection.execute(sa.text(statement))
+
+
+def _new_name() -> str:
+    return f"taskyard_test_{uuid.uuid4().hex[:12]}"
 
 
 def _connect(url: str) -> sa.Engine:

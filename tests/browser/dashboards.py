@@ -16,6 +16,7 @@ from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import sign_ins, tasks
 from taskyard.core.submission.submit import Submitter, open_submitter
 from taskyard.core.task_types.registry import registry
+from tests.forked import Forked
 from tests.own_servers import OwnServers
 from tests.servers import REPOSITORY, free_port, wait_until
 
@@ -41,8 +42,18 @@ class _Server:
         self._environment = {**os.environ, **environment}
 
     def __enter__(self) -> Self:
+        self.log.write_bytes(b"")
+        self._process = self._start()
+        try:
+            wait_until(self._answers, START_SECONDS, f"{self.url} answers")
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def _start(self) -> subprocess.Popen[bytes] | Forked:
         with self.log.open("wb") as output:
-            self._process = subprocess.Popen(
+            return subprocess.Popen(
                 self._command,
                 cwd=REPOSITORY,
                 env=self._environment,
@@ -50,12 +61,6 @@ class _Server:
                 stdout=output,
                 stderr=output,
             )
-        try:
-            wait_until(self._answers, START_SECONDS, f"{self.url} answers")
-        except BaseException:
-            self._stop()
-            raise
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
@@ -108,10 +113,12 @@ class Dashboard(_Server):
             **{f"TASKYARD_{name.upper()}": value for name, value in variables.items()},
         }
         self._settings = settings
-        streamlit = str(Path(sys.executable).with_name("streamlit"))
         options = [f"--server.port={port}", f"--server.baseUrlPath={path}"]
-        super().__init__([streamlit, "run", "dashboard/app.py", *options], environment, port, log)
+        super().__init__(["streamlit", "run", "dashboard/app.py", *options], environment, port, log)
         self.url += path
+
+    def _start(self) -> Forked:
+        return Forked(self._command[0], self._command[1:], REPOSITORY, self._environment, self.log)
 
     def entry(self) -> str:
         """The path of a link that signs a browser in."""

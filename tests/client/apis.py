@@ -6,17 +6,16 @@ import os
 import selectors
 import socket
 import ssl
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
 
 from taskyard.core.config import ENV_PREFIX, Settings
+from tests.forked import Forked
 from tests.servers import REPOSITORY, free_port, wait_until
 
 START_SECONDS = 60
@@ -38,7 +37,7 @@ class ApiProcess:
     settings: Settings
     port: int
     certificate: Certificate | None = None  # with which it speaks TLS
-    process: subprocess.Popen[bytes] | None = None
+    process: Forked | None = None
     environment: dict[str, str] = field(default_factory=dict)  # of its process, besides where its servers are
     log: Path | None = None  # a file to whose end it prints
 
@@ -50,17 +49,11 @@ class ApiProcess:
         """Starts it, on the same port each time; it answers when this returns."""
         names = ("database_url", "redis_url", "namespace", "data_dir")
         own = {f"{ENV_PREFIX}{name.upper()}": str(getattr(self.settings, name)) for name in names}
-        words = ["-m", "uvicorn", "taskyard.api.app:create", "--factory", "--port", str(self.port)]
+        words = ["taskyard.api.app:create", "--factory", "--port", str(self.port)]
         if self.certificate is not None:
             words += ["--ssl-keyfile", str(self.certificate.key), "--ssl-certfile", str(self.certificate.file)]
-        with ExitStack() as stack:
-            log = None if self.log is None else stack.enter_context(self.log.open("ab"))
-            self.process = subprocess.Popen(
-                [sys.executable, *words, "--log-level", "warning"],
-                cwd=REPOSITORY,
-                env={**os.environ, **own, **self.environment},
-                stderr=log,
-            )
+        environment = {**os.environ, **own, **self.environment}
+        self.process = Forked("uvicorn", [*words, "--log-level", "warning"], REPOSITORY, environment, self.log)
         wait_until(self._answers, START_SECONDS, "the API answers")
 
     def kill(self) -> None:
@@ -74,7 +67,7 @@ class ApiProcess:
         assert self.process.poll() is None, "the API ended"
         try:
             trusted = self.certificate is None or ssl.create_default_context(cafile=self.certificate.authority)
-            url = f"{self.url}/api/v1/openapi.json"
+            url = f"{self.url}/healthz"
             return httpx.get(url, timeout=30, trust_env=False, verify=trusted).status_code == 200
         except httpx.TransportError:
             return False

@@ -10,7 +10,9 @@ from typing import Any, Protocol
 
 import pytest
 from streamlit.components.v2 import manifest_scanner
-from streamlit.testing.v1 import AppTest
+from streamlit.runtime.scriptrunner.script_cache import ScriptCache
+from streamlit.testing.v1 import AppTest, local_script_runner
+from streamlit.testing.v1.local_script_runner import LocalScriptRunner
 from streamlit.util import calc_hash
 
 from taskyard.core.access.identity import EVERY
@@ -48,6 +50,28 @@ def _installed_components() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         once = functools.cache(manifest_scanner.scan_component_manifests)
         patch.setattr(manifest_scanner, "scan_component_manifests", once)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _quick_runs() -> Iterator[None]:
+    """A run neither compiles scripts that were compiled before, nor asks a thousand times a second for its own end."""
+    compiled: dict[str, Any] = {}
+    compile_, wait = ScriptCache.get_bytecode, local_script_runner.require_widgets_deltas
+
+    def compile_once(cache: ScriptCache, path: str) -> Any:
+        if path not in compiled:
+            compiled[path] = compile_(cache, path)
+        return compiled[path]
+
+    def wait_for_end(runner: LocalScriptRunner, timeout: float = RUN_TIMEOUT_SECONDS) -> None:
+        if runner._script_thread is not None:
+            runner._script_thread.join(timeout)
+        wait(runner, timeout=1.0)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ScriptCache, "get_bytecode", compile_once)
+        patch.setattr(local_script_runner, "require_widgets_deltas", wait_for_end)
         yield
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import logging
 import os
 import shutil
@@ -16,6 +17,7 @@ import hypothesis
 import pytest
 import redis
 import structlog
+import typer.testing
 
 from taskyard.core.config import ENV_PREFIX, Settings, load_settings
 from taskyard.core.config import settings as process_settings
@@ -69,6 +71,14 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     # a test of the logs leaves them pointing at what pytest captured
     structlog.reset_defaults()
     root.handlers, root.level = handlers, level
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _commands_made_once() -> Iterator[None]:
+    """Making the tree of all commands takes longer than most of them: tests in one process make it once."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.testing, "_get_command", functools.cache(typer.testing._get_command))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -5,6 +5,8 @@ RUN := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
 INSTALLED := $(VENV)/installed
 UNIT_TESTS := tests/unit
+# Each file's tests in one process, which starts what they share once, in the order that tests/conftest.py gives them.
+BY_FILE := -n 4 --dist loadfile --no-loadscope-reorder
 COVERAGE := .coverage.json
 # More arguments for the program that a target runs, e.g. make test ARGS=tests/unit
 ARGS ?=
@@ -20,9 +22,9 @@ run: $(INSTALLED) ## start PostgreSQL, Redis, the worker and the dashboard, with
 
 test: $(INSTALLED) ## run every test that is not slow, and print the coverage (at least 85 %)
 ifdef ARGS
-	@exec $(RUN) -m pytest -n 4 --dist worksteal -m "not slow" $(ARGS)
+	@exec $(RUN) -m pytest $(BY_FILE) -m "not slow" $(ARGS)
 else
-	@$(RUN) -m slipcover --json --out $(COVERAGE) -m pytest -n 4 --dist worksteal -m "not slow"
+	@$(RUN) -m slipcover --json --out $(COVERAGE) -m pytest $(BY_FILE) -m "not slow"
 	@exec $(RUN) -m slipcover --merge $(COVERAGE) --out $(COVERAGE) --fail-under 85
 endif
 

@@ -437,7 +437,9 @@ def test_one_of_two_workers_leads_after_the_connection_is_killed(engine: Engine)
     assert sum(worker.is_leading for worker in workers) == 1
 
 
-def test_superseded_leader_publishes_nothing(engine: Engine) -> None:
+def test_superseded_leader_publishes_nothing(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(dispatcher, "RETRY_SECONDS", 0.1)
+    monkeypatch.setattr(dispatcher, "MAX_RETRY_SECONDS", 0.1)
     worker = engine.worker()
     engine.agent()
     with pytest.raises(dispatcher.StaleEpoch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -67,6 +68,7 @@ class Stream:
         # it is closed while it waits for an event
         with suppress(httpx.TransportError), self._client.stream("GET", url) as answer:
             assert answer.status_code == 200
+            self._socket = answer.extensions["network_stream"].get_extra_info("socket")
             for line in answer.iter_lines():
                 self.has_begun.set()  # by the id of where it begins
                 if line.startswith("data:"):
@@ -77,8 +79,10 @@ class Stream:
         return [event for event in list(self.events) if event["task_id"] == task_id]
 
     def close(self) -> None:
-        self._client.close()
+        with suppress(OSError):  # the server has ended it
+            self._socket.shutdown(socket.SHUT_RDWR)  # wakes the reader, which would wait for the next sign of life
         self._thread.join(SECONDS)
+        self._client.close()
 
 
 @pytest.fixture

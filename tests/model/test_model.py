@@ -31,7 +31,9 @@ from tests.model.state import State
 from tests.servers import REPOSITORY
 
 COMPARISONS = 1_000
-LONG = frozenset({SNOOZED, SIGNALLED, TIMED_OUT, SIGNALLED_CANCELLED})  # up to a minute, also with single faults
+LONG = frozenset(
+    {UNKNOWN, SNOOZED, SIGNALLED, TIMED_OUT, SIGNALLED_CANCELLED}
+)  # up to a minute, also with single faults
 LONG_RULES = ("P18 due", "P19 timeout")
 
 

@@ -7,6 +7,7 @@ from taskyard.core.config import load_settings
 from taskyard.core.errors import PermanentError, ResourceLimitError, TaskCancelled
 from taskyard.core.private_files import keep_files_private
 from taskyard.worker.handlers import testing
+from taskyard.worker.handlers.pytest_records import Records
 from taskyard.worker.handlers.testing import Suite, run_tests
 from tests.unit.fakes import FakeContext
 
@@ -165,23 +166,33 @@ def test_a_run_sees_its_folder_and_can_change_nothing_in_it(tmp_path):
     assert run_tests(Suite(folder=str(tmp_path)), FakeContext()).passed == 1
 
 
-RECORDS = "import glob, os, sys\ndef test_a():\n    path = sys.argv[1]\n    "
+def test_a_run_that_forges_its_records_fails_in_one_line():
+    forges = "import os\ndef test_a():\n    open(RECORDS_PATH, 'a').write('no json\\n')"
+    with pytest.raises(PermanentError, match="records") as caught:
+        run({"test_a.py": forges, "conftest.py": FIND_RECORDS})
+    assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize(
-    "does",
+    "forged",
     [
-        "open(path, 'a').write('no json\\n')",
-        "open(path, 'a').write('[' * 100_000 + '\\n')",
-        "open(path, 'a').write('{\"kind\": \"test\"}\\n')",
-        'open(path, \'a\').write(\'{"kind": "finished", "exit_code": []}\\n7\\n\')',
-        "open(path, 'ab').write(b'\\xff\\n')",
-        "f = open(path, 'ab'); [f.write(b'x' * (1 << 20)) for _ in range(100)]",
+        b"[" * 100_000 + b"\n",
+        b'{"kind": "test"}\n',
+        b'{"kind": "finished", "exit_code": []}\n7\n',
+        b"\xff\n",
+        b"x" * (100 << 20),
     ],
+    ids=["deep", "a test without a name", "no exit code", "no text", "long"],
 )
-def test_a_run_that_forges_its_records_fails_in_one_line(does):
-    with pytest.raises(PermanentError, match="records") as caught:
-        run({"test_a.py": RECORDS.replace("sys.argv[1]", "RECORDS_PATH") + does, "conftest.py": FIND_RECORDS})
+def test_forged_records_are_refused_in_one_line(tmp_path, forged):
+    path = tmp_path / "records.jsonl"
+    path.write_bytes(b'{"kind": "collected", "count": 1}\n')
+    records = Records(path)
+    records.read()
+    with path.open("ab") as file:
+        file.write(forged)
+    with pytest.raises(PermanentError, match="the run's records") as caught:
+        records.read()
     assert "\n" not in str(caught.value)
 
 

@@ -44,3 +44,45 @@ SELECT id::text FROM tasks WHERE starts_with(created_by, 'schedule:') ORDER BY i
 -- name: due_workflows
 -- How many fire times have a workflow that is still to be submitted.
 SELECT count(*) FROM schedule_fires WHERE outcome = 'due'
+
+-- name: workflows
+-- Every workflow with what it ended as, and how many tasks it has that have not ended.
+SELECT w.id, w.title, w.parent_task_id, w.cancelled_at IS NOT NULL, w.state, w.counts,
+    (SELECT count(*) FROM tasks t WHERE t.workflow_id = w.id AND t.finished_at IS NULL)
+FROM workflows w ORDER BY w.id
+
+-- name: nodes
+-- Every task of a workflow: how often it was retried after an end, and how often its log says that it ended; whether it
+-- has an error, what it got and made, and what its input was to be made of.
+SELECT t.id, t.workflow_id, t.workflow_key, t.type, t.state, t.attempt, e.retries, e.endings, t.error IS NOT NULL, t.input,
+    t.output, i.template, coalesce(i.is_due, false)
+FROM workflows w
+JOIN tasks t ON t.workflow_id = w.id
+LEFT JOIN task_inputs i ON i.task_id = t.id
+CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE event = 'retried' AND from_state IN ('completed', 'failed', 'cancelled')) AS retries,
+        count(*) FILTER (WHERE event <> 'log' AND from_state IS DISTINCT FROM to_state
+            AND to_state IN ('completed', 'failed', 'cancelled')) AS endings
+    FROM task_events WHERE task_id = t.id
+) e
+ORDER BY t.id
+
+-- name: edges
+-- Every edge, with the states of its parent and its child.
+SELECT d.parent_id, d.child_id, d.condition, d.kind, d.is_open, d.met_at IS NOT NULL, p.state, c.state
+FROM task_dependencies d JOIN tasks p ON p.id = d.parent_id JOIN tasks c ON c.id = d.child_id
+ORDER BY d.child_id, d.parent_id
+
+-- name: questions
+-- Every question with its answers, the kinds of the signals that its task got for it, and whether that was retried.
+SELECT q.id, q.task_id, q.key, q.state, q.needs, t.state, t.output,
+    (SELECT coalesce(json_agg(json_build_array(a.answered_by, a.decision, a.data) ORDER BY a.at), '[]')
+        FROM question_answers a WHERE a.question_id = q.id),
+    (SELECT coalesce(array_agg(s.kind ORDER BY s.number), '{}') FROM task_signals s
+        WHERE s.task_id = q.task_id AND s.name = 'ask:' || q.key),
+    (SELECT count(*) FROM task_events e WHERE e.task_id = q.task_id AND e.event = 'retried')
+FROM questions q JOIN tasks t ON t.id = q.task_id ORDER BY q.task_id, q.asked_at
+
+-- name: open_workflows
+-- How many workflows have not ended.
+SELECT count(*) FROM workflows WHERE ended_at IS NULL

@@ -31,7 +31,6 @@ def headline(is_kept: bool) -> Text:
 
 def as_json(findings: Findings) -> dict[str, Any]:
     """Returns the findings for programs."""
-    verdict = findings.verdict
     return {
         "seed": findings.seed,
         "kept": findings.is_kept,
@@ -48,7 +47,7 @@ def as_json(findings: Findings) -> dict[str, Any]:
         "leftovers": findings.leftovers,
         "orphans": findings.orphans,
         "trouble": findings.trouble,
-        "broken": {name: ids for name, ids in broken(findings).items() if ids} if verdict else {},
+        "broken": broken_json(findings),
     }
 
 
@@ -88,8 +87,32 @@ def count_rows(findings: Count) -> list[tuple[str, int, str]]:
             ("extra executions", verdict.extra_executions, f"≤ {verdict.extra_bound}"),
             *((name.replace("_", " "), len(ids), "0") for name, ids in broken(findings).items()),
         ]
+    rows += _workflow_rows(findings)
     rows += [(f"left: {name}", count, "0") for name, count in findings.leftovers.items()]
     return [*rows, ("left: processes", len(findings.orphans), "0")]
+
+
+def _workflow_rows(findings: Count) -> list[tuple[str, int, str]]:
+    """Returns the counts of workflows and questions."""
+    found = findings.workflows
+    if found is None:
+        return []
+    return [
+        ("workflows accepted", found.accepted, ""),
+        ("workflows that handlers submitted", found.by_handlers, ""),
+        *((f"workflows: {state}", count, "") for state, count in sorted(found.ends.items())),
+        ("tasks of workflows", found.nodes, ""),
+        ("of these run again by a retry", found.retried, ""),
+        ("inputs made of outputs", found.made_inputs, ""),
+        ("edges", found.edges, ""),
+        *((f"questions: {state}", count, "") for state, count in sorted(found.questions.items())),
+        *((f"workflows and questions: {name}", len(lines), "0") for name, lines in _workflows_broken(findings).items()),
+    ]
+
+
+def _workflows_broken(findings: Count) -> dict[str, list[str]]:
+    names = ("lost", "stuck", "twice", "wrong")
+    return {name: getattr(findings.workflows, name) for name in names} if findings.workflows else {}
 
 
 def _recoveries(findings: Findings) -> Table:
@@ -112,6 +135,8 @@ def problems(findings: Count, more: Sequence[str] = ()) -> list[Text]:
     """Returns the problems, a line each."""
     lines = [findings.trouble] if findings.trouble else []
     lines += [f"{name}: {', '.join(ids[:SHOWN])}" for name, ids in broken(findings).items() if ids]
+    for name, found in _workflows_broken(findings).items():
+        lines += [f"{name}: {line}" for line in found[:SHOWN]]
     lines += [f"still running: {orphan}" for orphan in findings.orphans]
     return [Text(line, "red") for line in (*lines, *more)]
 
@@ -123,6 +148,12 @@ def broken(findings: Count) -> dict[str, list[str]]:
         "not_fired", "fired_twice",
     )  # fmt: skip
     return {name: getattr(findings.verdict, name) for name in names} if findings.verdict else {}
+
+
+def broken_json(findings: Count) -> dict[str, list[str]]:
+    """Returns what breaks the promise, for programs."""
+    workflows = {f"workflows_{name}": lines for name, lines in _workflows_broken(findings).items()}
+    return {name: lines for name, lines in {**broken(findings), **workflows}.items() if lines}
 
 
 def _of(findings: Findings, kind: str) -> list[Death]:

@@ -20,6 +20,10 @@ from taskyard.worker.devtools.prove.clients import PREFIX, ClientCount, Clients
 from taskyard.worker.devtools.prove.load import Load, Probe, Probing, accept
 from taskyard.worker.devtools.prove.oracle import Outcome, Verdict
 from taskyard.worker.devtools.prove.served_world import ServedWorld
+from taskyard.worker.devtools.prove.workflows import answers, rows
+from taskyard.worker.devtools.prove.workflows.answers import Answers
+from taskyard.worker.devtools.prove.workflows.load import WorkflowLoad, journalled
+from taskyard.worker.devtools.prove.workflows.oracle import WorkflowVerdict, judge_workflows
 from taskyard.worker.devtools.prove.world import AGENTS, SLOTS, World
 
 NEEDED = (plan.REDIS, plan.POSTGRES, plan.WORKER)  # by everybody who submits
@@ -52,9 +56,17 @@ class Count:
     probings: list[Probing] = field(default_factory=list)
     refused: int = 0
     verdict: Verdict | None = None
+    workflows: WorkflowVerdict | None = None
     leftovers: dict[str, int] = field(default_factory=dict)
     orphans: list[str] = field(default_factory=list)
     trouble: str = ""
+
+    @property
+    def is_all_kept(self) -> bool:
+        """Returns True if nothing was lost, stuck, done twice or wrong, and nothing was left behind."""
+        if self.trouble or self.orphans or any(self.leftovers.values()):
+            return False
+        return all(one is not None and one.is_kept for one in (self.verdict, self.workflows))
 
 
 @dataclass(slots=True)
@@ -83,9 +95,9 @@ class Findings(Count):
     @property
     def is_kept(self) -> bool:
         """Returns True if the promise was kept, everything recovered, and nothing was left behind."""
-        if self.verdict is None or self.trouble or self.orphans or self.unexplained or any(self.leftovers.values()):
+        if not self.is_all_kept or self.unexplained:
             return False
-        return self.verdict.is_kept and all(death.recovery_seconds is not None for death in self.deaths)
+        return all(death.recovery_seconds is not None for death in self.deaths)
 
 
 def prove(
@@ -137,7 +149,8 @@ def under_load(
     """
     began = time.monotonic()
     schedules.start(world.database)
-    load, probe = Load(world, tasks), Probe(world)
+    answering = Answers(world)
+    load, probe, workflows = Load(world, tasks), Probe(world), WorkflowLoad(world, findings.seed)
     try:
         yield
     except KeyboardInterrupt:
@@ -147,8 +160,11 @@ def under_load(
     finally:
         load.stop()
         probe.stop()
+        workflows.stop()
     findings.probings, findings.refused = probe.probings, load.refused
-    findings.trouble = findings.trouble or load.trouble
+    _wait_for_ends(world, findings)
+    answering.stop()
+    findings.trouble = findings.trouble or load.trouble or workflows.trouble or answering.trouble
     _count(world, findings, interruptions(), has_steady_clock=has_steady_clock)
     findings.orphans = world.stop()
     findings.seconds = time.monotonic() - began
@@ -204,29 +220,36 @@ def _canary_of_api(world: ServedWorld) -> None:
         world.wait(lambda: task.result(0).state == "completed", "the end of a task that was submitted to the API")
 
 
-def _count(world: World, findings: Count, interruptions: int, *, has_steady_clock: bool) -> None:
-    """Waits for the end of all work and compares the records."""
+def _wait_for_ends(world: World, findings: Count) -> None:
     try:
         world.wait(lambda: schedules.stop(world.database), "the pause of all schedules")
         world.wait(lambda: schedules.are_submitted(world.database), "the workflows of all fire times")
         world.wait(lambda: not world.open_tasks(), "the end of all tasks")
+        world.wait(lambda: not rows.open_workflows(world.database), "the end of all workflows")
     except Unavailable as error:
         findings.trouble = findings.trouble or str(error)
+
+
+def _count(world: World, findings: Count, interruptions: int, *, has_steady_clock: bool) -> None:
+    """Compares the records, after some quiet."""
     pause(world, QUIET_SECONDS)
     try:
         findings.leftovers = world.leftovers()
         with world.database.transaction() as tx:
-            rows = tx.rows(queries("prove")["outcomes"], {})
+            outcomes = tx.rows(queries("prove")["outcomes"], {})
             stored = tx.rows(queries("prove")["titled"], {"prefix": PREFIX})
-        fires = schedules.read(world.database)
+        fires, found = schedules.read(world.database), rows.read(world.database)
     except Unavailable as error:
         findings.trouble = findings.trouble or str(error)
         return
+    ledger = records.read(world.ledger)
+    said = records.read(world.folder / answers.JOURNAL)
+    findings.workflows = judge_workflows(journalled(world), found, ledger, said)
     accepted = list(_pairs(records.read(world.journal)))
     findings.verdict = oracle.judge(
         {**dict(accepted), **{task_id: {} for task_id in fires.tasks}},
-        {row[0]: Outcome(*row[1:]) for row in rows},
-        records.read(world.ledger),
+        {row[0]: Outcome(*row[1:]) for row in outcomes},
+        ledger,
         kills=interruptions,
         slots=AGENTS * SLOTS,
     )

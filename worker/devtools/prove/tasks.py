@@ -55,9 +55,14 @@ class Worked(BaseModel):
     padding: str = ""
 
 
+def note_execution(context: TaskContext) -> None:
+    """Writes a line into the ledger."""
+    records.append(Path(os.environ[LEDGER_VARIABLE]), [context.task_id, context.attempt, os.getpid()])
+
+
 def work(given: Work, context: TaskContext) -> Worked:
     """Writes a line into the ledger and behaves as the input says."""
-    records.append(Path(os.environ[LEDGER_VARIABLE]), [context.task_id, context.attempt, os.getpid()])
+    note_execution(context)
     time.sleep(given.seconds)
     while given.until_file and not Path(given.until_file).exists():
         time.sleep(0.02)

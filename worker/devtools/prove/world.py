@@ -42,7 +42,7 @@ OWN = "own"  # kind of the one agent among them that has credentials of its own
 PATIENCE_SECONDS = 60.0
 CLEARING_SECONDS = 10.0  # what agents have read is removed once they have said so, by heartbeat
 POLL_SECONDS = 0.01
-MODULE = "taskyard.worker.devtools.prove.tasks"
+MODULES = "taskyard.worker.devtools.prove.tasks,taskyard.worker.devtools.prove.workflows.handlers"
 POOL = """
 [[agents]]
 kind = "{kind}"
@@ -70,10 +70,10 @@ class World:
         self._postgres.start()
         self._redis.start()
         migrate(self._postgres.url)
-        registry.load((MODULE,))
+        registry.load(MODULES.split(","))
         self.endpoints = self.doors()
         self.settings = load_settings(
-            database_url=self._postgres.url, redis_url=self._redis.url, data_dir=self.folder, task_modules=MODULE
+            database_url=self._postgres.url, redis_url=self._redis.url, data_dir=self.folder, task_modules=MODULES
         )
         self.database = Database(self._postgres.url)
         self.broker = Broker(connect_redis(self._redis.url), self.settings.namespace, self.settings.placement_of)
@@ -265,7 +265,7 @@ class World:
             "TASKYARD_REDIS_URL": self.endpoints.redis_url,
             "TASKYARD_DATA_DIR": str(self.folder),
             "TASKYARD_POOL_FILE": str(pool),
-            "TASKYARD_TASK_MODULES": MODULE,
+            "TASKYARD_TASK_MODULES": MODULES,
             "TASKYARD_LOG_LEVEL": "info",
             failpoints.VARIABLE: str(self._failpoints) if command == "run" else "",
             LEDGER_VARIABLE: str(self.ledger),

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from taskyard.worker.devtools.prove.people import plan
 from taskyard.worker.devtools.prove.people.run import ActDone, PeopleFindings
-from taskyard.worker.devtools.prove.report import availability, broken, count_rows, counted, headline, problems
+from taskyard.worker.devtools.prove.report import availability, broken_json, count_rows, counted, headline, problems
 
 
 def tables(findings: PeopleFindings) -> Group:
@@ -37,7 +37,7 @@ def as_json(findings: PeopleFindings) -> dict[str, Any]:
         "orphans": findings.orphans,
         "trouble": findings.trouble,
         "problems": findings.problems,
-        "broken": {name: ids for name, ids in broken(findings).items() if ids} if findings.verdict else {},
+        "broken": broken_json(findings),
     }
 
 

@@ -69,9 +69,7 @@ class PeopleFindings(Count):
     @property
     def is_kept(self) -> bool:
         """Returns True if the promise was kept, work continued after each act, and health reported lasting ones."""
-        if self.verdict is None or self.trouble or self.orphans or any(self.leftovers.values()):
-            return False
-        return self.verdict.is_kept and not self.problems
+        return self.is_all_kept and not self.problems
 
 
 def prove_people(

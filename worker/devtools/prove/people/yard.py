@@ -21,7 +21,7 @@ from taskyard.worker.agents.main import Launch
 from taskyard.worker.devtools.prove.faulty_servers import FaultyPostgres, FaultyRedis
 from taskyard.worker.devtools.prove.people import modules
 from taskyard.worker.devtools.prove.people.wall_clock import WallClock
-from taskyard.worker.devtools.prove.world import WORKERS, World
+from taskyard.worker.devtools.prove.world import MODULES, WORKERS, World
 
 HOST = "127.0.0.1"
 HALF_AGENTS = 2  # of the newer version, on a host of their own
@@ -50,7 +50,7 @@ class Yard(World):
     def variables(self, command: str) -> dict[str, str]:
         """Returns variables for its own task module, a health port, and a clock that can be set."""
         return {
-            "TASKYARD_TASK_MODULES": f"taskyard.worker.devtools.prove.tasks,{modules.NAME}",
+            "TASKYARD_TASK_MODULES": f"{MODULES},{modules.NAME}",
             "PYTHONPATH": os.pathsep.join(filter(None, (str(self.modules), os.environ.get("PYTHONPATH")))),
             "TASKYARD_METRICS_PORT": str(self._ports[WORKERS] if command == "agent" else self._free_worker_port()),
             **self.clock.variables(),
@@ -106,7 +106,7 @@ class Yard(World):
             "TASKYARD_DATABASE_URL": self._postgres.url,
             "TASKYARD_REDIS_URL": self._redis.url,
             "TASKYARD_DATA_DIR": str(self.folder),
-            "TASKYARD_TASK_MODULES": f"taskyard.worker.devtools.prove.tasks,{modules.NAME}",
+            "TASKYARD_TASK_MODULES": f"{MODULES},{modules.NAME}",
             "PYTHONPATH": os.pathsep.join(filter(None, (str(self.newer_modules), os.environ.get("PYTHONPATH")))),
         }
 

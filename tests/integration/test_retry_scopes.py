@@ -521,3 +521,15 @@ def test_a_preview_of_all_counts_each_task_once(engine: Engine, is_broken: State
     assert (preview.changed, preview.besides, len(preview.again)) == (6, 0, 6)
     assert preview.ids is not None
     assert set(preview.ids) == {id_ for ids in families for id_ in ids}
+
+
+def test_a_parent_that_is_left_from_before_its_retry_is_met_once(engine: Engine) -> None:
+    """It was left as cancelled, ran again and completed: its child waits for its other parents all the same."""
+    one, other = engine.submit("demo.echo"), engine.submit("demo.echo")
+    child = engine.submit("demo.echo", after=[one, other])
+    for parent, state in ((one, "blocked"), (other, "pending")):
+        with engine.database.transaction() as tx:
+            sql = "UPDATE tasks SET state = 'completed', finished_at = now() WHERE id = %(id)s"
+            tx.rows(f"WITH changed AS ({sql} RETURNING 1) SELECT FROM changed", {"id": parent})
+            dependants.settle(tx, Ended([parent], [parent]), "test")
+        assert states(engine, child) == [state]

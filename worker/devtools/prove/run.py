@@ -238,7 +238,8 @@ def _count(world: World, findings: Count, interruptions: int, *, has_steady_cloc
         with world.database.transaction() as tx:
             outcomes = tx.rows(queries("prove")["outcomes"], {})
             stored = tx.rows(queries("prove")["titled"], {"prefix": PREFIX})
-        fires, found = schedules.read(world.database), rows.read(world.database)
+            found = rows.read(tx)
+        fires = schedules.read(world.database)
     except Unavailable as error:
         findings.trouble = findings.trouble or str(error)
         return

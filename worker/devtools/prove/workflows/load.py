@@ -43,10 +43,11 @@ class Accepted:
 
 
 class WorkflowLoad:
-    """Submits workflows at a fixed rate, and does to each what its plan says, in two threads until `stop`."""
+    """Submits so many workflows a second, and does to each what its plan says, in two threads until `stop`."""
 
-    def __init__(self, world: World, seed: int) -> None:
+    def __init__(self, world: World, seed: int, per_second: float = PER_SECOND) -> None:
         self.trouble = ""
+        self._pause_seconds = 1 / per_second
         self._world = world
         self._commands = WorkflowCommands(world.database, world.submitter.commands)
         gates = world.folder / GATES
@@ -75,7 +76,7 @@ class WorkflowLoad:
 
     def _submit_all(self) -> None:
         for planned in self._planned:
-            if self._stop.wait(1 / PER_SECOND):
+            if self._stop.wait(self._pause_seconds):
                 return
             while (submitted := self._submit(planned)) is None and not self._stop.wait(RETRY_SECONDS):
                 pass

@@ -61,10 +61,10 @@ def _problems(row: QuestionRow) -> Iterator[str]:
     kinds = ["timeout"] if row.state == EXPIRED else ["answer"]
     if list(row.signals) != kinds:
         yield f"is {row.state}, its task got {list(row.signals)}"
-    said = (row.output["decision"], row.output["word"], row.output["people"])
+    said = tuple((row.output or {}).get(name) for name in ("decision", "word", "people"))
     people = [] if row.state == EXPIRED else [person for person, _, _ in row.answers]
     decision = {ANSWERED: APPROVED, DECLINED: DECLINED, EXPIRED: ""}[row.state]
-    word = approvals[0]["word"] if row.state == ANSWERED else ""
+    word = approvals[0].get("word", "") if row.state == ANSWERED and approvals else ""
     if said != (decision, word, people):
         yield f"is {(decision, word, people)}, its task says {said}"
 

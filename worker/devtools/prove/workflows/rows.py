@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from taskyard.core.postgres.database import Database, queries
+from taskyard.core.postgres.database import Database, Transaction, queries
 
 
 class WorkflowRow(NamedTuple):
@@ -77,16 +77,15 @@ class Rows:
     questions: Sequence[QuestionRow] = ()
 
 
-def read(database: Database) -> Rows:
-    """Returns everything; raises Unavailable."""
+def read(tx: Transaction) -> Rows:
+    """Returns everything."""
     known = queries("prove")
-    with database.transaction() as tx:
-        return Rows(
-            [WorkflowRow(*row) for row in tx.rows(known["workflows"], {})],
-            [NodeRow(*row) for row in tx.rows(known["nodes"], {})],
-            [EdgeRow(*row) for row in tx.rows(known["edges"], {})],
-            [QuestionRow(*row) for row in tx.rows(known["questions"], {})],
-        )
+    return Rows(
+        [WorkflowRow(*row) for row in tx.rows(known["workflows"], {})],
+        [NodeRow(*row) for row in tx.rows(known["nodes"], {})],
+        [EdgeRow(*row) for row in tx.rows(known["edges"], {})],
+        [QuestionRow(*row) for row in tx.rows(known["questions"], {})],
+    )
 
 
 def open_workflows(database: Database) -> int:

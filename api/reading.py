@@ -45,6 +45,21 @@ async def read(
     return await anyio.to_thread.run_sync(run)
 
 
+async def read_at_once(
+    services: Services,
+    function: Callable[Concatenate[DriverTransaction, Arguments], Value],
+    *args: Arguments.args,
+    **kwargs: Arguments.kwargs,
+) -> Value:
+    """Runs `read` for a function of several statements that are to see the same moment."""
+
+    def run() -> Value:
+        with services.database.snapshot() as tx:
+            return function(tx, *args, **kwargs)
+
+    return await anyio.to_thread.run_sync(run)
+
+
 async def in_thread(function: Callable[Arguments, Value], *args: Arguments.args, **kwargs: Arguments.kwargs) -> Value:
     """Returns `function(…)`, called in a thread; raises its errors."""
     return await anyio.to_thread.run_sync(lambda: function(*args, **kwargs))

@@ -17,7 +17,7 @@ from taskyard.api.models.workflows import (
     WorkflowInfo,
     WorkflowList,
 )
-from taskyard.api.reading import ServicesDep, acting_for, in_thread, read
+from taskyard.api.reading import ServicesDep, acting_for, in_thread, read_at_once
 from taskyard.core.access.permissions import Permission
 from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
@@ -88,20 +88,20 @@ async def find(
     """Returns workflows that match every parameter, a page at a time, the newest first."""
     only = WorkflowFilter(read_states(states), name or None, text or None, created_by or None)
     place = None if before is None else check_workflow_id(before)
-    found = await read(services, page_of, actor, only, before=place, limit=limit)
+    found = await read_at_once(services, page_of, actor, only, before=place, limit=limit)
     return WorkflowList(workflows=[WorkflowInfo.model_validate(one) for one in found.workflows], next=found.next)
 
 
 @router.get("/{id}", summary="Get a workflow", dependencies=[needs(Permission.TASK_READ)])
 async def get(workflow_id: WorkflowId, services: ServicesDep, actor: ActorDep) -> WorkflowInfo:
     """Returns a workflow with its state, counts and progress."""
-    return WorkflowInfo.model_validate(await read(services, workflow_of, actor, check_workflow_id(workflow_id)))
+    return WorkflowInfo.model_validate(await read_at_once(services, workflow_of, actor, check_workflow_id(workflow_id)))
 
 
 @router.get("/{id}/graph", summary="Get a workflow's graph", dependencies=[needs(Permission.TASK_READ)])
 async def graph(workflow_id: WorkflowId, services: ServicesDep, actor: ActorDep) -> WorkflowGraph:
     """Returns a workflow with its tasks, at most 20,000, and the edges between them."""
-    return WorkflowGraph.model_validate(await read(services, graph_of, actor, check_workflow_id(workflow_id)))
+    return WorkflowGraph.model_validate(await read_at_once(services, graph_of, actor, check_workflow_id(workflow_id)))
 
 
 _CHANGES: dict[str, Any] = {"dependencies": [needs(Permission.TASK_OPERATE)], "responses": refusing(409)}

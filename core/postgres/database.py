@@ -138,6 +138,13 @@ class Database:
             connection.commit()
 
     @contextlib.contextmanager
+    def snapshot(self) -> Iterator[DriverTransaction]:
+        """Opens a transaction that only reads, and whose statements all see the same moment; raises Unavailable."""
+        with self.transaction() as tx:
+            tx.rows("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY", {})
+            yield tx
+
+    @contextlib.contextmanager
     def statements(self, lock_timeout_ms: int | None = None) -> Iterator[DriverTransaction]:
         """Runs each statement as its own transaction, in one round trip instead of three; raises Unavailable.
 

@@ -54,17 +54,16 @@ FROM workflows w ORDER BY w.id
 -- name: nodes
 -- Every task of a workflow: how often it was retried after an end, and how often its log says that it ended; whether it
 -- has an error, what it got and made, and what its input was to be made of.
-SELECT t.id, t.workflow_id, t.workflow_key, t.type, t.state, t.attempt, e.retries, e.endings, t.error IS NOT NULL, t.input,
-    t.output, i.template, coalesce(i.is_due, false)
-FROM workflows w
-JOIN tasks t ON t.workflow_id = w.id
-LEFT JOIN task_inputs i ON i.task_id = t.id
-CROSS JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE event = 'retried' AND from_state IN ('completed', 'failed', 'cancelled')) AS retries,
-        count(*) FILTER (WHERE event <> 'log' AND from_state IS DISTINCT FROM to_state
-            AND to_state IN ('completed', 'failed', 'cancelled')) AS endings
-    FROM task_events WHERE task_id = t.id
-) e
+WITH endings AS MATERIALIZED (
+    SELECT task_id,
+        count(*) FILTER (WHERE event = 'retried' AND from_state IN ('completed', 'failed', 'cancelled')) AS retries,
+        count(*) FILTER (WHERE event <> 'log' AND to_state IN ('completed', 'failed', 'cancelled')) AS endings
+    FROM task_events WHERE from_state IS DISTINCT FROM to_state GROUP BY task_id
+)
+SELECT t.id, t.workflow_id, t.workflow_key, t.type, t.state, t.attempt, coalesce(e.retries, 0), coalesce(e.endings, 0),
+    t.error IS NOT NULL, t.input, t.output, i.template, coalesce(i.is_due, false)
+FROM tasks t LEFT JOIN endings e ON e.task_id = t.id LEFT JOIN task_inputs i ON i.task_id = t.id
+WHERE t.workflow_id IN (SELECT id FROM workflows)
 ORDER BY t.id
 
 -- name: edges

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import plotly.graph_objects as go
@@ -20,6 +22,7 @@ from taskyard.core.workflows.making import task
 from taskyard.dashboard.components import device
 from taskyard.dashboard.components.task_facts import shortened_id
 from taskyard.dashboard.navigation import PANEL, TASK, WORKFLOWS
+from taskyard.dashboard.pages.workflows import data
 from taskyard.dashboard.shell.jump import places_for
 from tests.dashboard.conftest import HOSTILE, OpenPage, SignIn, refreshed
 from tests.dashboard.dialogs import answered
@@ -375,3 +378,27 @@ def test_a_task_leads_up_and_says_what_its_input_is_made_of(
 
     page = open_page("task", query={"id": str(running.tasks["total"])})
     assert "input.value ← ref_all(pages)" in texts(page)
+
+
+@pytest.mark.parametrize("reading", [data.now, data.drawn])
+def test_counts_and_tasks_of_a_reading_are_of_one_moment(
+    running: Submitted, database: Database, monkeypatch: pytest.MonkeyPatch, reading: Any
+) -> None:
+    """Tasks move between the statements of a reading: the counts in the head are those of the tasks in the graph."""
+
+    def then_move(*given: Any) -> Any:
+        found = workflow_of(*given)
+        move(database, running, {"completed": ids_of(running, "pages")[13:]})
+        return found
+
+    monkeypatch.setattr(data, "workflow_of", then_move)
+    monkeypatch.setattr("taskyard.core.views.workflows.workflow_of", then_move)
+    monkeypatch.setattr(data, "drawing_of", lambda nodes, edges: Counter(node.state.value for node in nodes))
+    servers = SimpleNamespace(database=database)
+    found = reading.__wrapped__(servers, Actor("root", "admin", frozenset()), running.id)
+    if reading is data.now:
+        drawn = Counter(node.state.value for node in found.nodes.values())
+        assert drawn == found.workflow.counts
+    else:
+        drawn = found.drawing
+    assert drawn["pending"] == 7

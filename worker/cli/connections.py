@@ -52,8 +52,8 @@ def opened_broker() -> Iterator[Broker]:
 
 @contextmanager
 def opened_reading() -> Iterator[DriverTransaction]:
-    """Opens a read transaction, by the settings of the environment; raises ConfigurationError or Unavailable."""
-    with opened_database() as database, database.transaction() as tx:
+    """Opens a transaction that only reads, one moment; raises ConfigurationError or Unavailable."""
+    with opened_database() as database, database.snapshot() as tx:
         yield tx
 
 

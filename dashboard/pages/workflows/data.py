@@ -77,7 +77,7 @@ class Detail:
 def page(servers: Servers, sight: Actor, asked: Asked) -> WorkflowPage:
     """Returns a page of the workflows that the viewer sees, newest first."""
     only = WorkflowFilter(asked.states or None, asked.name or None, asked.text or None)
-    with servers.database.transaction() as tx:
+    with servers.database.snapshot() as tx:
         return page_of(tx, sight, only, before=asked.before or None, limit=PAGE_SIZE)
 
 
@@ -93,7 +93,7 @@ def detail(workflow_id: str) -> Reading[Detail]:
 @seen()
 def now(servers: Servers, sight: Actor, workflow_id: str) -> Now | None:
     """Returns a workflow with its tasks as of now; None if the viewer sees none with this id."""
-    with servers.database.transaction() as tx:
+    with servers.database.snapshot() as tx:  # the counts are those of the tasks that are drawn
         try:
             workflow = workflow_of(tx, sight, workflow_id)
         except WorkflowNotFound:
@@ -106,7 +106,7 @@ def now(servers: Servers, sight: Actor, workflow_id: str) -> Now | None:
 @seen(ttl_seconds=DRAWING_SECONDS, max_entries=50)
 def drawn(servers: Servers, sight: Actor, workflow_id: str) -> Drawn | None:
     """Returns how a workflow is drawn; None if the viewer sees none with this id."""
-    with servers.database.transaction() as tx:
+    with servers.database.snapshot() as tx:
         try:
             graph = graph_of(tx, sight, workflow_id)
         except WorkflowNotFound:

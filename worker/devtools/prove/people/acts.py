@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from taskyard.worker.devtools.prove.people import plan
 from taskyard.worker.devtools.prove.people.acts_of_code import break_the_module, deploy_half_a_fleet
+from taskyard.worker.devtools.prove.people.acts_of_operators import operate
 from taskyard.worker.devtools.prove.people.acts_on_processes import freeze, set_the_clock, take_descriptors
 from taskyard.worker.devtools.prove.people.acts_on_redis import leave_junk
 from taskyard.worker.devtools.prove.people.acts_on_servers import disturb_postgres, disturb_redis, hold_a_lock
@@ -27,6 +28,7 @@ ACTS: dict[str, Callable[[Yard, plan.Act], AbstractContextManager[None]]] = {
     plan.JUNK: leave_junk,
     plan.BYTES: send_bytes,
     plan.FREEZE: freeze,
+    plan.OPERATE: operate,
 }
 
 

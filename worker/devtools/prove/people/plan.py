@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from taskyard.worker.devtools.prove.people import faults, modules
 
 LOCK, REDIS, POSTGRES, CLOCK, RESOURCES = "lock", "redis", "postgres", "clock", "resources"
-CODE, DEPLOY, JUNK, BYTES, FREEZE = "code", "deploy", "junk", "bytes", "freeze"
+CODE, DEPLOY, JUNK, BYTES, FREEZE, OPERATE = "code", "deploy", "junk", "bytes", "freeze", "operate"
 WAYS: dict[str, tuple[str, ...]] = {
     LOCK: ("a row", "a parent", "task_events", "agents", "holds", "tasks"),
     REDIS: (*faults.REDIS, "full", "cut"),
@@ -21,6 +21,16 @@ WAYS: dict[str, tuple[str, ...]] = {
     JUNK: ("results", "ready", "due", "lanes", "wake", "heartbeat", "inbox", "wrong type"),
     BYTES: ("large outputs", "large inputs", "floods of text"),
     FREEZE: ("an agent", "the leader"),
+    OPERATE: (
+        "pause schedules",
+        "cancel workflows",
+        "edit schedules",
+        "retry workflows",
+        "run schedules",
+        "cancel tasks",
+        "backfill schedules",
+        "retry tasks",
+    ),
 }
 KINDS = tuple(WAYS)
 BOTH_WORKERS = ("worker 1", "worker 2")

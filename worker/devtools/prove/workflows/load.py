@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from taskyard.core.errors import IllegalTransition, TaskyardError, Unavailable
-from taskyard.core.states import TaskState
+from taskyard.core.states import TERMINAL, TaskState
 from taskyard.core.submission.workflow_commands import WorkflowCommands
 from taskyard.core.workflows.checked import Submitted
 from taskyard.worker.devtools.prove import records
@@ -131,7 +131,7 @@ class WorkflowLoad:
         """Retries what has failed, once its cause is gone."""
         planned, state = one.planned, self._state(one, one.planned.failing)
         if state != TaskState.FAILED:
-            return state == TaskState.COMPLETED
+            return state in TERMINAL  # mended; or cancelled by somebody else
         Path(planned.gate).touch()
         if planned.manner == plan.AS_ONE:
             self._commands.retry(one.submitted.id, actor=ACTOR)

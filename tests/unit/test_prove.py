@@ -17,6 +17,7 @@ from taskyard.worker.devtools.prove import api_server, oracle, plan, records, re
 from taskyard.worker.devtools.prove.load import Probing
 from taskyard.worker.devtools.prove.oracle import Outcome
 from taskyard.worker.devtools.prove.run import Death, Findings
+from taskyard.worker.devtools.prove.workflows import plan as workflow_plan
 from taskyard.worker.devtools.prove.world import World
 from tests.servers import wait_until
 
@@ -74,6 +75,19 @@ def test_a_seed_repeats_the_decisions() -> None:
     for decide in (plan.kills, plan.tasks):
         first, again, other = (list(itertools.islice(decide(seed), 50)) for seed in (7, 7, 8))  # type: ignore[operator]
         assert first == again != other
+
+
+def test_a_seed_repeats_the_workflows_and_all_manners_have_their_turn(tmp_path: Path) -> None:
+    rounds = len(workflow_plan.ANSWERING)  # enough for each manner of answering
+    first, again, other = (
+        list(itertools.islice(workflow_plan.workflows(seed, tmp_path), rounds * len(workflow_plan.ROUND)))
+        for seed in (7, 7, 8)
+    )
+    assert first == again != other
+    assert {one.manner for one in first} == set(workflow_plan.MANNERS)
+    asked = {one.tasks["ask"]["input"]["manner"] for one in first if one.manner == workflow_plan.ASKING}
+    assert asked == set(workflow_plan.ANSWERING)
+    assert len({one.title for one in first}) == len(first)
 
 
 def test_every_kind_and_way_has_its_turn() -> None:

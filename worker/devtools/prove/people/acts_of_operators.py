@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from taskyard.core.access.identity import local_actor
 from taskyard.core.edges import CancelScope, RetryScope
 from taskyard.core.errors import IllegalTransition, Unavailable
-from taskyard.core.postgres.database import queries
+from taskyard.core.postgres.database import Query, queries
 from taskyard.core.postgres.store import schedules
 from taskyard.core.schedules.due import CatchUp
 from taskyard.core.submission import authorized_schedules
@@ -97,19 +97,19 @@ def _schedule(random_: random.Random) -> str:
 
 
 def _cancel_workflow(yard: Yard, random_: random.Random) -> None:
-    workflow_id = _some(yard, random_, "recent_workflows")
+    workflow_id = _some(yard, random_, queries("prove")["recent_workflows"])
     if workflow_id is not None:
         _commands(yard).cancel(workflow_id, actor=ACTOR, reason="by hand")
 
 
 def _retry_workflow(yard: Yard, random_: random.Random) -> None:
-    workflow_id = _some(yard, random_, "recent_workflows")
+    workflow_id = _some(yard, random_, queries("prove")["recent_workflows"])
     if workflow_id is not None:
         _commands(yard).retry(workflow_id, actor=ACTOR, reason="by hand")
 
 
 def _cancel_task(yard: Yard, random_: random.Random) -> None:
-    task_id = _some(yard, random_, "open_nodes")
+    task_id = _some(yard, random_, queries("prove")["open_nodes"])
     if task_id is None:
         return
     if random_.choice(tuple(CancelScope)) is CancelScope.TREE:
@@ -119,16 +119,16 @@ def _cancel_task(yard: Yard, random_: random.Random) -> None:
 
 
 def _retry_task(yard: Yard, random_: random.Random) -> None:
-    task_id = _some(yard, random_, "ended_nodes")
+    task_id = _some(yard, random_, queries("prove")["ended_nodes"])
     if task_id is not None:
         scope = random_.choice(tuple(RetryScope))
         yard.submitter.retry(task_id, actor=ACTOR, reason="by hand", scope=scope.value)
 
 
-def _some(yard: Yard, random_: random.Random, statement: str) -> str | None:
+def _some(yard: Yard, random_: random.Random, statement: Query) -> str | None:
     """Returns one of the rows that a statement finds, and journals that its workflow is not left to its plan."""
     with yard.database.transaction() as tx:
-        rows = tx.rows(queries("prove")[statement], {})
+        rows = tx.rows(statement, {})
     if not rows:
         return None
     id_, workflow_id = random_.choice(rows)

@@ -51,7 +51,7 @@ def input_problem(node: NodeRow, nodes: Mapping[str, NodeRow]) -> str:
     return "" if node.input == wanted else f"its input is {node.input}, by its parents' outputs {wanted}"
 
 
-def made_problem(node: NodeRow, inner: Mapping[str | None, str]) -> str:
+def made_problem(node: NodeRow, inner: Mapping[str, str]) -> str:
     """Returns what is wrong with the output of a completed task; "" if nothing is.
 
     `inner` has the ids of the workflows that handlers submitted, by the handlers' tasks.

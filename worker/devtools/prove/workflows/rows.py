@@ -79,12 +79,11 @@ class Rows:
 
 def read(tx: Transaction) -> Rows:
     """Returns everything."""
-    known = queries("prove")
     return Rows(
-        [WorkflowRow(*row) for row in tx.rows(known["workflows"], {})],
-        [NodeRow(*row) for row in tx.rows(known["nodes"], {})],
-        [EdgeRow(*row) for row in tx.rows(known["edges"], {})],
-        [QuestionRow(*row) for row in tx.rows(known["questions"], {})],
+        [WorkflowRow(*row) for row in tx.rows(queries("prove")["workflows"], {})],
+        [NodeRow(*row) for row in tx.rows(queries("prove")["nodes"], {})],
+        [EdgeRow(*row) for row in tx.rows(queries("prove")["edges"], {})],
+        [QuestionRow(*row) for row in tx.rows(queries("prove")["questions"], {})],
     )
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.servers import REPOSITORY
 
-ACTS = ("bytes", "code", "freeze", "junk", "redis")
+ACTS = ("bytes", "code", "freeze", "junk", "operate", "redis")
 
 
 @pytest.mark.slow

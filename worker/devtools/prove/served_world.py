@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Self
-
 from taskyard.core.config import Settings
 from taskyard.worker.devtools.prove import plan
 from taskyard.worker.devtools.prove.api_server import ApiServer
@@ -17,10 +15,10 @@ class ServedWorld(World):
         super().__init__(settings)
         self.api = ApiServer(lambda variables: self.start_process("api", 0, **variables))
 
-    def __enter__(self) -> Self:
-        super().__enter__()
+    def start(self) -> None:
+        """Starts everything; raises Unavailable."""
+        super().start()
         self.wait(self.api.is_up, "the API")
-        return self
 
     def tend(self) -> None:
         """Restarts workers and the API if they have died."""

@@ -10,8 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
-from itertools import chain
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -66,8 +65,22 @@ class World:
         self._supervisors: list[subprocess.Popen[bytes]] = []
 
     def __enter__(self) -> Self:
+        with ExitStack() as self._opened:  # what has been started ends if the rest does not come
+            self.start()
+            self._opened = self._opened.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._opened.close()
+
+    def start(self) -> None:
+        """Starts everything, and waits until it works; raises Unavailable."""
         self._failpoints.mkdir()
+        self._opened.callback(self._postgres.stop)
         self._postgres.start()
+        self._opened.callback(self._redis.stop)
         self._redis.start()
         migrate(self._postgres.url)
         registry.load(MODULES.split(","))
@@ -76,23 +89,17 @@ class World:
             database_url=self._postgres.url, redis_url=self._redis.url, data_dir=self.folder, task_modules=MODULES
         )
         self.database = Database(self._postgres.url)
+        self._opened.callback(self.database.close)
         self.broker = Broker(connect_redis(self._redis.url), self.settings.namespace, self.settings.placement_of)
+        self._opened.callback(self.broker.redis.close)
         self.submitter = open_submitter(self.settings, registry, self.endpoints.database_url, self.endpoints.redis_url)
         [own_url] = own_urls(self.database, self.broker, self.endpoints.redis_url, [f"{OWN}-1"])
+        self._opened.callback(self.stop)
         self._supervisors = [self.start_process("agent", AGENTS - 1)]
-        self._supervisors.append(self.start_process("agent", 1, OWN, TASKYARD_REDIS_URL=own_url))
+        own = {"TASKYARD_REDIS_URL": own_url, "TASKYARD_METRICS_PORT": "0"}  # the other one may have a port
+        self._supervisors.append(self.start_process("agent", 1, OWN, **own))
         self.tend()
         self.wait(lambda: len(self._agents()) == AGENTS and self._leader() is not None, "workers and agents")
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-        self.database.close()
-        self.broker.redis.close()
-        self._redis.stop()
-        self._postgres.stop()
 
     def doors(self) -> Endpoints:
         """Returns the URLs by which all processes but the counting one reach the servers, once these run."""
@@ -240,7 +247,7 @@ class World:
 
     def _agents(self) -> list[psutil.Process]:
         agents = []
-        for process in chain.from_iterable(psutil.Process(one.pid).children() for one in self._supervisors):
+        for process in [child for one in self._supervisors for child in psutil.Process(one.pid).children()]:
             with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
                 if "taskyard.worker.agents.main" in process.cmdline():
                     agents.append(process)

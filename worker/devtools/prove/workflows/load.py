@@ -164,7 +164,7 @@ def journalled(world: World) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     for id_, said in _lines(world):
         found.setdefault(id_, {}).update(said)
-    return found
+    return {id_: said for id_, said in found.items() if "manner" in said}  # others are of handlers
 
 
 def _lines(world: World) -> Iterator[tuple[str, dict[str, Any]]]:

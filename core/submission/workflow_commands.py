@@ -38,11 +38,11 @@ class WorkflowCommands:
         """
         id_ = check_workflow_id(workflow_id)
         with locks.naming_holders(self._database), self._database.transaction() as tx:
+            workflows.cancel(tx, id_, actor, reason)  # first: it can end until then
             known = workflows.get(tx, id_)
             if known.ended_at is not None:
                 needs = msg("only unfinished workflows can be cancelled")
                 raise IllegalTransition.of_workflow(id_, str(known.state), needs)
-            workflows.cancel(tx, id_, actor, reason)
 
         def open_ones() -> list[str]:
             with self._database.transaction() as tx:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from taskyard.core.access.identity import Actor
@@ -114,6 +116,21 @@ def test_it_is_cancelled_as_one(engine, gates):
         commands.cancel("x", actor="ann")
     with pytest.raises(WorkflowNotFound, match="does not exist"):
         commands.cancel(found.tasks["a"], actor="ann")
+
+
+def test_one_that_ends_at_the_same_time_is_not_said_to_be_cancelled(engine):
+    found = engine.submitter.workflows.submit("nightly", {"a": maybe("a")})
+    commands = WorkflowCommands(engine.database, engine.submitter.commands)
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    with ThreadPoolExecutor(1) as pool:
+        with engine.database.transaction() as tx:
+            tx.rows("UPDATE tasks SET state = 'completed', finished_at = now() RETURNING 1", {})
+            assert workflows.end_some(tx, NIL).ended == [found.id]
+            cancelling = pool.submit(commands.cancel, found.id, actor="ann")
+            with engine.database.transaction() as other:
+                wait_until(lambda: other.rows(waits, {})[0][0])
+        with pytest.raises(IllegalTransition, match=f"workflow {found.id} is completed; only unfinished workflows"):
+            cancelling.result()
 
 
 def test_it_is_found_by_name_title_and_id(engine):

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,7 @@ from taskyard.core.workflows.making import ref, ref_all, task
 from taskyard.worker.cli import exits
 from taskyard.worker.cli.app import app
 from taskyard.worker.devtools.prove import plan, records
+from taskyard.worker.devtools.prove.run import canary
 from taskyard.worker.devtools.prove.workflows import rows
 from taskyard.worker.devtools.prove.workflows.handlers import ASK, NODE
 from taskyard.worker.devtools.prove.workflows.oracle import judge_workflows
@@ -55,6 +56,15 @@ class Killer:
         self._stop.set()
         self._thread.join()
 
+    def until(self, condition: Callable[[], Any], timeout_seconds: float = COMMAND_SECONDS) -> Any:
+        """What a condition says once it is true; an AssertionError if this has come to grief."""
+
+        def result() -> Any:
+            assert not self.trouble, self.trouble
+            return condition()
+
+        return wait_until(result, timeout_seconds)
+
     def _run(self) -> None:
         try:
             for kill in self._kills:
@@ -65,6 +75,7 @@ class Killer:
                         return
                 self._world.kill(kill)
                 self.deaths[kill.kind] += 1
+                canary(self._world)  # the next one when work goes on
         except Exception as error:  # the test ends by it
             self.trouble = f"{type(error).__name__}: {error}"
 
@@ -162,16 +173,16 @@ def by_commands(
     """Does what the guides to workflows, retries and approvals say; returns the answers that were accepted."""
     failing = found["tasks"]["pages"][FAILING]
     publish = found["tasks"]["publish"]
-    wait_until(lambda: unless_away(lambda: state_of(database, failing)) == "failed", 120)
-    wait_until(lambda: unless_away(lambda: state_of(database, publish)) == "cancelled", 60)
+    killer.until(lambda: unless_away(lambda: state_of(database, failing)) == "failed", 120)
+    killer.until(lambda: unless_away(lambda: state_of(database, publish)) == "cancelled", 60)
     gate.touch()
     preview = operator.does("retry", failing, "--scope", "downstream", "--dry-run")
     again = preview["would_retry"][failing]["tasks"]
     assert [one["id"] for one in again] == [failing, *(found["tasks"][key] for key in ("sum", "approval", "publish"))]
-    wait_until(lambda: is_retried(operator, database, failing), 120)
-    [question] = [one["id"] for one in wait_until(lambda: operator.types("inbox", "list"), 240)]
-    wait_until(lambda: killer.deaths.total() >= fewest or killer.trouble, 240)
-    wait_until(lambda: unless_away(lambda: is_answered(operator, database, question)), 120)
+    killer.until(lambda: is_retried(operator, database, failing), 120)
+    [question] = [one["id"] for one in killer.until(lambda: operator.types("inbox", "list"), 240)]
+    killer.until(lambda: killer.deaths.total() >= fewest, 600)
+    killer.until(lambda: unless_away(lambda: is_answered(operator, database, question)), 120)
     shown = operator.does("workflow", "show", found["id"], "--follow")
     assert shown["workflow"]["state"] == "completed"
     return [[question, person_of(local_actor().name), "approved"]]

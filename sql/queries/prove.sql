@@ -88,15 +88,19 @@ FROM questions q JOIN tasks t ON t.id = q.task_id ORDER BY q.task_id, q.asked_at
 SELECT count(*) FROM workflows WHERE ended_at IS NULL
 
 -- name: recent_workflows
--- Some of the newest workflows.
-SELECT id, id FROM workflows ORDER BY id DESC LIMIT 30
+-- Some of the newest workflows, but for those of schedules: these are to complete.
+SELECT id, id FROM workflows WHERE NOT starts_with(created_by, 'schedule:') ORDER BY id DESC LIMIT 30
 
 -- name: open_nodes
 -- Some open tasks of workflows.
 SELECT id, workflow_id FROM tasks
-WHERE finished_at IS NULL AND workflow_id IN (SELECT id FROM workflows) ORDER BY id DESC LIMIT 50
+WHERE finished_at IS NULL AND workflow_id IN (SELECT id FROM workflows)
+    AND NOT starts_with(created_by, 'schedule:')
+ORDER BY id DESC LIMIT 50
 
 -- name: ended_nodes
 -- Some tasks of new workflows that failed or were cancelled.
 SELECT id, workflow_id FROM tasks
-WHERE state IN ('failed', 'cancelled') AND workflow_id IN (SELECT id FROM workflows) ORDER BY id DESC LIMIT 50
+WHERE state IN ('failed', 'cancelled') AND workflow_id IN (SELECT id FROM workflows)
+    AND NOT starts_with(created_by, 'schedule:')
+ORDER BY id DESC LIMIT 50

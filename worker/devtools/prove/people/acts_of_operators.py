@@ -14,12 +14,12 @@ from taskyard.core.errors import IllegalTransition, Unavailable
 from taskyard.core.postgres.database import Query, queries
 from taskyard.core.postgres.store import schedules
 from taskyard.core.schedules.due import CatchUp
-from taskyard.core.submission import authorized_schedules
+from taskyard.core.submission import authorized_fires, authorized_schedules
 from taskyard.core.submission.authorized import Authorized
 from taskyard.core.submission.workflow_commands import WorkflowCommands
 from taskyard.core.task_types.registry import registry
 from taskyard.worker.devtools.prove.people import plan
-from taskyard.worker.devtools.prove.schedules import COUNT, INTERVAL_SECONDS, PREFIX
+from taskyard.worker.devtools.prove.schedules import INTERVAL_SECONDS, PREFIX, SUBMITS
 from taskyard.worker.devtools.prove.workflows import load
 
 if TYPE_CHECKING:
@@ -67,21 +67,21 @@ def _edit(yard: Yard, random_: random.Random) -> None:
 
 def _run(yard: Yard, random_: random.Random) -> None:
     with yard.database.transaction() as tx:
-        task_id = authorized_schedules.run(tx, _acting(yard), _schedule(random_))
-    yard.submitter.wake([task_id])
+        ran = authorized_fires.run(tx, _acting(yard), _schedule(random_))
+    ran.wake(_acting(yard))
 
 
 def _backfill(yard: Yard, random_: random.Random) -> None:
     with yard.database.transaction() as tx:
         until = schedules.now(tx)
         since = until - timedelta(seconds=BACKFILLED_SECONDS)
-        task_ids = authorized_schedules.backfill(tx, _acting(yard), _schedule(random_), since, until)
-    yard.submitter.wake(task_ids)
+        filled = authorized_fires.backfill(tx, _acting(yard), _schedule(random_), since, until)
+    filled.wake(_acting(yard))
 
 
 def _restored(yard: Yard) -> bool:
     with yard.database.transaction() as tx:
-        for number in range(COUNT):
+        for number in range(len(SUBMITS)):
             name = f"{PREFIX}{number}"
             given = {"interval_seconds": INTERVAL_SECONDS, "jitter_seconds": 0.0, "catch_up": CatchUp.ALL.value}
             authorized_schedules.change(tx, _acting(yard), name, **given)
@@ -90,7 +90,7 @@ def _restored(yard: Yard) -> bool:
 
 
 def _schedule(random_: random.Random) -> str:
-    return f"{PREFIX}{random_.randrange(COUNT)}"
+    return f"{PREFIX}{random_.randrange(len(SUBMITS))}"
 
 
 # workflows

@@ -23,7 +23,6 @@ RETRY_SECONDS = 0.1
 GIVE_UP_SECONDS = 120.0  # after the last submission, for what operators still have to do
 ACTOR = "prove"
 NAME = "proved"
-TITLE = "workflow "  # begins the titles of all that are submitted here
 GATES, JOURNAL = "gates", "workflows.jsonl"
 
 
@@ -90,7 +89,7 @@ class WorkflowLoad:
     def _submit(self, planned: Planned) -> Submitted | None:
         """Returns what was stored; None if that is not known: whoever submits it again gets the same."""
         workflows = self._world.submitter.workflows
-        title = TITLE + planned.title
+        title = planned.title
         try:
             if planned.manner == plan.GROUP:
                 members = planned.tasks[plan.PAGES]

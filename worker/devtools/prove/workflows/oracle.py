@@ -86,7 +86,7 @@ def _judge_submissions(verdict: WorkflowVerdict, accepted: Mapping[str, Mapping[
         if id_ not in stored:
             verdict.lost.append(f"workflow {id_}")
         verdict.lost += [f"task {one} of workflow {id_}" for one in ids_in(said["tasks"]) if one not in tasks]
-    titles = Counter(one.title for one in rows.workflows if one.title)
+    titles = Counter(one.title for one in rows.workflows if (one.title or "").startswith(plan.TITLE))
     verdict.twice += [f"workflow {title!r} is stored {count} times" for title, count in titles.items() if count > 1]
     inner = Counter(one.parent for one in rows.workflows if one.parent)
     verdict.twice += [f"task {id_} submitted {count} workflows" for id_, count in inner.items() if count > 1]

@@ -26,6 +26,7 @@ ANSWERING = (ONCE, TWICE, DECLINED, DELEGATED, BOTH, RACE, LEFT)
 ANN, BOB, KIM, LEE = "ann", "bob", "kim", "lee"  # the first two are operators
 LEFT_SECONDS = 1.0
 FEWEST_PAGES, MOST_PAGES = 2, 8
+TITLE = "workflow "  # begins the titles of all that are planned here
 FIRST, PAGES, SUM, LAST, ALARM, ALWAYS, ASKED = "first", "pages", "sum", "last", "alarm", "always", "ask"
 
 
@@ -45,7 +46,7 @@ class Planned:
 
     @property
     def title(self) -> str:
-        return f"{self.number}: {self.manner}"
+        return f"{TITLE}{self.number}: {self.manner}"
 
 
 @dataclass(slots=True)

@@ -18,6 +18,7 @@ from cronsim import CronSim, CronSimError
 
 from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
+from taskyard.core.schedules.cron_fields import NO_SUCH_DAY, problem_of
 
 MAX_CRON_LENGTH = 200
 NICKNAMES = {
@@ -30,13 +31,6 @@ NICKNAMES = {
     "@annually": "0 0 1 1 *",
 }
 _EXPECTED = msg("five fields (minute, hour, day, month, weekday) such as 30 7 * * mon-fri, or @hourly, @daily …")
-_FIELDS = {
-    "Bad minute": msg("a minute from 0 to 59 in the first field"),
-    "Bad hour": msg("an hour from 0 to 23 in the second field"),
-    "Bad day-of-month": msg("a day from 1 to 31 that comes in a fitting month, or L, in the third field"),
-    "Bad month": msg("a month from 1 to 12, or jan to dec, in the fourth field"),
-    "Bad day-of-week": msg("a weekday from 0 (Sunday) to 7, or sun to sat, in the fifth field"),
-}
 _LONGEST_FOLD = timedelta(hours=3)  # by which clocks are put back at most
 _PROBE = datetime(2000, 1, 1)
 
@@ -53,6 +47,10 @@ class Cron:
         """Returns True if it fires each time that the clock shows a fitting time."""
         minute, hour = self.fields.split()[:2]
         return minute.startswith("*") or hour.startswith("*")
+
+    def parsed(self) -> CronSim:
+        """Returns its fields as sets of numbers."""
+        return CronSim(self.fields, _PROBE)
 
     def next_after(self, moment: datetime, zone: ZoneInfo) -> datetime | None:
         """Returns the first fire time after an aware moment, in UTC; None if there is none for 50 years."""
@@ -88,10 +86,13 @@ def check_cron(value: object) -> Cron:
     fields = NICKNAMES.get(text.lower(), text)
     if len(fields.split()) != 5:
         raise refused("cron", value, _EXPECTED)
+    problem = problem_of(fields)
+    if problem is not None:
+        raise refused("cron", value, problem)
     try:
         has_any = next(CronSim(fields, _PROBE), None) is not None
     except CronSimError as error:
-        raise refused("cron", value, _FIELDS.get(str(error), _EXPECTED)) from None
+        raise refused("cron", value, NO_SUCH_DAY if "day-of-month" in str(error) else _EXPECTED) from None
     if not has_any:
         raise refused("cron", value, msg("a time that comes in the next 50 years"))
     return Cron(text, fields)

@@ -1,22 +1,40 @@
-"""Says in words when a schedule fires: every weekday at 07:30 Berlin time (pure)."""
+"""Says in words when a schedule fires: every weekday at 07:30 Berlin time (pure).
+
+The words are made of the minutes, hours, days and months at which it fires, never of how the expression writes them,
+so what they say holds. What can't be said in short is named by its expression.
+"""
 
 from __future__ import annotations
 
-from taskyard.core.humanize import duration
-from taskyard.core.i18n import N_, TranslatableText, Word, msg
-from taskyard.core.schedules.timing import Timing
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
 
-_DAYS = (
-    N_("Sunday"), N_("Monday"), N_("Tuesday"), N_("Wednesday"), N_("Thursday"), N_("Friday"), N_("Saturday"),
-)  # fmt: skip
-_MONTHS = (
-    N_("January"), N_("February"), N_("March"), N_("April"), N_("May"), N_("June"), N_("July"), N_("August"),
-    N_("September"), N_("October"), N_("November"), N_("December"),
-)  # fmt: skip
-_DAY_NAMES = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
-_MONTH_NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
-_EVERY = "*"
+from cronsim import CronSim
+
+from taskyard.core.humanize import duration
+from taskyard.core.i18n import msg
+from taskyard.core.schedules.day_words import days_in_words
+from taskyard.core.schedules.timing import Timing
+from taskyard.core.schedules.zone_words import zone_words
+
 MAX_TIMES = 6  # of a day that are listed
+MAX_MINUTES = 12  # of an hour
+_ALL_HOURS = list(range(24))
+_HOUR = 60  # minutes
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """Words for the times of a day.
+
+    `names_day`: they need no "every day" before. `is_interval`: an interval that also holds from one day to the next.
+    """
+
+    text: str
+    names_day: bool = False
+    is_interval: bool = False
 
 
 def in_words(timing: Timing) -> str:
@@ -24,124 +42,75 @@ def in_words(timing: Timing) -> str:
     if timing.cron is None:
         assert timing.interval_seconds is not None
         return msg("every {span}", span=duration(timing.interval_seconds))
-    minute, hour, day, month, weekday = timing.cron.fields.lower().split()
-    when = _clock(minute, hour)
-    days = _days(day, month, weekday)
-    if hour == _EVERY and days is None:
-        return when  # the same in all zones, but for odd ones
-    if hour == _EVERY or _step(hour) is not None:
-        said: str = when if days is None else msg("{clock}, {days}", clock=when, days=days)
-    elif days is None:
-        said = msg("every day {clock}", clock=when)
+    sim = timing.cron.parsed()
+    clock, days, zone = _clock(timing, sim), days_in_words(sim), zone_words(timing.zone.key)
+    if clock is None or days is None:
+        return msg("by cron {expression}, {zone}", expression=timing.cron.text, zone=zone)
+    if days:
+        said: str = msg("{days} {clock}", days=days, clock=clock.text)
+    elif clock.is_interval:
+        return clock.text  # the same in all zones
+    elif clock.names_day:
+        said = clock.text
     else:
-        said = msg("{days} {clock}", days=days, clock=when)
-    return msg("{when} {zone}", when=said, zone=zone_words(timing.zone.key))
+        said = msg("every day {clock}", clock=clock.text)
+    return msg("{when} {zone}", when=said, zone=zone)
 
 
-def zone_words(name: str) -> str:
-    """Returns a time zone as people name it: Berlin time."""
-    if name in ("UTC", "Etc/UTC", "GMT", "Etc/GMT", "Zulu"):
-        return "UTC"
-    return msg("{place} time", place=name.rpartition("/")[2].replace("_", " "))
+def _clock(timing: Timing, sim: CronSim) -> _Said | None:
+    """Returns the times of a day at which it fires; None if they can't be said in short."""
+    minutes, hours = sorted(sim.minutes), sorted(sim.hours)
+    step = _step_of(minutes, _HOUR)
+    if hours == _ALL_HOURS and step is not None and minutes[0] == 0 and _holds(timing, step):
+        return _Said(_every(step), names_day=True, is_interval=True)
+    times = [_HOUR * hour + minute for hour in hours for minute in minutes]
+    if len(times) <= MAX_TIMES:
+        return _Said(msg("at {times}", times=", ".join(map(_time, times))))
+    gap = _gap_of(times)
+    if gap is not None:
+        return _Said(
+            msg("{every} from {first} to {last}", every=_every(gap), first=_time(times[0]), last=_time(times[-1]))
+        )
+    if len(minutes) > MAX_MINUTES:
+        return None
+    said = msg("at minute {minutes}", minutes=", ".join(map(str, minutes)))
+    if hours == _ALL_HOURS:
+        return _Said(msg("{minutes} of every hour", minutes=said), names_day=True)
+    return _Said(msg("{minutes} of the hours {hours}", minutes=said, hours=", ".join(map(str, hours))))
 
 
-def _clock(minute: str, hour: str) -> TranslatableText:
-    minutes, hours = _numbers(minute), _numbers(hour)
-    if minutes and hours and len(minutes) * len(hours) <= MAX_TIMES:
-        return msg("at {times}", times=", ".join(f"{h:02d}:{m:02d}" for h in hours for m in minutes))
-    past = _minutes_past(minute, minutes)
-    if hour == _EVERY:
-        return past
-    step = _step(hour)
-    if step is not None:
-        return msg("every {n} hours", n=step) if minutes == [0] else msg("{past} every {n} hours", past=past, n=step)
-    return msg("{past} in the hours {hours}", past=past, hours=hour)
-
-
-def _minutes_past(minute: str, minutes: list[int]) -> TranslatableText:
-    if minute == _EVERY:
+def _every(minutes: int) -> str:
+    if minutes == 1:
         return msg("every minute")
-    step = _step(minute)
-    if step is not None:
-        return msg("every {n} minutes", n=step)
-    if minutes == [0]:
+    if minutes == _HOUR:
         return msg("every hour")
-    return msg("at minute {minutes}", minutes=", ".join(map(str, minutes)) if minutes else minute)
+    if minutes % _HOUR == 0:
+        return msg("every {n} hours", n=minutes // _HOUR)
+    return msg("every {n} minutes", n=minutes)
 
 
-def _days(day: str, month: str, weekday: str) -> TranslatableText | None:
-    """Returns the days on which it fires; None for all of them."""
-    by_date = None if day == _EVERY else _by_date(day)
-    by_week = None if weekday == _EVERY else _by_week(weekday)
-    found = by_date or by_week
-    if by_date is not None and by_week is not None:
-        if day.startswith(_EVERY) or weekday.startswith(_EVERY):
-            found = msg("{days} if also {others}", days=by_date, others=by_week)
-        else:
-            found = msg("{days} and also {others}", days=by_date, others=by_week)
-    if month == _EVERY:
-        return found
-    months = _named(month, _MONTH_NAMES, _MONTHS, first=1)
-    return (
-        msg("{days} in {months}", days=found, months=months) if found else msg("every day in {months}", months=months)
-    )
+def _holds(timing: Timing, step: int) -> bool:
+    """Returns True if clock times that are `step` minutes apart all day stay so when clocks change."""
+    assert timing.cron is not None
+    year = timing.anchor.year
+    noons = (datetime(year + later, month, 15, 12) for later in (0, 1) for month in range(1, 13))
+    offsets = sorted({noon.replace(tzinfo=timing.zone).utcoffset() or noon - noon for noon in noons})
+    if len(offsets) == 1:
+        return True
+    changes = [int((later - earlier).total_seconds()) // 60 for earlier, later in pairwise(offsets)]
+    return timing.cron.follows_clock and all(change % step == 0 for change in changes)
 
 
-def _by_date(day: str) -> TranslatableText:
-    if day == "l":
-        return msg("on the last day of the month")
-    if day == "lw":
-        return msg("on the last weekday of the month")
-    step = _step(day)
-    if step is not None:
-        return msg("every {n} days from the first of the month", n=step)
-    return msg("on day {days} of the month", days=day.replace(",", ", "))
+def _step_of(numbers: Sequence[int], whole: int) -> int | None:
+    """Returns n if the numbers are each n-th of `whole`, also from one whole to the next."""
+    step = whole // len(numbers)
+    return step if list(numbers) == list(range(numbers[0], whole, step)) and whole % step == 0 else None
 
 
-def _by_week(weekday: str) -> TranslatableText:
-    days = _week(weekday)
-    if days == [1, 2, 3, 4, 5]:
-        return msg("every weekday")
-    if days == [0, 6]:
-        return msg("every Saturday and Sunday")
-    return msg("every {days}", days=_named(weekday, _DAY_NAMES, _DAYS, first=0))
+def _gap_of(times: Sequence[int]) -> int | None:
+    gaps = {later - earlier for earlier, later in pairwise(times)}
+    return gaps.pop() if len(gaps) == 1 else None
 
 
-def _week(weekday: str) -> list[int]:
-    numbers = {number % 7 for number in _numbers(_as_numbers(weekday, _DAY_NAMES, 0))}
-    return sorted(numbers)
-
-
-def _named(text: str, short: tuple[str, ...], long: tuple[str, ...], *, first: int) -> str:
-    """Returns names for a list of numbers; anything else as it was written."""
-    numbers = _numbers(_as_numbers(text, short, first))
-    if not numbers:
-        return text
-    words: list[str] = [Word(long[(number - first) % len(long)]) for number in numbers]
-    *others, said = words
-    for one in reversed(others):
-        said = msg("{one}, {others}", one=one, others=said)
-    return said
-
-
-def _as_numbers(text: str, names: tuple[str, ...], first: int) -> str:
-    for at, name in enumerate(names):
-        text = text.replace(name, str(at + first))
-    return text
-
-
-def _numbers(field: str) -> list[int]:
-    """Returns the numbers of a field of single ones and ranges; empty for all others."""
-    found: list[int] = []
-    for part in field.split(","):
-        low, dash, high = part.partition("-")
-        if not low.isdecimal() or (dash and not high.isdecimal()):
-            return []
-        found += range(int(low), int(high if dash else low) + 1)
-    return sorted(set(found))
-
-
-def _step(field: str) -> int | None:
-    """Returns n of `*/n`."""
-    every, _, step = field.partition("/")
-    return int(step) if every == _EVERY and step.isdecimal() else None
+def _time(minutes: int) -> str:
+    return f"{minutes // _HOUR:02d}:{minutes % _HOUR:02d}"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
+from taskyard.core.schedules.zone_words import zone_label
 from taskyard.worker.cli.output import Column, print_document, print_fields, print_json, print_line, print_table
 from taskyard.worker.cli.text import written
 
@@ -16,7 +18,7 @@ def print_schedule(found: dict[str, Any]) -> None:
         [
             ("name", found["name"]),
             ("when", found["when"]),
-            ("rule", f"{rule} ({found['time_zone']})"),
+            ("rule", f"{rule} ({zone_label(found['time_zone'])})"),
             ("next", next_text(found)),
             ("submits", submits(what)),
             ("title", what.get("title") or ""),
@@ -24,8 +26,8 @@ def print_schedule(found: dict[str, Any]) -> None:
             ("missed ones", f"{found['catch_up']} (at most {found['catch_up_limit']})"),
             ("overlap", found["overlap"]),
             ("jitter", f"{found['jitter_seconds']:g} s" if found["jitter_seconds"] else ""),
-            ("starts", written(found["starts_at"])),
-            ("ends", written(found["ends_at"])),
+            ("starts", zoned(found["starts_at"])),
+            ("ends", zoned(found["ends_at"])),
             ("expected within", "" if found["expected_seconds"] is None else f"{found['expected_seconds']:g} s"),
             ("declared by", found["owner"]),
             ("created by", found["created_by"]),
@@ -46,7 +48,12 @@ def next_text(found: dict[str, Any]) -> str:
     """Returns when a schedule fires next."""
     if not found["is_enabled"]:
         return "paused"
-    return written(found["next_fire_at"]) or "never again"
+    return zoned(found["next_fire_at"]) or "never again"
+
+
+def zoned(at: str | None) -> str:
+    """Returns a time that JSON has in ISO 8601, in this host's zone and with it; empty for None."""
+    return "" if at is None else f"{datetime.fromisoformat(at).astimezone():%Y-%m-%d %H:%M:%S %Z}"
 
 
 def print_count(counted: dict[str, Any], as_json: bool) -> None:

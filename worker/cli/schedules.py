@@ -12,6 +12,7 @@ import typer
 
 from taskyard.core.errors import SubmissionError
 from taskyard.core.schedules.declarations import workflow_what
+from taskyard.core.schedules.zone_words import zone_label
 from taskyard.core.workflows.files import WorkflowFile
 from taskyard.worker.cli import exits
 from taskyard.worker.cli.confirm import confirm_number
@@ -20,9 +21,8 @@ from taskyard.worker.cli.help_text import Group
 from taskyard.worker.cli.opened import opened_schedules
 from taskyard.worker.cli.output import Column, print_json, print_line, print_table
 from taskyard.worker.cli.schedule_options import Given, moment, takes_schedule
-from taskyard.worker.cli.schedule_output import next_text, print_count, print_fires, print_schedule, submits
+from taskyard.worker.cli.schedule_output import next_text, print_count, print_fires, print_schedule, submits, zoned
 from taskyard.worker.cli.show import AsJson
-from taskyard.worker.cli.text import written
 from taskyard.worker.cli.webhooks import print_change
 
 schedules = typer.Typer(cls=Group, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -55,7 +55,7 @@ def add(
     if as_json:
         print_json(made)
     else:
-        print_line(f"{name} fires {made['when']}, next at {written(made['next_fire_at']) or 'no time'}")
+        print_line(f"{name} fires {made['when']}, next at {zoned(made['next_fire_at']) or 'no time'}")
 
 
 @schedules.command("list", **placed("schedule list", "schedule list"))
@@ -158,8 +158,8 @@ def next_fires(
         return
     zone = ZoneInfo(found["time_zone"])
     print_line(found["when"])
-    rows = [[written(at), f"{datetime.fromisoformat(at).astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"] for at in times]
-    print_table([Column("here", fixed=True), Column(found["time_zone"], fixed=True)], rows)
+    rows = [[zoned(at), f"{datetime.fromisoformat(at).astimezone(zone):%Y-%m-%d %H:%M:%S %Z}"] for at in times]
+    print_table([Column("here", fixed=True), Column(zone_label(found["time_zone"]), fixed=True)], rows)
 
 
 @schedules.command("backfill", **placed("schedule backfill", "schedule backfill nightly --from 7d --dry-run"))

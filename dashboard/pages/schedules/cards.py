@@ -17,6 +17,7 @@ from taskyard.core.postgres.store.schedule_fires import PastFire
 from taskyard.core.schedules.schedule import Schedule
 from taskyard.core.schedules.what import AnyWhat, WorkflowWhat
 from taskyard.core.schedules.words import in_words
+from taskyard.core.schedules.zone_words import zone_label
 from taskyard.core.workflows.written import written_workflow
 from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.markdown_escape import escaped
@@ -122,7 +123,10 @@ def show_next_fires(times: Sequence[datetime], zone: str) -> None:
         return
     theirs = ZoneInfo(zone)
     rows = [{"here": _local(at, viewer_zone()), "there": _local(at, theirs)} for at in times]
-    columns: dict[str, Any] = {"here": _("Here ({zone})").format(zone=viewer_zone()), "there": zone}
+    columns: dict[str, Any] = {
+        "here": _("Here ({zone})").format(zone=zone_label(str(viewer_zone()))),
+        "there": zone_label(zone),
+    }
     if str(viewer_zone()) == zone:
         columns["there"] = None
     show_table(pd.DataFrame(rows), alt=_("Next fire times"), columns=columns, height="content")
@@ -205,7 +209,7 @@ def _open_clicked(fires: Mapping[str, PastFire]) -> None:
 def _facts(one: Schedule) -> list[str]:
     fields, what = one.fields, one.fields.what
     rule = fields.cron if fields.cron is not None else _("every {span}").format(span=span(fields.interval_seconds or 0))
-    facts = [f"{rule} ({fields.time_zone})"]
+    facts = [f"{rule} ({zone_label(fields.time_zone)})"]
     if isinstance(what, WorkflowWhat):
         count = sum(1 for _member in what.members())
         facts.append(ngettext("{count} task", "{count} tasks", count).format(count=number(count)))

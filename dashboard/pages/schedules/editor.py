@@ -16,6 +16,7 @@ from taskyard.core.schedules.cron import MAX_CRON_LENGTH
 from taskyard.core.schedules.due import CatchUp
 from taskyard.core.schedules.schedule import MAX_CATCH_UP, Overlap, Schedule, ScheduleFields, check_schedule
 from taskyard.core.schedules.words import in_words
+from taskyard.core.schedules.zone_words import zone_label
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.components.zones import viewer_zone
@@ -106,7 +107,7 @@ def _rule(one: Schedule | None, key: str, problems: list[TaskyardError]) -> dict
             )
             rule = {"cron": cron, "interval_seconds": None}
         index = zones.index(chosen) if chosen in zones else zones.index("UTC")
-        zone = st.selectbox(_("Time zone"), zones, index=index, key=f"schedule_zone_{key}")
+        zone = st.selectbox(_("Time zone"), zones, index=index, format_func=zone_label, key=f"schedule_zone_{key}")
     return {**rule, "time_zone": zone}
 
 

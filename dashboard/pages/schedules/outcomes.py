@@ -13,6 +13,7 @@ from taskyard.core.humanize import UNKNOWN, number
 from taskyard.core.i18n import N_
 from taskyard.core.postgres.store.schedule_fires import PastFire
 from taskyard.core.schedules.schedule import FireOutcome
+from taskyard.core.schedules.zone_words import zone_label
 from taskyard.core.states import TaskState
 from taskyard.dashboard.components.charts import draw, plain
 from taskyard.dashboard.components.states import STATE_COLORS, WORKFLOW_COLORS, word
@@ -118,7 +119,7 @@ def show_calendar(days: Mapping[date, Mapping[str, int]], zone: str) -> None:
         total.update(counts)
     parts = [f"{number(count)} {outcome_word(name)}" for name, count in total.most_common()]
     alt = _("Outcomes by day, {days} days: {outcomes}").format(days=len(days), outcomes=enumerated(parts))
-    title = _("Outcomes by day ({zone})").format(zone=zone)
+    title = _("Outcomes by day ({zone})").format(zone=zone_label(zone))
     draw(title, go.Figure(spec, _validate=False), alt=alt, key="schedule_days", height_px=CALENDAR_HEIGHT_PX)
 
 

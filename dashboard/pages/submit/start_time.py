@@ -11,6 +11,7 @@ import streamlit as st
 from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import N_, msg
 from taskyard.core.payload.culprits import refused, required
+from taskyard.core.schedules.zone_words import zone_label
 from taskyard.core.submission.form_values import parse_number
 from taskyard.dashboard.components.zones import viewer_zone
 from taskyard.dashboard.forms.field_widgets import Problems, number_field, show_problem
@@ -132,7 +133,7 @@ def show(problems: Problems) -> None:
 
 def _show_time() -> None:
     st.datetime_input(
-        _("Time ({zone})").format(zone=viewer_zone()),
+        _("Time ({zone})").format(zone=zone_label(str(viewer_zone()))),
         value=None,
         # wider than what is accepted: the browser would send nothing of a time outside, and the form act on another
         min_value=datetime(MINYEAR, 1, 1),

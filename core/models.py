@@ -47,6 +47,7 @@ class Task:
     assigned_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
+    scheduled_for: datetime | None = None  # the fire time for which a schedule submitted it
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:
@@ -226,6 +227,7 @@ class Submission:
     when: Condition = Condition.COMPLETED  # the end of `after` that it waits for
     pending_limit: int = 0  # of its creator
     given: Given | None = None  # where there is an idempotency key
+    scheduled_for: datetime | None = None  # the fire time for which a schedule submits it
 
     @property
     def call(self) -> Call | None:

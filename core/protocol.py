@@ -35,6 +35,7 @@ from taskyard.core.protocol_values import MAX_TEXT_LENGTH as MAX_TEXT_LENGTH
 from taskyard.core.protocol_values import Attempt as Attempt
 from taskyard.core.protocol_values import Count as Count
 from taskyard.core.protocol_values import Failure as Failure
+from taskyard.core.protocol_values import FireTime as FireTime
 from taskyard.core.protocol_values import LongText as LongText
 from taskyard.core.protocol_values import Name as Name
 from taskyard.core.protocol_values import Pair as Pair
@@ -57,7 +58,8 @@ class Run(msgspec.Struct, array_like=True, tag="run", gc=False):
 
     `resumed` is JSON text, None if the task was never suspended and has no signals: `now` is the database's time in
     epoch seconds, `received` lists [number, name, id, kind, data, sender, epoch seconds] of signals, and `used` has by
-    name the number of the last one that was used before the checkpoint.
+    name the number of the last one that was used before the checkpoint. `scheduled_for` is the fire time for which a
+    schedule submitted the task, in epoch seconds.
     """
 
     task_id: TaskId
@@ -69,6 +71,7 @@ class Run(msgspec.Struct, array_like=True, tag="run", gc=False):
     priority: Annotated[int, Meta(ge=0, le=3)]
     children: Annotated[int, Meta(ge=0)] = 0
     resumed: str | None = None
+    scheduled_for: FireTime | None = None
 
 
 class Cancel(msgspec.Struct, array_like=True, tag="cancel", gc=False):

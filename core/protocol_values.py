@@ -23,6 +23,7 @@ LongText = Annotated[str, Meta(max_length=MAX_FAILURE_LENGTH)]
 TaskId = Annotated[str, Meta(min_length=36, max_length=36)]  # decoders look at its length only; see core.ids.is_id
 Attempt = Annotated[int, Meta(ge=1, le=MAX_INTEGER)]
 Seconds = Annotated[float, Meta(ge=0, le=MAX_SECONDS)]
+FireTime = Annotated[float, Meta(ge=0, le=2e10)]  # in epoch seconds, within any calendar
 Count = Annotated[int, Meta(ge=0, le=MAX_BYTES)]
 Position = Annotated[str, Meta(pattern=r"\A[0-9]{1,20}-[0-9]{1,20}\Z")]
 Pair = tuple[TaskId, Attempt]

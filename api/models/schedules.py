@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -23,6 +23,8 @@ EXPECTED = "Within how many seconds after a fire time its task should complete; 
 STARTS, ENDS = "Nothing fires before", "Nothing fires after"
 TASKS = "its tasks, or lists of them, by key, as a workflow is submitted"
 OPTIONS = "title, queue, priority, timeout_seconds, max_attempts and requires, as of a submission"
+# A text, so that an error can show it as it was written.
+GivenTime = Annotated[str, Field(json_schema_extra={"format": "date-time"})]
 
 
 class WhatInfo(BaseModel):
@@ -52,8 +54,8 @@ class ScheduleRule(BaseModel):
     catch_up_limit: int = Field(DEFAULT_CATCH_UP_LIMIT, description=LIMIT)
     overlap: str = Field(Overlap.ALLOW.value, description=OVERLAP)
     jitter_seconds: float = Field(0.0, description=JITTER)
-    starts_at: datetime | None = Field(None, description=STARTS)
-    ends_at: datetime | None = Field(None, description=ENDS)
+    starts_at: GivenTime | None = Field(None, description=STARTS)
+    ends_at: GivenTime | None = Field(None, description=ENDS)
     expected_seconds: float | None = Field(None, description=EXPECTED)
 
 
@@ -76,8 +78,8 @@ class ScheduleChange(BaseModel):
     catch_up_limit: int = Field(DEFAULT_CATCH_UP_LIMIT, description=LIMIT)
     overlap: str = Field(Overlap.ALLOW.value, description=OVERLAP)
     jitter_seconds: float = Field(0.0, description=JITTER)
-    starts_at: datetime | None = Field(None, description=STARTS)
-    ends_at: datetime | None = Field(None, description=ENDS)
+    starts_at: GivenTime | None = Field(None, description=STARTS)
+    ends_at: GivenTime | None = Field(None, description=ENDS)
     expected_seconds: float | None = Field(None, description=EXPECTED)
     is_enabled: bool | None = Field(None, description="False pauses it, true resumes it")
     reason: ReasonText = Field("", description="Why it is paused or resumed; kept in the audit log")
@@ -167,8 +169,8 @@ class Span(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    since: datetime
-    until: datetime
+    since: GivenTime
+    until: GivenTime
     is_counted_only: bool = Field(False, description="Submit nothing, only count")
 
 
@@ -176,7 +178,7 @@ class Backfilled(BaseModel):
     """What was submitted for a span, or would be."""
 
     count: int = Field(description="Fire times that submit something, or would")
-    submitted: int = Field(description="Fire times that had submitted theirs before")
+    submitted_before: int = Field(description="Fire times that had submitted theirs before")
     ids: list[str] = Field(description="The tasks or workflows; empty if it was only counted")
 
 
@@ -188,10 +190,11 @@ class DeclaredSchedules(BaseModel):
     schedules: dict[str, ScheduleRule] = Field(
         examples=[{"nightly": {"cron": "@daily", "what": {"type": "diagnostic.echo"}}}]
     )
+    is_dry_run: bool = Field(False, description="Change nothing, only say what would be")
 
 
 class Applied(BaseModel):
-    """The names of the schedules that were added, changed or removed."""
+    """The names of the schedules that were added, changed or removed, or would be."""
 
     added: list[str]
     changed: list[str]

@@ -75,6 +75,7 @@ class TaskSummary(BaseModel):
     workflow_key: str | None = Field(description="Its key among the tasks of its workflow")
     waiting_on: int = Field(description="Unfinished tasks that it waits for")
     suspension: dict[str, Any] | None = Field(description="What it waits for while suspended, or waited for last")
+    scheduled_for: datetime | None = Field(description="The fire time for which a schedule submitted it")
     created_by: str
     creator_agent_id: str | None = Field(description="The agent whose task submitted it")
     agent_id: str | None = Field(description="The agent that has it, or had it last")

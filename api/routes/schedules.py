@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from itertools import islice
 from typing import Annotated, Any
 
@@ -16,6 +15,7 @@ from taskyard.api.models.schedules import (
     DeclaredSchedules,
     FireInfo,
     FireTimes,
+    GivenTime,
     NewSchedule,
     RanNow,
     ScheduleChange,
@@ -30,6 +30,7 @@ from taskyard.core.access.permissions import Permission
 from taskyard.core.i18n import msg
 from taskyard.core.postgres.database import Transaction
 from taskyard.core.postgres.store import schedules as store
+from taskyard.core.schedules.moments import check_moment
 from taskyard.core.schedules.schedule import OF_A_FILE, Schedule, check_schedule, check_schedule_name
 from taskyard.core.schedules.words import in_words
 from taskyard.core.submission import authorized_fires, authorized_schedules
@@ -72,7 +73,8 @@ async def apply_file(
     """Makes the schedules of a file those that it declares: adds, changes and removes them; all or nothing."""
     declared = {name: one.model_dump() for name, one in given.schedules.items()}
     owner = f"{OF_A_FILE}{await in_thread(check_schedule_name, file)}"
-    done = await read(services, authorized_schedules.apply, acting_for(services, actor), owner, declared)
+    acting = acting_for(services, actor)
+    done = await read(services, authorized_schedules.apply, acting, owner, declared, is_dry_run=given.is_dry_run)
     return Applied(**done)
 
 
@@ -107,12 +109,13 @@ async def find_fires(
     name: Name,
     services: ServicesDep,
     actor: ActorDep,
-    before: Annotated[datetime | None, Query(description="Only those before this time, to read on")] = None,
+    before: Annotated[GivenTime | None, Query(description="Only those before this time, to read on")] = None,
     limit: Annotated[int, Query(ge=1, le=500, description="At most so many")] = 50,
 ) -> list[FireInfo]:
     """Returns the newest fire times with what became of them."""
     await read(services, _known, actor, name)
-    found = await read(services, authorized_schedules.fires, actor, name, before=before, limit=limit)
+    edge = None if before is None else check_moment("before", before)
+    found = await read(services, authorized_schedules.fires, actor, name, before=edge, limit=limit)
     return [FireInfo(**one.as_json()) for one in found]
 
 
@@ -134,12 +137,13 @@ async def backfill(name: Name, given: Span, services: ServicesDep, actor: ActorD
     """
     await read(services, _known, actor, name)
     acting = acting_for(services, actor)
-    counted = await read(services, authorized_fires.count_backfill, actor, name, given.since, given.until)
+    since, until = check_moment("since", given.since), check_moment("until", given.until)
+    counted = await read(services, authorized_fires.count_backfill, actor, name, since, until)
     if given.is_counted_only:
-        return Backfilled(count=len(counted.to_submit), submitted=counted.submitted_before, ids=[])
-    made = await read(services, authorized_fires.backfill, acting, name, given.since, given.until)
+        return Backfilled(count=len(counted.to_submit), submitted_before=counted.submitted_before, ids=[])
+    made = await read(services, authorized_fires.backfill, acting, name, since, until)
     await in_thread(made.wake, acting)
-    return Backfilled(count=len(made.ids), submitted=counted.submitted_before, ids=list(made.ids))
+    return Backfilled(count=len(made.ids), submitted_before=counted.submitted_before, ids=list(made.ids))
 
 
 def _shown(known: Schedule) -> ScheduleInfo:

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from copy import copy
 from dataclasses import is_dataclass
+from datetime import date
 from typing import Any, TypeAlias
 
 from pydantic import BaseModel, RootModel
@@ -76,7 +77,7 @@ class Brief:
 
     def __repr__(self) -> str:
         try:
-            text = reprlib.repr(self._value)
+            text = self._value.isoformat() if isinstance(self._value, date) else reprlib.repr(self._value)
         except Exception:  # e.g. an integer of more digits than Python prints
             text = f"<{type(self._value).__name__} that can't be shown>"
         return visible(" ".join(text.split()))

@@ -1,4 +1,4 @@
-"""Reads schedules that are declared: by a TOML file, or with a task type (pure)."""
+"""Reads schedules that are declared: by a table of a file, or with a task type (pure)."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from taskyard.core.declarations import read_toml, settle
+from taskyard.core.declarations import settle
 from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import msg
-from taskyard.core.payload.culprits import in_field, refused, required
+from taskyard.core.payload.culprits import refused, required
 from taskyard.core.schedules.due import CatchUp
 from taskyard.core.schedules.schedule import (
     DEFAULT_CATCH_UP_LIMIT,
@@ -105,38 +105,6 @@ def declared_schedules(where: str, type_: str, given: object) -> tuple[Schedule,
     return found
 
 
-def read_schedules(path: Path) -> dict[str, dict[str, Any]]:
-    """Reads a TOML file of `[[schedule]]` tables; returns the arguments of `check_schedule` by name.
-
-    Raises ConfigurationError for a file that can't be read, and SubmissionError.
-    """
-    return declared_in(read_toml(str(path), path), path.parent)
-
-
-def declared_in(document: Mapping[str, Any], folder: Path = Path()) -> dict[str, dict[str, Any]]:
-    """Returns the schedules of a file's content by name; raises SubmissionError for the first problem.
-
-    Files of workflows are named from `folder`.
-    """
-    for name in document:
-        if name != "schedule":
-            raise refused(name, document[name], msg("tables [[schedule]] only"))
-    listed = document.get("schedule", [])
-    if not isinstance(listed, list) or len(listed) > MAX_DECLARED:
-        raise refused("schedule", listed, msg("at most {limit} tables [[schedule]]", limit=MAX_DECLARED))
-    found: dict[str, dict[str, Any]] = {}
-    for at, one in enumerate(listed):
-        try:
-            name, values = _arguments(one, folder)
-            if name in found:
-                raise refused("name", name, msg("each name once"))
-            check_schedule(**values)
-        except SubmissionError as error:
-            raise in_field(error, f"schedule.{at}.{error.field}") from None
-        found[name] = values
-    return found
-
-
 def workflow_what(given: object) -> dict[str, Any]:
     """Returns what a schedule submits, of what a file of `workflow submit` says; raises SubmissionError."""
     if not isinstance(given, Mapping):
@@ -159,7 +127,11 @@ def read_workflow_what(path: Path) -> dict[str, Any]:
     return workflow_what(read_workflow(text, is_json=path.suffix == ".json").given)
 
 
-def _arguments(given: object, folder: Path) -> tuple[str, dict[str, Any]]:
+def declared_arguments(given: object, folder: Path) -> tuple[str, dict[str, Any]]:
+    """Returns the name of a table `[[schedule]]` and the arguments of `check_schedule`; raises SubmissionError.
+
+    Files of workflows are named from `folder`.
+    """
     if not isinstance(given, dict):
         raise refused("", given, msg("a table"))
     for field_ in given:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
@@ -15,6 +15,8 @@ from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
 from taskyard.core.schedules.cron import check_cron
 from taskyard.core.schedules.due import CatchUp
+from taskyard.core.schedules.fire_time import FireTime
+from taskyard.core.schedules.moments import check_moment
 from taskyard.core.schedules.timing import Timing
 from taskyard.core.schedules.what import AnyWhat, check_what
 from taskyard.core.schedules.words import in_words
@@ -24,7 +26,6 @@ MAX_JITTER_SECONDS = 86_400.0
 MAX_CATCH_UP, DEFAULT_CATCH_UP_LIMIT = 100, 10
 MAX_EXPECTED_SECONDS = 31 * 86_400.0
 DEFAULT_EXPECTED_SECONDS = 3600.0  # within which a task is expected to complete, where its schedule does not say
-FIRST_YEAR, LAST_YEAR = 2000, 2200
 OF_A_SCHEDULE = "schedule:"  # begins the names of those who submit, and their idempotency keys
 OF_A_TYPE, OF_A_FILE = "code:", "file:"  # begin the names of owners
 DEFAULT_ZONE = "UTC"
@@ -120,6 +121,11 @@ class Schedule:
         queues, types = zip(*sorted(self.fields.what.kinds()), strict=True)
         return Actor(self.creator, "schedule", frozenset(permissions), queues, types)
 
+    def at(self, fire_time: datetime) -> Schedule:
+        """Returns it with what it submits for a fire time; raises SubmissionError."""
+        what = self.fields.what.filled(FireTime(fire_time, self.fields.time_zone))
+        return replace(self, fields=replace(self.fields, what=what))
+
     def key_of(self, fire_time: datetime) -> str:
         """Returns the idempotency key of a fire time's task or workflow."""
         return f"{OF_A_SCHEDULE}{self.id}/{fire_time.astimezone(UTC).isoformat()}"
@@ -192,19 +198,7 @@ def check_schedule(
 
 
 def _moment(field: str, value: object) -> datetime | None:
-    if value is None:
-        return None
-    found = value
-    if isinstance(found, str):
-        try:
-            found = datetime.fromisoformat(found)
-        except ValueError:
-            found = None
-    if not isinstance(found, datetime) or found.utcoffset() is None:
-        raise refused(field, value, msg("an ISO 8601 time with a time zone such as 2030-01-31T12:00:00+00:00"))
-    if not FIRST_YEAR <= found.year <= LAST_YEAR:
-        raise refused(field, value, msg("a year from {first} to {last}", first=FIRST_YEAR, last=LAST_YEAR))
-    return found.astimezone(UTC)
+    return None if value is None else check_moment(field, value)
 
 
 def _number(field: str, value: Any, least: float, most: float) -> float | None:

@@ -20,8 +20,7 @@ LAST_YEAR = 9000  # beyond which nothing fires
 class Timing:
     """When a schedule fires: exactly one of `cron` and `interval_seconds` is given, moments are aware.
 
-    Intervals count elapsed time from `anchor`, whatever clocks do; the first fire time is the start, or an interval
-    after the anchor.
+    Intervals count elapsed time from `anchor`, forwards and backwards, whatever clocks do. Nothing is before the start.
     """
 
     cron: Cron | None
@@ -83,9 +82,6 @@ class Timing:
     def _next_of_interval(self, moment: datetime) -> datetime:
         assert self.interval_seconds is not None
         interval = timedelta(seconds=self.interval_seconds)
-        first = self.anchor if self.starts_at is not None else self.anchor + interval
-        if moment < first:
-            return first.astimezone(UTC)
-        passed = math.floor((moment - first) / interval) + 1
-        found = first + passed * interval
+        passed = math.floor((moment - self.anchor) / interval) + 1
+        found = self.anchor + passed * interval
         return (found if found > moment else found + interval).astimezone(UTC)

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused, required
 from taskyard.core.payload.exact_json import model_json
+from taskyard.core.schedules.fire_time import FireTime, asks_for_it
 
 DEFAULT_QUEUE = "default"
 # Options of a submission that a schedule's tasks may have.
@@ -53,6 +54,10 @@ class What:
         """Returns the queues and types of its tasks."""
         return {(self.queue, self.type)}
 
+    def filled(self, fire_time: FireTime) -> What:
+        """Returns it with the fire time where its input asks for it; raises SubmissionError."""
+        return replace(self, input=fire_time.filled(self.input, "input")) if asks_for_it(self.input) else self
+
     def without_inputs(self) -> What:
         """Returns it for those who may not see inputs."""
         return replace(self, input=None)
@@ -86,6 +91,10 @@ class WorkflowWhat:
         """Yields its tasks, as far as they are objects."""
         for given in self.tasks.values():
             yield from (one for one in (given if isinstance(given, list) else [given]) if isinstance(one, Mapping))
+
+    def filled(self, fire_time: FireTime) -> WorkflowWhat:
+        """Returns it with the fire time where inputs ask for it; raises SubmissionError."""
+        return replace(self, tasks=fire_time.filled_tasks(self.tasks))
 
     def without_inputs(self) -> WorkflowWhat:
         """Returns it for those who may not see inputs."""

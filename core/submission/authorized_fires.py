@@ -7,7 +7,7 @@ raises SubmissionError and NotPermitted in addition to the store's errors.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import islice
 
@@ -21,6 +21,7 @@ from taskyard.core.postgres.database import DriverTransaction, Transaction
 from taskyard.core.postgres.store import schedule_fires, schedules, submission, workflow_submission
 from taskyard.core.postgres.store.schedule_fires import Fire
 from taskyard.core.postgres.store.workflow_submission import Inserted
+from taskyard.core.schedules.moments import check_moment
 from taskyard.core.schedules.schedule import FireOutcome, Origin, Schedule
 from taskyard.core.schedules.what import Kind
 from taskyard.core.submission.authorized import Authorized
@@ -140,7 +141,7 @@ def _fill_with_workflows(tx: Transaction, acting: Authorized, known: Schedule, t
 def _workflow_of(acting: Authorized, known: Schedule, fire_time: datetime) -> CheckedWorkflow:
     """Returns the workflow of a fire time in the schedule's name, which the actor may submit, too."""
     id_ = str(uuid_utils.uuid7())
-    acting.workflows().check(call_of(known))
+    acting.workflows().check(call_of(known, fire_time))
     found = checked_workflow(acting.acting_as(known.acting()), known, fire_time, id_)
     if not isinstance(found, CheckedWorkflow):
         raise refused("name", known.name, msg("a fire time that has submitted nothing"))
@@ -148,22 +149,20 @@ def _workflow_of(acting: Authorized, known: Schedule, fire_time: datetime) -> Ch
 
 
 def _task_of(acting: Authorized, known: Schedule, fire_time: datetime) -> Submission:
-    what = task_of(known)
+    what = task_of(known.at(fire_time))
     options = options_of(known, fire_time)
     options.pop("run_at", None)
-    return acting.prepared(what.type, what.input, options, options.pop("created_by"))
+    made = acting.prepared(what.type, what.input, options, options.pop("created_by"))
+    return replace(made, scheduled_for=fire_time)
 
 
 def _backfill_of(tx: Transaction, known: Schedule, since: datetime, until: datetime, now: datetime) -> Backfill:
-    for field, moment in (("since", since), ("until", until)):
-        if moment.utcoffset() is None:
-            raise refused(field, moment.isoformat(), msg("a time with a time zone"))
+    since, until = check_moment("since", since), check_moment("until", until)
     if until > now or until < since:
-        raise refused("until", until.isoformat(), msg("a time from `since` until now"))
-    # fire times before an interval's first one are none
+        raise refused("until", until, msg("a time from `since` until now"))
     found = list(islice(known.timing.between(since, until), MAX_BACKFILL + 1))
     if len(found) > MAX_BACKFILL:
-        raise refused("since", since.isoformat(), msg("a span of at most {limit} fire times", limit=MAX_BACKFILL))
+        raise refused("since", since, msg("a span of at most {limit} fire times", limit=MAX_BACKFILL))
     before = schedule_fires.submitted_between(tx, known.id, since, until)
     to_submit = tuple(at for at in found if at not in before)
     return Backfill(to_submit, len(found) - len(to_submit))

@@ -7,9 +7,9 @@ and types. Everything raises NotPermitted in addition to the store's errors.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
@@ -17,11 +17,14 @@ import orjson
 
 from taskyard.core.access.identity import Actor
 from taskyard.core.access.permissions import Permission
+from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import msg
-from taskyard.core.payload.culprits import refused
+from taskyard.core.payload.culprits import in_field, refused, together
 from taskyard.core.postgres.database import Transaction
 from taskyard.core.postgres.store import schedule_fires, schedules
 from taskyard.core.postgres.store.schedule_fires import PastFire
+from taskyard.core.schedules.files import DECLARED
+from taskyard.core.schedules.fire_time import FireTime
 from taskyard.core.schedules.schedule import FireOutcome, Schedule, ScheduleFields, check_schedule
 from taskyard.core.schedules.what import What
 from taskyard.core.submission.authorized import Authorized
@@ -68,6 +71,7 @@ def preview(fields: ScheduleFields, now: datetime, count: int = PREVIEWED) -> li
 def create(tx: Transaction, acting: Authorized, name: str, /, *, owner: str = "", **given: Any) -> ScheduleFields:
     """Adds a schedule from the arguments of `check_schedule`; raises SubmissionError."""
     fields = _checked(acting, check_schedule(**given))
+    _check_end(fields, schedules.now(tx))
     schedules.create(tx, name, fields, acting.actor.name, may_run_code=_may_run_code(acting.actor), owner=owner)
     return fields
 
@@ -85,6 +89,8 @@ def change(tx: Transaction, acting: Authorized, name: str, /, **given: Any) -> b
     if given.get("interval_seconds") is not None:
         values["cron"] = None
     fields = _checked(acting, check_schedule(**{**values, **given}))
+    if fields.ends_at != known.fields.ends_at:
+        _check_end(fields, schedules.now(tx))
     return schedules.change(tx, name, fields, acting.actor.name, may_run_code=_may_run_code(acting.actor))
 
 
@@ -102,46 +108,88 @@ def switch(tx: Transaction, actor: Actor, name: str, *, is_enabled: bool, reason
 
 
 def apply(
-    tx: Transaction, acting: Authorized, owner: str, declared: Mapping[str, Mapping[str, Any]]
+    tx: Transaction,
+    acting: Authorized,
+    owner: str,
+    declared: Mapping[str, Mapping[str, Any]],
+    *,
+    is_dry_run: bool = False,
 ) -> dict[str, list[str]]:
     """Makes the schedules of an owner those that it declares, each by the arguments of `check_schedule`.
 
-    Those that it declares no longer are removed; that one is paused stays. Returns names by `added`, `changed` and
-    `removed`. Raises SubmissionError, also for a name that somebody else's schedule has; nothing is changed then.
+    Those that it declares no longer are removed; one that is paused stays so while it is declared. Returns names by
+    `added`, `changed` and `removed`; with `is_dry_run` only that. Raises SubmissionError whose parts are all problems,
+    by fields such as `schedules.nightly.cron`, also for a name that somebody else's schedule has; nothing is changed
+    then.
     """
-    checked = {name: _checked(acting, check_schedule(**values)) for name, values in declared.items()}
-    return _apply(tx, acting.actor, owner, checked)
-
-
-def _apply(tx: Transaction, actor: Actor, owner: str, checked: Mapping[str, ScheduleFields]) -> dict[str, list[str]]:
     known = {one.name: one for one in schedules.schedules(tx)}
-    done: dict[str, list[str]] = {"added": [], "changed": [], "removed": []}
+    checked: dict[str, ScheduleFields] = {}
+    problems: list[SubmissionError] = []
+    for name, values in sorted(declared.items()):
+        try:
+            if name in known and known[name].owner != owner:
+                raise refused("name", name, _taken(known[name].owner))
+            checked[name] = _checked(acting, check_schedule(**values))
+        except SubmissionError as error:
+            problems += (in_field(one, f"{DECLARED}.{name}.{one.field}") for one in error.parts or (error,))
+    if problems:
+        raise together(problems)
+    if is_dry_run:
+        return {
+            "added": sorted(checked.keys() - known.keys()),
+            "changed": [name for name in checked if name in known and known[name].fields != checked[name]],
+            "removed": _undeclared(known, owner, checked),
+        }
+    return _apply(tx, acting.actor, owner, checked, known)
+
+
+def _apply(
+    tx: Transaction, actor: Actor, owner: str, checked: Mapping[str, ScheduleFields], known: Mapping[str, Schedule]
+) -> dict[str, list[str]]:
+    done: dict[str, list[str]] = {"added": [], "changed": [], "removed": _undeclared(known, owner, checked)}
     may_run_code = _may_run_code(actor)
-    for name, fields in sorted(checked.items()):
-        if name in known and known[name].owner != owner:
-            raise refused("name", name, msg("a name that no other schedule has"))
+    for name, fields in checked.items():
         if name not in known:
             schedules.create(tx, name, fields, actor.name, may_run_code=may_run_code, owner=owner)
             done["added"].append(name)
         elif schedules.change(tx, name, fields, actor.name, may_run_code=may_run_code, owner=owner):
             done["changed"].append(name)
-    for name, one in sorted(known.items()):
-        if one.owner == owner and name not in checked:
-            schedules.delete(tx, name, actor.name)
-            done["removed"].append(name)
+    for name in done["removed"]:
+        schedules.delete(tx, name, actor.name)
     return done
 
 
+def _undeclared(known: Mapping[str, Schedule], owner: str, declared: Collection[str]) -> list[str]:
+    return [name for name, one in sorted(known.items()) if one.owner == owner and name not in declared]
+
+
+def _taken(owner: str) -> str:
+    if not owner:
+        return msg("a name that no other schedule has: people edit this one")
+    return msg("a name that no other schedule has: {owner} declares this one", owner=owner)
+
+
 def _checked(acting: Authorized, fields: ScheduleFields) -> ScheduleFields:
-    """Checks that the maker may submit these tasks, and returns the schedule with a task's input as it is stored."""
-    what = fields.what
+    """Checks that the maker may submit these tasks, and returns the schedule with a task's input as it is stored.
+
+    One that asks for the fire time is checked for one, and kept as it is.
+    """
+    what = fields.what.filled(FireTime(datetime.now(UTC), fields.time_zone))
     for queue, type_ in sorted(what.kinds()):
         acting.actor.require(Permission.TASK_OPERATE, queue=queue, type_=type_)
     if isinstance(what, What):
         task = acting.prepared(what.type, what.input, what.options)
+        if what is not fields.what:
+            return fields
         return replace(fields, what=replace(what, input=orjson.loads(task.input_json)))
     acting.workflows().check(WorkflowCall(what.name, what.tasks, title=what.title))
     return fields
+
+
+def _check_end(fields: ScheduleFields, now: datetime) -> None:
+    """Raises SubmissionError for an end that has passed; a declared schedule is over then."""
+    if fields.ends_at is not None and fields.ends_at <= now:
+        raise refused("ends_at", fields.ends_at, msg("a time to come"))
 
 
 def _given_of(fields: ScheduleFields) -> dict[str, Any]:
@@ -180,14 +228,3 @@ def _masked(known: Schedule, actor: Actor) -> Schedule:
 
 def _may_run_code(actor: Actor) -> bool:
     return actor.may(Permission.CODE_SUBMIT)
-
-
-def check_moment(field: str, text: str) -> datetime:
-    """Returns a time with a zone; raises SubmissionError."""
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or found.utcoffset() is None:
-        raise refused(field, text, msg("an ISO 8601 time with a time zone such as 2030-01-31T12:00:00+00:00"))
-    return found

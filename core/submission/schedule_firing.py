@@ -8,8 +8,8 @@ core.submission.scheduled_workflows submits it outside the tick.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -148,7 +148,7 @@ class _Slice:
             return due_workflow(schedule, at)
         fire = Fire(schedule.id, at, FireOutcome.SUBMITTED)
         try:
-            checked = check_task(schedule, options_of(schedule, at), self._registry, self._limits, self._now)
+            checked = check_task(schedule, at, self._registry, self._limits, self._now)
         except SubmissionError as error:
             return fire.refused(error.text)
         self._submissions[checked.id] = checked
@@ -206,16 +206,15 @@ def replaced_by(fire_time: datetime) -> str:
     return msg("replaced by the fire time {time}", time=Moment(fire_time, text))
 
 
-def check_task(
-    schedule: Schedule, options: Mapping[str, Any], registry: Registry, limits: Limits, now: datetime
-) -> Submission:
+def check_task(schedule: Schedule, at: datetime, registry: Registry, limits: Limits, now: datetime) -> Submission:
     """Returns the task of a fire time; raises SubmissionError, also for a type that runs code without the right."""
-    what = task_of(schedule)
+    what, options = task_of(schedule.at(at)), options_of(schedule, at)
     if registry.get(what.type).is_guarded and not schedule.may_run_code:
         raise SubmissionError(
             "type", what.type, msg("a type whose tasks run no code, as who made the schedule may not submit those")
         )
-    return validate_submission(what.type, what.input, **options, registry=registry, limits=limits, now=now)
+    made = validate_submission(what.type, what.input, **options, registry=registry, limits=limits, now=now)
+    return replace(made, scheduled_for=at)
 
 
 def _missed(missed: Sequence[datetime], at: datetime, has_more: bool) -> str | None:

@@ -131,9 +131,9 @@ class ScheduledWorkflows:
                 log.warning("schedules.replacing", workflow=workflow_id, reason=str(error))
 
 
-def call_of(schedule: Schedule) -> WorkflowCall:
-    """Returns how a schedule's workflow is submitted, without a key; raises SubmissionError for one of tasks."""
-    what = schedule.fields.what
+def call_of(schedule: Schedule, fire_time: datetime) -> WorkflowCall:
+    """Returns how a fire time's workflow is submitted, without a key; raises SubmissionError for one of tasks."""
+    what = schedule.at(fire_time).fields.what
     if not isinstance(what, WorkflowWhat):
         raise SubmissionError("what", what.label, msg("a workflow, which it was at the fire time"))
     return WorkflowCall(what.name, what.tasks, title=what.title)
@@ -146,9 +146,11 @@ def checked_workflow(
 
     Raises SubmissionError and NotPermitted.
     """
-    call = replace(call_of(schedule), idempotency_key=schedule.key_of(fire_time))
+    call = replace(call_of(schedule, fire_time), idempotency_key=schedule.key_of(fire_time))
     found = acting.workflows().check(call)
-    return found if isinstance(found, SubmittedWorkflow) else replace(found, id=workflow_id)
+    if isinstance(found, SubmittedWorkflow):
+        return found
+    return replace(found, id=workflow_id, scheduled_for=fire_time)
 
 
 def _replace_earlier(tx: DriverTransaction, checked: _Checked) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import NamedTuple
 
 from taskyard.core.edges import Condition
@@ -44,6 +45,7 @@ class CheckedWorkflow:
     parent_task_id: str | None
     tasks: Sequence[CheckedTask]
     shape: Mapping[str, str | list[str]]
+    scheduled_for: datetime | None = None  # the fire time for which a schedule submits it
 
     def size(self) -> int:
         """Returns the bytes of all inputs."""

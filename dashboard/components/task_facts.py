@@ -35,6 +35,7 @@ def show_facts(task: Task) -> None:
         _("Timeout"): duration(task.timeout_seconds),
         _("Submitted by"): task.created_by or _("unknown"),
         _("Submitted at"): shown_time(task.created_at),
+        _("Scheduled for"): shown_time(task.scheduled_for) if task.scheduled_for else "",
         _("Due"): shown_time(task.run_at) if task.run_at and task.state in DUE_STATES else "",
         _("Started"): shown_time(task.started_at) if task.started_at else "",
         _("Ended"): shown_time(task.finished_at) if task.finished_at else "",

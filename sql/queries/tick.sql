@@ -184,7 +184,7 @@ WITH wanted AS (
     RETURNING t.id, t.attempt, t.type, t.input, t.timeout_seconds, t.checkpoint, t.priority, t.assigned_agent_id,
         t.max_attempts, t.refunded, t.refunds,
         coalesce(t.checkpoint_children, 0) AS checkpoint_children, c.state, t.retry_afters, t.has_signals,
-        t.checkpoint_signals, t.suspension IS NOT NULL AS was_suspended
+        t.checkpoint_signals, t.suspension IS NOT NULL AS was_suspended, t.scheduled_for
 ), audit AS (
     INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, agent_id)
     SELECT id, 'assigned', state, 'assigned', attempt, 'dispatcher', assigned_agent_id FROM claimed
@@ -202,5 +202,5 @@ SELECT id, attempt, type, input::text, timeout_seconds, checkpoint::text, priori
             UNION ALL
             SELECT number, name, signal_id, kind, data, sent_by, sent_at FROM timed_out WHERE task_id = claimed.id
         ) received
-    ))::text END
+    ))::text END, date_part('epoch', scheduled_for)
 FROM claimed

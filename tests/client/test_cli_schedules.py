@@ -24,6 +24,32 @@ input = {value = 2}
 interval_seconds = 3600
 """
 
+ODD = """
+[[schedule]]
+name = "chronic"
+type = "diagnostic.echo"
+chron = "@daily"
+
+[[schedule]]
+cron = "*/90 * * * *"
+name = "stepping"
+type = "diagnostic.echo"
+[[schedule]]
+type = "nosuch"
+cron = "@daily"
+name = "nosuch"
+[[schedule]]
+type = "diagnostic.echo"
+cron = "@daily"
+[schedule.input]
+value = 1
+[[schedule]]
+name = "begins"
+type = "diagnostic.echo"
+cron = "@daily"
+starts_at = 2030-07-01T01:00:00
+"""
+
 
 def test_the_life_of_a_schedule(doors: Doors) -> None:
     rule = ("--cron", "30 7 * * mon-fri", "--zone", "Europe/Berlin")
@@ -90,24 +116,43 @@ def test_a_file_owns_its_schedules(doors: Doors, tmp_path: Path) -> None:
     empty = tmp_path / "empty.toml"
     empty.write_text("", encoding="utf-8")
     odd = tmp_path / "odd.toml"
-    odd.write_text(FILE + "\n[[schedule]]\nname = 'x'\ntype = 'diagnostic.echo'\nchron = '@daily'\n", encoding="utf-8")
+    odd.write_text(FILE + ODD, encoding="utf-8")
+    single = tmp_path / "single.toml"
+    single.write_text(FILE.replace("[[", "[", 1).partition("[[schedule]]")[0].replace("]]", "]"), encoding="utf-8")
     told = told_alike(
         doors,
         [
+            ("schedule", "apply", str(file), "--dry-run"),
             ("schedule", "apply", str(file)),
             ("schedule", "apply", str(file)),
             ("schedule", "edit", "hourly", "--cron", "@daily"),
             ("schedule", "pause", "hourly"),
-            ("schedule", "apply", str(less), "--owner", "nightly", "--json"),
+            ("schedule", "apply", str(less), "--owner", "nightly", "--yes", "--json"),
             ("schedule", "apply", str(odd), "--owner", "nightly"),
+            ("schedule", "apply", str(less)),
+            ("schedule", "apply", str(single)),
+            ("schedule", "apply", str(empty), "--owner", "nightly", "--dry-run"),
             ("schedule", "apply", str(empty), "--owner", "nightly"),
+            ("schedule", "apply", str(empty), "--owner", "nightly", "--yes"),
         ],
     )
-    assert told[0][1] == "added: hourly, often\n"
-    assert told[1][1] == "nothing has changed\n"
-    assert "file:nightly declares it" in told[2][2]
-    assert "schedule.2.chron" in told[5][2]
-    assert told[6][1] == "removed: hourly\n"
+    assert told[0][1] == "would be added: hourly, often\n"
+    assert told[1][1] == "added: hourly, often\n"
+    assert told[2][1] == "nothing has changed\n"
+    assert "file:nightly declares it" in told[3][2]
+    assert [line.split(": ")[1:3] for line in told[6][2].splitlines()] == [
+        ["line 18", "schedule.2.chron"],
+        ["line 21", "schedule.3.cron"],
+        ["line 25", "schedule.4.type"],
+        ["line 28", "schedule.5.name"],
+        ["line 37", "schedule.6.starts_at"],
+    ]
+    assert "file:nightly declares this one" in told[7][2]
+    assert "[[schedule]], in double brackets" in told[8][2]
+    assert told[9][1] == "would be removed: hourly\n"
+    assert (told[10][0], told[10][1]) == (exits.BAD_INPUT, ""), "it would have asked"
+    assert "--yes" in told[10][2]
+    assert told[11][1] == "removed: hourly\n"
 
 
 DAILY = """
@@ -139,7 +184,7 @@ def test_a_schedule_of_workflows(doors: Doors, tmp_path: Path) -> None:
             ("schedule", "run", "daily"),
             ("schedule", "show", "daily"),
             ("schedule", "apply", str(toml)),
-            ("schedule", "apply", str(empty), "--owner", "all"),
+            ("schedule", "apply", str(empty), "--owner", "all", "--yes"),
             ("schedule", "remove", "daily"),
         ],
     )

@@ -66,7 +66,7 @@ def test_types_and_a_file_own_what_they_declare(settings: Settings, database: Da
     file.write_text(FILE.replace("@hourly", "61 * * * *"), encoding="utf-8")
     with capture_logs() as logs:
         assert apply(with_file, database, reporting()) == {"hourly": "file:nightly"}
-    assert "schedule.0.cron" in logs[0]["reason"]
+    assert "line 4: schedule.0.cron" in logs[0]["reason"]
 
 
 @pytest.mark.parametrize("given", ["61 * * * *", Schedule(), Schedule("@daily", time_zone="Berlin"), 5, [b"x"],

@@ -24,6 +24,7 @@ from taskyard.core.task_types.registry import registry
 from taskyard.worker.agents.main import EXIT_REFUSED
 from tests.client.apis import ApiProcess, running_api
 from tests.engine import Engine, Payload
+from tests.integration.test_schedules import Yard
 from tests.remote_agents import agent_process, agent_token, remote_inline_agent
 from tests.servers import wait_until
 
@@ -75,6 +76,23 @@ def test_an_agent_over_http_does_what_one_at_redis_does(engine: Engine, api: Api
         assert engine.task(running).state == "cancelled"
         wait_until(lambda: engine.broker.leftovers()["inbox entries"] == 0)
     wait_until(lambda: engine.agent_state(agent.id) == "left")
+
+
+def test_an_agent_over_http_knows_fire_times(engine: Engine, api: ApiProcess) -> None:
+    """A schedule's task is told for which fire time it runs, others none."""
+
+    def tells(given: Payload, context: Any) -> Payload:
+        return Payload(a=0 if context.scheduled_for is None else int(context.scheduled_for.timestamp()))
+
+    engine.define("demo.tells", tells)
+    yard = Yard(engine)
+    yard.create("hourly", what={"type": "demo.tells", "input": {}}, cron="@hourly")
+    token = agent_token(engine, "edge", "demo.*")
+    with remote_inline_agent(engine, api.url, token, "edge", "demo.*"):
+        ran = engine.wait_for(yard.run("hourly"), "completed")
+        assert ran.scheduled_for is not None
+        assert ran.output == {"a": int(ran.scheduled_for.timestamp())}
+        assert engine.wait_for(engine.submit("demo.tells"), "completed").output == {"a": 0}
 
 
 def test_what_the_role_does_not_permit_is_answered_at_once(engine: Engine, api: ApiProcess) -> None:

@@ -74,7 +74,11 @@ def now(engine: Engine) -> datetime:
 
 def past(yard: Yard, now: datetime, count: int, **given: Any) -> None:
     """A schedule whose last fire times are due, and no others ever."""
-    yard.create("past", interval_seconds=1, starts_at=now - timedelta(hours=1), ends_at=now, **given)
+    with yard.engine.database.transaction() as tx:
+        authorized_schedules.create(
+            tx, yard.acting, "past", interval_seconds=1, starts_at=now - timedelta(hours=1), **given
+        )
+        tx.rows("UPDATE schedules SET ends_at = %(now)s WHERE name = 'past'", {"now": now})
     yard.was_due("past", now - timedelta(seconds=count - 0.5))
 
 
@@ -294,3 +298,26 @@ def test_rights_count_for_each_task(yard: WorkflowYard, engine: Engine, now: dat
     acting = Authorized(engine.submitter, engine.registry, engine.database, narrow)
     with engine.database.transaction() as tx, pytest.raises(NotPermitted):
         authorized_fires.run(tx, acting, "mixed")
+
+
+def test_tasks_of_a_workflow_know_the_fire_time(yard: WorkflowYard, now: datetime) -> None:
+    tasks = {
+        "first": {"type": "demo.echo", "input": {"day": {"$fire_time": "%d"}, "kept": {"$literal": {"$fire_time": 1}}}},
+        "second": {"type": "demo.echo", "input": {"of": {"$ref": "first"}, "at": {"$fire_time": True}}},
+    }
+    yard.engine.worker()
+    yard.engine.agent()
+    yard.create("daily", what={"name": "w", "tasks": tasks}, cron="@hourly", time_zone="Etc/GMT-14")
+    at = hours_ago(now, 2)
+    [workflow] = yard.backfill("daily", at, at)
+    yard.submit_due()
+    with yard.engine.database.transaction() as tx:
+        ids = dict(tx.rows("SELECT workflow_key, id::text FROM tasks WHERE workflow_id = %(id)s", {"id": workflow}))
+    local = at + timedelta(hours=14)
+    first, second = (yard.engine.wait_for(ids[key], "completed") for key in ("first", "second"))
+    assert first.scheduled_for == second.scheduled_for == at
+    assert first.input == {"day": f"{local:%d}", "kept": {"$fire_time": 1}}
+    assert second.input == {"of": first.input, "at": f"{local:%Y-%m-%dT%H:%M:%S}+14:00"}
+    bad = {"first": {"type": "demo.echo", "input": {"n": {"$fire_time": 7}}}}
+    with pytest.raises(SubmissionError, match=r"tasks\.first\.input\.n\.\$fire_time"):
+        yard.create("odd", what={"name": "w", "tasks": bad}, cron="@hourly")

@@ -18,7 +18,7 @@ from taskyard.core.postgres.store.schedule_fires import PastFire
 from taskyard.core.scheduling.holds import HoldKind, HoldMode
 from taskyard.core.submission import authorized_fires, authorized_schedules, schedule_firing
 from taskyard.core.submission.authorized import Authorized
-from tests.engine import Engine
+from tests.engine import Engine, Payload
 from tests.gates import Gate
 from tests.integration.test_holds import hold
 from tests.servers import wait_until
@@ -283,6 +283,77 @@ def test_run_now_and_backfill(yard: Yard, now: datetime) -> None:
     for since, until in ((now, now + timedelta(hours=1)), (now, hours_ago(now, 3)), (now - timedelta(days=300), now)):
         with pytest.raises(SubmissionError):
             yard.backfill("hourly", since, until)
+
+
+def test_a_task_knows_its_fire_time(yard: Yard, now: datetime) -> None:
+    """Also when it runs later, is delayed or retried, and each of many that are made up for its own."""
+
+    def tells(given: Payload, context: Any) -> Payload:
+        if context.attempt == 1:
+            raise RuntimeError("once more")
+        return Payload(told=None if context.scheduled_for is None else context.scheduled_for.isoformat(), **dict(given))
+
+    yard.engine.define("demo.tells", tells)
+    yard.engine.worker()
+    yard.engine.agent()
+    day = {"$fire_time": "%Y-%m-%d %H:%M"}
+    yard.create("hourly", what={"type": "demo.tells", "input": {"day": day}}, cron="@hourly", jitter_seconds=1)
+    with yard.engine.database.transaction() as tx:
+        assert schedules.get(tx, "hourly").fields.what.as_json()["input"] == {"day": day}, "it is kept as it is"
+    times = [hours_ago(now, hours) for hours in (3, 2, 1)]
+    ids = yard.backfill("hourly", times[0], times[-1])
+    for at, id_ in zip(times, ids, strict=True):
+        assert yard.engine.task(id_).scheduled_for == at
+        failed = yard.engine.wait_for(id_, "failed")
+        assert failed.input == {"day": f"{at:%Y-%m-%d %H:%M}"}
+        yard.engine.submitter.retry(id_, actor="test")
+        output = yard.engine.wait_for(id_, "completed").output
+        assert datetime.fromisoformat(output["told"]) == at
+    yard.was_due("hourly", hours_ago(now, 0))
+    wait_until(lambda: any(fire.origin == "time" for fire in yard.fires("hourly")))
+    [fired] = [fire for fire in yard.fires("hourly") if fire.origin == "time"]
+    assert yard.engine.task(fired.task_id or "").scheduled_for == fired.fire_time, "and not when it may start"
+    run = yard.engine.task(yard.run("hourly"))
+    assert run.scheduled_for == yard.fires("hourly")[-1].fire_time
+    assert yard.engine.task(yard.engine.submit("demo.echo")).scheduled_for is None
+    with pytest.raises(SubmissionError, match=r"input\.day\.\$fire_time"):
+        yard.create("odd", what={"type": "demo.tells", "input": {"day": {"$fire_time": "%s"}}}, cron="@hourly")
+
+
+BEGIN, END = "0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-14:00"
+
+
+@pytest.mark.parametrize("edge", [BEGIN, END, "0001-01-01T00:00:00+00:00", "9999-12-31T23:59:59+00:00"])
+def test_the_ends_of_the_calendar_are_refused(yard: Yard, now: datetime, edge: str) -> None:
+    at = datetime.fromisoformat(edge)
+    yard.create("hourly", **HOURLY)
+    for field, since, until in (("since", at, now), ("until", now, at)):
+        with pytest.raises(SubmissionError) as caught:
+            yard.backfill("hourly", since, until)
+        assert (caught.value.field, str(caught.value).count("\n")) == (field, 0)
+    for field in ("starts_at", "ends_at"):
+        for value in (at, edge):
+            with pytest.raises(SubmissionError, match=field):
+                yard.create("odd", **HOURLY, **{field: value})
+    with pytest.raises(SubmissionError, match="run_at"):
+        yard.engine.submit("demo.echo", run_at=edge)
+
+
+def test_an_end_that_has_passed_is_refused(yard: Yard, now: datetime) -> None:
+    past = now - timedelta(days=1)
+    with pytest.raises(SubmissionError, match=r"ends_at: .* expected a time to come"):
+        yard.create("over", **HOURLY, ends_at=past)
+    yard.create("mine", **HOURLY)
+    with pytest.raises(SubmissionError, match="a time to come"):
+        yard.change("mine", ends_at=past)
+    with yard.engine.database.transaction() as tx:
+        tx.rows("UPDATE schedules SET ends_at = %(past)s", {"past": past})
+    assert yard.change("mine", jitter_seconds=5), "one that is over can be changed otherwise"
+
+
+def test_an_interval_has_fire_times_before_it_was_made(yard: Yard, now: datetime) -> None:
+    yard.create("often", what=ECHO, interval_seconds=3600)
+    assert len(yard.backfill("often", now - timedelta(hours=5, minutes=30), now - timedelta(minutes=1))) == 5
 
 
 def test_changes(yard: Yard, now: datetime) -> None:

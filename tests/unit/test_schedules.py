@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from itertools import islice, pairwise
 from zoneinfo import ZoneInfo
 
@@ -121,6 +121,15 @@ def test_intervals(seconds: float, moment: datetime, start: datetime | None, cou
         assert has_more == (len(everything) > count)
 
 
+def test_an_interval_is_counted_from_its_anchor_both_ways() -> None:
+    timing = Timing(None, 3600.0, ZoneInfo("UTC"), ANCHOR)
+    before = list(timing.between(ANCHOR - timedelta(hours=2), ANCHOR + timedelta(hours=1)))
+    assert before == [ANCHOR + timedelta(hours=hours) for hours in (-2, -1, 0, 1)]
+    assert timing.next_after(ANCHOR) == ANCHOR + timedelta(hours=1), "it does not fire when it is made"
+    bounded = Timing(None, 3600.0, ZoneInfo("UTC"), ANCHOR, ANCHOR)
+    assert list(bounded.between(ANCHOR - timedelta(days=1), ANCHOR)) == [ANCHOR]
+
+
 DENSE = st.sampled_from(["* * * * *", "*/7 * * * *", "30 2 * * *", "0 0 31 * *"])
 
 
@@ -189,6 +198,9 @@ def test_jitter(schedule_id: object, fire_time: datetime, most: float) -> None:
         ({"cron": "@daily", "starts_at": "tomorrow"}, "starts_at"),
         ({"cron": "@daily", "starts_at": "2030-01-01T00:00:00"}, "starts_at"),
         ({"cron": "@daily", "starts_at": "2030-01-02T00:00Z", "ends_at": "2030-01-01T00:00Z"}, "ends_at"),
+        ({"cron": "@daily", "starts_at": "0001-01-01T00:00:00+14:00"}, "starts_at"),
+        ({"cron": "@daily", "ends_at": "9999-12-31T23:59:59-14:00"}, "ends_at"),
+        ({"cron": "@daily", "starts_at": date(2030, 7, 1)}, "starts_at"),
         ({"cron": "@daily", "what": {}}, "what.type"),
         ({"cron": "@daily", "what": 3}, "what"),
         ({"cron": "@daily", "what": {"type": "a", "options": {"delay_seconds": 3}}}, "what.options"),
@@ -201,6 +213,12 @@ def test_refusals(given: dict[str, object], field: str) -> None:
         check_schedule(**{"what": WHAT, **given})
     assert caught.value.field == field
     assert "\n" not in str(caught.value)
+
+
+def test_a_time_is_shown_as_it_was_written() -> None:
+    for value, shown in ((datetime(2030, 7, 1, 1), "2030-07-01T01:00:00"), (date(2030, 7, 1), "2030-07-01")):
+        with pytest.raises(SubmissionError, match=f"starts_at: {shown} is not accepted"):
+            check_schedule(what=WHAT, cron="@daily", starts_at=value)
 
 
 @pytest.mark.parametrize("name", ["", "Nightly", "-a", "a b", "x" * 101, None])

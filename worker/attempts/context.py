@@ -55,7 +55,8 @@ class TaskContext(MailContext):
 
     `task_id` and `attempt` together name this attempt; `attempt` only grows, so it serves as a fencing token
     towards other systems. `last_checkpoint` is what an earlier attempt saved last. `results` are the outcomes
-    of children that `suspend` has waited for.
+    of children that `suspend` has waited for. `scheduled_for` is the fire time for which a schedule submitted the
+    task, whenever it runs; None for other tasks.
     """
 
     def __init__(
@@ -69,11 +70,13 @@ class TaskContext(MailContext):
         resumed: str | None = None,
         *,
         has_checkpoint: bool = False,
+        scheduled_for: datetime | None = None,
     ) -> None:
         self.task_id = task_id
         self.task_type = task_type
         self.attempt = attempt
         self.last_checkpoint = last_checkpoint
+        self.scheduled_for = scheduled_for
         self._channel = channel
         self.results: list[ChildOutcome] = []
         self._keys = ChildKeys(children)

@@ -11,6 +11,7 @@ import errno
 import os
 import traceback
 from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
 from time import perf_counter, time
 from typing import NoReturn
 
@@ -93,8 +94,10 @@ async def execute_async(task_type: TaskType, run: Run, context: TaskContext, out
 def context_of(run: Run, channel: Channel, kind: type[TaskContext] = TaskContext) -> TaskContext:
     """Returns the context for a run's handler."""
     checkpoint = None if run.checkpoint is None else msgspec.json.decode(run.checkpoint)
-    known = (checkpoint, run.children, run.resumed)
-    return kind(run.task_id, run.task_type, run.attempt, channel, *known, has_checkpoint=run.checkpoint is not None)
+    ids, known = (run.task_id, run.task_type, run.attempt), (checkpoint, run.children, run.resumed)
+    has_checkpoint = run.checkpoint is not None
+    fire_time = None if run.scheduled_for is None else datetime.fromtimestamp(run.scheduled_for, UTC)
+    return kind(*ids, channel, *known, has_checkpoint=has_checkpoint, scheduled_for=fire_time)
 
 
 def failed(

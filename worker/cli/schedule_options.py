@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any
@@ -14,6 +14,7 @@ import typer
 
 from taskyard.core.errors import SubmissionError
 from taskyard.core.humanize import parsed_span
+from taskyard.core.schedules.moments import age_or_moment
 from taskyard.core.workflows.files import WorkflowFile, read_workflow
 from taskyard.worker.cli.payload import read_input, read_text
 
@@ -125,16 +126,7 @@ def takes_schedule(command: Callable[..., None]) -> Callable[..., None]:
 
 def moment(option: str, text: str) -> str:
     """Returns a time given as an age or in ISO 8601, in ISO 8601; raises SubmissionError."""
-    seconds = parsed_span(text)
-    if seconds is not None:
-        return (datetime.now(UTC) - timedelta(seconds=seconds)).isoformat()
-    try:
-        found = datetime.fromisoformat(text)
-    except ValueError:
-        found = None
-    if found is None or found.utcoffset() is None:
-        raise SubmissionError(option, text, "an age such as 24h, or a time with a zone such as 2030-01-31T12:00:00Z")
-    return found.isoformat()
+    return age_or_moment(option, text, datetime.now(UTC)).isoformat()
 
 
 def _seconds(option: str, text: str | None) -> int | None:

@@ -61,7 +61,9 @@ def print_count(counted: dict[str, Any], as_json: bool) -> None:
     if as_json:
         print_json(counted)
     else:
-        print_line(f"{counted['count']:,} fire times to submit for; {counted['submitted']:,} have submitted theirs")
+        print_line(
+            f"{counted['count']:,} fire times to submit for; {counted['submitted_before']:,} have submitted theirs"
+        )
 
 
 def print_fires(fires: list[dict[str, Any]]) -> None:

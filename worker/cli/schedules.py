@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -12,17 +13,20 @@ import typer
 
 from taskyard.core.errors import SubmissionError
 from taskyard.core.schedules.declarations import workflow_what
+from taskyard.core.schedules.files import ScheduleFile
 from taskyard.core.schedules.zone_words import zone_label
 from taskyard.core.workflows.files import WorkflowFile
 from taskyard.worker.cli import exits
-from taskyard.worker.cli.confirm import confirm_number
+from taskyard.worker.cli.confirm import confirm, confirm_number
 from taskyard.worker.cli.doors import placed
 from taskyard.worker.cli.help_text import Group
 from taskyard.worker.cli.opened import opened_schedules
 from taskyard.worker.cli.output import Column, print_json, print_line, print_table
+from taskyard.worker.cli.ports.schedules import SchedulePort
 from taskyard.worker.cli.schedule_options import Given, moment, takes_schedule
 from taskyard.worker.cli.schedule_output import next_text, print_count, print_fires, print_schedule, submits, zoned
 from taskyard.worker.cli.show import AsJson
+from taskyard.worker.cli.text import counted
 from taskyard.worker.cli.webhooks import print_change
 
 schedules = typer.Typer(cls=Group, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
@@ -192,23 +196,47 @@ def backfill(
 def apply(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A TOML file of [[schedule]] tables.")],
     owner: Annotated[str | None, typer.Option(help="Whose schedules these are.  default: the file's name")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would change.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before schedules are removed.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """Makes the schedules of a file those that it declares: adds, changes and removes; all or nothing."""
-    from taskyard.core.schedules.declarations import read_schedules
+    from taskyard.core.schedules.files import read_schedules
     from taskyard.core.schedules.schedule import check_schedule_name
 
-    declared = read_schedules(file)
+    found, name = read_schedules(file), check_schedule_name(file.stem.lower() if owner is None else owner)
     with opened_schedules() as port:
-        done = port.apply(check_schedule_name(file.stem.lower() if owner is None else owner), declared)
+        done = _would_change(port, name, found)
+        if not dry_run:
+            if done["removed"] and not yes:
+                removed = ", ".join(done["removed"])
+                confirm(f"{counted(len(done['removed']), 'schedule')} of {name} will be removed: {removed}.")
+            done = port.apply(name, found.declared)
     if as_json:
         print_json(done)
         return
     for what, names in done.items():
         if names:
-            print_line(f"{what}: {', '.join(names)}")
+            print_line(f"{'would be ' if dry_run else ''}{what}: {', '.join(names)}")
     if not any(done.values()):
-        print_line("nothing has changed")
+        print_line("nothing would change" if dry_run else "nothing has changed")
+
+
+def _would_change(port: SchedulePort, owner: str, found: ScheduleFile) -> dict[str, list[str]]:
+    """Returns what applying a file would change; prints all problems of the file, each with its line."""
+    problems, done = list(found.problems), dict[str, list[str]]()
+    try:
+        done = port.apply(owner, found.declared, is_dry_run=True)
+    except SubmissionError as error:
+        problems += found.located(error)
+    if problems:
+        raise exits.printed(problems[0], sorted(problems, key=_line_of))
+    return done
+
+
+def _line_of(problem: SubmissionError) -> int:
+    line = re.match(r"line (\d+): ", problem.field)
+    return int(line[1]) if line else 0
 
 
 @contextmanager

@@ -96,6 +96,7 @@ def show(task: TaskId, as_json: AsJson = False) -> None:
             ("agent", found.assigned_agent_id),
             ("created", instant(found.created_at)),
             ("created by", found.created_by or found.creator_agent_id),
+            ("scheduled for", instant(found.scheduled_for)),
             ("due", instant(found.run_at)),
             ("waits for", f"{found.waiting_on} tasks" if found.waiting_on else ""),
             ("started", instant(found.started_at)),

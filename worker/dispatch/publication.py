@@ -84,6 +84,7 @@ def _run_of(row: Claimed) -> Run:
         row.priority,
         row.checkpoint_children,
         row.resumed,
+        row.scheduled_for,
     )
 
 

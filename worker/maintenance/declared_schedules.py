@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -14,7 +15,7 @@ from taskyard.core.errors import Busy, ConfigurationError, SubmissionError, Unav
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import schedules
 from taskyard.core.redis.ports import SubmitterPort
-from taskyard.core.schedules.declarations import read_schedules
+from taskyard.core.schedules.files import read_schedules
 from taskyard.core.schedules.schedule import OF_A_FILE, OF_A_TYPE
 from taskyard.core.submission import authorized_schedules
 from taskyard.core.submission.authorized import Authorized
@@ -50,13 +51,21 @@ class DeclaredSchedules:
         try:
             self._apply_types()
             if self._file is not None:
-                self._apply(f"{OF_A_FILE}{self._file.stem.lower()}", read_schedules(self._file))
-        except (ConfigurationError, SubmissionError) as error:
+                self._apply_file(self._file)
+        except ConfigurationError as error:
             log.error("schedules.refused", file=str(self._file), reason=str(error))
         except (Unavailable, Busy) as error:
             log.warning("schedules.waiting", reason=str(error))
             return
         self._applied_in = term
+
+    def _apply_file(self, path: Path) -> None:
+        file = read_schedules(path)
+        try:
+            self._apply(f"{OF_A_FILE}{path.stem.lower()}", file.checked())
+        except SubmissionError as error:
+            for problem in file.problems or file.located(error):
+                log.error("schedules.refused", file=str(path), reason=str(problem))
 
     def _apply_types(self) -> None:
         declared = {name: type_.schedules for name, type_ in self._registry.types.items() if type_.schedules}
@@ -66,7 +75,8 @@ class DeclaredSchedules:
             try:
                 self._apply(f"{OF_A_TYPE}{name}", dict(one.arguments(name) for one in declared.get(name, ())))
             except SubmissionError as error:
-                log.error("schedules.refused", type=name, reason=str(error))
+                for problem in error.parts or (error,):
+                    log.error("schedules.refused", type=name, reason=str(problem))
 
     def _apply(self, owner: str, declared: Mapping[str, Mapping[str, Any]]) -> None:
         with self._database.transaction() as tx:

@@ -68,6 +68,7 @@ tasks = Table(
     Column("retry_afters", SmallInteger),  # pauses that cost no attempt since the last retry; NULL: none
     Column("checkpoint_signals", JSONB),  # by name, the number of the last one used before it; NULL: none
     Column("failed_before", Boolean),  # it was cancelled because a task before it failed; NULL: it was not
+    Column("scheduled_for", instant),  # the fire time for which a schedule submitted it; NULL: none did
     CheckConstraint(f"state IN ({listed(TaskState)})", name="tasks_state_known"),
     CheckConstraint(f"priority BETWEEN {min(Priority)} AND {max(Priority)}", name="tasks_priority_known"),
     CheckConstraint(f"(state IN ({listed(TERMINAL)})) = (finished_at IS NOT NULL)", name="tasks_finished_has_time"),

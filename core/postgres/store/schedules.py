@@ -105,6 +105,8 @@ def change(
     timing = fields.timing(anchor)
     if known.timing == timing:
         next_fire = known.next_fire_at
+    elif timing.cron is None and timing.anchor == moment:  # a new interval begins now
+        next_fire = timing.next_after(moment)
     else:
         next_fire = next(timing.between(after, after), None) or timing.next_after(after)
     parameters = {

@@ -185,6 +185,7 @@ def _columns(submissions: Sequence[Submission], parents: dict[str, list[_Edge]])
         "waiting_on": plain(sum(edge.is_open for edge in parents.get(s.id, ())) for s in submissions),
         "creators": quoted(s.creator_agent_id for s in submissions),
         "created_by": quoted(s.created_by for s in submissions),
+        "scheduled_for": quoted(s.scheduled_for.isoformat() if s.scheduled_for else None for s in submissions),
     }
 
 

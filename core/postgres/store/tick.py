@@ -63,6 +63,7 @@ class Claimed(NamedTuple):
     checkpoint_children: int  # submitted before the checkpoint
     retry_afters: int = 0
     resumed: str | None = None  # as in core.protocol.Run
+    scheduled_for: float | None = None  # in epoch seconds
 
 
 class Stale(NamedTuple):

@@ -21,6 +21,7 @@ from taskyard.core.workflows.checked import CheckedTask, CheckedWorkflow, Submit
 _TASK_COLUMNS = (
     "id", "queue", "type", "title", "state", "priority", "input", "requires", "max_attempts", "timeout_seconds",
     "run_at", "ready_at", "workflow_id", "workflow_key", "waiting_on", "creator_agent_id", "created_by", "created_at",
+    "scheduled_for",
 )  # fmt: skip
 _EDGE_COLUMNS = ("parent_id", "child_id", "condition")
 _NULL = "\\N"
@@ -99,6 +100,7 @@ def _add(tx: Transaction, workflow: CheckedWorkflow) -> bool:
 def _copy(tx: DriverTransaction, workflow: CheckedWorkflow) -> list[Waiting]:
     now, now_seconds = tx.rows(queries("submission")["transaction_time"], {})[0]
     ids, waiting = _ids(workflow), []
+    scheduled_for = _NULL if workflow.scheduled_for is None else workflow.scheduled_for.isoformat()
     tasks, events, templates = [], [], []
     for one in workflow.tasks:
         s, waiting_on = one.submission, len(one.parents) + one.is_template
@@ -111,7 +113,7 @@ def _copy(tx: DriverTransaction, workflow: CheckedWorkflow) -> list[Waiting]:
         tasks.append(
             f"{s.id}\t{s.queue}\t{s.type}\t{_text(s.title)}\t{state.value}\t{s.priority}\t{body}\t{names(s.requires)}\t"
             f"{s.max_attempts}\t{s.timeout_seconds}\t{_NULL if due is None else due.isoformat()}\t{ready}\t"
-            f"{workflow.id}\t{one.key}\t{waiting_on}\t{creator}\t{by}\t{now}\n"
+            f"{workflow.id}\t{one.key}\t{waiting_on}\t{creator}\t{by}\t{now}\t{scheduled_for}\n"
         )
         events.append(f"{s.id}\t{now}\tsubmitted\t{state.value}\t0\t{by}\t{creator}\t{s.queue}\t{s.type}\n")
         if one.is_template:

@@ -16,7 +16,8 @@ from taskyard.core.payload.json_literals import read_json
 from taskyard.core.postgres.store import schedule_fires
 from taskyard.core.postgres.store.schedule_fires import PastFire
 from taskyard.core.schedules.declarations import workflow_what
-from taskyard.core.schedules.schedule import Schedule, ScheduleFields
+from taskyard.core.schedules.fire_time import FireTime
+from taskyard.core.schedules.schedule import DEFAULT_ZONE, Schedule, ScheduleFields
 from taskyard.core.schedules.what import Kind
 from taskyard.core.submission import authorized_fires, authorized_schedules
 from taskyard.core.submission.authorized_fires import Backfill
@@ -173,7 +174,8 @@ def checked_workflow(file: WorkflowFile) -> dict[str, Any]:
     """
     try:
         what = workflow_what(file.given)
-        acting().workflows().check(WorkflowCall(what["name"], what["tasks"], title=what["title"]))
+        tasks = FireTime(now(), DEFAULT_ZONE).filled_tasks(what["tasks"], "tasks") if what["tasks"] else what["tasks"]
+        acting().workflows().check(WorkflowCall(what["name"], tasks, title=what["title"]))
     except SubmissionError as error:
         raise together(file.located(error)) from None
     return what

@@ -10,9 +10,9 @@ from typing import Any
 from taskyard.core.access.identity import local_actor
 from taskyard.core.config import load_settings
 from taskyard.core.postgres.store import schedules
+from taskyard.core.schedules.moments import check_moment
 from taskyard.core.schedules.schedule import OF_A_FILE
 from taskyard.core.submission import authorized_fires, authorized_schedules
-from taskyard.core.submission.authorized_schedules import check_moment
 from taskyard.worker.cli.connections import acting, opened_database, opened_reading
 
 
@@ -67,7 +67,7 @@ class LocalSchedules:
         span = _span(since, until)
         with opened_reading() as tx:
             found = authorized_fires.count_backfill(tx, local_actor(), name, *span)
-        return {"count": len(found.to_submit), "submitted": found.submitted_before}
+        return {"count": len(found.to_submit), "submitted_before": found.submitted_before}
 
     def backfill(self, name: str, since: str, until: str) -> list[str]:
         span = _span(since, until)
@@ -77,9 +77,12 @@ class LocalSchedules:
             made.wake(allowed)
         return list(made.ids)
 
-    def apply(self, file: str, declared: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
+    def apply(
+        self, file: str, declared: Mapping[str, Mapping[str, Any]], *, is_dry_run: bool = False
+    ) -> dict[str, list[str]]:
+        owner = f"{OF_A_FILE}{file}"
         with acting(load_types=True) as (allowed, database), database.transaction() as tx:
-            return authorized_schedules.apply(tx, allowed, f"{OF_A_FILE}{file}", declared)
+            return authorized_schedules.apply(tx, allowed, owner, declared, is_dry_run=is_dry_run)
 
 
 def _span(since: str, until: str) -> tuple[datetime, datetime]:

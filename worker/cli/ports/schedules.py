@@ -44,10 +44,14 @@ class SchedulePort(Protocol):
         """Returns the newest fire times with what became of them."""
 
     def count_backfill(self, name: str, since: str, until: str) -> dict[str, Any]:
-        """Returns how many fire times of a span would submit something (`count`), and how many have (`submitted`)."""
+        """Returns how many fire times of a span would submit something (`count`), and how many have submitted theirs
+        (`submitted_before`).
+        """
 
     def backfill(self, name: str, since: str, until: str) -> list[str]:
         """Submits them, and returns the ids of the tasks or workflows."""
 
-    def apply(self, file: str, declared: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
-        """Makes the schedules of a file those that it declares; returns names by what became of them."""
+    def apply(
+        self, file: str, declared: Mapping[str, Mapping[str, Any]], *, is_dry_run: bool = False
+    ) -> dict[str, list[str]]:
+        """Makes the schedules of a file those that it declares; returns names by what became of them, or would."""

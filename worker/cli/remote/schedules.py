@@ -66,13 +66,16 @@ class RemoteSchedules:
 
     def count_backfill(self, name: str, since: str, until: str) -> dict[str, Any]:
         found = self._of("POST", name, "backfill", json={"since": since, "until": until, "is_counted_only": True})
-        return {"count": found["count"], "submitted": found["submitted"]}
+        return {"count": found["count"], "submitted_before": found["submitted_before"]}
 
     def backfill(self, name: str, since: str, until: str) -> list[str]:
         return list(self._of("POST", name, "backfill", json={"since": since, "until": until})["ids"])
 
-    def apply(self, file: str, declared: Mapping[str, Mapping[str, Any]]) -> dict[str, list[str]]:
-        done = self._client.request("PUT", path_of("schedules", "files", file), json={"schedules": declared})
+    def apply(
+        self, file: str, declared: Mapping[str, Mapping[str, Any]], *, is_dry_run: bool = False
+    ) -> dict[str, list[str]]:
+        given = {"schedules": declared, "is_dry_run": is_dry_run}
+        done = self._client.request("PUT", path_of("schedules", "files", file), json=given)
         return {name: list(done[name]) for name in ("added", "changed", "removed")}
 
     def _of(self, method: str, name: str, *rest: str, json: Any = None, **query: Any) -> Any:

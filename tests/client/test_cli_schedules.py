@@ -144,7 +144,7 @@ def test_a_file_owns_its_schedules(doors: Doors, tmp_path: Path) -> None:
         ["line 18", "schedule.2.chron"],
         ["line 21", "schedule.3.cron"],
         ["line 25", "schedule.4.type"],
-        ["line 28", "schedule.5.name"],
+        ["line 28", "schedule.5.name is required"],
         ["line 37", "schedule.6.starts_at"],
     ]
     assert "file:nightly declares this one" in told[7][2]

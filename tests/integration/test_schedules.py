@@ -11,7 +11,7 @@ import pytest
 
 from taskyard.core.access.identity import Actor, local_actor
 from taskyard.core.access.permissions import ROLES, Role
-from taskyard.core.errors import NotPermitted, SubmissionError
+from taskyard.core.errors import NotPermitted, PermanentError, SubmissionError
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import schedule_fires, schedules
 from taskyard.core.postgres.store.schedule_fires import PastFire
@@ -289,8 +289,8 @@ def test_a_task_knows_its_fire_time(yard: Yard, now: datetime) -> None:
     """Also when it runs later, is delayed or retried, and each of many that are made up for its own."""
 
     def tells(given: Payload, context: Any) -> Payload:
-        if context.attempt == 1:
-            raise RuntimeError("once more")
+        if context.attempt < 3:
+            raise PermanentError("no") if context.attempt == 1 else RuntimeError("once more")
         return Payload(told=None if context.scheduled_for is None else context.scheduled_for.isoformat(), **dict(given))
 
     yard.engine.define("demo.tells", tells)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime
+from functools import partial
 from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 
 from taskyard.api.models.common import ReasonText
 from taskyard.api.models.retries import RETRY_SCOPES, TaskAgain
 from taskyard.api.models.tasks import EXAMPLE_ID
 from taskyard.core.edges import RetryScope
+from taskyard.core.filters.fields import check_time
 from taskyard.core.postgres.store.search import Matching
 from taskyard.core.submission.bulk import MAX_IDS
 from taskyard.core.submission.bulk_operation import Action
@@ -26,7 +28,9 @@ class MatchingInfo(BaseModel):
 
     count: Count
     is_exact: bool = Field(description="If not, there are at least that many")
-    as_of: AwareDatetime = Field(description="When they were counted, by the database's clock")
+    as_of: Annotated[AwareDatetime, AfterValidator(partial(check_time, "as_of"))] = Field(
+        description="When they were counted, by the database's clock"
+    )
 
     def matching(self) -> Matching:
         """Returns it as the engine takes it."""

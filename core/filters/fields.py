@@ -18,6 +18,7 @@ from taskyard.core.payload.encode import check_text
 MAX_CHOICES = 100  # values of one field
 MAX_SECONDS = 100 * 366 * 86_400
 
+_INSTANT_TEXT = msg("an ISO 8601 time with a time zone such as 2030-01-31T12:00:00+00:00")
 _TIME_TEXT = msg('a time with a time zone such as 2030-01-31T12:00:00+00:00, or an age such as "30m", "24h" or "7d"')
 Choice = TypeVar("Choice")
 
@@ -66,15 +67,20 @@ def check_bound(name: str, value: object) -> datetime | str:
         if seconds > MAX_SECONDS:
             raise refused(name, value, msg("an age of at most 100 years"))
         return value
+    return check_time(name, value, _TIME_TEXT)
+
+
+def check_time(name: str, value: object, expected: str = _INSTANT_TEXT) -> datetime:
+    """Returns an aware time in UTC."""
     at = value
     if isinstance(value, str):
         try:
             at = datetime.fromisoformat(value)
         except ValueError:
-            raise refused(name, value, _TIME_TEXT) from None
+            raise refused(name, value, expected) from None
     # The ends of the calendar can't be converted to UTC.
     if not isinstance(at, datetime) or at.utcoffset() is None or not 1970 < at.year < 9999:
-        raise refused(name, value, _TIME_TEXT)
+        raise refused(name, value, expected)
     return at.astimezone(UTC)
 
 

@@ -28,7 +28,7 @@ class MatchingInfo(BaseModel):
 
     count: Count
     is_exact: bool = Field(description="If not, there are at least that many")
-    as_of: Annotated[AwareDatetime, AfterValidator(partial(check_time, "as_of"))] = Field(
+    as_of: Annotated[AwareDatetime, AfterValidator(partial(check_time, "matching.as_of"))] = Field(
         description="When they were counted, by the database's clock"
     )
 

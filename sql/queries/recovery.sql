@@ -42,7 +42,7 @@ FROM tasks WHERE id = ANY(%(ids)s::uuid[])
 -- name: claimed_tasks
 -- Every task that an agent has, in the columns of a claim (without those that only the agent needs), and since when.
 SELECT id, attempt, type, '', timeout_seconds, NULL, priority, assigned_agent_id, max_attempts, refunded, refunds, 0,
-    coalesce(retry_afters, 0), NULL, date_part('epoch', ready_at), CASE WHEN state = 'in_progress' THEN date_part('epoch', started_at) END
+    coalesce(retry_afters, 0), NULL, NULL, date_part('epoch', ready_at), CASE WHEN state = 'in_progress' THEN date_part('epoch', started_at) END
 FROM tasks WHERE finished_at IS NULL AND state IN ('assigned', 'in_progress') ORDER BY id
 
 -- name: not_held

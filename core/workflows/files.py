@@ -33,14 +33,17 @@ class WorkflowFile:
     lines: dict[str, int] = field(default_factory=dict)
 
     def located(self, error: SubmissionError) -> list[SubmissionError]:
-        """Returns the problems of an error, each with the line that it is about."""
-        return [self._located(one) for one in error.parts or (error,)]
+        """Returns the problems of an error, each with the line that it is about, in the order of the lines."""
+        found = [(self._line_of(one), one) for one in error.parts or (error,)]
+        found.sort(key=lambda pair: pair[0])
+        return [in_field(one, f"line {line}: {one.field}") if line else one for line, one in found]
 
-    def _located(self, problem: SubmissionError) -> SubmissionError:
+    def _line_of(self, problem: SubmissionError) -> int:
+        """Returns the line of the innermost part that a problem is about; 0 if none is known."""
         place = problem.field
         while place and place not in self.lines:
             place = place.rpartition(".")[0]
-        return in_field(problem, f"line {self.lines[place]}: {problem.field}") if place else problem
+        return self.lines[place] if place else 0
 
 
 def read_workflow(text: str, *, is_json: bool = False) -> WorkflowFile:

@@ -11,13 +11,14 @@ MAX_LISTED = 100
 
 
 class RunAgain(NamedTuple):
-    """A task that a retry makes run again, with its state now and afterwards."""
+    """A task that a retry makes run again, with its state now and afterwards, and its key in its workflow."""
 
     id: str
     type: str
     title: str | None
     state: TaskState
     then: TaskState
+    key: str | None = None
 
 
 class LeftOut(NamedTuple):
@@ -29,6 +30,7 @@ class LeftOut(NamedTuple):
     state: TaskState
     parent_id: str
     parent_state: TaskState | None
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

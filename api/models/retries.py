@@ -35,6 +35,7 @@ class TaskAgain(BaseModel):
     title: str | None
     state: TaskState
     then: TaskState = Field(description="Its state after the retry")
+    key: str | None = Field(None, description="Its key in its workflow; null if it has none", examples=["pages/17"])
 
 
 class TaskLeftOut(BaseModel):
@@ -48,6 +49,7 @@ class TaskLeftOut(BaseModel):
     state: TaskState
     parent_id: str = Field(examples=[EXAMPLE_ID])
     parent_state: TaskState | None = Field(description="Null if it no longer exists")
+    key: str | None = Field(None, description="Its key in its workflow; null if it has none", examples=["pages/17"])
 
 
 class RetryPlan(BaseModel):

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Header, Path, Query, Response
 from taskyard.api.authentication import ActorDep, needs
 from taskyard.api.document import refusing
 from taskyard.api.models.common import Reason
+from taskyard.api.models.retries import RetryPlan
 from taskyard.api.models.workflows import (
     ChangedWorkflow,
     NewWorkflow,
@@ -123,6 +124,17 @@ async def retry(
     """Runs the failed and cancelled tasks of a workflow again, in the order of its edges."""
     count = await in_thread(acting_for(services, actor).workflows().retry, workflow_id, given.reason if given else "")
     return ChangedWorkflow(tasks=count)
+
+
+@router.get(
+    "/{id}/retry-preview",
+    summary="Preview a retry of a workflow",
+    dependencies=[needs(Permission.TASK_OPERATE)],
+)
+async def preview_retry(workflow_id: WorkflowId, services: ServicesDep, actor: ActorDep) -> RetryPlan | None:
+    """Returns what a retry would make run again, changing nothing; null: more than are listed together."""
+    found = await in_thread(acting_for(services, actor).workflows().preview_retry, workflow_id)
+    return None if found is None else RetryPlan.of(found)
 
 
 def read_states(text: str) -> list[WorkflowState] | None:

@@ -44,6 +44,7 @@ class Node(NamedTuple):
     is_due_later: bool = False
     has_input: bool = False
     lacks_input: bool = False
+    key: str | None = None  # in its workflow
 
 
 class Edge(NamedTuple):

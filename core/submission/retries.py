@@ -13,7 +13,7 @@ from taskyard.core.postgres.store import retries, tasks
 from taskyard.core.postgres.store.commands import needs_parent
 from taskyard.core.postgres.store.retries import Retried
 from taskyard.core.retry_outcome import MAX_LISTED, LeftOut, RetryPreview, RunAgain
-from taskyard.core.scheduling.retry_scope import MAX_TASKS, Edge, Graph, Node, Plan, Refusal, plan
+from taskyard.core.scheduling.retry_scope import MAX_TASKS, Again, Edge, Graph, Node, Plan, Refusal, plan
 from taskyard.core.states import RETRYABLE_STATES
 
 TRIES = 5  # while tasks are added or change between the plan and its locks
@@ -76,9 +76,7 @@ def _preview(found: Planned, cancelled_below: int) -> RetryPreview:
 def run_again(found: Planned) -> tuple[RunAgain, ...]:
     """Returns the tasks of a plan as they are shown."""
     nodes = found.graph.tasks
-    return tuple(
-        RunAgain(task.id, nodes[task.id].type, nodes[task.id].title, task.now, task.then) for task in found.plan.again
-    )
+    return tuple(_run_again(nodes[task.id], task) for task in found.plan.again)
 
 
 def retry_together(
@@ -126,5 +124,9 @@ def refusal_error(start: str, refusal: Refusal) -> TaskyardError:
     return IllegalTransition(id_, state, needs)
 
 
+def _run_again(node: Node, task: Again) -> RunAgain:
+    return RunAgain(node.id, node.type, node.title, task.now, task.then, node.key)
+
+
 def _left_out(node: Node, edge: Edge) -> LeftOut:
-    return LeftOut(node.id, node.type, node.title, node.state, edge.parent_id, edge.parent_state)
+    return LeftOut(node.id, node.type, node.title, node.state, edge.parent_id, edge.parent_state, node.key)

@@ -40,8 +40,10 @@ def pick_scope(key: str) -> str:
 
 def show_again(tasks: Sequence[RunAgain], count: int) -> None:
     """Shows the first of the tasks that run again, and how many more there are."""
+    has_keys = any(task.key for task in tasks)
     rows = [
         {
+            **({_("Key"): one_line(task.key or "", MAX_TITLE_LENGTH)} if has_keys else {}),
             _("Task"): shortened_id(task.id),
             _("State"): [word(task.state)],
             _("Then"): [word(task.then)],

@@ -52,7 +52,8 @@ CROSS JOIN LATERAL (SELECT FROM tasks t WHERE t.id = n.id AND t.state = 'cancell
 -- What a plan needs to know of these tasks.
 SELECT t.id, t.state, t.type, t.queue, t.title, t.workflow_id,
     t.attempt = t.refunded AND t.suspension IS NULL AND t.run_at > now() AS is_due_later,
-    i.task_id IS NOT NULL AS has_input, i.task_id IS NOT NULL AND i.resolved_at IS NULL AS lacks_input
+    i.task_id IS NOT NULL AS has_input, i.task_id IS NOT NULL AND i.resolved_at IS NULL AS lacks_input,
+    t.workflow_key
 FROM unnest(%(ids)s::uuid[]) AS f(id)
 JOIN LATERAL (SELECT * FROM tasks t WHERE t.id = f.id) t ON true
 LEFT JOIN LATERAL (SELECT i.task_id, i.resolved_at FROM task_inputs i WHERE i.task_id = f.id) i ON true

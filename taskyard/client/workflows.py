@@ -7,6 +7,9 @@ from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
+from pydantic import TypeAdapter
+
+from taskyard.api.models.retries import RetryPlan
 from taskyard.api.models.workflows import (
     ChangedWorkflow,
     SubmittedWorkflow,
@@ -73,6 +76,11 @@ def change(workflow_id: object, command: str, reason: str) -> Call[int]:
 
     body = encoded("reason", {"reason": reason})
     return Call("POST", _path(workflow_id, f"/{command}"), read, body=body, may_repeat=False, given={"reason": reason})
+
+
+def preview_retry(workflow_id: object) -> Call[RetryPlan | None]:
+    """Reads what a retry of a workflow would do; raises SubmissionError."""
+    return Call("GET", _path(workflow_id, "/retry-preview"), TypeAdapter(RetryPlan | None).validate_json)
 
 
 def _path(workflow_id: object, rest: str = "") -> str:
@@ -148,6 +156,10 @@ class Workflows:
         """Runs the failed and cancelled tasks of a workflow again; returns how many."""
         return self._client.ask(change(workflow_id, "retry", reason))
 
+    def preview_retry(self, workflow_id: str) -> RetryPlan | None:
+        """Returns what `retry` would make run again; None if that is too much to list. Raises TaskNotFound."""
+        return self._client.ask(preview_retry(workflow_id))
+
 
 @dataclass(frozen=True, slots=True)
 class AsyncWorkflows:
@@ -211,3 +223,7 @@ class AsyncWorkflows:
     async def retry(self, workflow_id: str, *, reason: str = "") -> int:
         """See `Workflows.retry`."""
         return await self._client.ask(change(workflow_id, "retry", reason))
+
+    async def preview_retry(self, workflow_id: str) -> RetryPlan | None:
+        """See `Workflows.preview_retry`."""
+        return await self._client.ask(preview_retry(workflow_id))

@@ -86,3 +86,17 @@ def test_the_narrowed_do_with_workflows_what_they_may_with_tasks(client, sent_by
     assert viewer.post(f"/api/v1/workflows/{id_}/cancel").status_code == 403
     assert post(viewer).status_code == 403
     assert post(sent_by("submitter"), {"a": {"type": "code.run", "input": {"code": "1"}}}).status_code == 403
+
+
+def test_a_retry_is_previewed_with_keys(client):
+    id_ = post(client).json()["id"]
+    nothing = client.get(f"/api/v1/workflows/{id_}/retry-preview")
+    assert (nothing.status_code, nothing.json()["count"]) == (200, 0)
+    client.post(f"/api/v1/workflows/{id_}/cancel")
+    found = client.get(f"/api/v1/workflows/{id_}/retry-preview").json()
+    assert [(one["key"], one["then"]) for one in found["tasks"]] == [
+        ("first", "pending"),
+        ("second", "blocked"),
+        ("many/0", "blocked"),
+        ("many/1", "blocked"),
+    ]

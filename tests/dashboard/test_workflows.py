@@ -250,6 +250,7 @@ def test_retry_lists_what_runs_again(open_page: OpenPage, database: Database, ru
     again = table(page, "Then")
     titles = ["Add all pages up", "diagnostic.echo", "diagnostic.noop", "diagnostic.noop"]
     assert sorted(again["Title"]) == titles
+    assert sorted(again["Key"]) == ["alarm", "pages/10", "publish", "total"]
     answered(page, f"workflow_retry_{running.id}", asked(page, database, "retry", running.id))
     assert not page.exception
     [entry] = audited(database, "workflow_retried")

@@ -11,6 +11,7 @@ from typing import Any
 from taskyard.core.access.identity import local_actor
 from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.store.workflows import WorkflowFilter
+from taskyard.core.retry_outcome import RetryPreview
 from taskyard.core.submission.workflow_check import WorkflowCall
 from taskyard.core.submission.workflow_commands import check_workflow_id
 from taskyard.core.submission.workflow_submission import group_call
@@ -51,6 +52,10 @@ class LocalWorkflows:
     def retry(self, workflow_id: str, reason: str) -> int:
         with acting() as (permitted, _):
             return permitted.workflows().retry(workflow_id, reason)
+
+    def preview_retry(self, workflow_id: str) -> RetryPreview | None:
+        with acting() as (permitted, _):
+            return permitted.workflows().preview_retry(workflow_id)
 
 
 def _call(given: Mapping[str, Any]) -> WorkflowCall:

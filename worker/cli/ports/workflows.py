@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
+from taskyard.core.retry_outcome import RetryPreview
+
 
 class WorkflowPort(Protocol):
     """The operations on workflows; records are as JSON has them. All may raise Unavailable and NotPermitted."""
@@ -26,3 +28,6 @@ class WorkflowPort(Protocol):
 
     def retry(self, workflow_id: str, reason: str) -> int:
         """Retries a workflow; returns how many tasks. Raises TaskNotFound, IllegalTransition."""
+
+    def preview_retry(self, workflow_id: str) -> RetryPreview | None:
+        """Returns what `retry` would do; None if that is too much to list. Raises TaskNotFound."""

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any
 
 from taskyard.client import Client
+from taskyard.core.retry_outcome import RetryPreview
 
 MAX_PAGE = 200
 
@@ -37,3 +38,7 @@ class RemoteWorkflows:
 
     def retry(self, workflow_id: str, reason: str) -> int:
         return self._client.workflows.retry(workflow_id, reason=reason)
+
+    def preview_retry(self, workflow_id: str) -> RetryPreview | None:
+        found = self._client.workflows.preview_retry(workflow_id)
+        return None if found is None else found.as_preview()

@@ -17,7 +17,7 @@ from babel.messages.pofile import read_po, write_po
 
 from taskyard.core.config import Settings
 from taskyard.core.submission.input_schema import form_fields
-from taskyard.core.task_types.registry import BUILTIN_MODULES, registry
+from taskyard.core.task_types.registry import registry
 from taskyard.core.translation import DEFAULT, LANGUAGES, LOCALE
 from tests.servers import REPOSITORY
 
@@ -81,7 +81,7 @@ def _texts_of(tree: ast.Module) -> Iterator[str | tuple[str, ...]]:
 def _texts_of_models() -> Iterator[str]:
     """What the shipped task types, their forms' fields and the settings say of themselves."""
     for known in registry.load().types.values():
-        if known.handler.__module__ in BUILTIN_MODULES:
+        if known.is_shipped:
             fields = [one for field in form_fields(known.input_model) or () for one in field.each()]
             yield from filter(
                 None, [known.description, *(text for one in fields for text in (one.label, one.description))]

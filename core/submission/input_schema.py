@@ -25,20 +25,10 @@ LONG_TEXT_CHARACTERS = 2_000  # a text that may be this long gets more than one 
 ONE_LINE_NAMES = frozenset({"path", "folder", "file", "url", "uri", "pattern", "host", "directory", "command"})
 LONG_TEXT_NAMES = frozenset(
     {
-        "body",
-        "code",
-        "content",
-        "description",
-        "prompt",
-        "query",
-        "script",
-        "source",
-        "sql",
-        "stdin",
-        "template",
+        "body", "code", "content", "description", "prompt", "query", "script", "source", "sql", "stdin", "template",
         "text",
     }
-)
+)  # fmt: skip
 ACRONYMS = frozenset(
     {"api", "cpu", "csv", "db", "html", "http", "id", "ip", "json", "sql", "url", "uri", "uuid", "xml"}
 )
@@ -80,7 +70,7 @@ class FormField:
     """A field of a model. `path` holds the names that lead to it, joined by dots.
 
     `default` is JSON-able, UNSET if there is none. `minimum` and `maximum` are inclusive, except for a number with
-    `is_minimum_open` or `is_maximum_open`.
+    `is_minimum_open` or `is_maximum_open`. `format` is what JSON Schema calls that of its texts, such as date-time.
     """
 
     name: str
@@ -99,6 +89,7 @@ class FormField:
     most_length: int | None = None
     choices: tuple[Any, ...] = ()
     item: FieldKind = FieldKind.TEXT
+    format: str = ""
     fields: tuple[FormField, ...] = ()
 
     def each(self) -> Iterator[FormField]:
@@ -196,6 +187,7 @@ def described_field(
         most_length=plain.get("maxItems" if is_listed else "maxLength"),
         choices=_choices(items if kind is FieldKind.CHOICES else plain),
         item=_scalar(items) or FieldKind.TEXT,
+        format=str((items if is_listed else plain).get("format") or ""),
         fields=fields or (),
         **told,
     )

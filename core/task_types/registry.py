@@ -92,6 +92,11 @@ class TaskType:
     schedules: tuple[Schedule, ...] = ()
 
     @property
+    def is_shipped(self) -> bool:
+        """Returns True if it is one of ours, whose texts the catalogues have."""
+        return self.handler.__module__ in BUILTIN_MODULES
+
+    @property
     def is_guarded(self) -> bool:
         """Returns True if its tasks need the permission code.submit."""
         return self.runs_code or self.reads_host

@@ -17,6 +17,18 @@ from taskyard.dashboard.i18n import _
 Problems = Mapping[str, Sequence[SubmissionError]]  # by the path of a field
 
 FEW_CHOICES, SHORT_CHOICES = 5, 44  # up to this many choices, of this many characters in total, stand side by side
+# What a format looks like; users see them as they are, in every language.
+FORMAT_EXAMPLES: Mapping[str, str] = {
+    "date": "2026-11-28",
+    "date-time": "2026-11-28T09:30Z",
+    "time": "09:30",
+    "duration": "PT1H30M",
+    "uuid": "0199c0de-0000-7000-8000-000000000000",
+    "uri": "https://example.com/page",
+    "email": "kim@example.com",
+    "ipv4": "192.0.2.1",
+    "ipv6": "2001:db8::1",
+}
 SCRIPT_HEIGHT_PX, JSON_HEIGHT_PX = 260, 110
 
 
@@ -29,12 +41,15 @@ def show_widget(field: FormField, key: str) -> None:
         "persist_state": "session",
     }
     if field.kind is FieldKind.TEXT:
-        st.text_input(**common, max_chars=field.most_length, autocomplete="off")
+        example = FORMAT_EXAMPLES.get(field.format)
+        st.text_input(**common, max_chars=field.most_length, autocomplete="off", placeholder=example)
     elif field.kind is FieldKind.LONG_TEXT:
         height = SCRIPT_HEIGHT_PX if field.is_required else JSON_HEIGHT_PX
         st.text_area(**common, max_chars=field.most_length, height=height)
     elif field.kind is FieldKind.LINES:
-        st.text_area(**common, height=JSON_HEIGHT_PX, placeholder=_("One per line"))
+        example = FORMAT_EXAMPLES.get(field.format)
+        hint = _("One per line, such as {example}").format(example=example) if example else _("One per line")
+        st.text_area(**common, height=JSON_HEIGHT_PX, placeholder=hint)
     elif field.kind in (FieldKind.INTEGER, FieldKind.NUMBER):
         _show_number(field, key)
     elif field.kind is FieldKind.CHOICES:
@@ -68,7 +83,7 @@ def translated_problem(problem: SubmissionError) -> str:
 
 def label_of(field: FormField) -> str:
     """Returns the label unescaped: it is also the accessible name, in which Markdown would be read out."""
-    return f"{_(field.label)} *" if field.is_required else _(field.label)
+    return f"{field.label} *" if field.is_required else field.label
 
 
 def help_of(field: FormField) -> str:
@@ -81,7 +96,9 @@ def help_of(field: FormField) -> str:
         limits.append((_("below {n}") if field.is_maximum_open else _("at most {n}")).format(n=f"{high:,}"))
     if field.kind is FieldKind.JSON:
         limits.append(_("given as JSON"))
-    return "  \n".join(part for part in (_(field.description), _(", ").join(limits), f"`{field.path}`") if part)
+    if example := FORMAT_EXAMPLES.get(field.format):
+        limits.append(_("such as {example}").format(example=f"`{example}`"))
+    return "  \n".join(part for part in (field.description, _(", ").join(limits), f"`{field.path}`") if part)
 
 
 def number_field(label: str, key: str, *, default: float | None = None, **options: Any) -> str:

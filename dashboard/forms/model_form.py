@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import streamlit as st
 
 from taskyard.core.errors import SubmissionError
-from taskyard.core.i18n import msg
+from taskyard.core.i18n import N_, msg
 from taskyard.core.payload.culprits import refused
 from taskyard.core.submission.form_values import (
     EXTRA,
@@ -41,11 +42,30 @@ ONE_LINE_CHARACTERS = 200  # a text that may be longer gets the whole width
 LINE_HEIGHT_PX, EDITOR_HEIGHT_PX = 68, 320
 
 
+@dataclass(frozen=True, slots=True)
+class FormWords:
+    """What a form calls its value: as the field of a problem, and in the texts around it, which are translated."""
+
+    field: str
+    expert: str
+    as_json: str
+    nothing: str
+
+
+INPUT_WORDS = FormWords(
+    "input",
+    N_("Expert mode: the whole input as JSON"),
+    N_("Input as JSON"),
+    N_("This task type needs no input."),
+)
+
+
 class ModelForm:
     """The form of a model's fields, under its own prefix in the session."""
 
-    def __init__(self, prefix: str, fields: Sequence[FormField] | None) -> None:
+    def __init__(self, prefix: str, fields: Sequence[FormField] | None, words: FormWords = INPUT_WORDS) -> None:
         self._prefix = prefix
+        self._words = words
         self._fields = fields or ()
         self._only_json = fields is None
         if self._key("#raw") not in st.session_state:
@@ -85,13 +105,14 @@ class ModelForm:
         """Shows the switch between form and JSON, and the selected view; `problems` are shown at their fields."""
         if not self._only_json and (self._fields or self._key(EXTRA) in st.session_state or self.is_expert):
             st.toggle(
-                _("Expert mode: the whole input as JSON"),
+                _(self._words.expert),
                 key=self._key("#expert"),
                 on_change=self._switch,
                 persist_state="session",
             )
         if self.is_expert:
-            st.text_area(_("Input as JSON"), key=self._key("#json"), height=EDITOR_HEIGHT_PX, persist_state="session")
+            label, key = _(self._words.as_json), self._key("#json")
+            st.text_area(label, key=key, height=EDITOR_HEIGHT_PX, persist_state="session")
             for refusal in st.session_state.pop(self._key("#refusal"), ()):
                 show_problem(refusal)
             return
@@ -101,7 +122,7 @@ class ModelForm:
         if EXTRA in st.session_state[self._key("#raw")]:
             self._show_json(EXTRA, _("Other fields, as JSON"), None, problems.get(EXTRA, ()))
         if not self._fields:
-            st.caption(_("This task type needs no input."))
+            st.caption(_(self._words.nothing))
 
     @property
     def is_untouched(self) -> bool:
@@ -156,9 +177,9 @@ class ModelForm:
 
     def _edited(self) -> dict[str, Any]:
         text = str(st.session_state.get(self._key("#json")) or "{}")
-        value = parse_json("input", text)
+        value = parse_json(self._words.field, text)
         if not isinstance(value, dict):
-            raise refused("input", value, msg("a JSON object"))
+            raise refused(self._words.field, value, msg("a JSON object"))
         return value
 
     def _switch(self) -> None:

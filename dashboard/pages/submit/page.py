@@ -21,6 +21,7 @@ from taskyard.dashboard.data.viewer import viewer
 from taskyard.dashboard.forms.field_widgets import translated_problem
 from taskyard.dashboard.forms.model_form import ModelForm
 from taskyard.dashboard.forms.placed import place
+from taskyard.dashboard.forms.translated_fields import translated_fields
 from taskyard.dashboard.i18n import _, labelled, ngettext
 from taskyard.dashboard.pages.submit import data, draft, follow
 from taskyard.dashboard.pages.submit import options as task_options
@@ -79,7 +80,8 @@ def start_over() -> None:
 
 def form_of(known: TaskType) -> ModelForm:
     """Returns the form of a type, with its inputs."""
-    return ModelForm(f"submit_input_{known.name}", form_fields(known.input_model))
+    fields = form_fields(known.input_model)
+    return ModelForm(f"submit_input_{known.name}", translated_fields(fields) if known.is_shipped else fields)
 
 
 def show_arrival() -> None:

@@ -40,7 +40,7 @@ def pick_type(types: Registry, key: str) -> TaskType | None:
     table = pd.DataFrame(
         {
             "type": names,
-            "does": [_(types.get(known).description).replace("\n", " ") for known in names],
+            "does": [description_of(types.get(known)).replace("\n", " ") for known in names],
             "timeout": [types.get(known).timeout_seconds for known in names],
         }
     )
@@ -66,6 +66,11 @@ def pick_type(types: Registry, key: str) -> TaskType | None:
     return None
 
 
+def description_of(known: TaskType) -> str:
+    """Returns what a type says of itself: ours in the viewer's language, others as their authors wrote it."""
+    return _(known.description) if known.is_shipped else known.description
+
+
 def show_facts(known: TaskType) -> None:
     """Shows what a type does, and its defaults."""
     attempts = known.retry.max_attempts
@@ -78,4 +83,4 @@ def show_facts(known: TaskType) -> None:
         facts.append(_("at most {count} MiB of memory").format(count=known.memory_limit_mib))
     if known.requires:
         facts.append(_("only agents with {tags}").format(tags=escaped(", ".join(sorted(known.requires)))))
-    st.caption(f"{escaped(_(known.description), 400)}  \n{' · '.join(facts)}")
+    st.caption(f"{escaped(description_of(known), 400)}  \n{' · '.join(facts)}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import streamlit as st
 
@@ -14,9 +14,28 @@ from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _
 
 MAX_ERROR_LENGTH = 500
-_RESULT_KEY = "asking_told"
+_RESULT_KEY, _OPEN_KEY = "asking_told", "dialog_open"
 
 Answer = TypeVar("Answer")
+
+
+def opened(title: str, body: Callable[[], None], **options: Any) -> None:
+    """Opens a dialog with this body, which a page that follows what it shows leaves open (see `rerun_unless_open`)."""
+    st.session_state[_OPEN_KEY] = True
+    st.dialog(title, on_dismiss=note_all_closed, **options)(body)()
+
+
+def rerun_unless_open() -> None:
+    """Runs the whole page again, for a section that refreshes itself; not while a dialog is open, which would close
+    with all that is typed in it: the section comes back to it.
+    """
+    if not st.session_state.get(_OPEN_KEY):
+        st.rerun()
+
+
+def note_all_closed() -> None:
+    """Notes that no dialog is open, as at the beginning of each run of a whole page."""
+    st.session_state.pop(_OPEN_KEY, None)
 
 
 def ask(
@@ -36,7 +55,6 @@ def ask(
     `act` is shown in the dialog, which keeps its inputs.
     """
 
-    @st.dialog(title)
     def dialog() -> None:
         with st.form(f"ask_{name}", border=False):
             answer = fields()
@@ -54,7 +72,7 @@ def ask(
             return
         st.rerun()
 
-    dialog()
+    opened(title, dialog)
 
 
 def show_page(title: str, text: str, note: str = "") -> None:

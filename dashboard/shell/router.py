@@ -5,6 +5,7 @@ import streamlit as st
 from taskyard.core.errors import NotPermitted
 from taskyard.core.paths import FILES
 from taskyard.dashboard.components.address import read_for
+from taskyard.dashboard.components.dialogs import note_all_closed
 from taskyard.dashboard.components.task_links import forget_opened
 from taskyard.dashboard.data.viewer import viewer
 from taskyard.dashboard.i18n import LANGUAGE_KEY, _, settle_language
@@ -37,6 +38,7 @@ if session_end.may_show_page():
         show_barred_page(view, lack)
     else:
         forget_opened()
+        note_all_closed()
         with read_for(page.url_path, (*view.parameters, LANGUAGE_KEY)):
             try:
                 page.run()

@@ -28,6 +28,8 @@ STATE_COLORS = {
     QuestionState.WITHDRAWN: "gray",
 }
 SOON_SECONDS = 3600.0  # a deadline that is nearer stands out
+LONG_CONTEXT, LONG_CONTEXT_LINES = 1_200, 12  # characters, and breaks between lines: more scrolls in its box
+CONTEXT_HEIGHT_PX = 260
 MAX_TEXT_LENGTH = 400  # characters of a question or a reason
 
 
@@ -92,11 +94,14 @@ def show_context(question: Question) -> None:
     """Shows what the task says about its question, as the text that it is."""
     if not question.context:
         return
-    st.caption(_("Context"))
     if hidden := lacking(Permission.PAYLOAD_READ):
+        st.caption(_("Context"))
         st.caption(hidden)
-    else:
-        st.code(question.context, language=None, wrap_lines=True)
+        return
+    is_long = len(question.context) > LONG_CONTEXT or question.context.count("\n") > LONG_CONTEXT_LINES
+    with st.expander(_("Context"), expanded=True, key="inbox_context"):
+        height = CONTEXT_HEIGHT_PX if is_long else "content"
+        st.code(question.context, language=None, wrap_lines=True, height=height)
 
 
 def show_answers(answers: Sequence[GivenAnswer]) -> None:

@@ -11,7 +11,7 @@ from taskyard.core.questions.errors import QuestionNotFound
 from taskyard.core.questions.question import Question, QuestionState
 from taskyard.dashboard.components import address
 from taskyard.dashboard.components.choices import show_choice
-from taskyard.dashboard.components.dialogs import tell
+from taskyard.dashboard.components.dialogs import rerun_unless_open, tell
 from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.task_links import task_button
@@ -33,6 +33,7 @@ def open_question(question_id: str) -> None:
 
 def close_question() -> None:
     """Goes back to the list; for a button's callback."""
+    answering.leave()
     st.session_state.pop(FAILED_KEY, None)
     address.change(question=None)
 
@@ -73,7 +74,7 @@ def show_one(question_id: str) -> None:
 
     def show(question: Question) -> None:
         if was_open != (question.state is QuestionState.OPEN) or len(question.answers) != known:
-            st.rerun()  # the form below is that of another state
+            rerun_unless_open()  # the form below is that of another state
         cards.show_head(question)
         name = question.title or question.type
         task_button(question.task_id, escaped(name, 80), key="inbox_task", icon=":material/task:")
@@ -82,8 +83,7 @@ def show_one(question_id: str) -> None:
     if first is None:
         return
     cards.show_context(first)
-    if was_open:
-        answering.show_form(first)
+    answering.show_form(first)
     cards.show_answers(first.answers)
 
 

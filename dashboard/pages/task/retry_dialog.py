@@ -10,7 +10,7 @@ from taskyard.core.humanize import number
 from taskyard.core.models import Task
 from taskyard.core.payload.typed_text import MAX_REASON_LENGTH
 from taskyard.core.retry_outcome import LeftOut, RetryPreview
-from taskyard.dashboard.components.dialogs import MAX_ERROR_LENGTH, close_with
+from taskyard.dashboard.components.dialogs import MAX_ERROR_LENGTH, close_with, opened
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.retry_table import SCOPES, pick_scope, show_again
 from taskyard.dashboard.components.states import word
@@ -27,7 +27,6 @@ def ask_retry(task: Task) -> None:
     seen: dict[str, RetryPreview | TaskyardError] = {}
     has_neighbours = data.has_neighbours(task.id)
 
-    @st.dialog(_("Retry the task?"), width="medium" if has_neighbours else "small")
     def dialog() -> None:
         show_which(task)
         scope = pick_scope(f"retry_scope_{task.id}") if has_neighbours else RetryScope.THIS
@@ -60,7 +59,7 @@ def ask_retry(task: Task) -> None:
         text = ngettext("The task is pending again.", "{count} tasks run again.", done.tasks)
         close_with(text.format(count=number(done.tasks)))
 
-    dialog()
+    opened(_("Retry the task?"), dialog, width="medium" if has_neighbours else "small")
 
 
 def show_which(task: Task) -> None:
@@ -91,7 +90,7 @@ def show_preview(found: RetryPreview, scope: str) -> None:
 
 
 def _left_out(left: LeftOut) -> str:
-    name = f"{left.title or left.type} {shortened_id(left.id)}"
+    name = f"{left.key or left.title or left.type} {shortened_id(left.id)}"
     if left.parent_state is None:
         text = _("{task} stays {state}: task {parent}, which it depends on, no longer exists")
     else:

@@ -13,6 +13,7 @@ from taskyard.core.models import AuditEvent
 from taskyard.core.states import TERMINAL, TaskState
 from taskyard.core.views.attempts import path_of
 from taskyard.dashboard.components import task_facts
+from taskyard.dashboard.components.dialogs import rerun_unless_open
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.permitted import lacking
 from taskyard.dashboard.components.translate import translate
@@ -40,7 +41,7 @@ def show_task(task_id: str, reading: Reading[data.Details | None]) -> None:
 
     def show(details: data.Details | None) -> None:
         if details is not None and (task is None or [one.number for one in details.attempts] != attempts):
-            st.rerun()  # what is below knows too little
+            rerun_unless_open()  # what is below knows too little
         show_head(details)
 
     frame.live("task", lambda: data.details(task_id), show, about=task_id, every_seconds=seconds)

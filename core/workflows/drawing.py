@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from rich.cells import cell_len, set_cell_size
+
 from taskyard.core.edges import Condition
 from taskyard.core.workflows.graph import layers
 
@@ -45,13 +47,13 @@ def drawn(tasks: Iterable[DrawnTask], width: int = WIDTH) -> list[str]:
     rows = [(number, line) for number, keys in enumerate(found, 1) for line in _lines(by_key, keys)]
     if not rows:
         return []
-    names = min(max(len(line.label) for _, line in rows), width // 3)
-    types = min(max(len(line.type) for _, line in rows), width // 3)
+    names = min(max(cell_len(line.label) for _, line in rows), width // 3)
+    types = min(max(cell_len(line.type) for _, line in rows), width // 3)
     digits = len(str(rows[-1][0]))
     drawn_rows, last = [], 0
     for number, line in rows:
         head = f"{number if number != last else '':>{digits}} {'┬' if number != last else '│'}"
-        text = f"{head} {_cut(line.label, names):<{names}}  {_cut(line.type, types):<{types}}  {_tail(line)}"
+        text = f"{head} {_fitted(line.label, names)}  {_fitted(line.type, types)}  {_tail(line)}"
         drawn_rows.append(_cut(text.rstrip(), width))
         last = number
     return drawn_rows
@@ -92,4 +94,10 @@ def _tail(line: _Line) -> str:
 
 
 def _cut(text: str, width: int) -> str:
-    return text if len(text) <= width else text[: width - 1] + "…"
+    """Returns a text in so many columns of a terminal, where some characters take two."""
+    return text if cell_len(text) <= width else set_cell_size(text, width - 1).rstrip() + "…"
+
+
+def _fitted(text: str, width: int) -> str:
+    """Returns a text that takes exactly so many columns."""
+    return set_cell_size(_cut(text, width), width)

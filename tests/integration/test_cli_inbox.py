@@ -7,6 +7,7 @@ import json
 from collections.abc import Callable
 
 import pytest
+from rich.cells import cell_len
 from typer.testing import CliRunner, Result
 
 from taskyard.core.config import Settings
@@ -89,3 +90,14 @@ def test_bad_input_is_refused_on_stderr(cli: Cli, arguments: tuple[str, ...], co
     done = cli("inbox", *arguments)
     assert (done.exit_code, done.stdout) == (code, "")
     assert done.stderr
+
+
+def test_long_questions_are_cut_in_the_list(cli: Cli, submitter: Submitter, database: Database) -> None:
+    text = "部" * 300
+    question_id = asked(submitter, database, text)
+    lines = cli("inbox", "list").stdout.splitlines()
+    assert all(cell_len(line) < 200 for line in lines)
+    assert any(f"{'部' * 29}…" in line for line in lines)
+    assert any(question_id in line for line in lines)
+    assert text in cli("inbox", "show", question_id).stdout
+    assert json.loads(cli("inbox", "list", "--json").stdout)[0]["question"] == text

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 from typer.testing import CliRunner, Result
 
 from taskyard.core.config import Settings
@@ -155,3 +156,43 @@ def test_every_problem_is_a_line_and_nothing_is_stored(cli: Cli, database: Datab
     for line, beginning in zip(lines, expected, strict=True):
         assert line.startswith(f"error: {beginning}"), line
     assert count(database) == 0
+
+
+def test_a_retry_is_listed_by_keys_first(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "nightly.yaml"
+    file.write_text(GOOD, encoding="utf-8")
+    monkeypatch.setenv("COLUMNS", "120")
+    id_ = cli("submit", str(file)).stdout.strip()
+    nothing = cli("retry", id_, "--dry-run")
+    assert (nothing.exit_code, nothing.stdout.splitlines()[0]) == (exits.OK, f"{id_}: 0 tasks would run again")
+    cli("cancel", id_)
+    lines = cli("retry", id_, "--dry-run").stdout.splitlines()
+    assert lines[0] == f"{id_}: 4 tasks would run again"
+    assert lines[1].split() == ["id", "state", "then", "key", "task"]
+    assert [line.split()[1:] for line in lines[2:]] == [
+        ["cancelled", "pending", "first", "diagnostic.echo"],
+        ["cancelled", "blocked", "second", "diagnostic.echo"],
+        ["cancelled", "blocked", "many/0", "diagnostic.noop"],
+        ["cancelled", "blocked", "many/1", "diagnostic.noop"],
+    ]
+    found = json.loads(cli("retry", id_, "--dry-run", "--json").stdout)["would_retry"]
+    assert [one["key"] for one in found["tasks"]] == ["first", "second", "many/0", "many/1"]
+    assert json.loads(cli("list", "--json").stdout)[0]["counts"] == {"cancelled": 4}  # nothing was changed
+
+
+def test_long_names_are_cut_in_lists_and_whole_in_json(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS")  # no terminal: as wide as the text
+    title = "夜" * 200
+    file = tmp_path / "nightly.yaml"
+    file.write_text(GOOD.replace("Tonight", title), encoding="utf-8")
+    id_ = cli("submit", str(file)).stdout.strip()
+    heading, row = cli("list").stdout.splitlines()
+    assert f"{'夜' * 29}…" in row
+    assert "夜" * 30 not in row
+    assert cell_len(row) < 200
+    # what follows stays in its column
+    assert cell_len(row[: row.index("…") + 1]) <= heading.index("created")
+    assert json.loads(cli("list", "--json").stdout)[0]["title"] == title
+    assert title in cli("show", id_).stdout

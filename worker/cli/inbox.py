@@ -21,6 +21,7 @@ from taskyard.worker.cli.output import (
     print_line,
     print_table,
     stacked,
+    text_column,
 )
 from taskyard.worker.cli.payload import read_json_value
 from taskyard.worker.cli.show import AsJson
@@ -51,7 +52,7 @@ def list_questions(
     if not found:
         print_line("no open questions" if state == "open" else "no such questions")
         return
-    columns = [Column("state", fixed=True), Column("question"), Column("of"), Column("asked", fixed=True)]
+    columns = [Column("state", fixed=True), text_column("question"), text_column("of"), Column("asked", fixed=True)]
     rows: list[list[Cell]] = [
         [
             _state(one),

@@ -18,6 +18,7 @@ from taskyard.worker.cli.text import pretty_json
 
 WIDE_COLUMNS = 120
 UNLIMITED_COLUMNS = 10_000
+MAX_TEXT_COLUMNS = 60  # of the terminal, for a line of what people wrote in a list
 STATE_STYLES = {
     "blocked": "dim",
     "scheduled": "cyan",
@@ -42,11 +43,20 @@ Cell = str | Text | None
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a table: its heading, and whether its cells stay on one line at any width."""
+    """A column of a table: its heading, and whether its cells stay on one line at any width.
+
+    The lines of cells that are wider than `max_width` columns of the terminal end in "…".
+    """
 
     heading: str
     fixed: bool = False
     justify: Literal["left", "right"] = "left"
+    max_width: int | None = None
+
+
+def text_column(heading: str) -> Column:
+    """Returns a column for what people wrote: of any length, which lists cut and other commands show."""
+    return Column(heading, max_width=MAX_TEXT_COLUMNS)
 
 
 def console() -> Console:
@@ -103,7 +113,7 @@ def print_table(
             min_width=len(column.heading) if column.fixed else None,
         )
     for row in rows:
-        table.add_row(*(cell if isinstance(cell, Text) else Text(visible(cell or "")) for cell in row))
+        table.add_row(*(_shown(cell, column) for cell, column in zip(row, columns, strict=True)))
     if title:
         print_line(title, "bold")
     with out.capture() as captured:
@@ -131,3 +141,14 @@ def state_text(state: str) -> Text:
 def stacked(*lines: tuple[str | None, str]) -> Text:
     """Stacks (text, style) pairs in one cell; empty ones are left out."""
     return Text("\n").join(Text(visible(line), style=style) for line, style in lines if line)
+
+
+def _shown(cell: Cell, column: Column) -> Text:
+    """Returns a cell as it is printed."""
+    text = cell if isinstance(cell, Text) else Text(visible(cell or ""))
+    if column.max_width is None:
+        return text
+    lines = text.split("\n")
+    for line in lines:
+        line.truncate(column.max_width, overflow="ellipsis")
+    return Text("\n").join(lines)

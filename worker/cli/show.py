@@ -22,6 +22,7 @@ from taskyard.worker.cli.output import (
     print_table,
     stacked,
     state_text,
+    text_column,
 )
 from taskyard.worker.cli.ports.tasks import ShownTask
 from taskyard.worker.cli.text import MASKED, age, instant
@@ -51,7 +52,7 @@ def list_tasks(
         print_line("no tasks")
     elif is_wide():
         headings = [Column("id", fixed=True), Column("state", fixed=True), Column("priority", fixed=True)]
-        headings += [Column("type"), Column("queue"), Column("title"), Column("attempt", fixed=True)]
+        headings += [Column("type"), Column("queue"), text_column("title"), Column("attempt", fixed=True)]
         headings += [Column("created", fixed=True), Column("why")]
         print_table(headings, [_wide_row(one.task, one.why) for one in tasks])
     else:

@@ -27,8 +27,10 @@ from taskyard.worker.cli.output import (
     print_table,
     stacked,
     state_text,
+    text_column,
 )
 from taskyard.worker.cli.payload import read_text
+from taskyard.worker.cli.retry_preview import print_workflow_preview
 from taskyard.worker.cli.show import AsJson
 from taskyard.worker.cli.text import counted, written
 
@@ -99,10 +101,10 @@ def list_workflows(
         return
     columns = [Column("id", fixed=True), Column("state", fixed=True), Column("done", fixed=True, justify="right")]
     if not is_wide():
-        print_table([*columns, Column("workflow")], [_narrow_row(one) for one in found])
+        print_table([*columns, text_column("workflow")], [_narrow_row(one) for one in found])
         return
-    columns += [Column("tasks", fixed=True, justify="right"), Column("name"), Column("title")]
-    print_table([*columns, Column("created", fixed=True), Column("by")], [_row(one) for one in found])
+    columns += [Column("tasks", fixed=True, justify="right"), text_column("name"), text_column("title")]
+    print_table([*columns, Column("created", fixed=True), text_column("by")], [_row(one) for one in found])
 
 
 @workflow.command("show", **placed("workflow show", "workflow show 0199c0de-0000-7000-8000-000000000001 --follow"))
@@ -141,9 +143,17 @@ def cancel(workflow: WorkflowId, reason: Reason = "", as_json: AsJson = False) -
 
 
 @workflow.command("retry", **placed("workflow retry", "workflow retry 0199c0de-0000-7000-8000-000000000001"))
-def retry(workflow: WorkflowId, reason: Reason = "", as_json: AsJson = False) -> None:
+def retry(
+    workflow: WorkflowId,
+    reason: Reason = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list what would run again.")] = False,
+    as_json: AsJson = False,
+) -> None:
     """Runs the failed and cancelled tasks of a workflow again, in the order of its edges."""
     with opened_workflows() as port:
+        if dry_run:
+            print_workflow_preview(workflow, port.preview_retry(workflow), as_json)
+            return
         count = port.retry(workflow, reason)
     _print_changed(workflow, "retried", count, as_json)
 

@@ -116,6 +116,16 @@ def percent(share: float | None, digits: int = 0) -> str:
     return UNKNOWN if share is None else f"{share:.{digits}%}"
 
 
+def percent_done(share: float) -> str:
+    """Returns how far something is, in whole percent: 100 % only once all of it is done."""
+    return f"{floored(share):.0%}"
+
+
+def floored(share: float) -> float:
+    """Returns a share of 1 rounded down to whole percent."""
+    return math.floor(share * 100 + 1e-9) / 100
+
+
 def strict_percent(share: float) -> str:
     """Returns a share as a percentage that is 100 % only for all of it, and 0 % only for none."""
     if not 0 < share < 1:

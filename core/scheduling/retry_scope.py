@@ -228,10 +228,8 @@ class _Run:
                 if child not in reached:
                     reached[child] = None
                     queue.append(child)
-        waits = {
-            task_id: sum(edge.parent_id in reached for edge in self._graph.before.get(task_id, ()))
-            for task_id in reached
-        }
+        before = self._graph.before
+        waits = {id_: sum(edge.parent_id in reached for edge in before.get(id_, ())) for id_ in reached}
         queue = deque(task_id for task_id, count in waits.items() if count == 0)
         order = []
         while queue:

@@ -22,7 +22,7 @@ class WorkflowState(StrEnum):
     CANCELLED = "cancelled"
 
 
-_DONE = (TaskState.COMPLETED, TaskState.FAILED)
+RAN_STATES = (TaskState.COMPLETED, TaskState.FAILED)
 OPEN = frozenset({WorkflowState.RUNNING, WorkflowState.STUCK})
 
 
@@ -77,7 +77,7 @@ def progress_of(figures: Iterable[Figures], mean_seconds: Mapping[str, float]) -
     for one in known:
         weight = weights.get(one.type, usual)
         total += weight * one.number
-        done += weight * (one.number if one.state in _DONE else one.progress)
+        done += weight * (one.number if one.state in RAN_STATES else one.progress)
     most = 1.0 if all(one.state in TERMINAL for one in known) else MAX_OPEN_PROGRESS
     return min(most, done / total) if total else 1.0
 
@@ -87,4 +87,4 @@ def progress_at_end(state: WorkflowState, counts: Mapping[str, int]) -> float:
     if state is WorkflowState.COMPLETED:
         return 1.0
     total = sum(counts.values())
-    return sum(counts.get(one.value, 0) for one in _DONE) / total if total else 1.0
+    return sum(counts.get(one.value, 0) for one in RAN_STATES) / total if total else 1.0

@@ -11,7 +11,7 @@ import typer
 from rich.live import Live
 from rich.text import Text
 
-from taskyard.core.humanize import compact_duration, percent
+from taskyard.core.humanize import compact_duration, percent_done
 from taskyard.core.payload.printable_text import visible
 from taskyard.worker.cli import exits
 from taskyard.worker.cli.doors import placed
@@ -196,7 +196,8 @@ def _picture(found: dict[str, Any]) -> Text:
 
     shown = found["workflow"]
     name = shown["name"] + (f" ({shown['title']})" if shown["title"] else "")
-    head = f"{name}: {shown['state']}, {percent(shown['progress'])} done, {compact_duration(shown['duration_seconds'])}"
+    done, took = percent_done(shown["progress"]), compact_duration(shown["duration_seconds"])
+    head = f"{name}: {shown['state']}, {done} done, {took}"
     text = Text(visible(head), style=STATE_STYLES.get(shown["state"], ""))
     counts = ", ".join(f"{count:,} {state}" for state, count in sorted(shown["counts"].items()))
     text.append(f"\n{counts}\n")
@@ -226,14 +227,14 @@ def _tasks_of(found: dict[str, Any]) -> list[DrawnTask]:
 
 
 def _row(one: dict[str, Any]) -> list[str | Text | None]:
-    progress = percent(one["progress"])
+    progress = percent_done(one["progress"])
     head = [one["id"], state_text(one["state"]), progress, f"{one['tasks']:,}", one["name"], one["title"]]
     return [*head, written(one["created_at"]), one["created_by"]]
 
 
 def _narrow_row(one: dict[str, Any]) -> list[str | Text | None]:
     what = stacked((one["name"], ""), (one["title"], "dim"), (counted(one["tasks"], "task"), "dim"))
-    return [one["id"], state_text(one["state"]), percent(one["progress"]), what]
+    return [one["id"], state_text(one["state"]), percent_done(one["progress"]), what]
 
 
 def _print_changed(workflow_id: str, done: str, count: int, as_json: bool) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 
 import streamlit as st
 
-from taskyard.core.humanize import number, percent
+from taskyard.core.humanize import number, percent_done
 from taskyard.core.i18n import N_
 from taskyard.dashboard.components import address, device
 from taskyard.dashboard.components.choices import show_choice
@@ -22,7 +22,7 @@ from taskyard.dashboard.pages.workflows import actions, data
 from taskyard.dashboard.pages.workflows.data import Detail, Forecast, SeenWorkflow
 from taskyard.dashboard.pages.workflows.gantt import show_gantt
 from taskyard.dashboard.pages.workflows.graph import show_graph, show_zoom
-from taskyard.dashboard.pages.workflows.listing import NAME, WORKFLOW, ended_of
+from taskyard.dashboard.pages.workflows.listing import NAME, WORKFLOW, ran_of
 from taskyard.dashboard.pages.workflows.members import STACK, STATE, fits, pick_state, show_members
 from taskyard.dashboard.pages.workflows.shapes import FOREMOST
 from taskyard.dashboard.shell import frame
@@ -101,8 +101,8 @@ def _show_progress(workflow: SeenWorkflow) -> None:
     """Shows how far it is, and how many tasks are in each state; a click lists these."""
     with st.container(horizontal=True, gap="small", vertical_alignment="center", key="workflow_counts"):
         st.progress(workflow.progress, width=PROGRESS_WIDTH_PX)
-        st.text(percent(workflow.progress), width="content", help=_("Of the work that is predicted by run times"))
-        text = _("{ended} of {count} tasks").format(ended=number(ended_of(workflow)), count=number(workflow.tasks))
+        st.text(percent_done(workflow.progress), width="content", help=_("Of the work that is predicted by run times"))
+        text = _("{ran} of {count} tasks ran").format(ran=number(ran_of(workflow)), count=number(workflow.tasks))
         st.text(text, width="content")
         for state in FOREMOST:
             if workflow.counts.get(state):
@@ -137,7 +137,7 @@ def _estimate(forecast: Forecast, at: float) -> str:
 
 def _pick(counts: Mapping[str, int]) -> tuple[str, str, str | None]:
     """Lets the viewer pick what is shown and search for tasks; returns the view, the text and the state of tasks."""
-    views = ON_A_PHONE if device.is_phone() else VIEWS
+    views = ON_A_PHONE if device.is_narrow() else VIEWS
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         view = show_choice(_("View"), views, VIEW, next(iter(views)))
         text = pick_text(_("Key, title, type or id"))

@@ -9,9 +9,8 @@ from typing import Any
 import pandas as pd
 import streamlit as st
 
-from taskyard.core.humanize import number, percent
-from taskyard.core.states import TERMINAL
-from taskyard.core.workflows.states import WorkflowState
+from taskyard.core.humanize import floored, number, percent_done
+from taskyard.core.workflows.states import RAN_STATES, WorkflowState
 from taskyard.dashboard.components import address, device
 from taskyard.dashboard.components.empty import show_nothing
 from taskyard.dashboard.components.list_controls import FIND_WIDTH_PX
@@ -77,7 +76,7 @@ def show_page(page: WorkflowPage, asked_for: Asked) -> None:
     """Shows a page of workflows, and the way to the others."""
     if not page.workflows:
         show_none(asked_for)
-    elif device.is_phone():
+    elif device.is_narrow():
         _show_cards(page.workflows)
     else:
         with st.container(key="workflows_table"):  # by which the keyboard finds it
@@ -121,9 +120,9 @@ def counts_in_words(counts: Mapping[str, int]) -> str:
     return enumerated(f"{number(counts[state])} {word(state)}" for state in FOREMOST if counts.get(state))
 
 
-def ended_of(workflow: SeenWorkflow) -> int:
-    """Returns how many of its tasks have ended."""
-    return sum(count for state, count in workflow.counts.items() if state in TERMINAL)
+def ran_of(workflow: SeenWorkflow) -> int:
+    """Returns how many of its tasks ran to an end: cancelled ones are not done."""
+    return sum(workflow.counts.get(state, 0) for state in RAN_STATES)
 
 
 def open_workflow(workflow_id: str) -> None:
@@ -149,7 +148,7 @@ def _show_table(found: Sequence[SeenWorkflow]) -> None:
             "State": [word(one.state)],
             "Name": one_line(one.name),
             "Title": one_line(one.title or ""),
-            "Progress": round(one.progress, 2),
+            "Progress": floored(one.progress),
             "Tasks": one.tasks,
             "Counts": counts_in_words(one.counts),
             "Age": max(0.0, (now - one.created_at).total_seconds()),
@@ -210,4 +209,4 @@ def _card(one: SeenWorkflow) -> str:
     name = escaped(one.title or one.name, MAX_NAME)
     head = f":{WORKFLOW_COLORS[one.state]}-badge[{escaped(word(one.state))}] **{name}**"
     counts = escaped(counts_in_words(one.counts), MAX_NAME)
-    return f"{head} — {percent(one.progress)} · {counts} · {duration(one.duration_seconds, is_short=True)}"
+    return f"{head} — {percent_done(one.progress)} · {counts} · {duration(one.duration_seconds, is_short=True)}"

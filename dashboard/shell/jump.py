@@ -113,7 +113,11 @@ def _show_places(text: str) -> None:
                 icon=f":material/{place.view.icon}:",
                 query_params=dict(place.parameters),
             )
-    st.caption(_("Enter opens the first, arrow keys choose another.") if places else _("Nothing has this name or id."))
+    if places:
+        with st.container(key="jump_keys"):
+            st.caption(_("Enter opens the first, arrow keys choose another."))
+    else:
+        st.caption(_("Nothing has this name or id."))
     show_mark("jump", text)
 
 

@@ -118,7 +118,7 @@ def test_one_filter_has_one_figure_on_a_page(
 
 
 def test_phones_get_cards(open_page: OpenPage, loaded: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("taskyard.dashboard.components.device.is_phone", lambda: True)
+    monkeypatch.setattr("taskyard.dashboard.components.device.is_narrow", lambda: True)
     page = open_page("tasks", query={"states": "failed"})
     card = page.button(key=f"card_{loaded['failed']}")
     assert "permanent: no such file" in card.label.replace("\\", "")

@@ -74,7 +74,7 @@ def show_page(page: data.Page, key: str, only: TaskFilter, after: str) -> None:
     st.session_state[PAGE_KEY] = page
     if page.tasks:
         show_actions(key, only, page, after)
-        if device.is_phone():
+        if device.is_narrow():
             show_cards(page.tasks, page.now, key)
         else:
             show_tasks(page.tasks, page.now, key)

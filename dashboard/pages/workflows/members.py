@@ -60,7 +60,7 @@ def show_members(detail: Detail, text: str, state: str | None) -> None:
     fitting = [node for node in nodes if state in (None, node.state) and fits(node, text)]
     if not fitting:
         show_nothing(_("No task matches."), "search_off")
-    elif device.is_phone():
+    elif device.is_narrow():
         _show_cards(page_of(fitting, CARDS, key="workflow_cards_page"), now)
     else:
         shown = page_of(fitting, ROWS, key="workflow_rows_page")

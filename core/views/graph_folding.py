@@ -5,10 +5,12 @@ Every rule goes by what never changes (types, groups, edges), so that a drawing 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+MAX_IN_LAYER = 60  # shapes: more in one column can't be taken in
 MIN_STACK = 6  # equal siblings that are one shape, even if there were room for all
 ROUNDS = 8
 
@@ -18,6 +20,7 @@ class Folding(StrEnum):
 
     SIBLINGS = "siblings"  # many tasks of one type and group with the same parents and the same children
     ALIKE = "alike"  # those of one type and group whose parents and children are folded in the same way
+    CROWDS = "crowds"  # those of one type, or all, of a layer in which there are too many
     TYPES = "types"  # those of one type in the same layer
     LAYERS = "layers"  # those of one type, or all, in several layers
 
@@ -48,9 +51,10 @@ def folded(tasks: Tasks, most: int) -> Folded:
         members: dict[Hashable, list[int]] = {}
         for at, label in enumerate(labels):
             members.setdefault(label, []).append(at)
-        if len(members) <= most:
-            shapes = list(members.values())
-            return Folded(by, shapes, [tasks.layers[shape[0]] // width for shape in shapes])
+        shapes = list(members.values())
+        columns = [tasks.layers[shape[0]] // width for shape in shapes]
+        if len(shapes) <= most and max(Counter(columns).values(), default=0) <= MAX_IN_LAYER:
+            return Folded(by, shapes, columns)
     raise AssertionError("all layers fit into one")
 
 
@@ -60,17 +64,32 @@ def _foldings(tasks: Tasks, most: int) -> Iterator[tuple[Folding, Sequence[Hasha
     for least in (MIN_STACK, 2):
         yield Folding.SIBLINGS, _large(siblings, least), 1
     yield Folding.ALIKE, _alike(tasks, most), 1
-    yield Folding.TYPES, list(zip(tasks.layers, tasks.types, strict=True)), 1
+    yield Folding.CROWDS, _without_crowds(_large(siblings, MIN_STACK), tasks, 1), 1
+    yield Folding.TYPES, _without_crowds(list(zip(tasks.layers, tasks.types, strict=True)), tasks, 1), 1
     depth = max(tasks.layers) + 1
     widths = [2**power for power in range(depth.bit_length() + 1)]
     for width in widths[1:]:
-        yield (
-            Folding.LAYERS,
-            [(layer // width, type_) for layer, type_ in zip(tasks.layers, tasks.types, strict=True)],
-            width,
-        )
+        labels = [(layer // width, type_) for layer, type_ in zip(tasks.layers, tasks.types, strict=True)]
+        yield Folding.LAYERS, _without_crowds(labels, tasks, width), width
     for width in widths:
         yield Folding.LAYERS, [layer // width for layer in tasks.layers], width
+
+
+def _without_crowds(labels: Sequence[Hashable], tasks: Tasks, width: int) -> Sequence[Hashable]:
+    """Returns the labels with one for each type, or for all, of a column of more than MAX_IN_LAYER shapes."""
+    columns = [layer // width for layer in tasks.layers]
+    shapes: dict[int, set[Hashable]] = {}
+    types: dict[int, set[str]] = {}
+    for column, label, type_ in zip(columns, labels, tasks.types, strict=True):
+        shapes.setdefault(column, set()).add(label)
+        types.setdefault(column, set()).add(type_)
+    crowded = {column for column, found in shapes.items() if len(found) > MAX_IN_LAYER}
+    if not crowded:
+        return labels
+    return [
+        label if column not in crowded else ("of", column, type_ if len(types[column]) <= MAX_IN_LAYER else None)
+        for column, label, type_ in zip(columns, labels, tasks.types, strict=True)
+    ]
 
 
 def _siblings(tasks: Tasks) -> list[int]:

@@ -13,7 +13,7 @@ from taskyard.core.edges import Condition
 from taskyard.core.postgres.store.workflows import GraphEdge, GraphNode
 from taskyard.core.states import TaskState
 from taskyard.core.views import graph_folding, workflow_graph
-from taskyard.core.views.graph_folding import MIN_STACK, Folding
+from taskyard.core.views.graph_folding import MAX_IN_LAYER, MIN_STACK, Folding
 from taskyard.core.views.graph_layout import SHAPE, places_of
 from taskyard.core.views.workflow_graph import MAX_LINES, MAX_SHAPES, Drawing, drawing_of
 from tests.unit.graph_support import Graph, edge, edges_of, fan_out, graphs, node
@@ -206,5 +206,22 @@ def test_the_last_folding_always_fits() -> None:
     nodes = [node(at, type_=f"test.t{at}") for at in range(2_000)]
     drawing = drawing_of(nodes, [])
     assert names(drawing) == [("", 2_000)]
-    assert drawing.folding is Folding.LAYERS
+    assert drawing.folding is Folding.CROWDS
     assert graph_folding.Folding.LAYERS is list(Folding)[-1]
+
+
+def test_only_layers_of_too_many_are_folded() -> None:
+    count = MAX_IN_LAYER + 1
+    nodes = [node(0, "start"), *(node(at, type_=f"test.t{at}") for at in range(1, count + 1)), node(count + 1, "end")]
+    edges = [edge(0, at) for at in range(1, count + 1)] + [edge(at, count + 1) for at in range(1, count + 1)]
+    drawing = drawing_of(nodes, edges)
+    assert names(drawing) == [("start", 1), ("", count), ("end", 1)]
+    assert drawing.folding is Folding.CROWDS
+    check(drawing, nodes, edges)
+
+    few = [one._replace(type=f"test.t{at % 7}") for at, one in enumerate(nodes)]
+    assert sorted(names(drawing_of(few, edges)))[-1] == ("test.t6", 8)
+
+    drawing = drawing_of(nodes[:-2], edges[: count - 1])
+    assert len(drawing.shapes) == count
+    assert drawing.folding is Folding.SIBLINGS

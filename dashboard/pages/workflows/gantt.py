@@ -19,7 +19,8 @@ from taskyard.dashboard.navigation import PANEL
 from taskyard.dashboard.pages.workflows.data import Detail
 from taskyard.dashboard.pages.workflows.shapes import FOREMOST, Look, in_words, looks_of, name_of, run_seconds, told_of
 
-ROW_PX, REST_PX, MIN_PX, MAX_PX = 20, 80, 160, 3_000
+ROW_PX, REST_PX, MIN_PX = 20, 80, 160
+BOX_PX = 560  # more bars scroll in their box
 MIN_SHARE = 0.003  # of the time shown, so that the shortest bar can be seen
 TOLD_ROWS = 30
 WIDTH = 0.7  # of a row
@@ -35,14 +36,16 @@ def show_gantt(detail: Detail, found: Collection[int]) -> None:
         st.caption(_("No task of it has started yet."))
         return
     title = ngettext("{count} bar", "{count} bars", len(started)).format(count=number(len(started)))
-    draw(
-        title,
-        go.Figure(figure_of(_in_order(started), detail.forecast.path, now.at), _validate=False),
-        alt=_in_words(title, started, now.at),
-        key="workflow_gantt",
-        height_px=min(MAX_PX, max(MIN_PX, REST_PX + ROW_PX * len(started))),
-        config=CONFIG,
-    )
+    height_px = max(MIN_PX, REST_PX + ROW_PX * len(started))
+    with st.container(height=BOX_PX if height_px > BOX_PX else "content", border=False, key="workflow_bars"):
+        draw(
+            title,
+            go.Figure(figure_of(_in_order(started), detail.forecast.path, now.at), _validate=False),
+            alt=_in_words(title, started, now.at),
+            key="workflow_gantt",
+            height_px=height_px,
+            config=CONFIG,
+        )
     if waiting := len(looks) - len(started):
         text = (
             ngettext("{count} has not started yet.", "{count} have not started yet.", waiting)

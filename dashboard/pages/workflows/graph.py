@@ -23,6 +23,9 @@ FOLDED = {
     Folding.ALIKE: N_(
         "There are too many tasks to draw each: those of one type in like places are drawn as one stack."
     ),
+    Folding.CROWDS: N_(
+        "Where there are too many tasks at one depth to draw each, those of one type, or all, are drawn as one stack."
+    ),
     Folding.TYPES: N_("There are too many tasks to draw each: those of one type and depth are drawn as one stack."),
     Folding.LAYERS: N_("There are too many tasks to draw each: those of several depths are drawn as one stack."),
 }
@@ -38,7 +41,7 @@ def show_graph(detail: Detail, found: Collection[int]) -> None:
     """Shows the graph; `found` are the positions of the shapes that were searched for."""
     drawing, now = detail.drawing, detail.now
     looks = looks_of(drawing, now)
-    spec = figure_of(drawing, looks, detail.forecast.path, found, now.at)
+    spec = figure_of(now.workflow.id, drawing, looks, detail.forecast.path, found, now.at)
     title = _title(len(now.nodes), len(drawing.shapes))
     with st.container(key="workflow_graph"):
         draw(

@@ -19,7 +19,8 @@ from taskyard.dashboard.components.zoom import showing
 from taskyard.dashboard.navigation import PANEL
 from taskyard.dashboard.pages.workflows.shapes import Look, lines_of, told_of
 
-ROW_PX, MIN_PX, MAX_PX = 58, 200, 620
+ROW_PX, MIN_PX, MAX_PX = 58, 200, 560
+READABLE = (150, 42)  # pixels of a column and of a row at which names can be read: with less, only a part is shown
 WIDTH, DEPTH, STRIP = 0.74, 0.66, 0.09  # of a shape, and of its strip of states; columns and rows are 1 apart
 MIN_COLUMNS, MIN_ROWS = 5, 2  # a small graph is not blown up
 MIN_SHARE = 0.03  # of a strip: one that failed among thousands is seen
@@ -41,7 +42,9 @@ def _last_row(drawing: Drawing) -> float:
     return max([*(shape.place[1] for shape in drawing.shapes), *passed], default=0.0)
 
 
-def figure_of(drawing: Drawing, looks: Sequence[Look], path: Sequence[str], found: Collection[int], at: float) -> Spec:
+def figure_of(
+    workflow_id: str, drawing: Drawing, looks: Sequence[Look], path: Sequence[str], found: Collection[int], at: float
+) -> Spec:
     """Returns the figure. `path` is the critical path, `found` the positions of the shapes that were searched for."""
     critical = [drawing.shape_of[id_] for id_ in path if id_ in drawing.shape_of]
     data = [
@@ -51,20 +54,17 @@ def figure_of(drawing: Drawing, looks: Sequence[Look], path: Sequence[str], foun
         _frames(looks, critical, found),
         _texts(looks, at),
     ]
-    return {"data": data, "layout": _layout(drawing, found)}
+    return {"data": data, "layout": _layout(workflow_id, drawing, found)}
 
 
-def _layout(drawing: Drawing, found: Collection[int]) -> Spec:
+def _layout(workflow_id: str, drawing: Drawing, found: Collection[int]) -> Spec:
+    x_whole, y_whole = _whole(drawing)
+    x_range, y_range = x_whole, y_whole
     if found:
         places = [drawing.shapes[one].place for one in found]
         columns, rows = [x for x, _y in places], [y for _x, y in places]
         x_range = min(columns) - AROUND_COLUMNS, max(columns) + AROUND_COLUMNS
         y_range = min(rows) - AROUND_ROWS, max(rows) + AROUND_ROWS
-    else:
-        last_column, last_row = max(shape.place[0] for shape in drawing.shapes), _last_row(drawing)
-        x_range = -WIDTH / 2 - MARGIN, max(last_column, MIN_COLUMNS - 1) + WIDTH / 2 + MARGIN
-        spare = max(0.0, MIN_ROWS - 1 - last_row) / 2
-        y_range = -DEPTH / 2 - MARGIN - spare, last_row + DEPTH / 2 + MARGIN + spare
     hidden = {"visible": False, "showgrid": False, "zeroline": False}
     return {
         "barmode": "overlay",
@@ -72,12 +72,23 @@ def _layout(drawing: Drawing, found: Collection[int]) -> Spec:
         "hovermode": "closest",
         "dragmode": "pan",
         "uniformtext": {"minsize": 7, "mode": "hide"},
-        "uirevision": " ".join(map(str, sorted(found)[:5])),
-        "meta": {"graph": PANEL},  # what a click leaves behind of the address
+        "uirevision": " ".join((workflow_id, *map(str, sorted(found)[:5]))),
+        # what a click leaves behind of the address, and how much of it is shown: see graph.js
+        "meta": {"graph": PANEL, "readable": READABLE, "whole": (x_whole, y_whole)},
         "xaxis": {**hidden, **showing(*x_range)},
         "yaxis": {**hidden, **_downwards(*y_range)},
         "font": {"color": color("text")},
     }
+
+
+def _whole(drawing: Drawing) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Returns the ends of both axes that show all of it."""
+    last_column, last_row = max(shape.place[0] for shape in drawing.shapes), _last_row(drawing)
+    spare = max(0.0, MIN_ROWS - 1 - last_row) / 2
+    return (
+        (-WIDTH / 2 - MARGIN, max(last_column, MIN_COLUMNS - 1) + WIDTH / 2 + MARGIN),
+        (-DEPTH / 2 - MARGIN - spare, last_row + DEPTH / 2 + MARGIN + spare),
+    )
 
 
 def _downwards(first: float, last: float) -> Spec:

@@ -250,6 +250,39 @@ def test_reasons_are_in_the_viewers_language(open_page: OpenPage, database: Data
     assert not any("earlier" in one or "expected" in one for one in reasons), reasons
 
 
+def test_what_somebody_else_changed_meanwhile_is_not_replaced_unseen(
+    open_page: OpenPage, database: Database, add: Add, submitter: Submitter, types: Registry
+) -> None:
+    add("nightly")
+    page = open_page("schedules")
+    opens = asks(page, "edit", known(database, "nightly"))
+    opens()
+    page.run()
+    page.text_input(key="schedule_cron_nightly").set_value("0 9 * * *")
+    with database.transaction() as tx:
+        acting = Authorized(submitter, types, database, local_actor())
+        authorized_schedules.change(tx, acting, "nightly", cron="15 6 * * *")
+    opens()
+    page.button(key="schedule_save").click().run()
+    assert not page.exception
+    assert any("Somebody else changed this schedule" in one.value and "06:15" in one.value for one in page.warning)
+    assert page.text_input(key="schedule_cron_nightly").value == "0 9 * * *"
+    assert known(database, "nightly").fields.cron == "15 6 * * *"
+    opens()
+    page.button(key="schedule_save").click().run()
+    assert known(database, "nightly").fields.cron == "0 9 * * *"
+
+    with database.transaction() as tx:
+        authorized_schedules.delete(tx, local_actor(), "nightly")
+    opens()
+    page.run()
+    page.text_input(key="schedule_cron_nightly").set_value("0 10 * * *")
+    opens()
+    page.button(key="schedule_save").click().run()
+    assert any("nightly" in one.value for one in page.error)
+    assert page.text_input(key="schedule_cron_nightly").value == "0 10 * * *"
+
+
 def test_paused_resumed_run_filled_and_removed(open_page: OpenPage, database: Database, add: Add) -> None:
     add("nightly", cron="0 * * * *")
     page = open_page("schedules")

@@ -89,6 +89,12 @@ def detail(servers: Servers, sight: Actor, name: str) -> tuple[Detail, ...]:
     return (Detail(known, tuple(fires), next_fires, days),)
 
 
+def current(name: str) -> Schedule:
+    """Returns a schedule as it is now; raises SubmissionError if there is none of this name, and Unavailable."""
+    with connections().database.transaction() as tx:
+        return authorized_schedules.find(tx, actor(), name)
+
+
 def type_names() -> list[str]:
     """Returns the names of the task types that the viewer may see, of this process and of agents."""
     servers, who = connections(), viewer()

@@ -25,6 +25,7 @@ from taskyard.dashboard.i18n import _
 from taskyard.dashboard.pages.schedules import data, what_editor
 from taskyard.dashboard.pages.schedules.cards import CATCH_UPS, OVERLAPS, show_next_fires
 
+SEEN_KEY = "schedule_seen"  # as somebody else has changed it, and the viewer knows
 DONE_KEY = "schedules_done"  # what the page tells once the dialog has closed
 RULES = {"cron": N_("Cron expression"), "interval": N_("Interval")}
 MAX_ERROR_LENGTH, MAX_SHOWN = 500, 10
@@ -67,6 +68,8 @@ def _show(one: Schedule | None) -> None:
     if not st.button(label, type="primary", key="schedule_save", disabled=bool(problems)):
         return
     try:
+        if one is not None and is_overtaken(one):
+            return
         is_changed = data.save(name, given, is_new=one is None)
     except TaskyardError as error:
         st.error(escaped(translate(error), MAX_ERROR_LENGTH))
@@ -74,6 +77,22 @@ def _show(one: Schedule | None) -> None:
     done = _("Schedule created") if one is None else _("Schedule changed")
     st.session_state[DONE_KEY] = done if is_changed else _("No change")
     st.rerun()
+
+
+def is_overtaken(one: Schedule) -> bool:
+    """Says so if somebody else has changed a schedule while it was open here; once more is meant as it is.
+
+    Raises SubmissionError if it no longer exists.
+    """
+    seen = f"{SEEN_KEY}_{one.name}"
+    fields = data.current(one.name).fields
+    if fields in (one.fields, st.session_state.get(seen)):
+        return False
+    st.session_state[seen] = fields
+    text = _("Somebody else changed this schedule while it was open here. It now fires: {words}. Your text is kept.")
+    st.warning(text.format(words=escaped(translate(in_words(fields.timing(now()))))), icon=":material/person_alert:")
+    st.caption(_("Press the button again to replace what they changed."))
+    return True
 
 
 def _rule(one: Schedule | None, key: str, problems: list[TaskyardError]) -> dict[str, Any]:

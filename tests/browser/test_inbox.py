@@ -10,6 +10,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 from pydantic import BaseModel, Field
 
+from taskyard.core.access.identity import LOGIN
+from taskyard.core.access.permissions import Role
+from taskyard.core.access.principals import Kind, acting
 from taskyard.core.config import Settings
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import questions
@@ -27,6 +30,7 @@ CONTEXT = """## Release 1.2
 - migrations: **none**
 
 [all changes](https://example.com/compare)"""
+SCREEN = {"width": 1440, "height": 900}
 REFRESHES_MS = 5_000  # in which the live sections have drawn themselves twice
 
 
@@ -96,6 +100,30 @@ def test_what_is_typed_outlives_refreshes_and_is_approved(
     page.get_by_text("Answered", exact=True).click()
     expect(page.get_by_text("Deploy to production?")).to_be_visible()
     picture(page, "inbox-ended")
+
+
+def test_what_is_typed_stays_when_somebody_else_answers(
+    browser: Browser, dashboard: Dashboard, watched: list[Watched], submitter: Submitter, database: Database
+) -> None:
+    long = "\n".join(f"line {at} of what is to be known" for at in range(400))
+    question_id = asked(submitter, database, schema=Plan.model_json_schema(), context=long)
+    page = open_page(browser, watched, dashboard.url, f"/inbox?question={question_id}", viewport=SCREEN)
+    version = page.get_by_role("textbox", name="Version *")
+    expect(version).to_be_in_viewport()  # whatever the length of the context
+    version.fill("1.2")
+    version.press("Tab")
+    share = page.get_by_role("textbox", name="Share")
+    share.fill("5")  # and not sent yet
+    kim = acting(Kind.PERSON, "kim", LOGIN, Role.OPERATOR, ("*",), ("*",))
+    submitter.questions.answer(question_id, "approved", {"version": "7"}, actor=kim)
+    expect(page.get_by_text("kim approved it")).to_be_visible()
+    expect(page.get_by_text("What you typed was not sent:")).to_be_visible()
+    expect(share).to_have_value("5")
+    expect(version).to_have_value("1.2")
+    expect(page.get_by_role("button", name="Approve")).to_have_count(0)
+    picture(page, "inbox-overtaken")
+    page.get_by_role("button", name="Discard what I typed").click()
+    expect(share).to_have_count(0)
 
 
 @pytest.mark.skipif(not os.environ.get("TASKYARD_TEST_SCREENSHOTS"), reason="takes pictures only")

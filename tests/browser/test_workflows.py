@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
@@ -13,7 +14,8 @@ from taskyard.core.postgres.database import Database
 from taskyard.core.submission.submit import open_submitter
 from taskyard.core.task_types.registry import registry
 from taskyard.core.workflows.checked import Submitted
-from tests.browser.conftest import Watched, open_page
+from taskyard.core.workflows.making import task
+from tests.browser.conftest import SCREENSHOTS, Watched, open_page
 from tests.browser.dashboards import Dashboard
 from tests.browser.screenshots import PHONE, SIZES
 from tests.browser.test_list import settled
@@ -53,6 +55,11 @@ def workflow(settings: Settings, database: Database) -> Submitted:
     pages = ids_of(made, "pages")
     move(database, made, {"completed": ids_of(made, "extract"), "in_progress": pages[:3], "pending": pages[3:]})
     return made
+
+
+def picture(page: Page, name: str) -> None:
+    if SCREENSHOTS:
+        page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png")
 
 
 def click_shape(page: Page, name: str) -> None:
@@ -149,3 +156,53 @@ def test_on_a_phone_there_is_a_list(
     expect(page.get_by_role("button").filter(has_text="pages/0")).to_be_visible()
     expect(page.locator(CHART)).to_have_count(0)
     assert page.evaluate("document.documentElement.scrollWidth") <= SIZES["phone"]["width"]
+
+
+SCALE = f"""() => {{
+    const {{ xaxis, yaxis }} = document.querySelector('{CHART}')._fullLayout;
+    return [xaxis, yaxis].map((axis) => axis._length / Math.abs(axis.range[1] - axis.range[0]));
+}}"""
+TOP = f"() => Math.min(...document.querySelector('{CHART}')._fullLayout.yaxis.range)"
+BOX = f"() => document.querySelector('{CHART}').getBoundingClientRect().bottom"
+
+
+def test_a_large_graph_begins_with_what_can_be_read(
+    browser: Browser, dashboard: Dashboard, watched: list[Watched], settings: Settings
+) -> None:
+    submitter = open_submitter(settings, registry.load(), settings.database_url or "", settings.redis_url or "")
+    steps = {
+        f"step-{at}": task("diagnostic.noop", after=[] if at < 30 else [f"step-{(at - 30) // 30 * 30 + at * 7 % 30}"])
+        for at in range(300)
+    }
+    made = submitter.workflows.submit("wild", steps)
+    page = open_page(browser, watched, dashboard.url, f"/workflows?workflow={made.id}", viewport=SCREEN)
+    page.wait_for_function(f"() => ({SCALE})()[1] >= 41")
+    assert page.evaluate(SCALE)[0] >= 140
+    assert page.evaluate(BOX) <= SCREEN["height"]
+    top = page.evaluate(TOP)
+    page.locator(CHART).hover()
+    page.mouse.wheel(0, 400)
+    page.wait_for_function(f"(top) => ({TOP})() > top + 5", arg=top)
+    settled(page)
+    picture(page, "large-graph")
+
+    page.get_by_role("button", name="zoom_out_map").click()
+    page.wait_for_function(f"() => ({SCALE})()[1] < 25")
+    page.wait_for_timeout(5_000)  # refreshes leave it
+    assert page.evaluate(SCALE)[1] < 25
+    picture(page, "large-graph-whole")
+    page.get_by_text("Timeline", exact=True).click()
+    expect(page.get_by_text("No task of it has started yet.")).to_be_visible()
+
+
+def test_in_a_narrow_window_there_are_cards(
+    browser: Browser, dashboard: Dashboard, watched: list[Watched], workflow: Submitted
+) -> None:
+    size = SIZES["phone"]
+    page = open_page(browser, watched, dashboard.url, "/workflows", viewport=size)
+    picture(page, "narrow-list")
+    page.get_by_role("button", name=re.compile("Report of the week")).click()
+    expect(page.get_by_role("button").filter(has_text="pages/0")).to_be_visible()
+    expect(page.locator(CHART)).to_have_count(0)
+    picture(page, "narrow-workflow")
+    assert page.evaluate("document.documentElement.scrollWidth") <= size["width"]

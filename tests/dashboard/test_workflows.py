@@ -147,7 +147,7 @@ def test_the_graph_has_a_shape_for_each_task_or_stack(open_page: OpenPage, runni
 
     assert not page.exception
     assert page.title[0].value == "Report of the week"
-    assert "15 of 24 tasks" in texts(page)
+    assert "12 of 24 tasks ran" in texts(page)
     found = shapes(page)
     assert list(found) == [
         "<b>extract</b><br>completed · 40 s",
@@ -297,7 +297,7 @@ def test_a_workflow_that_nobody_knows(open_page: OpenPage, given: str) -> None:
 def test_on_a_phone_there_is_a_list_instead_of_the_graph(
     open_page: OpenPage, running: Submitted, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(device, "is_phone", lambda: True)
+    monkeypatch.setattr(device, "is_narrow", lambda: True)
     page = open_page("workflows")
     assert not page.exception
     [card] = [button for button in page.button if button.key == f"workflow_{running.id}"]

@@ -145,7 +145,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "Cancel and retry workflows",
         _OPERATE,
-        ("workflows_cancel", "workflows_retry"),
+        ("workflows_cancel", "workflows_retry", "workflows_preview_retry"),
         ("workflow cancel", "workflow retry"),
         ("workflows",),
     ),

@@ -55,6 +55,7 @@ OPERATIONS: dict[tuple[str, str], tuple[Permission, Any]] = {
     ("GET", "/workflows/{id}/graph"): (READ, None),
     ("POST", "/workflows/{id}/cancel"): (OPERATE, {}),
     ("POST", "/workflows/{id}/retry"): (OPERATE, {}),
+    ("GET", "/workflows/{id}/retry-preview"): (OPERATE, None),
     ("GET", "/agent-boots"): (READ, None),
     ("GET", "/agent-timeline"): (READ, None),
     ("GET", "/mailboxes"): (READ, None),

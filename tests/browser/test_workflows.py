@@ -34,9 +34,10 @@ PLACE = """(name) => {
     const x = xaxis.c2p(shapes.base[at] + shapes.x[at] / 2), y = yaxis.c2p(shapes.y[at]);
     return [box.left + xaxis._offset + x, box.top + yaxis._offset + y];
 }"""
+# While a refresh draws the chart anew there is none for a moment.
 RANGE = f"""() => {{
-    const {{ xaxis }} = document.querySelector('{CHART}')._fullLayout;
-    return xaxis.range[1] - xaxis.range[0];
+    const axis = document.querySelector('{CHART}')?._fullLayout?.xaxis;
+    return axis && axis.range[1] - axis.range[0];
 }}"""
 TEXTS = f"() => document.querySelector('{CHART}')?._fullData.find((one) => one.text)?.text.join() ?? ''"
 
@@ -159,11 +160,12 @@ def test_on_a_phone_there_is_a_list(
 
 
 SCALE = f"""() => {{
-    const {{ xaxis, yaxis }} = document.querySelector('{CHART}')._fullLayout;
-    return [xaxis, yaxis].map((axis) => axis._length / Math.abs(axis.range[1] - axis.range[0]));
+    const layout = document.querySelector('{CHART}')?._fullLayout;
+    const pixels = (axis) => axis?._length / Math.abs(axis?.range[1] - axis?.range[0]);
+    return [layout?.xaxis, layout?.yaxis].map(pixels);
 }}"""
-TOP = f"() => Math.min(...document.querySelector('{CHART}')._fullLayout.yaxis.range)"
-BOX = f"() => document.querySelector('{CHART}').getBoundingClientRect().bottom"
+TOP = f"() => Math.min(...(document.querySelector('{CHART}')?._fullLayout?.yaxis.range ?? [NaN]))"
+BOX = f"() => document.querySelector('{CHART}')?.getBoundingClientRect().bottom"
 
 
 def test_a_large_graph_begins_with_what_can_be_read(

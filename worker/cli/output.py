@@ -150,5 +150,8 @@ def _shown(cell: Cell, column: Column) -> Text:
         return text
     lines = text.split("\n")
     for line in lines:
-        line.truncate(column.max_width, overflow="ellipsis")
+        if line.cell_len > column.max_width:
+            line.truncate(column.max_width - 1)
+            line.rstrip()  # half of a character that takes two columns
+            line.append("…")
     return Text("\n").join(lines)

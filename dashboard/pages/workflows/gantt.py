@@ -20,7 +20,7 @@ from taskyard.dashboard.pages.workflows.data import Detail
 from taskyard.dashboard.pages.workflows.shapes import FOREMOST, Look, in_words, looks_of, name_of, run_seconds, told_of
 
 ROW_PX, REST_PX, MIN_PX = 20, 80, 160
-BOX_PX = 560  # more bars scroll in their box
+BOX_PX = 500  # more bars scroll in their box
 MIN_SHARE = 0.003  # of the time shown, so that the shortest bar can be seen
 TOLD_ROWS = 30
 WIDTH = 0.7  # of a row

@@ -19,7 +19,7 @@ from taskyard.dashboard.components.zoom import showing
 from taskyard.dashboard.navigation import PANEL
 from taskyard.dashboard.pages.workflows.shapes import Look, lines_of, told_of
 
-ROW_PX, MIN_PX, MAX_PX = 58, 200, 560
+ROW_PX, MIN_PX, MAX_PX = 58, 200, 480
 READABLE = (150, 42)  # pixels of a column and of a row at which names can be read: with less, only a part is shown
 WIDTH, DEPTH, STRIP = 0.74, 0.66, 0.09  # of a shape, and of its strip of states; columns and rows are 1 apart
 MIN_COLUMNS, MIN_ROWS = 5, 2  # a small graph is not blown up

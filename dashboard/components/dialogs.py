@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import streamlit as st
 
@@ -17,6 +17,7 @@ MAX_ERROR_LENGTH = 500
 _RESULT_KEY, _OPEN_KEY = "asking_told", "dialog_open"
 
 Answer = TypeVar("Answer")
+DialogWidth = Literal["small", "medium", "large"]
 
 
 def opened(title: str, body: Callable[[], None], **options: Any) -> None:
@@ -47,6 +48,7 @@ def ask(
     label: str,
     is_reason_required: bool = True,
     has_reason: bool = True,
+    width: DialogWidth = "small",
 ) -> None:
     """Opens a dialog over the page; `name` tells it apart from others, so that each begins empty.
 
@@ -72,7 +74,7 @@ def ask(
             return
         st.rerun()
 
-    opened(title, dialog)
+    opened(title, dialog, width=width)
 
 
 def show_page(title: str, text: str, note: str = "") -> None:

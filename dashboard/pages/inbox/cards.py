@@ -29,7 +29,7 @@ STATE_COLORS = {
 }
 SOON_SECONDS = 3600.0  # a deadline that is nearer stands out
 LONG_CONTEXT, LONG_CONTEXT_LINES = 1_200, 12  # characters, and breaks between lines: more scrolls in its box
-CONTEXT_HEIGHT_PX = 260
+CONTEXT_HEIGHT_PX = 200
 MAX_TEXT_LENGTH = 400  # characters of a question or a reason
 
 

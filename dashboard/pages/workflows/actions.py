@@ -89,6 +89,7 @@ def _ask_retry(workflow: SeenWorkflow) -> None:
         act,
         label=_("Retry"),
         is_reason_required=False,
+        width="medium",
     )
 
 

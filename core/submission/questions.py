@@ -37,7 +37,7 @@ from taskyard.core.questions.rules import (
 from taskyard.core.questions.strict_schema import without_unknown_fields
 from taskyard.core.submission.queue_notifier import QueueNotifier
 from taskyard.core.submission.signals import DATA_LIMIT_BYTES, store_signal
-from taskyard.core.task_types.validators import validator_of
+from taskyard.core.task_types.validators import expected_by, validator_of
 
 MAX_PROBLEMS = 20  # of an answer's data that an error lists
 _STATES = {Decision.APPROVED: QuestionState.ANSWERED, Decision.DECLINED: QuestionState.DECLINED}
@@ -166,8 +166,7 @@ def _check_fit(question: Question, data: Any) -> None:
         elif isinstance(error.kind, jsonschema_rs.ValidationErrorKind.AdditionalProperties):
             found += [_unknown([*path, name], error.instance[name]) for name in error.kind.unexpected]
         else:
-            expected = msg("what its JSON Schema says: {reason}", reason=" ".join(error.message.split()))
-            found.append(refused(field_of(path), error.instance, expected))
+            found.append(refused(field_of(path), error.instance, expected_by(error)))
         if len(found) >= MAX_PROBLEMS:
             break
     if found:

@@ -15,13 +15,12 @@ from typing import Any
 import msgspec
 
 from taskyard.core.errors import SubmissionError, UnknownTaskType
-from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import field_of, refused
 from taskyard.core.protocol import KnownType
 from taskyard.core.task_types.registry import Isolation, Registry, TaskType
 from taskyard.core.task_types.retry_policy import RetryPolicy
 from taskyard.core.task_types.stand_in import AnyObject, never_run
-from taskyard.core.task_types.validators import validator_of
+from taskyard.core.task_types.validators import expected_by, validator_of
 
 FRESH_SECONDS = 2.0  # for which what was read is used
 MAX_PROBLEMS = 20
@@ -44,8 +43,7 @@ class PublishedType:
         if self.validator is None:
             return
         for error in self.validator.iter_errors({} if given is None else given):
-            text = msg("what its JSON Schema says: {reason}", reason=error.message)
-            problem = refused(field_of(["input", *error.instance_path]), error.instance, text)
+            problem = refused(field_of(["input", *error.instance_path]), error.instance, expected_by(error))
             yield tuple(error.instance_path), list(error.schema_path), problem
 
 

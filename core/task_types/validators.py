@@ -12,6 +12,9 @@ from uuid import UUID
 import jsonschema_rs
 from pydantic import AnyUrl, TypeAdapter, ValidationError
 
+from taskyard.core.i18n import TranslatableText, msg
+from taskyard.core.task_types.format_examples import FORMAT_EXAMPLES
+
 log = logging.getLogger(__name__)
 
 
@@ -60,6 +63,24 @@ def validator_of(schema: dict[str, Any], type_: str) -> Any | None:
     except (ValueError, jsonschema_rs.ReferencingError) as error:
         log.warning("the schema of task type %s can't be used: %s", type_, " ".join(str(error).split()))
         return None
+
+
+def expected_by(error: Any) -> TranslatableText:
+    """Returns what was expected instead of a value that a validator of `validator_of` found wrong."""
+    error = _of_value(error)
+    is_format = isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Format)
+    if is_format and (example := FORMAT_EXAMPLES.get(error.kind.format)):
+        return msg("a {format} such as {example}", format=error.kind.format, example=example)
+    return msg("what its JSON Schema says: {reason}", reason=" ".join(error.message.split()))
+
+
+def _of_value(error: Any) -> Any:
+    """Returns the error of a value that may also be null, as far as there is one only."""
+    if not isinstance(error.kind, jsonschema_rs.ValidationErrorKind.AnyOf):
+        return error
+    kinds = jsonschema_rs.ValidationErrorKind
+    others = [one for one in error.kind.context if not any(isinstance(inner.kind, kinds.Type) for inner in one)]
+    return others[0][0] if len(others) == 1 and len(others[0]) == 1 else error
 
 
 def _refuse(uri: str) -> Any:

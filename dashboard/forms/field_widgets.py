@@ -10,6 +10,7 @@ import streamlit as st
 from taskyard.core.errors import MISSING, SubmissionError, shortened
 from taskyard.core.submission.form_values import is_toggle, number_text
 from taskyard.core.submission.input_schema import FieldKind, FormField
+from taskyard.core.task_types.format_examples import FORMAT_EXAMPLES
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _
@@ -17,18 +18,6 @@ from taskyard.dashboard.i18n import _
 Problems = Mapping[str, Sequence[SubmissionError]]  # by the path of a field
 
 FEW_CHOICES, SHORT_CHOICES = 5, 44  # up to this many choices, of this many characters in total, stand side by side
-# What a format looks like; users see them as they are, in every language.
-FORMAT_EXAMPLES: Mapping[str, str] = {
-    "date": "2026-11-28",
-    "date-time": "2026-11-28T09:30Z",
-    "time": "09:30",
-    "duration": "PT1H30M",
-    "uuid": "0199c0de-0000-7000-8000-000000000000",
-    "uri": "https://example.com/page",
-    "email": "kim@example.com",
-    "ipv4": "192.0.2.1",
-    "ipv6": "2001:db8::1",
-}
 SCRIPT_HEIGHT_PX, JSON_HEIGHT_PX = 260, 110
 
 

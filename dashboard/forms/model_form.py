@@ -39,6 +39,7 @@ from taskyard.dashboard.i18n import _
 
 SMALL_WIDTH_PX = 210
 ONE_LINE_CHARACTERS = 200  # a text that may be longer gets the whole width
+SHORT_FORMATS = frozenset({"date", "date-time", "time", "duration", "ipv4"})
 LINE_HEIGHT_PX, EDITOR_HEIGHT_PX = 68, 320
 
 
@@ -220,7 +221,8 @@ class ModelForm:
         if field.path in st.session_state[self._key("#raw")]:
             return False
         if field.kind is FieldKind.TEXT:
-            return field.most_length is not None and field.most_length <= ONE_LINE_CHARACTERS
+            is_short = field.most_length is not None and field.most_length <= ONE_LINE_CHARACTERS
+            return is_short or field.format in SHORT_FORMATS
         return field.kind in (FieldKind.INTEGER, FieldKind.NUMBER, FieldKind.BOOLEAN) or (
             field.kind is FieldKind.CHOICE and not is_side_by_side(field)
         )

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import AnyUrl, BaseModel, Json, SecretStr, TypeAdapter, ValidationError
 
-from taskyard.core.task_types.validators import validator_of
+from taskyard.core.task_types.validators import expected_by, validator_of
 
 TYPES = (date, datetime, time, timedelta, UUID, AnyUrl, IPv4Address)
 
@@ -65,3 +65,14 @@ def test_the_model_alone_judges_other_formats() -> None:
     validator = validator_of(schema, "test")
     assert validator is not None
     assert validator.is_valid({"to": "Ann <ann@例子.中国>"})
+
+
+@pytest.mark.parametrize("is_nullable", [False, True])
+def test_what_was_expected_of_a_format_is_an_example(is_nullable: bool) -> None:
+    at: dict[str, Any] = {"type": "string", "format": "time"}
+    schema = {"type": "object", "properties": {"at": {"anyOf": [at, {"type": "null"}]} if is_nullable else at}}
+    validator = validator_of(schema, "x")
+    assert validator is not None
+    assert [str(expected_by(one)) for one in validator.iter_errors({"at": "noon"})] == ["a time such as 09:30"]
+    [other] = validator.iter_errors({"at": 1})
+    assert str(expected_by(other)).startswith("what its JSON Schema says: ")

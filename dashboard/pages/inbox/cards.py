@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Literal
 
 import streamlit as st
 
@@ -100,7 +101,7 @@ def show_context(question: Question) -> None:
         return
     is_long = len(question.context) > LONG_CONTEXT or question.context.count("\n") > LONG_CONTEXT_LINES
     with st.expander(_("Context"), expanded=True, key="inbox_context"):
-        height = CONTEXT_HEIGHT_PX if is_long else "content"
+        height: Literal["content"] | int = CONTEXT_HEIGHT_PX if is_long else "content"
         st.code(question.context, language=None, wrap_lines=True, height=height)
 
 

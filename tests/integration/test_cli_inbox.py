@@ -92,7 +92,10 @@ def test_bad_input_is_refused_on_stderr(cli: Cli, arguments: tuple[str, ...], co
     assert done.stderr
 
 
-def test_long_questions_are_cut_in_the_list(cli: Cli, submitter: Submitter, database: Database) -> None:
+def test_long_questions_are_cut_in_the_list(
+    cli: Cli, submitter: Submitter, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLUMNS", raising=False)  # no terminal: as wide as the text
     text = "部" * 300
     question_id = asked(submitter, database, text)
     lines = cli("inbox", "list").stdout.splitlines()

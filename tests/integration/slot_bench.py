@@ -46,6 +46,8 @@ class Recorder:
 class Bench:
     """Runners with two slots, and what they reported as stuck."""
 
+    is_here = True  # in the process of the test, which is not the agent's: its log is the test's, its output is free
+
     def __init__(self, modules: tuple[str, ...] = MODULES) -> None:
         self.stuck: list[tuple[Run, Done]] = []
         self.hopeless: list[str] = []

@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -14,6 +15,7 @@ import pytest
 from taskyard.core.config import Settings
 from taskyard.core.task_types.registry import registry
 from taskyard.worker.agents.pool_config import AgentSpec
+from taskyard.worker.engines.settings import EngineSettings
 from tests import servers
 from tests.databases import Databases
 from tests.engine import Engine, engine_with_agent, running_engine, set_agent_environment
@@ -22,12 +24,16 @@ from tests.servers import wait_until
 SPEC = AgentSpec("shared-1", "shared", ("process.*", "thread.*", "async.*", "diagnostic.*"), (), 3)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=[None, EngineSettings("local")], ids=["here", "seats"])
 def shared(
-    server_endpoints: servers.Endpoints, databases: Databases, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    server_endpoints: servers.Endpoints,
+    databases: Databases,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Engine]:
     """An engine with one agent process, for tests that leave it alive."""
-    with engine_with_agent(server_endpoints, databases, tmp_path_factory.mktemp("data"), SPEC) as engine:
+    spec = replace(SPEC, engine=request.param)
+    with engine_with_agent(server_endpoints, databases, tmp_path_factory.mktemp("data"), spec) as engine:
         yield engine
 
 

@@ -18,16 +18,17 @@ import pytest
 from taskyard.core.errors import PermanentError
 from taskyard.worker.attempts.channel import CANNOT_RUN
 from taskyard.worker.isolation import async_slot, process_slot, watchdog
+from tests.integration.seat_bench import SeatBench
 from tests.integration.slot_bench import Bench, Recorder, is_dead, keeper_of, lasting, parent_of, pid_in
 from tests.servers import wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="module")
-def shared() -> Iterator[Bench]:
-    """For tests that leave their runners usable."""
-    bench = Bench()
+@pytest.fixture(scope="module", params=["here", "seats"])
+def shared(request: pytest.FixtureRequest) -> Iterator[Bench]:
+    """For tests that leave their runners usable: in this process, and in seats."""
+    bench = Bench() if request.param == "here" else SeatBench()
     yield bench
     bench.runners.close(kill=True)
 
@@ -57,10 +58,11 @@ def test_progress_log_checkpoint_and_requests(bench: Bench, isolation: str) -> N
     channel = Recorder(lambda message: "child-1" if message["kind"] == "submit" else None)
     value = bench.value(f"{isolation}.talk", {"value": [1, "é"]}, channel=channel, checkpoint='{"step":2}')
     assert value == {"value": ["child-1", {"step": 2}, 2]}
+    is_caught = isolation == "process" or not bench.is_here
     assert channel.emitted == [
         {"kind": "progress", "fraction": 0.5, "message": "half"},
         {"kind": "log", "level": "warning", "message": "a line"},
-        *([{"kind": "output", "level": "stdout", "message": "this goes to the log"}] if isolation == "process" else []),
+        *([{"kind": "output", "level": "stdout", "message": "this goes to the log"}] if is_caught else []),
     ]
     assert channel.requested == [
         {"kind": "checkpoint", "state": b'{"step":3}', "children": 0, "signals": {}},
@@ -316,7 +318,7 @@ def test_lost_keeper_is_replaced_and_nothing_of_it_is_left(own: Bench, tmp_path:
 
 def test_handler_that_breaks_the_protocol_is_ended(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
     assert bench.failure("process.write_garbage")[0] == "crashed"
-    assert "is abandoned" in caplog.text
+    assert "is abandoned" in caplog.text or not bench.is_here
 
 
 def test_module_that_does_not_import_is_named() -> None:
@@ -374,6 +376,7 @@ def test_close_without_kill_waits() -> None:
 
 AGENT = """
 import sys, threading
+from tests.integration.seat_bench import SeatBench
 from tests.integration.slot_bench import Bench
 from taskyard.worker.isolation.process_tree import set_subreaper
 set_subreaper(True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from taskyard.worker.agents.pool_config import AgentSpec
 from taskyard.worker.attempts.suspension import signal
+from taskyard.worker.engines.settings import EngineSettings
 from tests import servers
 from tests.client.apis import running_api
 from tests.databases import Databases
@@ -19,11 +21,15 @@ from tests.task_types.suspending import Go
 SPEC = AgentSpec("shared-1", "shared", ("process.*", "thread.*", "async.*"), (), 3)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="module", params=[None, EngineSettings("local")], ids=["here", "seats"])
 def shared(
-    server_endpoints: servers.Endpoints, databases: Databases, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    server_endpoints: servers.Endpoints,
+    databases: Databases,
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Engine]:
-    with engine_with_agent(server_endpoints, databases, tmp_path_factory.mktemp("data"), SPEC) as engine:
+    spec = replace(SPEC, engine=request.param)
+    with engine_with_agent(server_endpoints, databases, tmp_path_factory.mktemp("data"), spec) as engine:
         yield engine
 
 

@@ -14,6 +14,7 @@ from taskyard.core.declarations import one_line, place
 from taskyard.core.errors import ConfigurationError
 from taskyard.core.task_types.modules import ModuleRefused, import_task_module
 from taskyard.worker.agents.base import BaseAgent
+from taskyard.worker.agents.engine_agent import EngineAgent
 from taskyard.worker.agents.task_agent import TaskAgent
 
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*", re.A)
@@ -21,6 +22,7 @@ MAX_NAME_LENGTH = 200  # characters
 GIVEN = ("info", "queue", "heart_queue")  # by position, and these by name:
 NAMED = ("ttl_seconds", "data_dir", "proof")
 NAMED_FOR_TASKS = (*NAMED, "registry", "modules", "output_limit_bytes", "raw_output")  # for subclasses of TaskAgent
+NAMED_FOR_SEATS = (*NAMED, "registry", "modules", "output_limit_bytes", "log_level", "engine")
 
 log = structlog.get_logger(__name__)
 
@@ -51,9 +53,14 @@ def find_agent_class(name: str) -> type[BaseAgent]:
 
 
 def make_agent(name: str, given: tuple[Any, ...], named: dict[str, Any]) -> BaseAgent:
-    """Returns an agent of the named class, or a TaskAgent without a name. Raises ConfigurationError."""
+    """Returns an agent of the named class; without a name an EngineAgent, if it has an engine, or a TaskAgent.
+
+    Raises ConfigurationError.
+    """
     if not name:
-        return TaskAgent(*given, **named)
+        if named.get("engine") is not None:
+            return EngineAgent(*given, **{key: named[key] for key in NAMED_FOR_SEATS})
+        return TaskAgent(*given, **{key: named[key] for key in NAMED_FOR_TASKS})
     try:
         agent_class = find_agent_class(name)
     except ClassRefused as refused:

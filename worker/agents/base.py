@@ -10,7 +10,7 @@ import abc
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
@@ -38,12 +38,11 @@ from taskyard.core.protocol import (
 )
 from taskyard.core.redis.connection import reaching_redis
 from taskyard.core.redis.ports import AgentPort
-from taskyard.core.scheduling.placement import MAX_QUEUE_AHEAD
 from taskyard.worker.agents.class_guard import guarded
 from taskyard.worker.agents.health import SILENT_SECONDS
 from taskyard.worker.agents.heartbeat import HeartbeatSender
-from taskyard.worker.agents.held_orders import HeldOrders
-from taskyard.worker.agents.inbox import DELETE_COUNT, Inbox
+from taskyard.worker.agents.held_orders import HeldOrders, SeenOrders
+from taskyard.worker.agents.inbox import Inbox
 from taskyard.worker.agents.local_queue import LocalQueue, RunTimes
 from taskyard.worker.agents.mail import AgentMail
 from taskyard.worker.agents.outbox import Outbox
@@ -55,7 +54,6 @@ from taskyard.worker.attempts.requests import PendingRequests
 
 RETRY_SECONDS = 0.2
 UNABLE_AFTER = 3  # consecutive attempts that it could not start for lack of descriptors, threads, memory, disk
-MAX_SEEN = DELETE_COUNT * MAX_QUEUE_AHEAD  # as many runs as the inbox may still hold when it is read again
 
 log = structlog.get_logger(__name__)
 
@@ -86,13 +84,20 @@ class BaseAgent(abc.ABC):
         self._run_times = RunTimes()
         self._waiting = LocalQueue(self._run_times.batch_limit)
         self.heartbeat = HeartbeatSender(self, heartbeat_broker, ttl_seconds)
-        self._seen: dict[str, int] = {}
+        self._seen = SeenOrders()
         self._inbox = Inbox(broker)
         self.is_draining = False
         self._stop_reading = threading.Event()
         self._slots = SlotThreads(self, self._waiting, self._run_times, info.max_concurrency)
         self._read_at = time.monotonic()
         self.must_be_replaced = False  # asked to drain; it still reads then, unless it was fenced
+
+    def reserve(self, slot: int, is_wanted: Callable[[], bool]) -> str:
+        """Waits, before a slot's start is reported, until it could run; returns why its runs go back, or ""."""
+        return ""
+
+    def release(self, slot: int) -> None:
+        """Called once a slot's runs are over, or did not start."""
 
     @abc.abstractmethod
     def execute(self, slot: int, run: Run, channel: AgentChannel) -> AttemptEnd | None:
@@ -240,10 +245,10 @@ class BaseAgent(abc.ABC):
 
     def _accept(self, orders: Sequence[Run], agent_id: str) -> None:
         """Stores new orders and hands them to the slots: all of them, or none if that fails."""
-        found = {(run.task_id, run.attempt): run for run in orders if self._seen.get(run.task_id, 0) < run.attempt}
+        found = {(run.task_id, run.attempt): run for run in orders if self._seen.is_new(run.task_id, run.attempt)}
         pairs, runs = list(found), list(found.values())
         try:
-            self._seen.update(pairs)
+            self._seen.add(pairs)
             for pair in pairs:
                 self._held.add(pair, agent_id)
             self._waiting.put(runs)
@@ -252,11 +257,9 @@ class BaseAgent(abc.ABC):
                 self._waiting.remove(pair)
             self.drop(pairs)
             raise
-        while len(self._seen) > MAX_SEEN:
-            del self._seen[next(iter(self._seen))]
 
     def _cancel(self, pair: Pair) -> None:
-        if self._waiting.remove(pair):
+        if self._waiting.remove(pair) or self._slots.withdraw(pair):
             self._held.forget([pair])
         elif (channel := self._slots.running.get(pair)) is not None:
             channel.cancelled = True
@@ -281,8 +284,7 @@ class BaseAgent(abc.ABC):
 
     def drop(self, pairs: Sequence[Pair]) -> None:
         """Drops tasks that were never started, as if they had not been read."""
-        for task_id, _ in pairs:
-            self._seen.pop(task_id, None)
+        self._seen.forget(pairs)
         self._held.forget(pairs)
 
     def hand_back(

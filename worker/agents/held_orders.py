@@ -5,6 +5,30 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from taskyard.core.protocol import Pair
+from taskyard.core.scheduling.placement import MAX_QUEUE_AHEAD
+from taskyard.worker.agents.inbox import DELETE_COUNT
+
+MAX_SEEN = DELETE_COUNT * MAX_QUEUE_AHEAD  # as many runs as the inbox may still hold when it is read again
+
+
+class SeenOrders:
+    """The last attempt that was ordered of each task, of the MAX_SEEN latest: an order that comes twice is one."""
+
+    def __init__(self) -> None:
+        self._attempts: dict[str, int] = {}
+
+    def is_new(self, task_id: str, attempt: int) -> bool:
+        """Returns True if this attempt was not ordered before."""
+        return self._attempts.get(task_id, 0) < attempt
+
+    def add(self, pairs: Iterable[Pair]) -> None:
+        self._attempts.update(pairs)
+        while len(self._attempts) > MAX_SEEN:
+            del self._attempts[next(iter(self._attempts))]
+
+    def forget(self, pairs: Iterable[Pair]) -> None:
+        for task_id, _ in pairs:
+            self._attempts.pop(task_id, None)
 
 
 class HeldOrders:

@@ -84,6 +84,7 @@ class RunTimes:
 
     def __init__(self) -> None:
         self._means: dict[str, float] = {}
+        self.largest_batch = MAX_BATCH
 
     def note(self, task_type: str, run_seconds: float) -> None:
         mean = self._means.get(task_type)
@@ -94,4 +95,4 @@ class RunTimes:
         mean = self._means.get(run.task_type)
         if mean is None or mean > SHORT_SECONDS:
             return 1
-        return min(MAX_BATCH, int(BATCH_SECONDS / max(mean, 1e-6)))
+        return min(self.largest_batch, int(BATCH_SECONDS / max(mean, 1e-6)))

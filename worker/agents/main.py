@@ -38,15 +38,15 @@ from taskyard.worker.agents.agent_class import make_agent
 from taskyard.worker.agents.base import BaseAgent
 from taskyard.worker.agents.health import HealthSender, report_of
 from taskyard.worker.agents.pool_config import AgentSpec
+from taskyard.worker.engines.settings import EngineSettings
+from taskyard.worker.isolation.divided_output import divide_output
 from taskyard.worker.isolation.process_tree import die_with_parent, set_subreaper
 from taskyard.worker.isolation.raw_output import RawOutput
-from taskyard.worker.isolation.streams import route_streams, take_line
-from taskyard.worker.logging.setup import configure_logs
 from taskyard.worker.logging.shipping import LogShipper
 from taskyard.worker.remote.api_link import ApiLink, RemoteApi
 from taskyard.worker.remote.http_port import HttpAgentPort
 
-MAX_SECRET_LENGTH = 1_000  # characters
+MAX_SECRET_LENGTH = 100_000  # characters of a line; an engine's address may hold a password
 EXIT_REPLACE = 75  # EX_TEMPFAIL: start another one
 EXIT_REFUSED = 77  # EX_NOPERM: the API does not accept its token
 START_RETRY_SECONDS = 0.5
@@ -88,11 +88,14 @@ class Launch(msgspec.Struct):
         )
 
 
-def send_secrets(process: subprocess.Popen[bytes], proof: str, token: str = "") -> None:
-    """Sends a new agent its proof and its token, if it has one, by the pipe that is its standard input."""
+def send_secrets(
+    process: subprocess.Popen[bytes], proof: str, token: str = "", engine: EngineSettings | None = None
+) -> None:
+    """Sends a new agent its proof, its token and its engine, if it has them, by its standard input, a pipe."""
+    told = b"" if engine is None else msgspec.json.encode(engine)
     if process.stdin is not None:
         with contextlib.suppress(BrokenPipeError), process.stdin as pipe:  # it is dead already, as `poll` will say
-            pipe.write(f"{proof}\n{token}\n".encode())
+            pipe.write(f"{proof}\n{token}\n".encode() + told + b"\n")
 
 
 def main(argument: str) -> int:
@@ -101,16 +104,17 @@ def main(argument: str) -> int:
     refuse_inspection()
     launch = msgspec.json.decode(argument, type=Launch)
     # neither arguments nor the environment keep a secret
-    proof, token = (sys.stdin.readline(MAX_SECRET_LENGTH).strip() for _ in range(2))
+    proof, token, told = (sys.stdin.readline(MAX_SECRET_LENGTH).strip() for _ in range(3))
+    engine = msgspec.json.decode(told, type=EngineSettings) if told else None
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     die_with_parent(launch.parent_pid)
     set_subreaper(True)
     settings = load_settings()
     if settings.redis_url is None and not launch.api_url:
         raise ConfigurationError(["TASKYARD_REDIS_URL: not set: an agent process needs it"])
-    shipper, raw_output = _divide_output(settings.log_level)
+    shipper, raw_output = divide_output(settings.log_level)
     try:
-        return _run(launch, proof, token, settings, shipper, raw_output)
+        return _run(launch, engine, proof, token, settings, shipper, raw_output)
     except TaskyardError:
         raise
     except BaseException:  # the interpreter's own output is no longer read by anyone
@@ -121,25 +125,14 @@ def main(argument: str) -> int:
             raw_output.close()
 
 
-def _divide_output(log_level: str) -> tuple[LogShipper, RawOutput | None]:
-    """Separates the structured log from handlers' output; returns None if the descriptors can't be redirected."""
-    try:
-        raw_output = RawOutput()
-    except OSError as error:
-        shipper = configure_logs(log_level, take_line)
-        log.warning("agent.output_unbounded", reason=f"descriptors 1 and 2 are left as they are: {error}")
-        route_streams()
-        return shipper, None
-    sys.stderr = raw_output.log_stream  # for log lines only
-    shipper = configure_logs(log_level, take_line)
-    sys.stderr = sys.__stderr__
-    raw_output.take_over()
-    route_streams()
-    return shipper, raw_output
-
-
 def _run(
-    launch: Launch, proof: str, token: str, settings: Settings, shipper: LogShipper, raw_output: RawOutput | None
+    launch: Launch,
+    engine: EngineSettings | None,
+    proof: str,
+    token: str,
+    settings: Settings,
+    shipper: LogShipper,
+    raw_output: RawOutput | None,
 ) -> int:
     registry.load(settings.task_modules)
     info = AgentInfo(
@@ -173,6 +166,8 @@ def _run(
             "output_limit_bytes": settings.output_limit_bytes,
             "proof": proof,
             "raw_output": raw_output,
+            "log_level": settings.log_level,
+            "engine": engine,
         },
     )
     try:

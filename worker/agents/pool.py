@@ -228,7 +228,8 @@ class Pool:
         member.health = health
         member.agent_id, member.started = f"{spec.name}:{boot_id}", time.monotonic()
         member.proof = secrets.token_hex(16)
-        send_secrets(member.process, member.proof, self.remote.token if self.remote is not None else "")
+        token = self.remote.token if self.remote is not None else ""
+        send_secrets(member.process, member.proof, token, spec.engine)
         self._started.add(member.agent_id)
 
     def _report_lost(self) -> None:

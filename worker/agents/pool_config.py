@@ -7,6 +7,8 @@ types = ["code.*", "diagnostic.*"]  # patterns of task types
 tags = ["python"]                   # default none
 max_concurrency = 3                 # default 3
 agent_class = "acme.agents:Mine"    # default the shipped one; a subclass of worker.agents.base.BaseAgent
+[agents.engine]                     # default none: attempts run on this host; see worker.engines.pool_section
+name = "ray"
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ from taskyard.core.patterns import MAX_PATTERN_LENGTH, can_match_type
 from taskyard.worker.agents.agent_class import MAX_NAME_LENGTH as MAX_CLASS_NAME_LENGTH
 from taskyard.worker.agents.agent_class import NAME as CLASS_NAME
 from taskyard.worker.agents.agent_class import class_problem
+from taskyard.worker.engines.pool_section import EngineSection, engine_problems
+from taskyard.worker.engines.settings import EngineSettings
 
 DEFAULT_POOL = FILES / "worker" / "pool.toml"
 _NAME = r"^[a-z][a-z0-9_-]{0,40}$"
@@ -40,6 +44,7 @@ class AgentSpec:
     tags: tuple[str, ...]
     max_concurrency: int
     agent_class: str = ""  # "module:Class"; empty: the shipped one
+    engine: EngineSettings | None = None  # that brings seats to other machines; None: attempts run on this host
 
 
 def _pattern(text: str) -> str:
@@ -69,6 +74,7 @@ class _Kind(BaseModel):
     tags: list[Annotated[str, AfterValidator(_tag)]] = Field([], max_length=MAX_TAGS)
     max_concurrency: Whole = Field(3, ge=1, le=1024)
     agent_class: Annotated[str, AfterValidator(_class_name)] = ""
+    engine: EngineSection | None = None
 
 
 class _Pool(BaseModel):
@@ -89,6 +95,7 @@ def load_pool(path: Path | None = None) -> list[AgentSpec]:
         problems += [model_problem(where, detail, detail["loc"]) for detail in error.errors(include_url=False)]
     problems += [f"{where}: agents: kind {kind!r} is used twice" for kind in _doubled(given.get("agents"))]
     problems += _class_problems(where, given.get("agents"))
+    problems += engine_problems(where, given.get("agents"))
     if problems:
         raise ConfigurationError(problems)
     return [
@@ -99,6 +106,7 @@ def load_pool(path: Path | None = None) -> list[AgentSpec]:
             tuple(kind.tags),
             kind.max_concurrency,
             kind.agent_class,
+            None if kind.engine is None else kind.engine.settings(),
         )
         for kind in pool.agents
         for number in range(1, kind.count + 1)

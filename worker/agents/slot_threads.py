@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import errno
 import logging
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -28,6 +29,7 @@ from taskyard.worker.logging.context import bind_attempt
 
 RETRY_SECONDS = 0.2
 HINDERED_SECONDS = 5.0  # for how long an agent gets no more tasks of a type that something hinders
+UNPLACED_SECONDS = 30.0  # … for which the agent had no place
 DESCRIPTORS_GONE = (errno.EBADF, errno.ENOTSOCK)  # a task has closed the agent's descriptors: it can't continue
 
 log = logging.getLogger(__name__)
@@ -41,6 +43,10 @@ class SlotOwner(AttemptOwner, Protocol):
     heartbeat: HeartbeatSender
     mail: AgentMail
     outbox: Outbox
+
+    def reserve(self, slot: int, is_wanted: Callable[[], bool]) -> str: ...
+
+    def release(self, slot: int) -> None: ...
 
     def execute(self, slot: int, run: Run, channel: AgentChannel) -> AttemptEnd | None: ...
 
@@ -59,11 +65,15 @@ class SlotOwner(AttemptOwner, Protocol):
 
 @dataclass(slots=True)
 class _Slot:
-    """A thread's unfinished `runs`, the first of which has begun if `began_at` is set."""
+    """A thread's unfinished `runs`, the first of which has begun if `began_at` is set.
+
+    `withdrawn` is None unless it waits until it could run them.
+    """
 
     index: int
     runs: list[Run] = field(default_factory=list)
     began_at: float | None = None  # epoch seconds
+    withdrawn: set[Pair] | None = None  # those that are not to run any more
 
 
 class SlotThreads:
@@ -73,6 +83,7 @@ class SlotThreads:
         self._agent, self._waiting, self._run_times = agent, waiting, run_times
         self._slots = [_Slot(index) for index in range(count)]
         self._threads: list[Supervised] = []
+        self._withdrawing = threading.Lock()
         self.running: dict[Pair, AgentChannel] = {}
         self.stuck = StuckAttempts(lambda done, pair: agent.report_end(done, pair, flush_follows=False))
         self.failed_in_a_row = 0  # attempts that could not be run at all
@@ -117,10 +128,41 @@ class SlotThreads:
     def _work(self, slot: _Slot) -> None:
         self._settle(slot, None)  # left over from an earlier round
         while self._waiting.take(slot.runs):
-            if self._announce(slot.runs):
-                self._run_all(slot)
-                self._agent.outbox.flush()
+            try:
+                if self._reserve(slot) and self._announce(slot.runs):
+                    self._run_all(slot)
+                    self._agent.outbox.flush()
+            finally:
+                self._agent.release(slot.index)
             slot.runs.clear()
+
+    def withdraw(self, pair: Pair) -> bool:
+        """Keeps a run from starting that a slot has taken and can't run yet; returns False if there is none."""
+        with self._withdrawing:
+            for slot in self._slots:
+                if slot.withdrawn is not None and pair in _pairs(slot.runs):
+                    slot.withdrawn.add(pair)
+                    return True
+        return False
+
+    def _reserve(self, slot: _Slot) -> bool:
+        """Waits until the agent can run the slot's runs; returns False if nothing of them is left to run."""
+        agent, agent_id = self._agent, self._agent.info.id
+        withdrawn = slot.withdrawn = set()
+
+        def is_wanted() -> bool:
+            return not agent.is_draining and agent.info.id == agent_id and len(withdrawn) < len(slot.runs)
+
+        try:
+            reason = agent.reserve(slot.index, is_wanted)
+        finally:
+            with self._withdrawing:
+                slot.withdrawn = None
+                slot.runs[:] = [run for run in slot.runs if (run.task_id, run.attempt) not in withdrawn]
+        if reason and slot.runs:
+            agent.hand_back(_pairs(slot.runs), None, reason, UNPLACED_SECONDS)
+            return False
+        return bool(slot.runs)
 
     def _announce(self, runs: list[Run]) -> bool:
         """Reports the start and waits until that has arrived; without it nothing may run (P12)."""
@@ -128,7 +170,8 @@ class SlotThreads:
         agent_id = agent.info.id
         pairs = [(run.task_id, run.attempt) for run in runs]
         while not agent.is_draining:
-            if not agent.heartbeat.is_heard or agent_id != agent.info.id:
+            is_of_another_boot = agent_id != agent.info.id or any(agent.boot_of(pair) != agent_id for pair in pairs)
+            if not agent.heartbeat.is_heard or is_of_another_boot:
                 agent.drop(pairs)
                 return False
             try:

@@ -9,12 +9,15 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from taskyard.core.errors import HandlerError, TransientError
 from taskyard.core.protocol import AttemptEnd, Run, encode
 
 T = TypeVar("T")
 MAX_FRAME_BYTES = 160 << 20  # above the largest input or output (64 MB) with room for its escapes
 _PREFIX_BYTES = 4
 _READ_BYTES = 1 << 16
+_KINDS: list[type[HandlerError]] = [HandlerError, *HandlerError.__subclasses__()]
+_ERRORS = {kind.error_class.value: kind for kind in _KINDS}
 
 
 class Frame(msgspec.Struct, array_like=True, tag=True, gc=False):
@@ -45,11 +48,19 @@ class Cancel(Frame):
 
 
 class Reply(Frame):
-    """Answers the child's request, with a value or an error."""
+    """Answers the child's request of that number, with a value or an error."""
 
     result: Any = None
     error_class: str | None = None
     error_message: str = ""
+    number: int = 0
+
+    @property
+    def value(self) -> Any:
+        """Returns the value. Raises the HandlerError that the answer is."""
+        if self.error_class is None:
+            return self.result
+        raise _ERRORS.get(self.error_class, TransientError)(self.error_message)
 
 
 class Ready(Frame):
@@ -71,9 +82,10 @@ class Emit(Frame):
 
 
 class Request(Frame):
-    """Asks the agent; the handler waits for a reply."""
+    """Asks the agent; the handler waits for a reply. A number tells apart those of one attempt at the same time."""
 
     message: dict[str, Any]
+    number: int = 0
 
 
 class End(Frame):
@@ -109,14 +121,18 @@ def _decoded(decode: Callable[[bytes | memoryview], T], data: bytes | memoryview
         raise ProtocolError(f"a frame could not be read: {error}") from error
 
 
+CHILD_FRAMES = Start | Cancel | Reply | Ready | Loading | Emit | Request | End
+
+
 class FrameStream:
     """One end of the socket pair. Sending is thread-safe, reading is not."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, frames: Any = CHILD_FRAMES) -> None:
         self.connection = connection
         connection.settimeout(None)  # whatever default a task has set
+        self.limit_bytes = MAX_FRAME_BYTES
         self._encoder = msgspec.msgpack.Encoder()
-        self._decoder = msgspec.msgpack.Decoder(Start | Cancel | Reply | Ready | Loading | Emit | Request | End)
+        self._decoder = msgspec.msgpack.Decoder(frames)
         self._buffer = bytearray()
         self._send_lock = threading.Lock()
 
@@ -129,7 +145,10 @@ class FrameStream:
         if len(data) > MAX_FRAME_BYTES:
             raise ValueError(f"a message of {len(data)} bytes is over the limit of {MAX_FRAME_BYTES}")
         with self._send_lock:
-            self.connection.sendall(len(data).to_bytes(_PREFIX_BYTES, "big") + data)
+            self._send_all(len(data).to_bytes(_PREFIX_BYTES, "big") + data)
+
+    def _send_all(self, data: bytes) -> None:
+        self.connection.sendall(data)
 
     def fill(self, wait: bool = True) -> bool:
         """Reads what has arrived. Returns False at the end of the stream, or if nothing is there and `wait` is
@@ -148,7 +167,7 @@ class FrameStream:
         if len(buffer) < _PREFIX_BYTES:
             return None
         end = _PREFIX_BYTES + int.from_bytes(buffer[:_PREFIX_BYTES], "big")
-        if end > MAX_FRAME_BYTES + _PREFIX_BYTES:
+        if end > self.limit_bytes + _PREFIX_BYTES:
             raise ProtocolError(f"a frame of {end} bytes was announced")
         if len(buffer) < end:
             return None

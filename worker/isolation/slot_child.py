@@ -15,7 +15,6 @@ from typing import Any, NoReturn
 
 from taskyard.core.errors import (
     ConfigurationError,
-    HandlerError,
     PermanentError,
     TransientError,
     UnknownTaskType,
@@ -37,8 +36,6 @@ from taskyard.worker.logging.context import bind_attempt
 MAX_TASKS = 1000
 MAX_GROWTH_BYTES = 256 << 20
 OOM_SCORE = 500  # of 1000: when memory runs out, handlers are killed before agents and databases
-_KINDS: list[type[HandlerError]] = [HandlerError, *HandlerError.__subclasses__()]
-_ERRORS = {kind.error_class.value: kind for kind in _KINDS}
 
 
 def main(
@@ -99,9 +96,7 @@ class PipeChannel:
                 if frame is None:
                     raise ConnectionResetError("the agent has ended")
                 self._note(frame)
-        if frame.error_class is None:
-            return frame.result
-        raise _ERRORS.get(frame.error_class, TransientError)(frame.error_message)
+        return frame.value
 
     def is_cancelled(self) -> bool:
         """Returns True if a cancel has arrived."""

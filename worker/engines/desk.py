@@ -1,0 +1,186 @@
+"""Listens in an agent for its seats, and admits each once.
+
+A seat has an id that the agent expects, and proves that it has this id's key before anything that it says is looked
+at. Its admission uses the id up: a second start of the same command, by whoever, is refused, and so is a recorded
+admission, since each connection has a challenge of its own.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import socket
+import ssl
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+
+from taskyard.core.threads import OnEscape, start_thread
+from taskyard.worker.engines.engine import EngineProblem, SeatCommand
+from taskyard.worker.engines.handshake import KEY_VARIABLE, is_proof, key_of, new_nonce, proof_of
+from taskyard.worker.engines.seat import ADMISSION_SECONDS, CERTIFICATE_VARIABLE
+from taskyard.worker.engines.seat_frames import SEAT_VERSION, Admitted, Challenge, Hello, Refused, SeatStream
+from taskyard.worker.engines.settings import EngineSettings, Leases
+from taskyard.worker.isolation.frames import MAX_FRAME_BYTES, ProtocolError
+
+BACKLOG = 512
+MAX_STRANGERS = 256  # connections that have not proved who they are
+MAX_NAME_LENGTH = 200  # characters of what a node calls itself
+SECRET_BYTES = 32
+SEAT_MODULE = "taskyard.worker.engines.seat"
+UNKNOWN = "its id is not expected: it was admitted before, or its agent no longer waits for it"
+
+log = structlog.get_logger(__name__)
+
+
+class Desk:
+    """The listener; `on_seat(seat_id, node, pid, stream)` takes an admitted seat, in a thread of its own."""
+
+    def __init__(
+        self,
+        settings: EngineSettings,
+        leases: Leases,
+        modules: tuple[str, ...],
+        output_limit_bytes: int,
+        log_level: str,
+        on_seat: Callable[[str, str, int, SeatStream], None],
+    ) -> None:
+        """Opens the port. Raises EngineProblem if it, or the certificate, can't be used."""
+        self._leases, self._modules, self._on_seat = leases, modules, on_seat
+        self._output_limit_bytes, self._log_level = output_limit_bytes, log_level
+        self._secret = secrets.token_bytes(SECRET_BYTES)
+        self._lock = threading.Lock()
+        self._expected: set[str] = set()
+        self._strangers = threading.BoundedSemaphore(MAX_STRANGERS)
+        self._is_closed = False
+        self._tls, self._certificate = _tls_of(settings)
+        self._listener = _listening(settings.listen)
+        self.address = _advertised(settings, self._listener)
+        try:
+            start_thread("desk", self._accept, OnEscape.GO_ON, is_essential=True, is_over=lambda: self._is_closed)
+        except BaseException:
+            self._listener.close()
+            raise
+
+    def expect(self, seat_id: str) -> SeatCommand:
+        """Returns the command of a new seat, which is admitted once from now on."""
+        with self._lock:
+            self._expected.add(seat_id)
+        variables = {KEY_VARIABLE: key_of(self._secret, seat_id)}
+        if self._certificate:
+            variables[CERTIFICATE_VARIABLE] = self._certificate
+        return SeatCommand(("-m", SEAT_MODULE, self.address, seat_id), variables)
+
+    def forget(self, seat_id: str) -> None:
+        """Refuses a seat from now on that was not admitted yet."""
+        with self._lock:
+            self._expected.discard(seat_id)
+
+    def close(self) -> None:
+        """Ends listening; admitted seats stay."""
+        self._is_closed = True
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while not self._is_closed:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                if self._is_closed:
+                    return
+                raise
+            if not self._strangers.acquire(blocking=False):
+                connection.close()
+                continue
+            try:
+                start_thread("admission", lambda one=connection: self._admit(one), OnEscape.END_THREAD)  # type: ignore[misc]
+            except BaseException:
+                self._strangers.release()
+                connection.close()
+                raise
+
+    def _admit(self, connection: socket.socket) -> None:
+        try:
+            stream, hello = self._greeted(connection)
+        except (OSError, EOFError, ProtocolError, ValueError) as error:
+            connection.close()
+            log.info("desk.stranger", reason=str(error) or "the connection ended")
+            return
+        finally:
+            self._strangers.release()
+        log.info("desk.seat", seat=hello.seat_id, node=hello.node)
+        self._on_seat(hello.seat_id, hello.node[:MAX_NAME_LENGTH], hello.pid, stream)
+
+    def _greeted(self, connection: socket.socket) -> tuple[SeatStream, Hello]:
+        """Returns an admitted seat. Raises ValueError with the reason why it is refused."""
+        connection.settimeout(ADMISSION_SECONDS)
+        if self._tls is not None:
+            connection = self._tls.wrap_socket(connection, server_side=True)
+        stream = SeatStream(connection, ADMISSION_SECONDS)
+        nonce = new_nonce()
+        stream.send(Challenge(nonce))
+        hello = stream.receive_within(ADMISSION_SECONDS)
+        if not isinstance(hello, Hello):
+            raise ValueError("it does not say what a seat says")
+        key = key_of(self._secret, hello.seat_id)
+        if not is_proof(hello.proof, proof_of(key, "seat", nonce, hello.nonce, hello.seat_id)):
+            stream.send(Refused("its key is not the one that its agent has made for this id", False))
+            raise ValueError(f"seat {hello.seat_id!r}: wrong key")
+        if hello.version != SEAT_VERSION:
+            refusal = f"it speaks version {hello.version}, its agent {SEAT_VERSION}: install the same Taskyard on both"
+            stream.send(Refused(refusal, True))
+            raise ValueError(f"seat {hello.seat_id}: {refusal}")
+        with self._lock:
+            is_expected = hello.seat_id in self._expected
+            self._expected.discard(hello.seat_id)
+        if not is_expected:
+            stream.send(Refused(UNKNOWN, True))
+            raise ValueError(f"seat {hello.seat_id}: {UNKNOWN}")
+        stream.limit_bytes = MAX_FRAME_BYTES
+        stream.patience_seconds = self._leases.lost_seconds
+        stream.send(
+            Admitted(
+                proof_of(key, "desk", nonce, hello.nonce, hello.seat_id),
+                self._modules,
+                self._output_limit_bytes,
+                self._log_level,
+                self._leases.lease_seconds,
+                self._leases.beat_seconds,
+            )
+        )
+        return stream, hello
+
+
+def _tls_of(settings: EngineSettings) -> tuple[ssl.SSLContext | None, str]:
+    """Returns the context and the certificate that seats are told to expect; none without one."""
+    if not settings.certificate:
+        return None, ""
+    try:
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(settings.certificate, settings.private_key or None)
+        return context, Path(settings.certificate).read_text("utf-8")
+    except (OSError, ValueError) as error:
+        raise EngineProblem(f"engine.certificate: {settings.certificate!r} can't be used: {error}") from None
+
+
+def _listening(where: str) -> socket.socket:
+    host, _, port = where.rpartition(":")
+    try:
+        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        return socket.create_server(found[0][4][:2], family=found[0][0], backlog=BACKLOG)
+    except (OSError, OverflowError) as error:
+        raise EngineProblem(f"engine.listen: {where!r} can't be used: {error}") from None
+
+
+def _advertised(settings: EngineSettings, listener: socket.socket) -> str:
+    """Returns the address by which nodes reach the desk."""
+    bound_host, bound_port = listener.getsockname()[:2]
+    if settings.advertise:
+        host, _, port = settings.advertise.rpartition(":")
+        return settings.advertise if host and port.isdecimal() else f"{settings.advertise}:{bound_port}"
+    host = socket.gethostname() if bound_host in ("0.0.0.0", "::") else bound_host
+    return f"[{host}]:{bound_port}" if ":" in host else f"{host}:{bound_port}"

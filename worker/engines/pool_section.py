@@ -1,0 +1,97 @@
+"""Checks `[agents.engine]` of a pool file."""
+
+from __future__ import annotations
+
+import math
+import re
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+
+from taskyard.core.declarations import Whole
+from taskyard.worker.engines.known import ENGINES, lacking_extra, option_problems
+from taskyard.worker.engines.settings import EngineSettings
+
+MAX_SECONDS = 86_400.0
+_HOST_PORT = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})")
+_HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?")
+
+
+def _name(text: str) -> str:
+    if text not in ENGINES:
+        raise ValueError(f"expected one of {', '.join(ENGINES)}")
+    return text
+
+
+def _listen(text: str) -> str:
+    found = _HOST_PORT.fullmatch(text)
+    if found is None or int(found[2]) > 65535:
+        raise ValueError("expected HOST:PORT of this host, such as 0.0.0.0:7070; port 0 is any that is free")
+    return text
+
+
+def _advertise(text: str) -> str:
+    if text and not _HOST.fullmatch(text):
+        raise ValueError("expected a host, or HOST:PORT, by which nodes reach this agent")
+    return text
+
+
+def _finite(number: float) -> float:
+    if not math.isfinite(number):
+        raise ValueError("expected a finite number")
+    return number
+
+
+Number = Annotated[float, AfterValidator(_finite)]
+
+
+class EngineSection(BaseModel):
+    """The engine of one kind of agents; see EngineSettings."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: Annotated[str, AfterValidator(_name)]
+    address: str = Field("", max_length=1000)
+    cpus: Number = Field(1.0, ge=0, le=10_000)
+    gpus: Number = Field(0.0, ge=0, le=10_000)
+    memory_mib: Whole = Field(0, ge=0, le=1 << 30)
+    idle_seconds: Number = Field(30.0, ge=0, le=MAX_SECONDS)
+    runs_per_seat: Whole = Field(0, ge=0, le=1_000_000)
+    wait_seconds: Number = Field(600.0, ge=1, le=MAX_SECONDS)
+    listen: Annotated[str, AfterValidator(_listen)] = "127.0.0.1:0"
+    advertise: Annotated[str, AfterValidator(_advertise)] = ""
+    certificate: str = ""
+    private_key: str = ""
+    options: dict[str, Any] = {}
+
+    @field_validator("certificate", "private_key")
+    @classmethod
+    def _is_there(cls, path: str) -> str:
+        if path and not Path(path).is_file():
+            raise ValueError("expected a file that is there")
+        return path
+
+    def settings(self) -> EngineSettings:
+        """Returns what agents get."""
+        return EngineSettings(**self.model_dump())
+
+
+def engine_problems(where: str, agents: object) -> list[str]:
+    """Returns one line for each mistake that the model does not see; `agents` may hold anything."""
+    problems = []
+    for at, one in enumerate(agents if isinstance(agents, list) else []):
+        engine = one.get("engine") if isinstance(one, dict) else None
+        if not isinstance(engine, dict) or not isinstance(name := engine.get("name"), str) or name not in ENGINES:
+            continue
+        place = f"{where}: agents.{at}.engine"
+        if lacking := lacking_extra(name):
+            problems.append(f"{place}.name: {name!r} is not accepted: {lacking}")
+        options = engine.get("options", {})
+        if isinstance(options, dict):
+            problems += [f"{place}.{problem}" for problem in option_problems(name, options)]
+        if ENGINES[name].address and not engine.get("address"):
+            problems.append(f"{place}.address: missing: expected {ENGINES[name].address}")
+        if one.get("agent_class"):
+            problems.append(f"{place}: not accepted together with agent_class: seats run the shipped agent's attempts")
+    return problems

@@ -1,0 +1,77 @@
+"""Runs attempts in seats: for an engine agent what `worker.isolation.slots.Runners` is for others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from taskyard.core.protocol import AttemptEnd, Run
+from taskyard.worker.attempts.context import Channel
+from taskyard.worker.attempts.execution import kept_from_running
+from taskyard.worker.engines.desk import Desk
+from taskyard.worker.engines.engine import Engine
+from taskyard.worker.engines.seat_link import SeatLink
+from taskyard.worker.engines.seats import Seats, SeatsState
+from taskyard.worker.engines.settings import EngineSettings, Leases
+
+
+class SeatRunners:
+    """The seats of an agent's slots: a slot reserves one, runs attempts in it, and releases it."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: EngineSettings,
+        slots: int,
+        modules: tuple[str, ...],
+        output_limit_bytes: int,
+        *,
+        ttl_seconds: float,
+        log_level: str = "info",
+    ) -> None:
+        """Opens the desk. Raises EngineProblem."""
+        self._settings = settings
+        leases = Leases.within(ttl_seconds)
+        self._reserved: list[SeatLink | None] = [None] * slots
+        self._is_closed = False
+        self.seats = Seats(
+            engine,
+            settings,
+            leases,
+            slots,
+            lambda on_seat: Desk(settings, leases, modules, output_limit_bytes, log_level, on_seat),
+        )
+
+    def reserve(self, slot_index: int, is_wanted: Callable[[], bool]) -> str:
+        """Waits until the slot has a seat, or is no longer wanted; returns why it got none in time, or ""."""
+        if self._reserved[slot_index] is None and (link := self.seats.take(is_wanted)) is not None:
+            self._reserved[slot_index] = link
+        if self._reserved[slot_index] is not None or self._is_closed or not is_wanted():
+            return ""
+        return f"no seat came within {self._settings.wait_seconds:g} s: {self.seats.why_none()}"
+
+    def release(self, slot_index: int) -> None:
+        """Gives the slot's seat back."""
+        link, self._reserved[slot_index] = self._reserved[slot_index], None
+        if link is not None:
+            self.seats.give_back(link)
+
+    def run(self, slot_index: int, run: Run, channel: Channel) -> AttemptEnd | None:
+        """Runs an attempt in the slot's seat to its end; returns None if `close` killed it."""
+        link = self._reserved[slot_index]
+        if link is None:
+            return kept_from_running(run, "its slot has no seat")
+        done = link.run(run, channel)
+        return None if self._is_closed and done is not None and done.failure is not None else done
+
+    def cancel(self, task_id: str, attempt: int) -> bool:
+        """Has an attempt stopped, from any thread; returns False if no seat runs it."""
+        return self.seats.cancel(task_id, attempt)
+
+    def state(self) -> SeatsState:
+        """Returns what there is of seats."""
+        return self.seats.state()
+
+    def close(self, kill: bool) -> None:
+        """Kills all seats, with what they run."""
+        self._is_closed = True
+        self.seats.close()

@@ -1,0 +1,280 @@
+"""Keeps the seats of an agent: launches as many as slots wait for, lends them to slots, and lets idle ones go.
+
+All calls to the engine come from one thread, `seats`, so that a slow engine holds up no attempt.
+"""
+
+from __future__ import annotations
+
+import threading
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from time import monotonic
+
+import structlog
+
+from taskyard.core.declarations import one_line
+from taskyard.core.threads import OnEscape, start_thread
+from taskyard.worker.engines.desk import Desk
+from taskyard.worker.engines.engine import Engine
+from taskyard.worker.engines.seat_frames import SeatStream
+from taskyard.worker.engines.seat_link import SeatLink
+from taskyard.worker.engines.settings import EngineSettings, Leases
+
+ROUND_SECONDS = 1.0  # between two looks at what the engine says
+WANTED_SECONDS = 0.2  # between two looks at whether a slot still waits
+MIN_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.5, 30.0  # after launches that failed, without one that did not
+MAX_TEXT_LENGTH = 500  # characters of an engine's words
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(slots=True)
+class Coming:
+    """A seat that was launched and is not ready yet; `link` once it has connected."""
+
+    id: str
+    since: float
+    why: str = ""
+    link: SeatLink | None = None
+
+    @property
+    def words(self) -> str:
+        """Returns what is known of why it is not there."""
+        return self.why if self.link is None else f"{self.link.name}: {self.link.remark}"
+
+
+@dataclass(slots=True)
+class SeatsState:
+    """What an agent tells of its seats."""
+
+    here: list[SeatLink] = field(default_factory=list)
+    coming: list[Coming] = field(default_factory=list)
+    waiting: int = 0  # slots that wait for one
+    problem: str = ""  # why the last launch failed, if none has succeeded since
+
+
+class Seats:
+    """The seats of one agent, at most `limit` at a time."""
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: EngineSettings,
+        leases: Leases,
+        limit: int,
+        desk: Callable[[Callable[[str, str, int, SeatStream], None]], Desk],
+    ) -> None:
+        """`desk` opens the desk for what takes its seats. Raises EngineProblem."""
+        self._engine, self._settings, self._leases, self._limit = engine, settings, leases, limit
+        self._lock = threading.RLock()
+        self._free = threading.Condition(self._lock)  # a seat is free
+        self._work = threading.Condition(self._lock)  # the thread has something to do
+        self._idle: list[SeatLink] = []  # the one used last is the last
+        self._busy: set[SeatLink] = set()
+        self._coming: dict[str, Coming] = {}
+        self._over: list[str] = []  # seats that the engine has yet to give up
+        self._waiting = 0
+        self._problem = ""
+        self._failures = 0  # launches in a row
+        self._launch_at = 0.0
+        self._is_closed = False
+        self._desk = desk(self._take_in)
+        self._thread = start_thread(
+            "seats", self._run, OnEscape.GO_ON, is_essential=True, is_over=lambda: self._is_closed
+        )
+
+    def take(self, is_wanted: Callable[[], bool]) -> SeatLink | None:
+        """Returns a free seat, waiting for one up to `wait_seconds`; None if none came, or is wanted no more."""
+        give_up_at = monotonic() + self._settings.wait_seconds
+        with self._lock:
+            self._waiting += 1
+            self._work.notify()
+            try:
+                while not self._is_closed:
+                    if self._idle:
+                        link = self._idle.pop()
+                        self._busy.add(link)
+                        return link
+                    rest = give_up_at - monotonic()
+                    if rest <= 0 or not is_wanted():
+                        return None
+                    self._free.wait(min(rest, WANTED_SECONDS))
+                return None
+            finally:
+                self._waiting -= 1
+
+    def give_back(self, link: SeatLink) -> None:
+        """Takes a seat back from its slot; one that has done its share goes."""
+        with self._lock:
+            self._busy.discard(link)
+            if link.loss or self._is_closed:
+                self._over.append(link.id)
+            elif 0 < self._settings.runs_per_seat <= link.runs:
+                self._over.append(link.id)
+                link.leave()
+            else:
+                link.idle_since = monotonic()
+                self._idle.append(link)
+                self._free.notify()
+            self._work.notify()
+
+    def state(self) -> SeatsState:
+        """Returns what there is now."""
+        with self._lock:
+            here = [*self._busy, *self._idle]
+            return SeatsState(here, list(self._coming.values()), self._waiting, self._problem)
+
+    def why_none(self) -> str:
+        """Returns in a few words why no seat is coming, in the engine's own if it has any."""
+        state = self.state()
+        said = state.problem or next((one.words for one in state.coming if one.words), "")
+        return said or f"{self._settings.name} has not started one yet"
+
+    def cancel(self, task_id: str, attempt: int) -> bool:
+        """Has an attempt stopped; returns False if none of the seats runs it."""
+        with self._lock:
+            links = list(self._busy)
+        return any(link.cancel(task_id, attempt) for link in links)
+
+    def close(self) -> None:
+        """Kills all seats with what they run, and closes the desk and the engine."""
+        with self._lock:
+            if self._is_closed:
+                return
+            self._is_closed = True
+            links = [*self._busy, *self._idle, *(one.link for one in self._coming.values() if one.link is not None)]
+            self._free.notify_all()
+            self._work.notify()
+        self._desk.close()
+        for link in links:
+            link.kill()
+        self._thread.join(MAX_BACKOFF_SECONDS)
+
+    # what happens to seats; from their threads
+
+    def _take_in(self, seat_id: str, node: str, pid: int, stream: SeatStream) -> None:
+        with self._lock:
+            coming = self._coming.get(seat_id)
+            if coming is None or self._is_closed:
+                stream.shut()
+                stream.close()
+                return
+            coming.link = SeatLink(seat_id, node, pid, stream, self._leases, self._note)
+
+    def _note(self, link: SeatLink) -> None:
+        """Notes that a seat is ready, or lost."""
+        with self._lock:
+            was_coming = self._coming.pop(link.id, None) is not None
+            if link.loss:
+                if was_coming:
+                    self._note_failure(f"{link.name} can't serve: {link.loss}")
+                if was_coming or link in self._idle:
+                    self._over.append(link.id)  # a busy one when its slot gives it back
+                    self._idle = [one for one in self._idle if one is not link]
+            elif was_coming:
+                self._problem, self._failures = "", 0
+                self._idle.append(link)
+                self._free.notify()
+            self._work.notify()
+        if link.loss and not self._is_closed:
+            log.warning("seat.lost", seat=link.id, node=link.node, reason=link.loss)
+
+    def _note_failure(self, problem: str) -> None:
+        problem = one_line(problem)[:MAX_TEXT_LENGTH]
+        if problem != self._problem:
+            log.warning("seat.not_coming", engine=self._settings.name, reason=problem)
+        self._problem = problem
+        self._failures += 1
+        pause = min(MAX_BACKOFF_SECONDS, MIN_BACKOFF_SECONDS * 2 ** min(self._failures - 1, 10))
+        self._launch_at = monotonic() + pause
+
+    # the thread that talks to the engine
+
+    def _run(self) -> None:
+        looked_at = 0.0
+        while not self._is_closed:
+            with self._lock:
+                if not (self._over or self._lacking()):
+                    self._work.wait(ROUND_SECONDS)
+            self._free_ended()
+            while self._lacking() and not self._is_closed:
+                self._launch()
+            if monotonic() - looked_at >= ROUND_SECONDS:
+                looked_at = monotonic()
+                self._look_at_coming()
+                self._send_idle_away()
+        with self._lock:
+            left = [*self._coming, *self._over, *(link.id for link in (*self._busy, *self._idle))]
+        for seat_id in left:
+            self._give_up(seat_id)
+        self._ask("close", self._engine.close)
+
+    def _lacking(self) -> int:
+        """Returns how many seats to launch now."""
+        with self._lock:
+            if self._is_closed or monotonic() < self._launch_at:
+                return 0
+            total = len(self._idle) + len(self._busy) + len(self._coming)
+            return max(0, min(self._waiting - len(self._idle) - len(self._coming), self._limit - total))
+
+    def _launch(self) -> None:
+        seat_id = uuid.uuid4().hex[:12]
+        command = self._desk.expect(seat_id)
+        with self._lock:
+            self._coming[seat_id] = Coming(seat_id, monotonic())
+        if self._ask("launch", lambda: self._engine.launch(seat_id, command)) is None:
+            self._give_up(seat_id)
+
+    def _look_at_coming(self) -> None:
+        with self._lock:
+            coming = [one for one in self._coming.values() if one.link is None]
+            surplus = max(0, len(self._coming) - self._waiting)
+        for one in coming:
+            if (problem := self._ask("problem", lambda one=one: self._engine.problem(one.id))) is None:  # type: ignore[misc]
+                continue
+            if problem:
+                with self._lock:
+                    if self._coming.get(one.id) is not one or one.link is not None:
+                        continue
+                    self._note_failure(problem)
+                self._give_up(one.id)
+            elif surplus and monotonic() - one.since > self._settings.idle_seconds:
+                surplus -= 1
+                self._give_up(one.id)
+            else:
+                said = self._ask("why", lambda one=one: self._engine.why(one.id))  # type: ignore[misc]
+                one.why = one_line(said or "")[:MAX_TEXT_LENGTH]
+
+    def _send_idle_away(self) -> None:
+        with self._lock:
+            since = monotonic() - self._settings.idle_seconds
+            gone = [link for link in self._idle if link.idle_since < since]
+            self._idle = [link for link in self._idle if link.idle_since >= since]
+            self._over += [link.id for link in gone]
+        for link in gone:
+            link.leave()
+
+    def _free_ended(self) -> None:
+        with self._lock:
+            over, self._over = self._over, []
+        for seat_id in over:
+            self._give_up(seat_id)
+
+    def _give_up(self, seat_id: str) -> None:
+        self._desk.forget(seat_id)
+        with self._lock:
+            coming = self._coming.pop(seat_id, None)
+        if coming is not None and coming.link is not None:
+            coming.link.kill()
+        self._ask("cancel", lambda: self._engine.cancel(seat_id))
+
+    def _ask(self, what: str, call: Callable[[], str | None]) -> str | None:
+        """Calls the engine; returns its answer, or "", and None if the call failed, which is noted."""
+        try:
+            return call() or ""
+        except Exception as error:  # an engine's package raises what it likes
+            with self._lock:
+                text = f"{self._settings.name}, asked to {what}: {type(error).__name__}: {error}"
+                self._note_failure(text.removesuffix(": "))
+            return None

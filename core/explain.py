@@ -85,6 +85,17 @@ def _with_its_agent(task: Task, situation: Situation) -> Explanation:
     if task.state is TaskState.IN_PROGRESS:
         return Explanation(task.id, task.state, msg("not waiting: agent {agent} runs it", agent=agent))
     since = (situation.now - task.assigned_at).total_seconds() if task.assigned_at else 0.0
+    agents = situation.live.agents if situation.live is not None else ()
+    seats = next((one.seats for one in agents if one.id == task.assigned_agent_id), None)
+    if seats is not None and seats.waiting:
+        reason = seats.reason or msg("{engine} has not started one yet", engine=seats.engine)
+        text = msg(
+            "assigned to agent {agent} {duration} ago, and waits for a seat: {reason}",
+            agent=agent,
+            duration=duration(since),
+            reason=reason,
+        )
+        return Explanation(task.id, task.state, text)
     summary = msg(
         "assigned to agent {agent} {duration} ago; starts as soon as a slot is free",
         agent=agent,

@@ -18,6 +18,9 @@ from msgspec import Meta
 
 from taskyard.core.protocol_presence import AgentInfo as AgentInfo
 from taskyard.core.protocol_presence import Heartbeat as Heartbeat
+from taskyard.core.protocol_presence import SeatComing as SeatComing
+from taskyard.core.protocol_presence import SeatHere as SeatHere
+from taskyard.core.protocol_presence import SeatsReport as SeatsReport
 from taskyard.core.protocol_presence import farewell_of as farewell_of
 from taskyard.core.protocol_suspension import AskChildren as AskChildren
 from taskyard.core.protocol_suspension import Suspended as Suspended

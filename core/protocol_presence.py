@@ -15,8 +15,12 @@ from taskyard.core.protocol_values import (
     Name,
     Pair,
     Position,
+    Seconds,
+    Text,
     is_storable,
 )
+
+MAX_SEATS_LISTED = 1024  # of a heartbeat: an agent has no more
 
 
 class AgentInfo(msgspec.Struct):
@@ -55,6 +59,43 @@ def farewell_of(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+class SeatHere(msgspec.Struct):
+    """A seat of an agent on a node, and the attempt that it runs, if any."""
+
+    id: Name
+    node: Name
+    task_id: Name = ""
+    attempt: Count = 0
+
+
+class SeatComing(msgspec.Struct):
+    """A seat that was asked for `seconds` ago, and why it is not there, in the engine's own words."""
+
+    id: Name
+    seconds: Seconds
+    why: Text = ""
+
+
+class SeatsReport(msgspec.Struct):
+    """What an agent knows of the seats that its engine brings to nodes."""
+
+    engine: Name
+    here: Annotated[list[SeatHere], Meta(max_length=MAX_SEATS_LISTED)]
+    coming: Annotated[list[SeatComing], Meta(max_length=MAX_SEATS_LISTED)]
+    waiting: Count = 0  # attempts that wait for one
+    problem: Text = ""  # why none comes, as far as it is known
+
+    @property
+    def nodes(self) -> list[str]:
+        """Returns the names of the nodes that have a seat."""
+        return sorted({seat.node for seat in self.here})
+
+    @property
+    def reason(self) -> str:
+        """Returns why no seat is there yet; empty if nobody says anything."""
+        return self.problem or next((seat.why for seat in self.coming if seat.why), "")
+
+
 class Heartbeat(msgspec.Struct):
     """An agent's state, written every second with a TTL; the dispatcher reconciles its claims against it."""
 
@@ -67,3 +108,4 @@ class Heartbeat(msgspec.Struct):
     cpu_percent: Annotated[float, Meta(ge=0, le=1e9)]
     memory_bytes: Count
     number: Count = 0  # of this heartbeat since the boot's start: tells equal heartbeats apart
+    seats: SeatsReport | None = None  # of an agent with an engine

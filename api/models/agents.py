@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from taskyard.api.models.common import HoldInfo
+from taskyard.api.models.seats import AgentSeats
 from taskyard.core.scheduling.breaker import breaker_reason
 from taskyard.core.telemetry.live_snapshot import OpenBreaker
 from taskyard.core.views.agents import Agent, Record
@@ -94,6 +95,7 @@ class AgentInfo(BaseModel):
     breakers: list[AgentBreaker]
     hold: HoldInfo | None
     restart: RestartInfo | None
+    seats: AgentSeats | None = Field(description="Of an agent with an engine: its places on other machines")
 
     @classmethod
     def of(cls, agent: Agent, say: Callable[[str], str]) -> AgentInfo:
@@ -107,6 +109,7 @@ class AgentInfo(BaseModel):
             breakers=[AgentBreaker.of(breaker, say) for breaker in agent.breakers],
             hold=None if agent.hold is None else HoldInfo.model_validate(agent.hold),
             restart=None if agent.restart is None else RestartInfo.model_validate(agent.restart),
+            seats=None if agent.seats is None else AgentSeats.model_validate(agent.seats),
         )
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from taskyard.core.protocol_presence import SeatsReport
 from taskyard.core.redis.cache import RedisCache
 
 SNAPSHOT = "live"
@@ -109,6 +110,7 @@ class AgentLive(msgspec.Struct):
     refused: dict[str, str] = {}  # types that it could not run, and why
     unstarted_seconds: float = 0.0  # since when it has had a task and a free slot without starting the task
     agent_class: str = ""  # a user's class
+    seats: SeatsReport | None = None  # of an agent with an engine
 
 
 class DispatcherLive(msgspec.Struct):

@@ -14,6 +14,7 @@ from taskyard.core.postgres.store import holds as holds_store
 from taskyard.core.postgres.store import tasks as tasks_store
 from taskyard.core.postgres.store.agent_results import agent_results
 from taskyard.core.postgres.store.restarts import RestartAsked, restarts_asked
+from taskyard.core.protocol_presence import SeatsReport
 from taskyard.core.scheduling.holds import Hold, HoldMode
 from taskyard.core.scheduling.placement import AgentSlots
 from taskyard.core.telemetry.histogram import Histogram
@@ -56,6 +57,7 @@ class Agent:
     namesakes: int = 1  # boots of the name with a current heartbeat
     agent_class: str = ""  # a user's class; empty: the shipped one
     hosts: Sequence[str] = ()
+    seats: SeatsReport | None = None  # of an agent with an engine, its first boot's
 
     @property
     def title(self) -> str:
@@ -245,6 +247,7 @@ def _agent(boots: Sequence[_Boot], hold: Hold | None, restarts: Mapping[str, Res
         namesakes=sum(seconds <= SILENT_AFTER_SECONDS for seconds in silences),
         agent_class=first.agent_class,
         hosts=hosts,
+        seats=next((live.seats for live in seen if live.seats is not None), None),
     )
 
 

@@ -10,7 +10,7 @@ import abc
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
@@ -46,6 +46,7 @@ from taskyard.worker.agents.inbox import Inbox
 from taskyard.worker.agents.local_queue import LocalQueue, RunTimes
 from taskyard.worker.agents.mail import AgentMail
 from taskyard.worker.agents.outbox import Outbox
+from taskyard.worker.agents.places import Places
 from taskyard.worker.agents.problems import problems_of
 from taskyard.worker.agents.slot_threads import SlotThreads
 from taskyard.worker.agents.spool import Spool
@@ -58,7 +59,7 @@ UNABLE_AFTER = 3  # consecutive attempts that it could not start for lack of des
 log = structlog.get_logger(__name__)
 
 
-class BaseAgent(abc.ABC):
+class BaseAgent(Places, abc.ABC):
     """Lifecycle: start → (execute …) → drain → stop; `health` at any time."""
 
     known_types: list[KnownType] | None = None  # types that it declares; None: its patterns decide alone
@@ -91,13 +92,6 @@ class BaseAgent(abc.ABC):
         self._slots = SlotThreads(self, self._waiting, self._run_times, info.max_concurrency)
         self._read_at = time.monotonic()
         self.must_be_replaced = False  # asked to drain; it still reads then, unless it was fenced
-
-    def reserve(self, slot: int, is_wanted: Callable[[], bool]) -> str:
-        """Waits, before a slot's start is reported, until it could run; returns why its runs go back, or ""."""
-        return ""
-
-    def release(self, slot: int) -> None:
-        """Called once a slot's runs are over, or did not start."""
 
     @abc.abstractmethod
     def execute(self, slot: int, run: Run, channel: AgentChannel) -> AttemptEnd | None:
@@ -168,6 +162,7 @@ class BaseAgent(abc.ABC):
             draining=self.is_draining,
             cpu_percent=cpu_percent,
             memory_bytes=memory_bytes,
+            seats=self.seats(),
         )
 
     @property

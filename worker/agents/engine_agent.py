@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from taskyard.core.errors import ConfigurationError
-from taskyard.core.protocol import AgentInfo, AttemptEnd, Pair, Run
+from taskyard.core.protocol import AgentInfo, AttemptEnd, Pair, Run, SeatsReport
 from taskyard.core.redis.ports import AgentPort
 from taskyard.core.scheduling.placement import AgentSlots
 from taskyard.core.task_types.registry import Registry
@@ -63,6 +63,9 @@ class EngineAgent(BaseAgent):
 
     def release(self, slot: int) -> None:
         self._runners.release(slot)
+
+    def seats(self) -> SeatsReport:
+        return self._runners.report()
 
     def execute(self, slot: int, run: Run, channel: AgentChannel) -> AttemptEnd | None:
         return self._runners.run(slot, run, channel)

@@ -52,6 +52,7 @@ def _agent(
         refused=dict(agent.slots.refused),
         unstarted_seconds=now - agent.unstarted_since if agent.unstarted is not None else 0.0,
         agent_class=info.agent_class,
+        seats=heartbeat.seats if heartbeat is not None else None,
     )
 
 
@@ -67,9 +68,10 @@ def _breaker(breaker: Breaker, now: float, database_now: float) -> OpenBreaker:
 
 
 def _note_unstarted(agent: KnownAgent, claims: list[Claim], begun: int, now: float) -> None:
-    """Keeps the oldest claim that the agent could have started and did not."""
+    """Keeps the oldest claim that the agent could have started and did not; one may wait for a seat for long."""
+    seats = agent.heartbeat.seats if agent.heartbeat is not None else None
     waiting = [claim.pair for claim in claims if claim.started_at is None and claim.is_published]
-    if not waiting or begun >= agent.info.max_concurrency:
+    if not waiting or begun >= agent.info.max_concurrency or (seats is not None and seats.waiting):
         agent.unstarted = None
     elif agent.unstarted not in waiting:
         agent.unstarted, agent.unstarted_since = waiting[0], now

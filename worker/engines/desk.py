@@ -17,6 +17,7 @@ from pathlib import Path
 
 import structlog
 
+from taskyard.core.declarations import one_line
 from taskyard.core.threads import OnEscape, start_thread
 from taskyard.worker.engines.engine import EngineProblem, SeatCommand
 from taskyard.worker.engines.handshake import KEY_VARIABLE, is_proof, key_of, new_nonce, proof_of
@@ -113,7 +114,7 @@ class Desk:
         finally:
             self._strangers.release()
         log.info("desk.seat", seat=hello.seat_id, node=hello.node)
-        self._on_seat(hello.seat_id, hello.node[:MAX_NAME_LENGTH], hello.pid, stream)
+        self._on_seat(hello.seat_id, one_line(hello.node, MAX_NAME_LENGTH), hello.pid, stream)
 
     def _greeted(self, connection: socket.socket) -> tuple[SeatStream, Hello]:
         """Returns an admitted seat. Raises ValueError with the reason why it is refused."""

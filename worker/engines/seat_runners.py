@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import monotonic
 
-from taskyard.core.protocol import AttemptEnd, Run
+from taskyard.core.protocol import AttemptEnd, Run, SeatComing, SeatHere, SeatsReport
 from taskyard.worker.attempts.context import Channel
 from taskyard.worker.attempts.execution import kept_from_running
 from taskyard.worker.engines.desk import Desk
@@ -66,6 +67,13 @@ class SeatRunners:
     def cancel(self, task_id: str, attempt: int) -> bool:
         """Has an attempt stopped, from any thread; returns False if no seat runs it."""
         return self.seats.cancel(task_id, attempt)
+
+    def report(self) -> SeatsReport:
+        """Returns what a heartbeat tells of the seats."""
+        state, now = self.seats.state(), monotonic()
+        here = [SeatHere(link.id, link.node, *(link.running or ())) for link in state.here if not link.loss]
+        coming = [SeatComing(one.id, max(0.0, now - one.since), one.words) for one in state.coming]
+        return SeatsReport(self._settings.name, here, coming, state.waiting, state.problem)
 
     def state(self) -> SeatsState:
         """Returns what there is of seats."""

@@ -22,6 +22,7 @@ from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.i18n import _, labelled, ngettext
 from taskyard.dashboard.navigation import AGENTS, TASKS
 from taskyard.dashboard.pages.agents.data import Agent, Record, Records, overall
+from taskyard.dashboard.pages.agents.seats import show_seats_note
 from taskyard.dashboard.pages.agents.slower import show_slower
 
 CARD_WIDTH_PX = 330
@@ -112,6 +113,7 @@ def show_notes(agent: Agent, at: float) -> None:
     elif agent.state == "draining" and agent.restart is None and agent.running is not None:
         left = ngettext("{count} task still running.", "{count} tasks still running.", agent.running)
         st.caption(left.format(count=agent.running) if agent.running else _("Drained: no task is running."))
+    show_seats_note(agent)
     for breaker in agent.breakers[:BREAKERS_SHOWN]:
         _show_breaker(breaker, at)
     more = len(agent.breakers) - BREAKERS_SHOWN

@@ -20,6 +20,7 @@ from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.i18n import _, labelled
 from taskyard.dashboard.pages.agents.cards import CARD_WIDTH_PX, heartbeat, show_notes
 from taskyard.dashboard.pages.agents.data import Agent, AgentUsage, Record, overall
+from taskyard.dashboard.pages.agents.seats import show_seats
 from taskyard.dashboard.pages.agents.slower import show_slower
 
 FIGURE_WIDTH_PX = 130
@@ -50,6 +51,7 @@ def show_agent(agent: Agent, records: Mapping[str, Record], at: float) -> None:
     with st.grid(2, min_column_width=CARD_WIDTH_PX):
         _show_what_it_is(agent)
         _show_running(agent, at)
+        show_seats(agent)
 
 
 def show_usage(usage: AgentUsage) -> None:

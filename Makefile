@@ -12,7 +12,7 @@ COVERAGE := .coverage.json
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run check lint unit test test-slow bench prove soak screenshots docs lock clean
+.PHONY: help run check lint unit test test-slow test-engines bench prove soak screenshots docs lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile
@@ -22,14 +22,17 @@ run: $(INSTALLED) ## start PostgreSQL, Redis, the worker and the dashboard, with
 
 test: $(INSTALLED) ## run every test that is not slow, and print the coverage (at least 85 %)
 ifdef ARGS
-	@exec $(RUN) -m pytest $(BY_FILE) -m "not slow" $(ARGS)
+	@exec $(RUN) -m pytest $(BY_FILE) -m "not slow and not engines" $(ARGS)
 else
-	@$(RUN) -m slipcover --json --out $(COVERAGE) -m pytest $(BY_FILE) -m "not slow"
+	@$(RUN) -m slipcover --json --out $(COVERAGE) -m pytest $(BY_FILE) -m "not slow and not engines"
 	@exec $(RUN) -m slipcover --merge $(COVERAGE) --out $(COVERAGE) --fail-under 85
 endif
 
 test-slow: $(INSTALLED) ## run the slow tests: long searches of the model, proofs, networks, a soak
 	@exec $(RUN) -m pytest -n 3 --dist worksteal -m slow $(ARGS)
+
+test-engines: $(INSTALLED) ## run the tests of Ray, Dask and Celery whose packages are installed
+	@exec $(RUN) -m pytest -m engines $(ARGS)
 
 bench: $(INSTALLED) ## measure throughput and latency on this machine
 	@exec $(RUN) -m taskyard bench $(ARGS)
@@ -53,7 +56,7 @@ lint: $(INSTALLED)
 	@$(RUN) -m mypy
 
 unit: $(INSTALLED)
-	@exec $(RUN) -m pytest -n 2 -q -m "not slow" $(or $(ARGS),$(UNIT_TESTS))
+	@exec $(RUN) -m pytest -n 2 -q -m "not slow and not engines" $(or $(ARGS),$(UNIT_TESTS))
 
 docs: $(INSTALLED) ## build the documentation into site/; a broken link or a missing page fails
 	@$(RUN) -m tests.reference --check

@@ -91,19 +91,32 @@ def test_attempt_of_a_killed_handler_ends_and_its_seat_goes_on(make_bench: MakeB
     assert bench.seat() is seat
 
 
-def test_silent_seat_is_lost_after_its_lease_and_never_goes_on(make_bench: MakeBench, tmp_path: Path) -> None:
+def test_silent_seat_is_ended_by_its_keeper_before_its_agent_gives_it_up(make_bench: MakeBench, tmp_path: Path) -> None:
     bench = make_bench(ttl_seconds=SHORT_TTL_SECONDS)
     leases = Leases.within(SHORT_TTL_SECONDS)
     assert leases.beat_seconds < leases.lease_seconds < leases.lost_seconds < SHORT_TTL_SECONDS
     started, daemon = begun(bench, tmp_path, "thread.leave_grandchild")
     seat = bench.seat()
-    stopped_at = time.monotonic()
     os.kill(seat.pid, signal.SIGSTOP)
     error_class, message = started.failure()
-    assert time.monotonic() - stopped_at > leases.lease_seconds
+    assert (error_class, "its connection ended" in message) == ("crashed", True)
+    wait_until(lambda: is_dead(seat.pid) and is_dead(daemon))  # although it is stopped
+
+
+def test_stopped_keeper_does_not_keep_a_seat_that_hears_nothing(make_bench: MakeBench, tmp_path: Path) -> None:
+    """As when a whole node stands still: the kernel's own timer ends the seat in the moment in which it goes on."""
+    bench = make_bench(ttl_seconds=SHORT_TTL_SECONDS)
+    started, _ = begun(bench, tmp_path)
+    seat = bench.seat()
+    keeper = parent_of(seat.pid)
+    for pid in (keeper, seat.pid):
+        os.kill(pid, signal.SIGSTOP)
+    error_class, message = started.failure()
     assert (error_class, "it was silent for 2.1 s" in message) == ("crashed", True)
     os.kill(seat.pid, signal.SIGCONT)
-    wait_until(lambda: is_dead(seat.pid) and is_dead(daemon))
+    wait_until(lambda: is_dead(seat.pid))
+    os.kill(keeper, signal.SIGCONT)
+    wait_until(lambda: is_dead(keeper))
 
 
 def test_seat_that_outlives_its_agent_ends_what_it_runs(tmp_path: Path) -> None:

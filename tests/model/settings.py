@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from tests.model import faults, transactions
+from tests.model import faults, seats, transactions
 from tests.model.rules import RULES, Setting
 from tests.model.search import Finding, explore
 
@@ -115,6 +115,9 @@ def without(rule: str) -> RuleRow:
         return RuleRow(rule, TRANSACTIONS[rule], *transactions.child_of_a_cancelled_task(locks_parent=False))
     if rule == "P19":
         return RuleRow(rule, TRANSACTIONS[rule], *transactions.signal_and_suspension(locks_task=False))
+    if rule in seats.RULES:
+        wrong, trace, _ = seats.explore(rule)
+        return RuleRow(rule, seats.RULES[rule], wrong, trace)
     setting = SHOWN_BY.get(rule, SHORT).without(rule)
     found = Finding(0)
     for fault_limit in range(setting.fault_limit + 1):
@@ -126,7 +129,7 @@ def without(rule: str) -> RuleRow:
 
 def all_rules() -> list[str]:
     """Every rule of the table, in order."""
-    return sorted([*RULES, *TRANSACTIONS], key=lambda rule: (int(rule.split()[0][1:]), rule))
+    return sorted([*RULES, *TRANSACTIONS, *seats.RULES], key=lambda rule: (int(rule.split()[0][1:]), rule))
 
 
 def table() -> Iterator[str]:

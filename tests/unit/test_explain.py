@@ -11,6 +11,7 @@ import pytest
 from taskyard.core.explain import Situation, explain
 from taskyard.core.models import Task
 from taskyard.core.postgres.store.tasks import Parent
+from taskyard.core.protocol import SeatComing, SeatHere, SeatsReport
 from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode, Holds
 from taskyard.core.states import Priority, TaskState
 from taskyard.core.telemetry.live_snapshot import (
@@ -59,6 +60,18 @@ def situation(seen: LiveSnapshot | None, **fields: Any) -> Situation:
 
 
 FULL = agent(held=2)
+
+
+def test_an_assigned_task_may_wait_for_a_seat_of_its_agent_s_engine() -> None:
+    coming = SeatComing("a", 3.0, "no node has 1 GPU free")
+    given = task(state=TaskState.ASSIGNED, assigned_agent_id="coder-1:a", assigned_at=NOW)
+    for seats, words in [
+        (SeatsReport("ray", [], [coming], 1), "waits for a seat: no node has 1 GPU free"),
+        (SeatsReport("ray", [], [coming], 1, "no room"), "waits for a seat: no room"),
+        (SeatsReport("ray", [], [], 1), "waits for a seat: ray has not started one yet"),
+        (SeatsReport("ray", [SeatHere("b", "node-1")], []), "starts as soon as a slot is free"),
+    ]:
+        assert words in explain(given, situation(live(agent(seats=seats)))).summary
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ import pytest
 from taskyard.core.errors import ConfigurationError
 from taskyard.worker.agents.agent_class import NAMED_FOR_TASKS, make_agent
 from taskyard.worker.agents.pool_config import DEFAULT_POOL, AgentSpec, load_pool
+from taskyard.worker.engines import known
+from taskyard.worker.engines.settings import EngineSettings
 
 OWN = '[[agents]]\nkind = "a"\ntypes = ["*"]\nagent_class = "{}"'
 
@@ -196,3 +198,54 @@ def test_a_class_that_cannot_be_made_is_one_line(name: str, reason: str) -> None
     (line,) = caught.value.problems
     assert line.startswith(f"agent_class '{CLASSES}:{name}': {reason}")
     assert line.isprintable()
+
+
+ENGINE = '[[agents]]\nkind = "a"\ntypes = ["*"]\n{}[agents.engine]\n{}'
+
+
+def test_an_engine_of_a_kind(pool_file: Path) -> None:
+    pool_file.write_text(ENGINE.format("count = 2\n", 'name = "local"\nruns_per_seat = 1\nlisten = "0.0.0.0:7070"\n'))
+    expected = EngineSettings("local", runs_per_seat=1, listen="0.0.0.0:7070")
+    assert [spec.engine for spec in load_pool(pool_file)] == [expected] * 2
+
+
+@pytest.mark.parametrize(
+    ("kind", "engine", "problem"),
+    [
+        ("", 'name = "rya"', "engine.name: 'rya' is not accepted: expected one of local, ray, dask, celery"),
+        ("", "cpus = 1", "engine.name: missing"),
+        ("", 'name = "local"\ncpu = 1', "engine.cpu: unknown field"),
+        ("", 'name = "local"\ngpus = nan', "engine.gpus: nan is not accepted"),
+        ("", 'name = "local"\nwait_seconds = 0', "engine.wait_seconds: 0 is not accepted"),
+        ("", 'name = "local"\nlisten = "7070"', "engine.listen: '7070' is not accepted: expected HOST:PORT"),
+        ("", 'name = "local"\nlisten = "a:70700"', "engine.listen: 'a:70700' is not accepted: expected HOST:PORT"),
+        ("", 'name = "local"\nadvertise = "a b"', "engine.advertise: 'a b' is not accepted: expected a host"),
+        ("", 'name = "local"\ncertificate = "no/such"', "engine.certificate: 'no/such' is not accepted"),
+        ("", 'name = "local"\noptions = { queue = "q" }', "engine.options.queue: local does not know this option"),
+        ("", 'name = "celery"\noptions = { queue = 3 }', "engine.options.queue: 3 is not accepted, expected a text"),
+        ("", 'name = "dask"', "engine.address: missing: expected that of the scheduler"),
+        (
+            'agent_class = "tests.agent_classes:Mine"\n',
+            'name = "local"',
+            "engine: not accepted together with agent_class",
+        ),
+    ],
+)
+def test_a_wrong_engine_is_one_clear_line(
+    pool_file: Path, monkeypatch: pytest.MonkeyPatch, kind: str, engine: str, problem: str
+) -> None:
+    monkeypatch.setattr(known, "is_installed", lambda engine: True)
+    pool_file.write_text(ENGINE.format(kind, engine))
+    with pytest.raises(ConfigurationError) as raised:
+        load_pool(pool_file)
+    [line] = [line for line in raised.value.problems if problem in line]
+    assert line.startswith(f"pool file {pool_file}: agents.0.")
+
+
+def test_a_missing_extra_is_one_clear_line(pool_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known, "is_installed", lambda engine: False)
+    pool_file.write_text(ENGINE.format("", 'name = "ray"\naddress = "auto"'))
+    with pytest.raises(ConfigurationError) as raised:
+        load_pool(pool_file)
+    [line] = raised.value.problems
+    assert line.endswith("'ray' is not accepted: package 'ray' is not installed here: pip install 'taskyard[ray]'")

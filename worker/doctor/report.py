@@ -64,7 +64,7 @@ def local_checks(settings: Settings) -> list[Check]:
     """Checks this machine, and the files and modules in the settings."""
     return [
         *_module_checks(settings),
-        _pool_check(settings),
+        *_pool_checks(settings),
         *_unmatched_checks(settings),
         *local_data_checks(settings.data_dir),
         *room_checks(settings.data_dir),
@@ -81,14 +81,17 @@ def _module_checks(settings: Settings) -> list[Check]:
     return [fine("task types", f"{len(types)} registered")]
 
 
-def _pool_check(settings: Settings) -> Check:
+def _pool_checks(settings: Settings) -> Iterator[Check]:
     from taskyard.worker.agents.pool_config import load_pool  # task modules must have been tried first
+    from taskyard.worker.doctor.engines import engine_checks
 
     try:
-        load_pool(settings.pool_file)
+        specs = load_pool(settings.pool_file)
     except ConfigurationError as error:
-        return problem("agent pool", str(error), "correct the file, or TASKYARD_POOL_FILE")
-    return fine("agent pool", str(settings.pool_file or "the shipped one"))
+        yield problem("agent pool", str(error), "correct the file, or TASKYARD_POOL_FILE")
+        return
+    yield fine("agent pool", str(settings.pool_file or "the shipped one"))
+    yield from engine_checks(specs)
 
 
 def _unmatched_checks(settings: Settings) -> Iterator[Check]:

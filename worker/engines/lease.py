@@ -1,24 +1,44 @@
-"""Keeps a seat's lease: the kernel ends the seat when it did not hear of its agent for too long.
+"""Keeps a seat's lease: the seat is ended when it did not hear of its agent for too long.
 
 The lease runs from when the beat was *sent* that the agent has answered last. The agent gives the seat up later than
-that, counted from when it heard the beat, so however slow the network is, the seat has ended before. A timer of the
-kernel ends it, so that neither a handler that keeps the interpreter lock nor a stopped process outlives its lease:
-a stopped one ends in the moment it is continued.
+that, counted from when it heard the beat, so however slow the network is, the seat has ended before. The keeper kills
+the seat, also one that is stopped or whose handler keeps the interpreter lock. If the keeper can't, a timer of the
+kernel does; after a pause of the whole node, in the moment in which it goes on.
 """
 
 from __future__ import annotations
 
+import mmap
 import signal
+import struct
 import threading
 from time import monotonic
+
+_ENDS_AT = struct.Struct("=d")
+
+
+class LeaseEnd:
+    """When a seat's lease ends, in memory that the seat shares with its keeper; see CLOCK_MONOTONIC."""
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, _ENDS_AT.size)
+
+    def set(self, at: float) -> None:
+        """Stores the time (monotonic seconds), in one piece."""
+        self._memory[:] = _ENDS_AT.pack(at)
+
+    def rest_seconds(self) -> float | None:
+        """Returns how long the lease still runs, not above 0 if it is over; None before it has begun."""
+        (at,) = _ENDS_AT.unpack(self._memory[:])
+        return at - monotonic() if at else None
 
 
 class Lease:
     """A seat's lease; a process has one."""
 
-    def __init__(self, seconds: float) -> None:
+    def __init__(self, seconds: float, end: LeaseEnd) -> None:
         """Starts the lease now."""
-        self._seconds = seconds
+        self._seconds, self._end = seconds, end
         self._lock = threading.Lock()
         self._sent: dict[int, float] = {}  # when each beat without an answer was sent (monotonic seconds)
         self._number = 0
@@ -44,5 +64,6 @@ class Lease:
             self._arm()
 
     def _arm(self) -> None:
-        rest = self._runs_from + self._seconds - monotonic()
-        signal.setitimer(signal.ITIMER_REAL, max(rest, 1e-6))
+        ends_at = self._runs_from + self._seconds
+        self._end.set(ends_at)
+        signal.setitimer(signal.ITIMER_REAL, max(ends_at - monotonic(), 1e-6))

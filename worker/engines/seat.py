@@ -31,7 +31,7 @@ from taskyard.core.threads import OnEscape, start_thread
 from taskyard.worker.attempts.execution import failed
 from taskyard.worker.engines.handshake import is_proof, new_nonce, proof_of, take_key
 from taskyard.worker.engines.keeper import keep
-from taskyard.worker.engines.lease import Lease
+from taskyard.worker.engines.lease import Lease, LeaseEnd
 from taskyard.worker.engines.seat_channel import SeatChannel
 from taskyard.worker.engines.seat_frames import (
     SEAT_VERSION,
@@ -46,6 +46,7 @@ from taskyard.worker.engines.seat_frames import (
 )
 from taskyard.worker.isolation.divided_output import divide_output
 from taskyard.worker.isolation.frames import MAX_FRAME_BYTES, Cancel, End, Loading, ProtocolError, Ready, Reply, Start
+from taskyard.worker.isolation.kernel import LINUX
 from taskyard.worker.isolation.raw_output import RawOutput
 from taskyard.worker.isolation.slots import Runners
 from taskyard.worker.logging.context import bind_attempt
@@ -70,13 +71,16 @@ def main(arguments: list[str]) -> int:
     """Runs the keeper and its seat; returns the exit code."""
     keep_files_private()
     host, _, port = arguments[0].rpartition(":") if len(arguments) == 2 else ("", "", "")
+    if not LINUX:
+        log.error("a seat needs Linux, whose kernel ends it, with all that it has started, when its lease is over")
+        return 1
     if not host or not port.isdecimal():
         log.error("the seat's arguments %r are not accepted, %s", arguments, USAGE)
         return 1
-    return keep(lambda: _serve(host.strip("[]"), int(port), arguments[1]))
+    return keep(lambda lease_end: _serve(host.strip("[]"), int(port), arguments[1], lease_end))
 
 
-def _serve(host: str, port: int, seat_id: str) -> int:
+def _serve(host: str, port: int, seat_id: str, lease_end: LeaseEnd) -> int:
     refuse_inspection()
     try:
         key = take_key()
@@ -88,7 +92,7 @@ def _serve(host: str, port: int, seat_id: str) -> int:
     except (OSError, EOFError, ProtocolError) as error:
         log.error("seat %s: its agent's desk %s:%d: %s", seat_id, host, port, error or "the connection ended")
         return 1
-    lease = Lease(admitted.lease_seconds)
+    lease = Lease(admitted.lease_seconds, lease_end)
     _, raw_output = divide_output(admitted.log_level)
     return Seat(stream, admitted, lease).serve(raw_output)
 

@@ -1,0 +1,43 @@
+"""Checks the engines of a pool's agents: their packages, and whether their addresses are reached."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator, Sequence
+from urllib.parse import urlsplit
+
+from taskyard.core.health.check import Check, fine, problem
+from taskyard.worker.agents.pool_config import AgentSpec
+from taskyard.worker.engines.known import ENGINES, installed_version
+from taskyard.worker.engines.settings import EngineSettings
+
+CONNECT_SECONDS = 3.0
+
+
+def engine_checks(specs: Sequence[AgentSpec]) -> Iterator[Check]:
+    """Yields a check for each engine and address; a missing package is a problem of the pool file."""
+    engines = {(spec.engine.name, spec.engine.address): spec.engine for spec in specs if spec.engine is not None}
+    for (name, _), engine in sorted(engines.items()):
+        version = installed_version(ENGINES[name])
+        shown = f"{ENGINES[name].package} {version}" if version else "needs no package"
+        host, port = host_and_port(engine)
+        if not host or port is None:
+            yield fine(f"engine {name}", shown)
+            continue
+        try:
+            socket.create_connection((host, port), CONNECT_SECONDS).close()
+        except OSError as error:
+            advice = f"start {name} there, or correct engine.address in the pool file"
+            yield problem(f"engine {name}", f"{host}:{port} is not reached: {error}", advice)
+        else:
+            yield fine(f"engine {name}", f"{shown}, {host}:{port} is reached")
+
+
+def host_and_port(engine: EngineSettings) -> tuple[str, int | None]:
+    """Returns where an engine's address leads; nothing for one that names no host, such as "auto"."""
+    address = engine.address if "//" in engine.address else f"//{engine.address}"
+    try:
+        found = urlsplit(address)
+        return found.hostname or "", found.port
+    except ValueError:
+        return "", None

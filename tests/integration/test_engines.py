@@ -93,7 +93,7 @@ def dask_cluster(folder: Path) -> Iterator[EngineSettings]:
 def celery_cluster(folder: Path, redis_url: str) -> Iterator[EngineSettings]:
     """Two workers of one process each."""
     worker = ["celery", "-A", "taskyard.worker.engines.celery_node", "worker", "-Q", "taskyard", "-c", "1", "-n"]
-    variables = {"TASKYARD_CELERY_BROKER": redis_url}
+    variables = {"CELERY_BROKER_URL": redis_url}
     with _running(folder, [*worker, "one@here"], [*worker, "two@here"], **variables):
         yield EngineSettings("celery", redis_url)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from celery import Celery
 
-from taskyard.worker.engines.celery_node import QUEUE, SEAT_TASK
+from taskyard.worker.engines.celery_node import QUEUE, SEAT_TASK, broker_url
 from taskyard.worker.engines.engine import SeatCommand
 from taskyard.worker.engines.settings import EngineSettings
 
@@ -16,7 +16,7 @@ class CeleryEngine:
     """Sends each seat to the broker; a worker with a free process takes it."""
 
     def __init__(self, settings: EngineSettings) -> None:
-        self._app = Celery("taskyard", broker=settings.address, set_as_current=False)
+        self._app = Celery("taskyard", broker=broker_url(settings.address), set_as_current=False)
         self._queue = settings.options.get("queue", QUEUE)
         self._tasks: dict[str, str] = {}
 
@@ -27,7 +27,7 @@ class CeleryEngine:
 
     def cancel(self, seat_id: str) -> None:
         if (task_id := self._tasks.pop(seat_id, None)) is not None:
-            self._app.control.revoke(task_id, terminate=True, signal="SIGKILL")
+            self._app.control.revoke(task_id)  # one that runs ends by itself: nobody is at its desk any more
 
     def problem(self, seat_id: str) -> str:
         return ""  # without a store of results Celery does not tell; a seat that fails writes to its worker's log

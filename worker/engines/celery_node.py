@@ -1,6 +1,6 @@
 """The application of Celery workers that run seats: `celery -A taskyard.worker.engines.celery_node worker -Q taskyard`.
 
-TASKYARD_CELERY_BROKER is the URL of their broker.
+CELERY_BROKER_URL is the URL of their broker.
 """
 
 from __future__ import annotations
@@ -15,7 +15,16 @@ from taskyard.worker.engines.node import run_seat
 QUEUE = "taskyard"
 SEAT_TASK = "taskyard.seat"
 
-app = Celery("taskyard", broker=os.environ.get("TASKYARD_CELERY_BROKER"), set_as_current=False)
+
+def broker_url(address: str) -> str:
+    """Returns a broker's address as Celery writes it: redis-py's URL of a socket is another one."""
+    if not address.startswith("unix://"):
+        return address
+    path, _, options = address.removeprefix("unix://").partition("?")
+    return f"redis+socket://{path}?{options.replace('db=', 'virtual_host=')}"
+
+
+app = Celery("taskyard", broker=broker_url(os.environ.get("CELERY_BROKER_URL", "")), set_as_current=False)
 # A seat stays for as long as it has work: no other one waits behind it in the same process.
 app.conf.update(worker_prefetch_multiplier=1, task_acks_late=False, task_default_queue=QUEUE)
 

@@ -16,6 +16,7 @@ from taskyard.core.embedded.servers import Endpoints
 from taskyard.core.message_templates import IdentifiedText, identity
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import holds, recovery
+from taskyard.core.protocol_presence import SeatComing, SeatHere, SeatsReport
 from taskyard.core.redis.cache import RedisCache
 from taskyard.core.scheduling.breaker import FAILING
 from taskyard.core.scheduling.holds import HoldKind, HoldMode
@@ -425,3 +426,25 @@ def test_a_name_that_two_pools_use_is_said_on_its_card(open_page: OpenPage, cach
     write_live(cache, snapshot(agents=[agent()]))
     assert "use this name" not in rendered(refreshed(page))
     assert "@" not in "".join(label for label, _query in links(page))
+
+
+def test_seats_of_an_agent_with_an_engine_are_shown_and_why_one_is_not_coming(
+    open_page: OpenPage, loaded: dict[str, str], cache: RedisCache
+) -> None:
+    here = [SeatHere("5c393661b0df", "node-1", loaded["running"], 1), SeatHere("70a1b2c3d4e5", "node-2")]
+    seats = SeatsReport("ray", here, [SeatComing("0f1e2d3c4b5a", 12.0, HOSTILE)], 1)
+    lead(cache, [replace(agent(), seats=seats)])
+
+    page = open_page("agents")
+
+    assert not page.exception
+    shown = rendered(page).replace("\\", "")
+    assert "ray: 2 seats on 2 nodes" in shown
+    assert "1 task waits for a seat:]" in shown
+
+    page = open_page("agents", query={"agent": "builder"})
+
+    assert not page.exception
+    assert "2 seats on 2 nodes" in rendered(page)
+    assert list(table(page, "Node")["Node"]) == ["node-1", "node-2"]
+    assert list(table(page, "Why")["Why"]) == [HOSTILE]

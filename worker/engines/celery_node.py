@@ -25,8 +25,9 @@ def broker_url(address: str) -> str:
 
 
 app = Celery("taskyard", broker=broker_url(os.environ.get("CELERY_BROKER_URL", "")), set_as_current=False)
-# A seat stays for as long as it has work: no other one waits behind it in the same process.
-app.conf.update(worker_prefetch_multiplier=1, task_acks_late=False, task_default_queue=QUEUE)
+# A seat stays for as long as it has work, so no worker may take one that it has no process for: that needs late
+# acknowledgements. What Celery then delivers again is refused at the desk.
+app.conf.update(worker_prefetch_multiplier=1, task_acks_late=True, task_default_queue=QUEUE)
 
 
 @app.task(name=SEAT_TASK, ignore_result=True)  # type: ignore[untyped-decorator]

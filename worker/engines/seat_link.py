@@ -18,7 +18,8 @@ from taskyard.worker.engines.seat_frames import Leave, Ping, Pong, SeatStream
 from taskyard.worker.engines.settings import Leases
 from taskyard.worker.isolation.answering import start_answering
 from taskyard.worker.isolation.frames import Cancel, Emit, End, Frame, Loading, ProtocolError, Ready, Request, Start
-from taskyard.worker.isolation.watchdog import CANCEL_GRACE_SECONDS, GRACE_SECONDS, MAX_EXTENSION_SECONDS
+from taskyard.worker.isolation.watch import CANCEL_GRACE_SECONDS, MAX_EXTENSION_SECONDS
+from taskyard.worker.isolation.watchdog import GRACE_SECONDS
 
 LOOK_SECONDS = 1.0  # between two looks at whether an attempt is overdue
 OVERDUE_SECONDS = MAX_EXTENSION_SECONDS + 2 * GRACE_SECONDS  # by which a seat has ended what it can't stop

@@ -92,6 +92,7 @@ def dask_cluster(folder: Path) -> Iterator[EngineSettings]:
 @contextlib.contextmanager
 def celery_cluster(folder: Path, redis_url: str) -> Iterator[EngineSettings]:
     """Two workers of one process each."""
+    redis_url = redis_url.replace("unix://", "redis+socket://").replace("db=", "virtual_host=")
     worker = ["celery", "-A", "taskyard.worker.engines.celery_node", "worker", "-Q", "taskyard", "-c", "1", "-n"]
     variables = {"CELERY_BROKER_URL": redis_url}
     with _running(folder, [*worker, "one@here"], [*worker, "two@here"], **variables):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from celery import Celery
 
-from taskyard.worker.engines.celery_node import QUEUE, SEAT_TASK, broker_url
+from taskyard.worker.engines.celery_node import QUEUE, SEAT_TASK
 from taskyard.worker.engines.engine import SeatCommand
 from taskyard.worker.engines.settings import EngineSettings
 
@@ -16,7 +16,7 @@ class CeleryEngine:
     """Sends each seat to the broker; a worker with a free process takes it."""
 
     def __init__(self, settings: EngineSettings) -> None:
-        self._app = Celery("taskyard", broker=broker_url(settings.address), set_as_current=False)
+        self._app = Celery("taskyard", broker=settings.address, set_as_current=False)
         self._queue = settings.options.get("queue", QUEUE)
         self._tasks: dict[str, str] = {}
 

@@ -1,11 +1,10 @@
 """The application of Celery workers that run seats: `celery -A taskyard.worker.engines.celery_node worker -Q taskyard`.
 
-CELERY_BROKER_URL is the URL of their broker.
+CELERY_BROKER_URL, which Celery itself reads, is the URL of their broker.
 """
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 
 from celery import Celery
@@ -15,16 +14,7 @@ from taskyard.worker.engines.node import run_seat
 QUEUE = "taskyard"
 SEAT_TASK = "taskyard.seat"
 
-
-def broker_url(address: str) -> str:
-    """Returns a broker's address as Celery writes it: redis-py's URL of a socket is another one."""
-    if not address.startswith("unix://"):
-        return address
-    path, _, options = address.removeprefix("unix://").partition("?")
-    return f"redis+socket://{path}?{options.replace('db=', 'virtual_host=')}"
-
-
-app = Celery("taskyard", broker=broker_url(os.environ.get("CELERY_BROKER_URL", "")), set_as_current=False)
+app = Celery("taskyard", set_as_current=False)
 # A seat stays for as long as it has work, so no worker may take one that it has no process for: that needs late
 # acknowledgements. What Celery then delivers again is refused at the desk.
 app.conf.update(worker_prefetch_multiplier=1, task_acks_late=True, task_default_queue=QUEUE)

@@ -24,6 +24,7 @@ from taskyard.core.task_types.registry import registry
 ROWS = 3_000
 VALUES = {
     "ids": f"{{{uuid.uuid4()}}}",
+    "completed_here": f"{{{uuid.uuid4()}}}",
     "attempts": "{1}",
     "outputs": "{1}",
     "started": "{1}",

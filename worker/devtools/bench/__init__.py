@@ -22,6 +22,7 @@ from taskyard.worker.devtools.bench.history import measure_history
 from taskyard.worker.devtools.bench.http import measure_http
 from taskyard.worker.devtools.bench.latencies import measure_agents, measure_latency, measure_roundtrip
 from taskyard.worker.devtools.bench.results import Result
+from taskyard.worker.devtools.bench.scale import measure_scale
 from taskyard.worker.devtools.bench.searches import measure_search
 from taskyard.worker.devtools.bench.submissions import measure_bulk, measure_single
 from taskyard.worker.devtools.bench.workflows import measure_workflows
@@ -44,6 +45,7 @@ MEASURES: dict[str, Callable[[Environment], list[Result]]] = {
     "agents_http": measure_agents_http,
     "deliveries": measure_deliveries,
     "workflows": measure_workflows,
+    "scale": measure_scale,
 }
 
 

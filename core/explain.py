@@ -19,9 +19,9 @@ from taskyard.core.postgres.store import tasks
 from taskyard.core.postgres.store.tasks import Parent
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.cache import RedisCache
+from taskyard.core.scheduling.agent_slots import slots_of
 from taskyard.core.scheduling.breaker import breaker_reason
 from taskyard.core.scheduling.holds import Holds
-from taskyard.core.scheduling.placement import slots_of
 from taskyard.core.states import TERMINAL, TaskState
 from taskyard.core.telemetry.live_snapshot import AgentLive, LiveSnapshot, OpenBreaker, read_live
 

@@ -6,8 +6,9 @@ from taskyard.core.models import AgentRecord, Lane, Task
 from taskyard.core.postgres.database import Transaction
 from taskyard.core.postgres.store import holds as holds_store
 from taskyard.core.postgres.store import tasks
+from taskyard.core.scheduling.agent_slots import as_agents_see, slots_of
 from taskyard.core.scheduling.holds import Holds
-from taskyard.core.scheduling.placement import as_agents_see, slots_of, unplaceable_reason
+from taskyard.core.scheduling.placement import unplaceable_reason
 from taskyard.core.states import TaskState
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from taskyard.core.message_templates import MessageTemplate, identified
 from taskyard.core.models import Lane
 from taskyard.core.scheduling import placement
+from taskyard.core.scheduling.agent_slots import as_agents_see, slots_of
 from taskyard.core.telemetry.live_snapshot import LaneDepth, LiveSnapshot
 
 REASONS = (
@@ -19,10 +20,10 @@ REASONS = (
 
 def lanes_without_agent(live: LiveSnapshot) -> Iterator[tuple[LaneDepth, str]]:
     """Yields the lanes with tasks that no registered agent could ever take, each with the reason."""
-    agents = [placement.slots_of(agent) for agent in live.agents]
+    agents = [slots_of(agent) for agent in live.agents]
     reasons: dict[Lane, str | None] = {}
     for lane in live.lanes:
-        alike = placement.as_agents_see(Lane(lane.queue, lane.type, tuple(lane.requires)))
+        alike = as_agents_see(Lane(lane.queue, lane.type, tuple(lane.requires)))
         if alike not in reasons:
             reason = placement.unplaceable_reason(alike, agents)
             reasons[alike] = None if reason is None else identified(reason, REASONS)

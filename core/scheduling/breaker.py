@@ -51,7 +51,8 @@ class Breaker:
 class Breakers:
     """Holds the recent outcomes of failing types, by agent name, and the open breakers."""
 
-    open: dict[tuple[str, str], Breaker] = field(default_factory=dict)
+    open: dict[tuple[str, str], Breaker] = field(default_factory=dict)  # by agent and type; `_of_agents` follows it
+    _of_agents: dict[str, dict[str, Breaker]] = field(default_factory=dict)
     _recent: dict[str, dict[str, Outcomes]] = field(default_factory=dict)  # type → agent → outcomes
 
     def note(self, agent: str, task_type: str, error_class: str | None, task_id: str, now: float) -> Breaker | None:
@@ -77,6 +78,7 @@ class Breakers:
         if error_class is not None and (reason := self._verdict(agent, agents, now)) is not None:
             breaker = Breaker(agent, task_type, reason, now, now + OPEN_SECONDS, OPEN_SECONDS)
             self.open[agent, task_type] = breaker
+            self._of_agents.setdefault(agent, {})[task_type] = breaker
             return breaker
         return None
 
@@ -86,7 +88,7 @@ class Breakers:
 
     def of_agent(self, agent: str) -> list[Breaker]:
         """Returns the open breakers of an agent."""
-        return [breaker for breaker in self.open.values() if breaker.agent == agent]
+        return list(self._of_agents.get(agent, {}).values())
 
     def forget_old(self, now: float) -> None:
         """Drops outcomes too old to count, and stops watching types without a failure in the window."""
@@ -101,6 +103,10 @@ class Breakers:
     def _answered(self, breaker: Breaker, is_success: bool, now: float) -> Breaker | None:
         if is_success:
             del self.open[breaker.agent, breaker.type]
+            of_agent = self._of_agents[breaker.agent]
+            del of_agent[breaker.type]
+            if not of_agent:
+                del self._of_agents[breaker.agent]
             self._recent[breaker.type][breaker.agent].clear()
             return breaker
         if breaker.is_probing:

@@ -79,6 +79,10 @@ class Holds:
     """Holds all holds that are in force."""
 
     by_name: Mapping[tuple[HoldKind, str], Hold] = field(default_factory=dict)
+    _has_lanes: bool = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_has_lanes", any(kind is not HoldKind.AGENT for kind, _ in self.by_name))
 
     @classmethod
     def of(cls, holds: Iterable[Hold]) -> Holds:
@@ -86,6 +90,8 @@ class Holds:
 
     def of_lane(self, lane: Lane) -> Hold | None:
         """Returns the holds that keep the tasks of a lane from starting."""
+        if not self._has_lanes:  # asked for every lane of a tick
+            return None
         for key in ((HoldKind.QUEUE, lane.queue), (HoldKind.TYPE, lane.type)):
             hold = self.by_name.get(key)
             if hold is not None and hold.mode is HoldMode.PAUSED:

@@ -15,8 +15,8 @@ from taskyard.core.postgres.store import tasks as tasks_store
 from taskyard.core.postgres.store.agent_results import agent_results
 from taskyard.core.postgres.store.restarts import RestartAsked, restarts_asked
 from taskyard.core.protocol_presence import SeatsReport
+from taskyard.core.scheduling.agent_slots import AgentSlots
 from taskyard.core.scheduling.holds import Hold, HoldMode
-from taskyard.core.scheduling.placement import AgentSlots
 from taskyard.core.telemetry.histogram import Histogram
 from taskyard.core.telemetry.live_snapshot import AgentLive, LiveSnapshot, OpenBreaker, RunningTask
 from taskyard.core.telemetry.run_times import Comparison, Slower, compared

@@ -14,8 +14,9 @@ from taskyard.core.postgres.store import holds as holds_store
 from taskyard.core.postgres.store.history import Filter, Point
 from taskyard.core.postgres.store.queue_figures import queue_figures
 from taskyard.core.postgres.store.rollups import MINUTE
+from taskyard.core.scheduling.agent_slots import as_agents_see, slots_of
 from taskyard.core.scheduling.holds import Hold, HoldKind, Holds
-from taskyard.core.scheduling.placement import as_agents_see, slots_of, unplaceable_reason
+from taskyard.core.scheduling.placement import unplaceable_reason
 from taskyard.core.states import CLAIMED, Priority, TaskState
 from taskyard.core.telemetry.live_snapshot import LaneDepth, LiveSnapshot, OpenCount
 from taskyard.core.telemetry.queue_figures import (

@@ -21,7 +21,8 @@ from taskyard.core.postgres.store.tick import Completion
 from taskyard.core.protocol import Run, encode
 from taskyard.core.redis import connection as redis_client
 from taskyard.core.redis.broker import PAYLOAD
-from taskyard.core.scheduling.placement import AgentSlots, Candidate
+from taskyard.core.scheduling.agent_slots import AgentSlots
+from taskyard.core.scheduling.placement import Candidate
 from taskyard.core.task_types.registry import registry
 from taskyard.worker.agents.pool_config import AgentSpec
 from taskyard.worker.attempts.context import TaskContext

@@ -16,7 +16,8 @@ from taskyard.core.postgres.database import Database, DriverTransaction, connect
 from taskyard.core.postgres.store import dependants, recovery, tick
 from taskyard.core.postgres.store.dependants import Ended
 from taskyard.core.postgres.store.tick import Settlement
-from taskyard.core.scheduling.placement import AgentSlots, Candidate
+from taskyard.core.scheduling.agent_slots import AgentSlots
+from taskyard.core.scheduling.placement import Candidate
 from taskyard.worker.dispatch.batch import Batch, Committed
 from taskyard.worker.dispatch.committer import commit
 from tests.effort import FAMILY

@@ -8,7 +8,8 @@ from taskyard.core.models import Lane
 from taskyard.core.postgres.store.tick import Claimed
 from taskyard.core.protocol import AgentInfo, Heartbeat, Pair, encode
 from taskyard.core.redis.broker import NO_OWN, Roster
-from taskyard.core.scheduling.placement import AgentSlots, Candidate
+from taskyard.core.scheduling.agent_slots import AgentSlots
+from taskyard.core.scheduling.placement import Candidate
 from taskyard.worker.dispatch.leader_state import Claim, LeaderState
 
 GENERATION = "run:mark"

@@ -19,7 +19,8 @@ from taskyard.core.scheduling.breaker import (
 )
 from taskyard.core.scheduling.placement import Candidate, Rotation, place
 from taskyard.core.telemetry.live_snapshot import OpenBreaker
-from taskyard.worker.dispatch.leader_state import Durations, LeaderState
+from taskyard.worker.dispatch.durations import Durations
+from taskyard.worker.dispatch.leader_state import LeaderState
 from tests.unit.leader_state_support import claimed, give, info
 
 TYPE = "demo.work"
@@ -152,17 +153,17 @@ def ledger_with_open_breaker() -> LeaderState:
 def placed_on(leader_state: LeaderState, count: int) -> list[str]:
     lane = Lane("default", TYPE)
     candidates = [Candidate(f"task-{number}", lane, 0.0, 1.0) for number in range(count)]
-    agents = [agent.slots for agent in leader_state.agents.values()]
-    return [slots.id for _, slots in place(candidates, agents, lambda queue: "least_loaded", Rotation(), 0.01)]
+    placed = place(candidates, leader_state.crews, lambda queue: "least_loaded", Rotation(), 0.01)
+    return [slots.id for _, slots in placed]
 
 
 def test_an_open_breaker_takes_the_agent_out_for_this_type_only() -> None:
     leader_state = ledger_with_open_breaker()
     assert placed_on(leader_state, 4) == ["good:1"] * 3
     assert leader_state.agents["bad:1"].slots.is_let_in(Lane("default", "demo.other"))
-    leader_state.hot_lanes = {Lane("default", TYPE), Lane("default", "demo.other")}
+    leader_state.hot_lanes.update([Lane("default", TYPE), Lane("default", "demo.other")])
     leader_state.agents["good:1"].slots.take_back(1.0)
-    assert leader_state.wanted(0.01, 100)[Lane("default", TYPE)] == 1
+    assert leader_state.wanted(0.01, 100, 1_000)[Lane("default", TYPE)] == 1
 
 
 def test_exactly_one_probe_is_let_through() -> None:
@@ -178,8 +179,7 @@ def test_no_second_probe_while_the_first_runs() -> None:
     leader_state = ledger_with_open_breaker()
     leader_state.send_probes(OPEN_SECONDS)
     claim = give(leader_state, claimed(1, agent_id="bad:1"))
-    leader_state.agents["bad:1"].slots.probes.clear()
-    leader_state.agents["bad:1"].slots.barred.add(TYPE)
+    leader_state.agents["bad:1"].slots.use_probe(TYPE)
     leader_state.send_probes(OPEN_SECONDS + 1)
     assert leader_state.agents["bad:1"].slots.probes == set()
     leader_state.close(claim)  # handed back: it said nothing about the agent

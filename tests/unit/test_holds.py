@@ -6,7 +6,8 @@ from datetime import UTC, datetime
 
 from taskyard.core.models import Lane
 from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode, Holds
-from taskyard.worker.dispatch.leader_state import Durations, LeaderState
+from taskyard.worker.dispatch.durations import Durations
+from taskyard.worker.dispatch.leader_state import LeaderState
 from tests.unit.leader_state_support import info
 
 SINCE = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
@@ -49,7 +50,7 @@ def test_a_paused_lane_is_not_looked_at() -> None:
     leader_state = LeaderState(Durations())
     leader_state.add_agent(info())
     leader_state.hot_lanes.add(LANE)
-    assert leader_state.wanted(0.01, 10) == {LANE: 3}
+    assert leader_state.wanted(0.01, 10, 1 << 20) == {LANE: 3}
     leader_state.hold(Holds.of([hold(HoldKind.QUEUE, "reports", HoldMode.PAUSED)]))
-    assert leader_state.wanted(0.01, 10) == {}
+    assert leader_state.wanted(0.01, 10, 1 << 20) == {}
     assert LANE in leader_state.hot_lanes, "it is looked at again once it is resumed"

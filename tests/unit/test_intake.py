@@ -36,10 +36,11 @@ from taskyard.core.task_types.stand_in import never_run
 from taskyard.worker.dispatch.batch import Batch
 from taskyard.worker.dispatch.child_workflows import ChildWorkflows
 from taskyard.worker.dispatch.decisions import policy_of
+from taskyard.worker.dispatch.durations import Durations
 from taskyard.worker.dispatch.fleet_types import FleetTypes
 from taskyard.worker.dispatch.held_starts import START_DELAY_SECONDS
 from taskyard.worker.dispatch.intake import Intake
-from taskyard.worker.dispatch.leader_state import Durations, LeaderState
+from taskyard.worker.dispatch.leader_state import LeaderState
 from taskyard.worker.dispatch.postponed import Postponed
 from taskyard.worker.dispatch.recovery import Recovery
 from taskyard.worker.dispatch.report_parts import LATEST_SECONDS

@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 
 from taskyard.core.models import Lane
 from taskyard.core.postgres.store.recovery import OpenClaim
-from taskyard.worker.dispatch.leader_state import MIN_SECONDS, UNKNOWN_SECONDS, Durations, LeaderState
+from taskyard.worker.dispatch.durations import MIN_SECONDS, UNKNOWN_SECONDS, Durations
+from taskyard.worker.dispatch.leader_state import LeaderState
 from tests.unit.leader_state_support import claimed, give, info, task_id
 
 COVER_SECONDS = 0.05
+LIMIT_BYTES = 1 << 20
 WORK = Lane("default", "demo.work")
 
 
@@ -104,26 +106,26 @@ def test_only_hot_lanes_that_an_agent_can_take_are_wanted(leader_state: LeaderSt
     stuck = Lane("default", "image.scale")
     tagged = Lane("default", "demo.work", ("gpu",))
     leader_state.add_agent(info(types=["demo.*"]))
-    assert leader_state.wanted(COVER_SECONDS, 100) == {}
-    leader_state.hot_lanes |= {WORK, stuck, tagged}
-    assert leader_state.wanted(COVER_SECONDS, 100) == {WORK: 3}
+    assert leader_state.wanted(COVER_SECONDS, 100, LIMIT_BYTES) == {}
+    leader_state.hot_lanes.update({WORK, stuck, tagged})
+    assert leader_state.wanted(COVER_SECONDS, 100, LIMIT_BYTES) == {WORK: 3}
 
 
 def test_as_much_is_wanted_as_there_is_room_for(leader_state: LeaderState) -> None:
     leader_state.add_agent(info("coder-1:a"))
     leader_state.add_agent(info("coder-2:a", max_concurrency=5))
     leader_state.hot_lanes.add(WORK)
-    assert leader_state.wanted(COVER_SECONDS, 100) == {WORK: 8}
-    assert leader_state.wanted(COVER_SECONDS, 2) == {WORK: 2}
+    assert leader_state.wanted(COVER_SECONDS, 100, LIMIT_BYTES) == {WORK: 8}
+    assert leader_state.wanted(COVER_SECONDS, 2, LIMIT_BYTES) == {WORK: 2}
     leader_state.agents["coder-2:a"].slots.accepts_work = False
-    assert leader_state.wanted(COVER_SECONDS, 100) == {WORK: 3}
+    assert leader_state.wanted(COVER_SECONDS, 100, LIMIT_BYTES) == {WORK: 3}
     for number in range(3):
         give(leader_state, claimed(number))
-    assert leader_state.wanted(COVER_SECONDS, 100) == {}
+    assert leader_state.wanted(COVER_SECONDS, 100, LIMIT_BYTES) == {}
 
 
 def test_ids_that_are_being_claimed_are_looked_past(leader_state: LeaderState) -> None:
     leader_state.add_agent(info())
     leader_state.hot_lanes.add(WORK)
     leader_state.claiming = {task_id(1): WORK, task_id(2): WORK, task_id(3): Lane("other", "demo.work")}
-    assert leader_state.wanted(COVER_SECONDS, 100) == {WORK: 5}
+    assert leader_state.wanted(COVER_SECONDS, 100, LIMIT_BYTES) == {WORK: 5}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -11,11 +12,14 @@ from msgspec.structs import replace
 from taskyard.core.alerts.placement_reasons import lanes_without_agent
 from taskyard.core.models import AgentRecord, Lane
 from taskyard.core.reasons import Reasons as TaskReasons
+from taskyard.core.scheduling.agent_slots import AgentSlots
 from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode, Holds
-from taskyard.core.scheduling.placement import AgentSlots
+from taskyard.core.scheduling.placement import Candidate, Rotation, place
 from taskyard.core.telemetry.live_snapshot import LaneDepth
 from taskyard.core.views.queues import Reasons
-from taskyard.worker.dispatch.leader_state import Durations, LeaderState
+from taskyard.worker.dispatch.durations import Durations
+from taskyard.worker.dispatch.hot_lanes import LEAST_READ, SPARE_QUEUES
+from taskyard.worker.dispatch.leader_state import LeaderState
 from tests.dashboard.snapshots import agent, snapshot
 from tests.unit.leader_state_support import info
 
@@ -27,6 +31,7 @@ SINCE = datetime(2026, 3, 1, tzinfo=UTC)
 RECORDS = [
     AgentRecord(f"a{n}:b", f"a{n}", "b", "coder", "here", 1, ("*",), (), 3, "online", SINCE, None) for n in range(COUNT)
 ]
+LIMIT_BYTES = 1 << 20
 MOST_QUESTIONS = 4 * COUNT  # for each of two kinds of lanes: who takes it, and who would without its tags
 
 
@@ -35,31 +40,52 @@ def holds(*names: tuple[HoldKind, str]) -> Holds:
 
 
 @pytest.fixture
-def questions(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Lane]]:
-    """The lanes that agents were asked about; few in the end."""
-    asked: list[Lane] = []
-    can_take = AgentSlots.can_take
+def questions(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
+    """The types that agents were asked about; few in the end."""
+    asked: list[str] = []
+    can_run = AgentSlots.can_run
 
-    def ask(slots: AgentSlots, lane: Lane) -> bool:
-        asked.append(lane)
-        return can_take(slots, lane)
+    def ask(slots: AgentSlots, task_type: str) -> bool:
+        asked.append(task_type)
+        return can_run(slots, task_type)
 
-    monkeypatch.setattr(AgentSlots, "can_take", ask)
+    monkeypatch.setattr(AgentSlots, "can_run", ask)
     yield asked
     assert 0 < len(asked) <= MOST_QUESTIONS
 
 
-def test_a_tick(questions: list[Lane]) -> None:
+def test_a_tick(questions: list[str]) -> None:
     leader_state = LeaderState(Durations())
     for number in range(COUNT):
         leader_state.add_agent(info(f"coder-{number}:a"))
     leader_state.hold(holds((HoldKind.QUEUE, "customer-7")))
-    leader_state.hot_lanes |= {*LANES, *STUCK}
+    leader_state.hot_lanes.update([*LANES, *STUCK])
 
-    assert leader_state.wanted(0.05, 10) == {lane: 10 for lane in LANES if lane.queue != "customer-7"}
+    open_lanes = [lane for lane in LANES if lane.queue != "customer-7"]
+    assert leader_state.wanted(0.05, 10, LIMIT_BYTES) == dict.fromkeys(open_lanes[: 10 + SPARE_QUEUES], 10)
+    assert leader_state.wanted(0.05, 200, LIMIT_BYTES) == dict.fromkeys(open_lanes, LEAST_READ)
 
 
-def test_the_alert_of_no_agent(questions: list[Lane]) -> None:
+def test_all_queues_take_turns_though_a_tick_looks_at_few() -> None:
+    leader_state = LeaderState(Durations())
+    leader_state.add_agent(info("coder-1:a"))
+    leader_state.hot_lanes.update(LANES)
+    served: Counter[Lane] = Counter()
+    rotation = Rotation()
+    for _ in range(3 * COUNT):
+        wanted = leader_state.wanted(0.01, 10, LIMIT_BYTES)
+        assert len(wanted) == 3 + SPARE_QUEUES
+        candidates = [Candidate(lane.queue, lane, 0.0, 3600.0) for lane in wanted]
+        placed = place(candidates, leader_state.crews, lambda queue: "least_loaded", rotation, 0.01)
+        leader_state.hot_lanes.note_served([candidate.lane for candidate, _ in placed])
+        served.update(candidate.lane for candidate, _ in placed)
+        for candidate, slots in placed:
+            slots.take_back(candidate.expected_seconds)
+    assert served.total() == 9 * COUNT
+    assert all(6 <= served[lane] <= 12 for lane in LANES)
+
+
+def test_the_alert_of_no_agent(questions: list[str]) -> None:
     depths = [LaneDepth(lane.queue, TYPE, list(lane.requires), 1, None, {}) for lane in (*LANES, *STUCK)]
     live = replace(snapshot(agents=[agent(f"a{number}") for number in range(COUNT)]), lanes=depths)
 
@@ -69,7 +95,7 @@ def test_the_alert_of_no_agent(questions: list[Lane]) -> None:
     assert all("has tag gpu" in reason for _lane, reason in found)
 
 
-def test_the_queues_page(questions: list[Lane]) -> None:
+def test_the_queues_page(questions: list[str]) -> None:
     reasons = Reasons(RECORDS, holds((HoldKind.QUEUE, "customer-7")))
 
     by_queue = {lane.queue: reasons.of(lane) for lane in LANES}
@@ -78,7 +104,7 @@ def test_the_queues_page(questions: list[Lane]) -> None:
     assert all(is_stuck and "has tag gpu" in reason for reason, is_stuck in map(reasons.of, STUCK))
 
 
-def test_a_list_of_tasks(questions: list[Lane]) -> None:
+def test_a_list_of_tasks(questions: list[str]) -> None:
     reasons = TaskReasons(RECORDS, holds((HoldKind.QUEUE, "customer-7")))
 
     held = {lane.queue for lane in LANES if reasons.of_lane(lane)}

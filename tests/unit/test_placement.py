@@ -10,19 +10,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from taskyard.core.models import Lane
-from taskyard.core.scheduling.placement import (
-    CHOOSERS,
-    MAX_QUEUE_AHEAD,
-    AgentSlots,
-    Candidate,
-    Rotation,
-    place,
-    ready_of,
-    score,
-    unplaceable_reason,
-)
+from taskyard.core.scheduling.agent_slots import MAX_QUEUE_AHEAD, AgentSlots
+from taskyard.core.scheduling.crews import Crews
+from taskyard.core.scheduling.placement import CHOOSERS, Candidate, Rotation, place, ready_of, score, unplaceable_reason
 from taskyard.core.states import HEAD_START_SECONDS, Priority
-from taskyard.worker.dispatch.leader_state import MIN_SECONDS, UNKNOWN_SECONDS
+from taskyard.worker.dispatch.durations import MIN_SECONDS, UNKNOWN_SECONDS
 
 COVER_SECONDS = 0.05
 SHORT_SECONDS = 0.001
@@ -79,9 +71,10 @@ def test_what_is_placed_fits(
     waiting: list[Candidate], agents: list[AgentSlots], policy: str, next_agent: int, next_queue: int
 ) -> None:
     before = {
-        a.id: AgentSlots(a.id, a.types, a.tags, a.max_concurrency, True, a.open_tasks, a.open_seconds) for a in agents
+        a.id: AgentSlots(a.id, a.types, a.tags, a.max_concurrency, open_tasks=a.open_tasks, open_seconds=a.open_seconds)
+        for a in agents
     }
-    placed = place(waiting, agents, lambda queue: policy, Rotation(next_agent, next_queue), COVER_SECONDS)
+    placed = place(waiting, Crews(agents), lambda queue: policy, Rotation(next_agent, next_queue), COVER_SECONDS)
 
     ids = [candidate.id for candidate, _ in placed]
     assert len(ids) == len(set(ids))
@@ -101,7 +94,7 @@ def test_what_is_placed_fits(
 def test_nothing_waits_that_an_agent_has_room_for(
     waiting: list[Candidate], agents: list[AgentSlots], policy: str
 ) -> None:
-    placed = place(waiting, agents, lambda queue: policy, Rotation(), COVER_SECONDS)
+    placed = place(waiting, Crews(agents), lambda queue: policy, Rotation(), COVER_SECONDS)
     left = set(waiting) - {candidate for candidate, _ in placed}
     for candidate in left:
         for a in agents:
@@ -113,7 +106,7 @@ def test_nothing_waits_that_an_agent_has_room_for(
 def test_within_a_lane_the_lowest_score_goes_first(
     waiting: list[Candidate], agents: list[AgentSlots], policy: str, next_queue: int
 ) -> None:
-    placed = place(waiting, agents, lambda queue: policy, Rotation(0, next_queue), COVER_SECONDS)
+    placed = place(waiting, Crews(agents), lambda queue: policy, Rotation(0, next_queue), COVER_SECONDS)
     for queue in {candidate.lane.queue for candidate, _ in placed}:
         scores = [candidate.score for candidate, _ in placed if candidate.lane.queue == queue]
         assert scores == sorted(scores)
@@ -128,7 +121,9 @@ def test_within_a_lane_the_lowest_score_goes_first(
 @given(st.integers(1, 8), st.integers(0, 40))
 def test_a_long_type_is_never_queued_behind(max_concurrency: int, count: int) -> None:
     mine = agent(max_concurrency=max_concurrency)
-    placed = place(candidates(count, UNKNOWN_SECONDS), [mine], lambda queue: "least_loaded", Rotation(), COVER_SECONDS)
+    placed = place(
+        candidates(count, UNKNOWN_SECONDS), Crews([mine]), lambda queue: "least_loaded", Rotation(), COVER_SECONDS
+    )
     assert len(placed) == min(count, max_concurrency)
     assert not mine.has_room(COVER_SECONDS) or count < max_concurrency
     assert mine.free(UNKNOWN_SECONDS, COVER_SECONDS) == max_concurrency - len(placed)
@@ -138,7 +133,7 @@ def test_a_long_type_is_never_queued_behind(max_concurrency: int, count: int) ->
 def test_a_short_type_is_queued_ahead_up_to_the_cover(seconds: float) -> None:
     mine = agent(max_concurrency=2)
     room = mine.free(seconds, COVER_SECONDS)
-    placed = place(candidates(1000, seconds), [mine], lambda queue: "least_loaded", Rotation(), COVER_SECONDS)
+    placed = place(candidates(1000, seconds), Crews([mine]), lambda queue: "least_loaded", Rotation(), COVER_SECONDS)
     assert room == int(COVER_SECONDS * 2 / seconds)
     assert room <= len(placed) <= room + 1
     assert mine.open_seconds <= COVER_SECONDS * 2 + seconds * 1.001
@@ -146,7 +141,7 @@ def test_a_short_type_is_queued_ahead_up_to_the_cover(seconds: float) -> None:
 
 def test_queueing_ahead_has_an_end() -> None:
     mine = agent()
-    place(candidates(2000, MIN_SECONDS), [mine], lambda queue: "least_loaded", Rotation(), 1.0)
+    place(candidates(2000, MIN_SECONDS), Crews([mine]), lambda queue: "least_loaded", Rotation(), 1.0)
     assert mine.open_tasks == MAX_QUEUE_AHEAD
     assert mine.free(MIN_SECONDS, 1.0) == 0
 
@@ -154,7 +149,9 @@ def test_queueing_ahead_has_an_end() -> None:
 def test_more_slots_than_the_limit_ahead_are_all_used() -> None:
     mine = agent(max_concurrency=1000)
     assert mine.free(UNKNOWN_SECONDS, COVER_SECONDS) == 1000
-    assert len(place(candidates(1200, 3600.0), [mine], lambda queue: "priority", Rotation(), COVER_SECONDS)) == 1000
+    assert (
+        len(place(candidates(1200, 3600.0), Crews([mine]), lambda queue: "priority", Rotation(), COVER_SECONDS)) == 1000
+    )
 
 
 @given(st.lists(expectations, min_size=1, max_size=50), st.randoms())
@@ -171,7 +168,7 @@ def test_taking_everything_back_leaves_nothing(given_seconds: list[float], rando
 
 def test_queues_take_turns() -> None:
     waiting = candidates(50, queue="crowded") + candidates(3, queue="small") + candidates(3, queue="tiny")
-    placed = place(waiting, [agent(max_concurrency=9)], lambda queue: "priority", Rotation(), 0.0)
+    placed = place(waiting, Crews([agent(max_concurrency=9)]), lambda queue: "priority", Rotation(), 0.0)
     assert Counter(candidate.lane.queue for candidate, _ in placed) == {"crowded": 3, "small": 3, "tiny": 3}
 
 
@@ -180,7 +177,7 @@ def test_every_queue_is_first_in_turn() -> None:
     firsts = []
     for _ in range(6):
         waiting = candidates(5, queue="a") + candidates(5, queue="b") + candidates(5, queue="c")
-        [(candidate, _)] = place(waiting, [agent(max_concurrency=1)], lambda queue: "priority", rotation, -1.0)
+        [(candidate, _)] = place(waiting, Crews([agent(max_concurrency=1)]), lambda queue: "priority", rotation, -1.0)
         firsts.append(candidate.lane.queue)
     assert Counter(firsts) == {"a": 2, "b": 2, "c": 2}
 
@@ -188,9 +185,9 @@ def test_every_queue_is_first_in_turn() -> None:
 @pytest.mark.parametrize("agents", [1, 2, 3, 5])
 def test_round_robin_spreads_evenly(agents: int) -> None:
     pool = [agent(f"a{number}", max_concurrency=100) for number in range(agents)]
-    rotation = Rotation()
+    crews, rotation = Crews(pool), Rotation()
     for _ in range(4):  # also over several ticks
-        place(candidates(agents * 3), pool, lambda queue: "round_robin", rotation, COVER_SECONDS)
+        place(candidates(agents * 3), crews, lambda queue: "round_robin", rotation, COVER_SECONDS)
     assert [a.open_tasks for a in pool] == [12] * agents
 
 
@@ -199,14 +196,14 @@ def test_least_loaded_takes_the_least_loaded(drawn: list[tuple[int, int]]) -> No
     pool = [agent(f"a{i}", maximum, open_tasks=min(taken, maximum)) for i, (maximum, taken) in enumerate(drawn)]
     loads = {a.id: a.open_tasks / a.max_concurrency for a in pool}
     has_room = [loads[a.id] for a in pool if a.open_tasks < a.max_concurrency]
-    placed = place(candidates(1), pool, lambda queue: "least_loaded", Rotation(), -1.0)
+    placed = place(candidates(1), Crews(pool), lambda queue: "least_loaded", Rotation(), -1.0)
     assert [loads[chosen.id] for _, chosen in placed] == ([min(has_room)] if has_room else [])
 
 
 def test_each_queue_has_its_own_policy() -> None:
     pool = [agent("a", 10, open_tasks=5), agent("b", 10)]
     waiting = candidates(2, queue="even")
-    place(waiting, pool, {"even": "round_robin"}.__getitem__, Rotation(), COVER_SECONDS)
+    place(waiting, Crews(pool), {"even": "round_robin"}.__getitem__, Rotation(), COVER_SECONDS)
     assert [a.open_tasks for a in pool] == [6, 1]
 
 

@@ -11,7 +11,8 @@ from taskyard.core.protocol import Cancel, Drain, Heartbeat
 from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode, Holds
 from taskyard.core.task_types.registry import RetryPolicy
 from taskyard.worker.dispatch.batch import Batch
-from taskyard.worker.dispatch.leader_state import Claim, Durations, LeaderState
+from taskyard.worker.dispatch.durations import Durations
+from taskyard.worker.dispatch.leader_state import Claim, LeaderState
 from taskyard.worker.dispatch.recovery import (
     DEAF_AFTER_SECONDS,
     OVERDUE_GRACE_SECONDS,

@@ -26,9 +26,10 @@ from taskyard.core.task_types.registry import Registry, registry
 from taskyard.worker.dispatch.batch import Batch
 from taskyard.worker.dispatch.child_workflows import ChildWorkflows
 from taskyard.worker.dispatch.decisions import policy_of
+from taskyard.worker.dispatch.durations import Durations
 from taskyard.worker.dispatch.fleet_types import FleetTypes, is_readable
 from taskyard.worker.dispatch.intake import Intake
-from taskyard.worker.dispatch.leader_state import SHUNNED_SECONDS, Durations, LeaderState
+from taskyard.worker.dispatch.leader_state import SHUNNED_SECONDS, LeaderState
 from taskyard.worker.dispatch.postponed import Postponed
 from taskyard.worker.dispatch.recovery import Recovery
 from tests.clock import FakeClock

@@ -40,7 +40,8 @@ class AgentAccess:
         self.read_to = {name: self.read_to.get(name, BEGINNING) for name in found}
         allowed = self._leader_state.allowed_types = {name: user.types for name, user in found.items()}
         for agent in self._leader_state.agents.values():
-            agent.slots.allowed = allowed.get(agent.info.name)
+            if agent.slots.allowed != (types := allowed.get(agent.info.name)):
+                agent.slots.allowed = types
 
     def note_read(self, entry: bytes) -> bool:
         """Moves the position in an agent's own results; returns False for an entry of the results of all."""

@@ -6,7 +6,8 @@ from taskyard.core.message_templates import identity
 from taskyard.core.scheduling.breaker import Breaker
 from taskyard.core.scheduling.holds import HoldMode
 from taskyard.core.telemetry.live_snapshot import AgentLive, OpenBreaker, RunningTask
-from taskyard.worker.dispatch.leader_state import Claim, KnownAgent, LeaderState
+from taskyard.worker.dispatch.known_agent import KnownAgent
+from taskyard.worker.dispatch.leader_state import Claim, LeaderState
 
 TASKS_LISTED = 50  # of each agent
 

@@ -14,8 +14,9 @@ from taskyard.core.postgres.store.tick import Claimed, Completion, Settlement, S
 from taskyard.core.protocol import AgentInfo, Checkpoint, Order, Pair
 from taskyard.core.redis.namespace import Member
 from taskyard.core.redis.quarantine import Odd
+from taskyard.core.scheduling.agent_slots import AgentSlots
 from taskyard.core.scheduling.holds import Holds
-from taskyard.core.scheduling.placement import AgentSlots, Candidate
+from taskyard.core.scheduling.placement import Candidate
 from taskyard.core.submission.schedule_firing import Fired
 from taskyard.worker.dispatch.due_schedules import Firing
 from taskyard.worker.dispatch.input_checks import InputChecks

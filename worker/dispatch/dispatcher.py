@@ -196,7 +196,7 @@ class Dispatcher:
         if self._asked or term.recovery.is_rebuilding:
             return None
         now = self._clock.monotonic()
-        if not term.committer.pauses.is_paused(CLAIMS, now) and term.leader_state.wanted(term.cover_seconds, 1):
+        if not term.committer.pauses.is_paused(CLAIMS, now) and term.leader_state.can_place(term.cover_seconds):
             return None
         seconds = HELD_BLOCK_SECONDS if term.intake.holds_starts else BLOCK_SECONDS
         for due in (term.postponed.next_due(), term.unsettled_parents.next_due(), term.due_inputs.next_due()):

@@ -3,27 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Iterable, KeysView
+from functools import partial
 
 from taskyard.core.ids import agent_name_of
 from taskyard.core.models import Lane
 from taskyard.core.postgres.store.recovery import OpenClaim
 from taskyard.core.postgres.store.tick import Claimed
-from taskyard.core.protocol import AgentInfo, Heartbeat, KnownType, Pair
+from taskyard.core.protocol import AgentInfo, KnownType, Pair
+from taskyard.core.scheduling.agent_slots import NONE, AgentSlots, matches_any
 from taskyard.core.scheduling.breaker import Breaker, Breakers
+from taskyard.core.scheduling.crews import Crews
 from taskyard.core.scheduling.holds import Holds
-from taskyard.core.scheduling.placement import AgentSlots, as_agents_see, matches_any, room_for
 from taskyard.core.task_types.registry import Registry
+from taskyard.worker.dispatch.durations import Durations
 from taskyard.worker.dispatch.fleet_types import FleetTypes
+from taskyard.worker.dispatch.hot_lanes import HotLanes
+from taskyard.worker.dispatch.known_agent import KnownAgent
 
-# The minimum cost of a task on its way through an agent, whatever its handler takes.
-MIN_SECONDS = 25e-6
-SMOOTHING = 0.05
 MAX_KEPT_INPUT_LENGTH = 1_000  # characters
-FIRST_CLAIMS = 16  # of a type whose inputs are unknown
-SIZE_FADING = 0.9  # of the largest input, with each tick that claims the type
-UNKNOWN_SECONDS = 3600.0
 SHUNNED_SECONDS = 60.0  # a version of a type that refused an input gets no more of the type for this long
 
 
@@ -65,59 +64,6 @@ class Claim:
         return self.id, self.attempt
 
 
-@dataclass(slots=True, eq=False)
-class KnownAgent:
-    """An agent that registered or sent a heartbeat.
-
-    `heartbeat_at` is when its last heartbeat was first seen, 0 before the first; `unheard_seconds` is how long rosters
-    were read since without another one; `unread_since` is when its
-    inbox ended at `unread_tail`, which it has not read yet (monotonic seconds; None: it has read everything).
-    """
-
-    info: AgentInfo
-    slots: AgentSlots
-    heartbeat: Heartbeat | None = None
-    heartbeat_at: float = 0.0
-    unheard_seconds: float = 0.0
-    held_before: frozenset[Pair] = frozenset()
-    published_before: frozenset[Pair] = frozenset()
-    tail_before: tuple[int, int] | None = None
-    unread_since: float | None = None
-    unread_tail: tuple[int, int] = (0, 0)
-    refusals: dict[str, tuple[str, float]] = field(default_factory=dict)
-    unstarted: Pair | None = None  # the first claim that it has a free slot for and has not started …
-    unstarted_since: float = 0.0  # … and since when it is the first
-
-
-@dataclass(slots=True)
-class Durations:
-    """The mean run time in seconds of each type, exponentially smoothed; unknown types count as long."""
-
-    means: dict[str, float] = field(default_factory=dict)
-    sizes: dict[str, float] = field(default_factory=dict)  # bytes of the largest inputs of late
-
-    def at_once(self, task_type: str, limit_bytes: int) -> int:
-        """Returns how many tasks of a type one tick may claim so that their inputs stay below a limit (at least 1)."""
-        size = self.sizes.get(task_type)
-        return FIRST_CLAIMS if size is None else max(1, int(limit_bytes / max(size, 1.0)))
-
-    def note_inputs(self, claimed: Iterable[Claimed]) -> None:
-        """Records the size of inputs; a large one counts for a while."""
-        largest: dict[str, int] = {}
-        for row in claimed:
-            largest[row.type] = max(largest.get(row.type, 0), len(row.input))
-        for task_type, size in largest.items():
-            self.sizes[task_type] = max(float(size), self.sizes.get(task_type, 0.0) * SIZE_FADING)
-
-    def expected(self, task_type: str) -> float:
-        return self.means.get(task_type, UNKNOWN_SECONDS)
-
-    def note(self, task_type: str, run_seconds: float) -> None:
-        mean = self.means.get(task_type)
-        seconds = run_seconds + MIN_SECONDS
-        self.means[task_type] = seconds if mean is None else mean + SMOOTHING * (seconds - mean)
-
-
 class LeaderState:
     """Open claims and agents, and their free room for placement."""
 
@@ -126,8 +72,11 @@ class LeaderState:
         self.fleet = fleet or FleetTypes(Registry())
         self.breakers = breakers or Breakers()
         self.claims: dict[str, Claim] = {}
+        self._claims_of: dict[str, dict[str, Claim]] = {}  # by agent, none without any
         self.agents: dict[str, KnownAgent] = {}
-        self.hot_lanes: set[Lane] = set()  # lanes that may have something to claim
+        self._named: dict[str, dict[str, KnownAgent]] = {}  # by name, then by id
+        self.crews = Crews()
+        self.hot_lanes = HotLanes()
         self.claiming: dict[str, Lane] = {}  # passed to the committer, not yet answered
         self.holds = Holds()
         self.ended: set[str] = set()  # boots that left or were lost in this term
@@ -145,17 +94,23 @@ class LeaderState:
 
     def add_agent(self, info: AgentInfo) -> KnownAgent:
         """Adds a new boot, charged for the claims that it already has."""
+        self._drop(info.id)
         slots = AgentSlots(info.id, tuple(info.types), frozenset(info.tags), info.max_concurrency)
-        for claim in self.claims.values():
-            if claim.agent_id == info.id:
-                slots.give(claim.expected_seconds)
-                slots.open_bytes += claim.input_bytes
+        for claim in self.claims_of(info.id):
+            slots.give(claim.expected_seconds)
+            slots.add_bytes(claim.input_bytes)
         slots.accepts_work = self.holds.of_agent(info.name) is None
-        slots.barred = {breaker.type for breaker in self.breakers.of_agent(info.name)}
+        slots.barred = frozenset(breaker.type for breaker in self.breakers.of_agent(info.name))
         slots.known_types = self.fleet.known_by(info.id)
         slots.allowed = self.allowed_types.get(info.name)
         self.agents[info.id] = agent = KnownAgent(info, slots)
+        self._named.setdefault(info.name, {})[info.id] = agent
+        self.crews.add(slots)
         return agent
+
+    def agents_named(self, name: str) -> list[KnownAgent]:
+        """Returns the boots of a name."""
+        return list(self._named.get(name, {}).values())
 
     def note_outcome(self, claim: Claim, error_class: str | None, now: float) -> Breaker | None:
         """Records the end of an attempt for the agent's breaker; returns the breaker if that opened or closed it."""
@@ -174,13 +129,14 @@ class LeaderState:
         for breaker in self.breakers.open.values():
             if now < breaker.retry_at:
                 continue
-            for agent in self.agents.values():
-                if agent.info.name == breaker.agent and not any(
-                    claim.row.type == breaker.type for claim in self.claims_of(agent.info.id)
-                ):
-                    breaker.is_probing = True
-                    agent.slots.barred.discard(breaker.type)
-                    agent.slots.probes.add(breaker.type)
+            for agent in self.agents_named(breaker.agent):
+                has_one = any(claim.row.type == breaker.type for claim in self.claims_of(agent.info.id))
+                if has_one:
+                    continue
+                breaker.is_probing = True
+                if breaker.type not in agent.slots.probes:
+                    agent.slots.barred -= {breaker.type}
+                    agent.slots.probes |= {breaker.type}
 
     def learn_types(self, agent_id: str, known: Iterable[KnownType]) -> dict[str, list[str]]:
         """Stores the types that an agent declared and may have: it gets no others. Returns as FleetTypes.learn."""
@@ -205,7 +161,7 @@ class LeaderState:
             agent.refusals[task_type] = (reason, until)
             self._note_refusals(agent)
         lane = Lane("", task_type)
-        return any(agent.slots.is_let_in(lane) for agent in self.agents.values())
+        return any(agent.slots.is_let_in(lane) for agent in self.agents.values())  # most often the first one
 
     def shun_version(self, agent_id: str, task_type: str, reason: str, now: float) -> bool:
         """Bars a version of a type that refused an input from agents of that version for a while.
@@ -236,41 +192,67 @@ class LeaderState:
         agent.slots.refused = {name: reason for name, (reason, _) in agent.refusals.items()}
 
     def _bar(self, name: str) -> None:
-        barred = {breaker.type for breaker in self.breakers.of_agent(name)}
-        for agent in self.agents.values():
-            if agent.info.name == name:
-                agent.slots.barred = set(barred)
-                agent.slots.probes.clear()
+        barred = frozenset(breaker.type for breaker in self.breakers.of_agent(name))
+        for agent in self.agents_named(name):
+            agent.slots.barred, agent.slots.probes = barred, NONE
 
     def hold(self, holds: Holds) -> None:
         """Sets the holds in force."""
+        if holds == self.holds:
+            return
         self.holds = holds
+        self.hot_lanes.hold(holds)
         for agent in self.agents.values():
             is_draining = agent.heartbeat is not None and agent.heartbeat.draining
-            agent.slots.accepts_work = not is_draining and holds.of_agent(agent.info.name) is None
+            self.let_in(agent, accepts_work=not is_draining and holds.of_agent(agent.info.name) is None)
+
+    def let_in(self, agent: KnownAgent, *, accepts_work: bool) -> None:
+        """Sets whether an agent gets tasks."""
+        if agent.slots.accepts_work != accepts_work:
+            agent.slots.accepts_work = accepts_work
 
     def remove_agent(self, agent_id: str) -> None:
         """Removes a boot that ended; late messages from it do not bring it back."""
-        self.agents.pop(agent_id, None)
+        self._drop(agent_id)
         self.fleet.forget(agent_id)
         self.ended.add(agent_id)
 
+    def _drop(self, agent_id: str) -> None:
+        agent = self.agents.pop(agent_id, None)
+        if agent is not None:
+            self.crews.remove(agent.slots)
+            named = self._named[agent.info.name]
+            del named[agent_id]
+            if not named:
+                del self._named[agent.info.name]
+
     def open(self, row: Claimed, expected_seconds: float, ready: float = 0.0) -> Claim:
         """Opens a committed claim; its agent was charged when it was placed."""
+        earlier = self.claims.get(row.id)
+        if earlier is not None:
+            self._forget(earlier)
         claim = self.claims[row.id] = Claim(row, expected_seconds, ready)
+        self._claims_of.setdefault(claim.agent_id, {})[claim.id] = claim
         agent = self.agents.get(row.agent_id)
         if agent is not None:
-            agent.slots.open_bytes += claim.input_bytes
+            agent.slots.add_bytes(claim.input_bytes)
         return claim
 
     def close(self, claim: Claim) -> None:
         """Closes the claim: its agent has room again."""
         if self.claims.get(claim.id) is claim:
-            del self.claims[claim.id]
+            self._forget(claim)
             agent = self.agents.get(claim.agent_id)
             if agent is not None:
                 agent.slots.take_back(claim.expected_seconds)
-                agent.slots.open_bytes -= claim.input_bytes
+                agent.slots.add_bytes(-claim.input_bytes)
+
+    def _forget(self, claim: Claim) -> None:
+        del self.claims[claim.id]
+        claims = self._claims_of[claim.agent_id]
+        del claims[claim.id]
+        if not claims:
+            del self._claims_of[claim.agent_id]
 
     def find(self, task_id: str, attempt: int) -> Claim | None:
         """Returns the open claim of this pair, if it is the current one."""
@@ -278,23 +260,38 @@ class LeaderState:
         return claim if claim is not None and claim.attempt == attempt else None
 
     def claims_of(self, agent_id: str) -> list[Claim]:
-        return [claim for claim in self.claims.values() if claim.agent_id == agent_id]
+        """Returns what an agent has, the oldest first."""
+        claims = self._claims_of.get(agent_id)
+        return list(claims.values()) if claims else []
 
-    def wanted(self, cover_seconds: float, limit: int) -> dict[Lane, int]:
-        """Returns how many tasks of each hot lane could be placed now."""
-        wanted = {}
-        rooms: dict[Lane, int] = {}
-        agents = [agent.slots for agent in self.agents.values()]
-        for lane in self.hot_lanes:
-            if self.holds.of_lane(lane) is not None:
-                continue
-            if (alike := as_agents_see(lane)) not in rooms:
-                rooms[alike] = room_for(lane, agents, self.durations.expected(lane.type), cover_seconds, limit)
-            if rooms[alike] > 0:
-                wanted[lane] = min(rooms[alike], limit)
+    @property
+    def holders(self) -> KeysView[str]:
+        """Returns the ids of all agents that have something."""
+        return self._claims_of.keys()
+
+    def can_place(self, cover_seconds: float) -> bool:
+        """Returns True if a task of a hot lane could be placed now."""
+        self.crews.refresh(cover_seconds)
+        return self.hot_lanes.has_room(partial(self._room_for, cover_seconds, 1))
+
+    def wanted(self, cover_seconds: float, limit: int, limit_bytes: int) -> dict[Lane, int]:
+        """Returns which hot lanes a tick is to look at, and how many of their tasks it is to read.
+
+        `limit` is how many tasks it can place at most, `limit_bytes` the size of the inputs of one lane.
+        """
+        self.crews.refresh(cover_seconds)
+        wanted = self.hot_lanes.wanted(partial(self._room_for, cover_seconds, limit))
+        at_once = {task_type: self.durations.at_once(task_type, limit_bytes) for task_type in {x.type for x in wanted}}
+        for lane, count in wanted.items():
+            if count > at_once[lane.type]:
+                wanted[lane] = at_once[lane.type]
         if wanted and self.claiming:
-            # their ids stay at the head of the lane until the publication removes them
-            for lane in self.claiming.values():
+            # what is being claimed stays at the head of its lane until the publication removes it
+            for lane, count in Counter(self.claiming.values()).items():
                 if lane in wanted:
-                    wanted[lane] += 1
+                    wanted[lane] += count
         return wanted
+
+    def _room_for(self, cover_seconds: float, limit: int, lane: Lane) -> int:
+        expected_seconds = self.durations.expected(lane.type)
+        return self.crews.of(lane).room(lane.type, expected_seconds, cover_seconds, limit)

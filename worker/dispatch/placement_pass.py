@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import islice
 
 from taskyard.core.clock import Clock
 from taskyard.core.ids import is_id
 from taskyard.core.models import Lane
 from taskyard.core.redis.ports import LeaderPort
 from taskyard.core.redis.quarantine import Odd
-from taskyard.core.scheduling.placement import MAX_SCORE, AgentSlots, Candidate, Rotation, place
+from taskyard.core.scheduling.placement import MAX_SCORE, Candidate, Placed, Rotation, place
 from taskyard.worker.dispatch.batch import Batch
 from taskyard.worker.dispatch.term import Term
 from taskyard.worker.dispatch.transaction_parts import CLAIMS
@@ -19,9 +17,6 @@ from taskyard.worker.dispatch.unprocessable import ESCAPES, reason_of
 
 MAX_LOOKED_AT = 2_000  # ids of a lane in one tick
 MAX_INPUTS_BYTES = 8 << 20  # of a lane in one tick, by the largest inputs of its type
-MAX_LANES = 1_000  # in one tick
-
-Placed = list[tuple[Candidate, AgentSlots]]
 
 
 class Placing:
@@ -39,12 +34,7 @@ class Placing:
         if term.committer.pauses.is_paused(CLAIMS, self._clock.monotonic()):
             return  # nothing could be claimed
         now = term.database_now(self._clock)
-        wanted = dict(islice(leader_state.wanted(term.cover_seconds, MAX_LOOKED_AT).items(), MAX_LANES))
-        claiming = Counter(leader_state.claiming.values())  # still at the head of their lanes
-        wanted = {
-            lane: min(count, leader_state.durations.at_once(lane.type, MAX_INPUTS_BYTES) + claiming[lane])
-            for lane, count in wanted.items()
-        }
+        wanted = leader_state.wanted(term.cover_seconds, MAX_LOOKED_AT, MAX_INPUTS_BYTES)
         if not wanted and (term.next_due is None or term.next_due > now):
             return
         moved, term.next_due, heads = self._broker.peek(now, wanted)
@@ -62,9 +52,9 @@ class Placing:
             size += len(found) * leader_state.durations.sizes.get(lane.type, 0.0)
         if not candidates:
             return
-        agents = [agent.slots for agent in leader_state.agents.values()]
-        placed = self._placed(term, candidates, agents, batch)
+        placed = self._placed(term, candidates, batch)
         batch.claims += placed
+        leader_state.hot_lanes.note_served({candidate.lane for candidate, _ in placed})
         if len(placed) < len(candidates):
             leader_state.hot_lanes.update({candidate.lane for candidate in candidates})
         batch.has_unclaimable = any(candidate.id in term.unclaimable for candidate, _ in placed)
@@ -88,14 +78,12 @@ class Placing:
             term.leader_state.hot_lanes.add(lane)  # the tasks behind them were not read
         return found
 
-    def _placed(self, term: Term, candidates: list[Candidate], agents: list[AgentSlots], batch: Batch) -> Placed:
+    def _placed(self, term: Term, candidates: list[Candidate], batch: Batch) -> Placed:
         """Returns the placements. If that fails it is repeated in halves, and a task that causes it is quarantined."""
-        before = [(agent, agent.open_tasks, agent.open_seconds) for agent in agents]
+        crews = term.leader_state.crews
         try:
-            return place(candidates, agents, self._policy_of, self._rotation, term.cover_seconds)
+            return place(candidates, crews, self._policy_of, self._rotation, term.cover_seconds)
         except ESCAPES as error:
-            for agent, open_tasks, open_seconds in before:
-                agent.open_tasks, agent.open_seconds = open_tasks, open_seconds
             if len(candidates) == 1:
                 [candidate] = candidates
                 batch.odd.append(Odd("member", f"ready:{candidate.lane}", reason_of(error), candidate.id.encode()))
@@ -103,4 +91,4 @@ class Placing:
                 return []
         middle = len(candidates) // 2
         halves = candidates[:middle], candidates[middle:]
-        return [pair for half in halves for pair in self._placed(term, half, agents, batch)]
+        return [pair for half in halves for pair in self._placed(term, half, batch)]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any
 
 from msgspec import Raw
 
 from taskyard.core.postgres.store.tick import Claimed
-from taskyard.core.protocol import Cancel, Order, Run, encode
+from taskyard.core.protocol import Cancel, Order, Pair, Run, encode
 from taskyard.core.redis.broker import Publication, Refused
 from taskyard.core.redis.quarantine import Odd
 from taskyard.core.scheduling.placement import ready_of
@@ -31,8 +31,7 @@ def publication_of(
     claims = _open_claims(leader_state, batch, committed, orders, policy_of)
     for agent_id, reply in committed.replies:
         orders.setdefault(agent_id, []).append(reply)
-    for task_id, attempt in committed.orphans:
-        _cancel_orphan(leader_state, task_id, attempt, orders)
+    _cancel_orphans(leader_state, committed.orphans, orders)
     publication = Publication(
         consumed=batch.consumed,
         removed={} if committed.left.claims else lanes_of(batch),  # not even tried: they stay in place
@@ -156,11 +155,15 @@ def odd_of(part: Publication, reason: str) -> Odd:
     return Odd("publication", name, reason, repr(unit).encode("utf-8", "backslashreplace"))
 
 
-def _cancel_orphan(leader_state: LeaderState, task_id: str, attempt: int, orders: dict[str, list[Order]]) -> None:
-    """Cancels an orphan (P11): a pair that an agent holds and no row matches, after a cancellation or a late report."""
-    claim = leader_state.find(task_id, attempt)
-    if claim is not None:
-        leader_state.close(claim)
+def _cancel_orphans(leader_state: LeaderState, orphans: Sequence[Pair], orders: dict[str, list[Order]]) -> None:
+    """Cancels orphans (P11): pairs that an agent holds and no row matches, after a cancellation or a late report."""
+    if not orphans:
+        return
+    for task_id, attempt in orphans:
+        claim = leader_state.find(task_id, attempt)
+        if claim is not None:
+            leader_state.close(claim)
+    pairs = frozenset(orphans)
     for agent in leader_state.agents.values():
-        if (task_id, attempt) in agent.held_before:
-            orders.setdefault(agent.info.id, []).append(Cancel(task_id, attempt))
+        if held := pairs & agent.held_before:
+            orders.setdefault(agent.info.id, []).extend(Cancel(*pair) for pair in sorted(held))

@@ -23,7 +23,8 @@ from taskyard.core.scheduling.holds import HoldMode
 from taskyard.core.task_types.retry_policy import RetryPolicy
 from taskyard.worker.dispatch.batch import Batch, Sweep
 from taskyard.worker.dispatch.decisions import hand_back, judge
-from taskyard.worker.dispatch.leader_state import Claim, KnownAgent, LeaderState
+from taskyard.worker.dispatch.known_agent import KnownAgent
+from taskyard.worker.dispatch.leader_state import Claim, LeaderState
 from taskyard.worker.dispatch.outcome_events import note_failure
 from taskyard.worker.dispatch.unprocessable import ESCAPES, reason_of, settle_escaped
 
@@ -136,7 +137,7 @@ class Recovery:
             agent.heartbeat_at, agent.unheard_seconds = now, 0.0
         agent.heartbeat = heartbeat
         hold = self._leader_state.holds.of_agent(heartbeat.agent.name)
-        agent.slots.accepts_work = not heartbeat.draining and hold is None
+        self._leader_state.let_in(agent, accepts_work=not heartbeat.draining and hold is None)
         if hold is not None and hold.mode is HoldMode.DRAINING and not heartbeat.draining:
             self._call_back(agent_id, batch)
         held = frozenset(heartbeat.held)
@@ -171,7 +172,7 @@ class Recovery:
             batch.order(agent_id, Drain())
 
     def _suspect_silent(self, roster: Roster, now: float, suspects: Suspects) -> None:
-        holders = {claim.agent_id for claim in self._leader_state.claims.values()}
+        holders = self._leader_state.holders
         # a claim that was being committed when its agent's end was read
         suspects.lost_agents += sorted(holders & self._leader_state.ended)
         if self._canary_since is None or now - self._canary_since < self._ttl_seconds:

@@ -30,11 +30,12 @@ from taskyard.worker.dispatch.child_workflows import ChildWorkflows
 from taskyard.worker.dispatch.committer import Committer
 from taskyard.worker.dispatch.decisions import policy_of
 from taskyard.worker.dispatch.due_schedules import DueSchedules
+from taskyard.worker.dispatch.durations import Durations
 from taskyard.worker.dispatch.fleet_types import FleetTypes
 from taskyard.worker.dispatch.input_checks import InputChecks
 from taskyard.worker.dispatch.intake import Intake
 from taskyard.worker.dispatch.leader import LeaderConnection
-from taskyard.worker.dispatch.leader_state import Durations, LeaderState
+from taskyard.worker.dispatch.leader_state import LeaderState
 from taskyard.worker.dispatch.made_inputs import DueInputs
 from taskyard.worker.dispatch.postponed import Postponed
 from taskyard.worker.dispatch.recovery import Recovery

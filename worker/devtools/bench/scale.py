@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from taskyard.core.models import Lane
 from taskyard.core.postgres.store.tick import Claimed
@@ -16,15 +17,16 @@ from taskyard.worker.devtools.bench.environment import Environment
 from taskyard.worker.devtools.bench.results import Result
 from taskyard.worker.dispatch.agents_live import agents_live
 from taskyard.worker.dispatch.batch import Batch
-from taskyard.worker.dispatch.leader_state import Durations, LeaderState
-from taskyard.worker.dispatch.placement_pass import MAX_LOOKED_AT
+from taskyard.worker.dispatch.durations import Durations
+from taskyard.worker.dispatch.leader_state import LeaderState
+from taskyard.worker.dispatch.placement_pass import MAX_INPUTS_BYTES, MAX_LOOKED_AT
 from taskyard.worker.dispatch.recovery import Recovery
 
 AGENTS = (10, 100, 1_000, 3_000)
 QUEUES = (1, 100, 1_000, 3_000)
 SLOTS = 3
 RUNNING = 2  # of each agent's slots
-REPEATS = 5
+REPEATS = 7
 PLACED = 500  # tasks in one tick, at most half of what is free
 COVER_SECONDS = 0.02
 TTL_SECONDS = 10.0
@@ -51,24 +53,28 @@ class Crowd:
                 claim = self.state.open(row, RUN_SECONDS)
                 claim.is_published, claim.started, claim.started_at = True, 1.0, 1.0
 
-    def place(self, tasks: int) -> None:
-        """Places tasks of one queue, and takes them back."""
+    def place(self, tasks: int) -> float:
+        """Places tasks of one queue, and takes them back; returns the processor time of the placement."""
         lane = Lane("default", TASK_TYPE)
         candidates = [Candidate(_id(number), lane, float(number), RUN_SECONDS) for number in range(tasks)]
-        agents = [agent.slots for agent in self.state.agents.values()]
-        placed = place(candidates, agents, lambda queue: "least_loaded", self.rotation, COVER_SECONDS)
+        began = time.thread_time()
+        placed = place(candidates, self.state.crews, lambda queue: "least_loaded", self.rotation, COVER_SECONDS)
+        seconds = time.thread_time() - began
         if len(placed) != tasks:
             raise AssertionError(f"{len(placed)} of {tasks} tasks were placed")
         for candidate, slots in placed:
             slots.take_back(candidate.expected_seconds)
+        return seconds
 
     def heat(self, queues: int) -> None:
         """Makes so many lanes hot."""
         self.state.hot_lanes.update(Lane(f"tenant-{number}", TASK_TYPE) for number in range(queues))
 
-    def want(self) -> None:
-        """Asks once what could be placed, as each tick does."""
-        self.state.wanted(COVER_SECONDS, MAX_LOOKED_AT)
+    def want(self) -> float:
+        """Asks once what could be placed, as each tick does; returns the processor time."""
+        began = time.thread_time()
+        self.state.wanted(COVER_SECONDS, MAX_LOOKED_AT, MAX_INPUTS_BYTES)
+        return time.thread_time() - began
 
     def beats(self) -> Iterator[Heartbeat]:
         """Yields a new heartbeat of each agent."""
@@ -107,9 +113,9 @@ def _agents(broker: Broker) -> Iterator[Result]:
         crowd = Crowd(count)
         tasks = min(PLACED, count // 2)
         words = f"{count:,} agents"
-        together = _cpu_seconds(lambda crowd=crowd, tasks=tasks: crowd.place(tasks))  # type: ignore[misc]
+        together = _least(partial(crowd.place, tasks))
         yield Result(f"place_{count}", 1e6 * together / tasks, "µs", f"a task, {tasks} of them in a tick: {words}")
-        alone = _cpu_seconds(lambda crowd=crowd: crowd.place(1))  # type: ignore[misc]
+        alone = _least(partial(crowd.place, 1))
         yield Result(f"place_alone_{count}", 1e6 * alone, "µs", f"a task that is alone in its tick: {words}")
         yield from _roster(crowd, broker, words)
 
@@ -143,21 +149,16 @@ def _queues() -> Iterator[Result]:
             crowd = Crowd(agents)
             crowd.heat(count)
             words = f"{count:,} queues with work, {agents:,} agents"
-            seconds = _cpu_seconds(crowd.want)
+            seconds = _least(crowd.want)
             yield Result(f"wanted_{count}_{agents}", 1e3 * seconds, "ms", f"a tick, slots are free: {words}")
             crowd.fill()
-            seconds = _cpu_seconds(crowd.want)
+            seconds = _least(crowd.want)
             yield Result(f"wanted_full_{count}_{agents}", 1e3 * seconds, "ms", f"a tick, no slot is free: {words}")
 
 
-def _cpu_seconds(run: Callable[[], object]) -> float:
-    """Returns the least processor time of some runs; other programs only make it longer."""
-    found = []
-    for _ in range(REPEATS):
-        began = time.thread_time()
-        run()
-        found.append(time.thread_time() - began)
-    return min(found)
+def _least(measure: Callable[[], float]) -> float:
+    """Returns the least of some measurements: other programs only make them longer."""
+    return min(measure() for _ in range(REPEATS))
 
 
 def _redis_seconds(broker: Broker) -> float:

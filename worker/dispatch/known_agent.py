@@ -1,0 +1,32 @@
+"""Defines an agent as the leader knows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from taskyard.core.protocol import AgentInfo, Heartbeat, Pair
+from taskyard.core.scheduling.agent_slots import AgentSlots
+
+
+@dataclass(slots=True, eq=False)
+class KnownAgent:
+    """An agent that registered or sent a heartbeat.
+
+    `heartbeat_at` is when its last heartbeat was first seen, 0 before the first; `unheard_seconds` is how long rosters
+    were read since without another one; `unread_since` is when its
+    inbox ended at `unread_tail`, which it has not read yet (monotonic seconds; None: it has read everything).
+    """
+
+    info: AgentInfo
+    slots: AgentSlots
+    heartbeat: Heartbeat | None = None
+    heartbeat_at: float = 0.0
+    unheard_seconds: float = 0.0
+    held_before: frozenset[Pair] = frozenset()
+    published_before: frozenset[Pair] = frozenset()
+    tail_before: tuple[int, int] | None = None
+    unread_since: float | None = None
+    unread_tail: tuple[int, int] = (0, 0)
+    refusals: dict[str, tuple[str, float]] = field(default_factory=dict)
+    unstarted: Pair | None = None  # the first claim that it has a free slot for and has not started …
+    unstarted_since: float = 0.0  # … and since when it is the first

@@ -20,13 +20,13 @@ from taskyard.core.redis.errors import is_transient
 from taskyard.core.redis.namespace import DUE, Member
 from taskyard.core.redis.quarantine import Odd
 from taskyard.core.redis.results import by_stream
+from taskyard.core.redis.roster import EVERYBODY, NO_OWN, Roster, Turn
 from taskyard.core.scheduling.placement import score
 
 MAX_WAKES = 1_000
 PUSH_BATCH = 1_000
 MAX_HEARTBEAT_BYTES = 4 << 20
 MAX_OWN_BOOTS = 10  # of an agent with credentials of its own: one at a time, and what is left of those before
-NO_OWN: Mapping[str, bytes] = {}
 INBOX_SECONDS = 3600  # after its last order, in case its agent is gone and no leader deletes it; also in publish.lua
 
 
@@ -45,23 +45,6 @@ class Publication:
         return not (
             self.consumed or self.removed or self.waiting or self.orders or self.ended_agents or self.fenced_agents
         )
-
-
-@dataclass(frozen=True, slots=True)
-class Roster:
-    """The state of the agents that the leader reads every second, at one instant.
-
-    `agents` maps the id of each agent with a heartbeat to (heartbeat JSON, the last id its inbox ever had);
-    `results_tail` is the id of the newest result, `own_tails` those of agents with results of their own, by name.
-    """
-
-    generation: str | None
-    epoch: int | None
-    canary_lives: bool
-    results_tail: bytes
-    lanes: list[Lane]
-    agents: dict[str, tuple[bytes, bytes]]
-    own_tails: Mapping[str, bytes] = field(default_factory=dict)
 
 
 class StaleEpoch(Exception):
@@ -220,16 +203,23 @@ class Broker(AgentSide):
         if not accepted:
             raise StaleEpoch(f"epoch {epoch} is over")
 
-    def roster(self, canary_ttl_seconds: float, *, revive_canary: bool, reporters: Collection[str] = ()) -> Roster:
+    def roster(
+        self,
+        canary_ttl_seconds: float,
+        *,
+        revive_canary: bool,
+        reporters: Collection[str] = (),
+        turn: Turn = EVERYBODY,
+    ) -> Roster:
         """Reads the roster and renews the canary (recreates it if `revive_canary`).
 
-        `reporters` are the names of the agents with results of their own.
+        `reporters` are the names of the agents with results of their own; `turn` says whose heartbeats are read.
         """
         arguments = [int(canary_ttl_seconds * 1000), int(revive_canary), MAX_HEARTBEAT_BYTES, self._database]
-        generation, epoch, canary, tail, lanes, agents, own_tails = self._run(
+        generation, epoch, canary, tail, lanes, agents, others, own_tails = self._run(
             "roster",
             self._names("generation", "epoch", "canary", "results", "lanes", "agents", "heartbeat", "inbox", "boots"),
-            [*arguments, MAX_OWN_BOOTS, *reporters],
+            [*arguments, MAX_OWN_BOOTS, turn.readings, turn.number, *reporters],
         )
         return Roster(
             generation=generation.decode(errors="replace") or None,
@@ -242,6 +232,7 @@ class Broker(AgentSide):
                 for agent_id, heartbeat, inbox_tail in agents
                 if (name := self._agent(agent_id, heartbeat)) is not None
             },
+            others=frozenset(agent_id.decode(errors="replace") for agent_id in others),
             own_tails=dict(zip(reporters, own_tails, strict=True)),
         )
 

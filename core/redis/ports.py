@@ -12,10 +12,11 @@ from taskyard.core.models import Lane, Waiting
 
 if TYPE_CHECKING:
     from taskyard.core.redis.agent_users import AgentUsers
-    from taskyard.core.redis.broker import Publication, Roster
+    from taskyard.core.redis.broker import Publication
     from taskyard.core.redis.message import Message
     from taskyard.core.redis.namespace import Member
     from taskyard.core.redis.quarantine import Odd, Quarantine
+    from taskyard.core.redis.roster import Roster, Turn
 
 
 class QueuePort(Protocol):
@@ -99,7 +100,9 @@ class LeaderPort(QueuePort, Protocol):
 
     def publish(self, epoch: int, publication: Publication) -> None: ...
 
-    def roster(self, canary_ttl_seconds: float, *, revive_canary: bool, reporters: Collection[str] = ()) -> Roster: ...
+    def roster(
+        self, canary_ttl_seconds: float, *, revive_canary: bool, reporters: Collection[str] = (), turn: Turn = ...
+    ) -> Roster: ...
 
     def is_at_its_place(self, member: Member, task: Waiting) -> tuple[bool, bool]: ...
 

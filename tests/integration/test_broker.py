@@ -15,6 +15,7 @@ from taskyard.core.models import Lane, Waiting
 from taskyard.core.protocol import Cancel, Welcome, decode_orders, encode
 from taskyard.core.redis.broker import MAX_WAKES, Broker, Publication, StaleEpoch
 from taskyard.core.redis.connection import connect_redis, reaching_redis
+from taskyard.core.redis.roster import Turn
 from taskyard.core.scheduling.placement import score
 from taskyard.core.states import Priority
 from tests.servers import wait_until
@@ -409,6 +410,24 @@ def test_the_roster_is_read_at_one_instant(broker: Broker) -> None:
     assert roster.results_tail == entry  # the last that is there
     assert roster.lanes == [OTHER]
     assert roster.agents == {"coder-1:a": (b"{}", order)}  # the last that ever was there, and only who is heard
+
+
+def test_heartbeats_are_read_in_turn_and_all_are_looked_for(broker: Broker) -> None:
+    ids = {f"coder-{number}:{number:012x}" for number in range(60)}
+    for agent_id in ids:
+        broker.heartbeat(agent_id, b"{}", 60)
+    read = []
+    for number in range(3):
+        roster = broker.roster(10, revive_canary=True, turn=Turn(3, number))
+        assert roster.agents.keys() | roster.others == ids
+        assert not roster.agents.keys() & roster.others
+        read.append(set(roster.agents))
+    assert sum(map(len, read)) == len(set.union(*read)) == 60
+    assert min(map(len, read)) > 5
+    gone = sorted(read[0])[0]
+    broker.redis.delete(broker.keys.heartbeat(gone))
+    roster = broker.roster(10, revive_canary=True, turn=Turn(3, 1))
+    assert roster.agents.keys() | roster.others == ids - {gone}
 
 
 def test_the_canary_is_only_revived_when_told(broker: Broker) -> None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from taskyard.core.models import Lane
 from taskyard.core.postgres.store.tick import Claimed
 from taskyard.core.protocol import AgentInfo, Heartbeat, Pair, encode
-from taskyard.core.redis.broker import NO_OWN, Roster
+from taskyard.core.redis.roster import NO_OWN, Roster
 from taskyard.core.scheduling.agent_slots import AgentSlots
 from taskyard.core.scheduling.placement import Candidate
 from taskyard.worker.dispatch.leader_state import Claim, LeaderState
@@ -61,8 +61,9 @@ def roster(
     inbox_tail: str = "0-0",
     canary_lives: bool = True,
     own_tails: Mapping[str, bytes] = NO_OWN,
+    others: Iterable[str] = (),
 ) -> Roster:
-    """One reading of the roster; every inbox ends at `inbox_tail`."""
+    """One reading of the roster; every inbox ends at `inbox_tail`, and `others` are not read."""
     return Roster(
         generation=GENERATION,
         epoch=1,
@@ -71,4 +72,5 @@ def roster(
         lanes=[],
         agents={beat.agent.id: (encode(beat), inbox_tail.encode()) for beat in beats},
         own_tails=own_tails,
+        others=frozenset(others),
     )

@@ -8,19 +8,21 @@ import pytest
 
 from taskyard.core.postgres.store.recovery import NIL
 from taskyard.core.protocol import Cancel, Drain, Heartbeat
+from taskyard.core.redis.roster import EVERYBODY, Turn
 from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode, Holds
 from taskyard.core.task_types.registry import RetryPolicy
 from taskyard.worker.dispatch.batch import Batch
 from taskyard.worker.dispatch.durations import Durations
 from taskyard.worker.dispatch.leader_state import Claim, LeaderState
 from taskyard.worker.dispatch.recovery import (
+    AGENTS_AT_ONCE,
     DEAF_AFTER_SECONDS,
     OVERDUE_GRACE_SECONDS,
     REBUILD_SLICE,
     SWEEP_SLICE,
     Recovery,
-    position,
 )
+from taskyard.worker.dispatch.suspects import position
 from tests.unit.leader_state_support import TTL_SECONDS, claimed, give, heartbeat, info, roster, task_id
 
 AGENT = "coder-1:a"
@@ -327,3 +329,46 @@ def test_time_that_the_leader_did_not_see_is_held_against_nobody(watch: Watch) -
     watch.now += 3600  # the leader was stopped, and its host with it
     assert watch.look(heartbeat(), are_renewed=False).endings == []
     assert watch.look(heartbeat()).endings == []
+
+
+def test_heartbeats_of_a_large_crowd_are_read_in_turn(watch: Watch) -> None:
+    assert watch.recovery.next_turn() == EVERYBODY
+    watch.look()
+    assert watch.recovery.next_turn() == EVERYBODY
+    for number in range(2 * AGENTS_AT_ONCE + 1):
+        watch.leader_state.add_agent(info(f"coder-{number}:a"))
+    assert {watch.recovery.next_turn() for _ in range(6)} == {Turn(3, 0), Turn(3, 1), Turn(3, 2)}
+    for number in range(9 * AGENTS_AT_ONCE):
+        watch.leader_state.add_agent(info(f"other-{number}:a"))
+    assert {watch.recovery.next_turn().readings for _ in range(6)} == {3}, "a heartbeat is read three times in a TTL"
+
+
+@pytest.mark.parametrize("is_renewed", [True, False])
+def test_an_agent_is_judged_when_it_is_its_turn(watch: Watch, is_renewed: bool) -> None:
+    watch.give()
+    for second in range(30):
+        batch, beat = Batch(), heartbeat(read="5-0", held=[(task_id(1), 1)])
+        beat.number = second if is_renewed else 1
+        is_read = second % 3 == 0
+        read = roster(beat, inbox_tail="5-0") if is_read else roster(others=[AGENT])
+        watch.recovery.inspect(read, GENERATION, watch.now, batch)
+        watch.recovery.conclude(b"0-0", batch)
+        watch.now += 1
+        if batch.endings:
+            break
+    assert batch.endings == ([] if is_renewed else [(AGENT, "lost")])
+    assert is_renewed or (is_read and TTL_SECONDS < second <= TTL_SECONDS + 4)
+
+
+def test_an_agent_that_is_gone_is_silent_whoevers_turn_it_is(watch: Watch) -> None:
+    watch.give()
+    watch.look(heartbeat(read="5-0"))
+    for _ in range(int(TTL_SECONDS) + 2):
+        batch = Batch()
+        watch.recovery.inspect(roster(others=["coder-2:b"]), GENERATION, watch.now, batch)
+        watch.recovery.conclude(b"0-0", batch)
+        watch.now += 1
+        if batch.endings:
+            break
+    assert batch.endings == [(AGENT, "lost")]
+    assert watch.leader_state.ended == {AGENT}

@@ -45,7 +45,8 @@ def _agent(
         mean_seconds=None,
         cpu_percent=heartbeat.cpu_percent if heartbeat is not None else 0.0,
         memory_bytes=heartbeat.memory_bytes if heartbeat is not None else 0,
-        heartbeat_at=database_now - (now - (agent.heartbeat_at or now)),
+        # its age when somebody looked for one last: that one was not looked for since says nothing of the agent
+        heartbeat_at=database_now - (agent.looked_at - agent.heartbeat_at if agent.heartbeat_at else 0.0),
         read_at=database_now if unread_since is None else database_now - (now - unread_since),
         tasks=[RunningTask(c.id, c.attempt, c.row.type, c.started_at or 0.0) for c in begun[:TASKS_LISTED]],
         breakers=[_breaker(breaker, now, database_now) for breaker in leader_state.breakers.of_agent(info.name)],

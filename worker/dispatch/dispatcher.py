@@ -223,7 +223,10 @@ class Dispatcher:
 
     def _inspect(self, term: Term, batch: Batch) -> None:
         roster = self._broker.roster(
-            self._terms.ttl_seconds, revive_canary=term.recovery.canary_is_dead, reporters=term.agent_access.read_to
+            self._terms.ttl_seconds,
+            revive_canary=term.recovery.canary_is_dead,
+            reporters=term.agent_access.read_to,
+            turn=term.recovery.next_turn(),
         )
         if roster.generation != term.generation or not term.generation.startswith(self._broker.run_id()):
             raise LeadershipLost("Redis was wiped or restarted: a new term rebuilds it")

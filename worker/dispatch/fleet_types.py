@@ -12,7 +12,7 @@ import structlog
 
 from taskyard.core.declarations import LABEL, collecting
 from taskyard.core.errors import UnknownTaskType
-from taskyard.core.protocol import KnownType
+from taskyard.core.protocol import KnownType, encode
 from taskyard.core.task_types.published import PublishedType, published_type
 from taskyard.core.task_types.registry import (
     MAX_NAME_LENGTH,
@@ -30,12 +30,32 @@ MAX_KNOWN_TYPES = 10_000  # types of one agent
 log = structlog.get_logger(__name__)
 
 
+class _Declaration:
+    """What some agents declared, all the same. `latest` is when one of them did last, as a number that grows."""
+
+    def __init__(self, key: bytes, known: Iterable[KnownType]) -> None:
+        self.key = key
+        self.types = {one.name: one for one in known if is_readable(one)}
+        self.versions = {name: one.version for name, one in self.types.items()}
+        self.agents: dict[str, int] = {}
+        self.latest = 0
+
+    def add(self, agent_id: str, number: int) -> None:
+        self.agents[agent_id] = self.latest = number
+
+    def remove(self, agent_id: str) -> None:
+        del self.agents[agent_id]
+        self.latest = next(reversed(self.agents.values()), 0)
+
+
 class FleetTypes(Registry):
-    """The types of this process, and in addition those that agents declared."""
+    """The types of this process, and in addition those that agents declared; what many declared is kept once."""
 
     def __init__(self, own: Registry) -> None:
         super().__init__(own.types)
-        self._by_agent: dict[str, dict[str, KnownType]] = {}
+        self._declarations: dict[bytes, _Declaration] = {}
+        self._of_agents: dict[str, _Declaration] = {}
+        self._learned = 0
         self._published: dict[str, PublishedType] = {}
         self._deployed: dict[str, str] = {}  # the newest version of each type; it stays when its agents have ended
 
@@ -45,15 +65,21 @@ class FleetTypes(Registry):
         A version that another agent still has was deployed before: an agent that restarts while a newer version is
         being rolled out deploys nothing.
         """
-        readable = {one.name: one for one in list(known)[:MAX_KNOWN_TYPES] if is_readable(one)}
-        self._by_agent.pop(agent_id, None)
+        self.forget(agent_id)
+        listed = list(known)[:MAX_KNOWN_TYPES]
+        key = encode(listed)
+        found = self._declarations.get(key)
+        declaration = _Declaration(key, listed) if found is None else found
         deployed = {}
-        for name, one in readable.items():
-            before = self._deployed.setdefault(name, one.version)
-            if one.version != before and one.version not in self._versions(name):  # which looks at every agent
-                deployed[name] = [before, one.version]
-                self._deployed[name] = one.version
-        self._by_agent[agent_id] = readable  # the last one that registered decides for a type
+        for name, version in declaration.versions.items():
+            before = self._deployed.setdefault(name, version)
+            if version != before and version not in self._versions(name):
+                deployed[name] = [before, version]
+                self._deployed[name] = version
+        self._learned += 1
+        declaration.add(agent_id, self._learned)  # the last one that registered decides for a type
+        self._declarations[key] = declaration
+        self._of_agents[agent_id] = declaration
         return deployed
 
     def remember(self, versions: Mapping[str, str]) -> None:
@@ -63,11 +89,16 @@ class FleetTypes(Registry):
 
     def forget(self, agent_id: str) -> None:
         """Removes an agent that ended."""
-        self._by_agent.pop(agent_id, None)
+        declaration = self._of_agents.pop(agent_id, None)
+        if declaration is not None:
+            declaration.remove(agent_id)
+            if not declaration.agents:
+                del self._declarations[declaration.key]
 
     def known_by(self, agent_id: str) -> Mapping[str, KnownType] | None:
         """Returns what an agent declared; None if it did not."""
-        return self._by_agent.get(agent_id)
+        declaration = self._of_agents.get(agent_id)
+        return None if declaration is None else declaration.types
 
     def get(self, name: str) -> TaskType:
         """Returns the type of this name, the newest agent's if only agents know it; raises UnknownTaskType."""
@@ -89,20 +120,23 @@ class FleetTypes(Registry):
 
     def declared(self, name: str) -> KnownType:
         """Returns the newest agent's declaration of a type; raises UnknownTaskType."""
-        for known in reversed(list(self._by_agent.values())):  # at once: schedules fire in the committer's thread
-            if isinstance(name, str) and name in known:
-                return known[name]
-        raise UnknownTaskType(name, {*self.types, *(one for known in list(self._by_agent.values()) for one in known)})
+        known = self._all()  # at once: schedules fire in the committer's thread
+        having = [declaration for declaration in known if isinstance(name, str) and name in declaration.types]
+        if having:
+            return max(having, key=lambda declaration: declaration.latest).types[name]
+        raise UnknownTaskType(name, {*self.types, *(one for declaration in known for one in declaration.types)})
 
     def versions_of(self, agent_id: str) -> dict[str, str] | None:
-        """Returns the declared versions of an agent's types, by type; None if it did not declare any."""
-        known = self._by_agent.get(agent_id)
-        return None if known is None else {one.name: one.version for one in known.values()}
+        """Returns the declared versions of an agent's types, by type; None if it did not declare any.
+
+        They are not the caller's to change.
+        """
+        declaration = self._of_agents.get(agent_id)
+        return None if declaration is None else declaration.versions
 
     def version_at(self, agent_id: str, name: str) -> str | None:
         """Returns an agent's version of a type, if it declared one."""
-        known = self._by_agent.get(agent_id, {}).get(name)
-        return None if known is None else known.version
+        return (self.versions_of(agent_id) or {}).get(name)
 
     def differs(self, agent_id: str, name: str) -> bool:
         """Returns True if another agent or this process has another version of the type than this agent."""
@@ -116,7 +150,10 @@ class FleetTypes(Registry):
 
     def _versions(self, name: str) -> set[str]:
         """Returns the versions of a type that agents have."""
-        return {one[name].version for one in self._by_agent.values() if name in one}
+        return {one.versions[name] for one in self._all() if name in one.versions}
+
+    def _all(self) -> list[_Declaration]:
+        return list(self._declarations.values())
 
 
 def is_readable(known: KnownType) -> bool:

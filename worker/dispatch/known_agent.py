@@ -12,16 +12,18 @@ from taskyard.core.scheduling.agent_slots import AgentSlots
 class KnownAgent:
     """An agent that registered or sent a heartbeat.
 
-    `heartbeat_at` is when its last heartbeat was first seen, 0 before the first; `unheard_seconds` is how long rosters
-    were read since without another one; `unread_since` is when its
-    inbox ended at `unread_tail`, which it has not read yet (monotonic seconds; None: it has read everything).
+    `heartbeat_at` is when its last heartbeat was first seen, 0 before the first; `looked_at` when somebody looked for
+    one last; `heard_at` is the first by the clock that stands while no roster is read (Recovery.watched_seconds);
+    `unread_since` is when its inbox ended at `unread_tail`, which it has not read yet (None: it has read everything).
+    All are monotonic seconds.
     """
 
     info: AgentInfo
     slots: AgentSlots
     heartbeat: Heartbeat | None = None
     heartbeat_at: float = 0.0
-    unheard_seconds: float = 0.0
+    looked_at: float = 0.0
+    heard_at: float = 0.0
     held_before: frozenset[Pair] = frozenset()
     published_before: frozenset[Pair] = frozenset()
     tail_before: tuple[int, int] | None = None

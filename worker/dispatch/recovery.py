@@ -1,24 +1,24 @@
 """Recovers inside the tick: reconcile, reap, orphans, overdue attempts, sweep (P8 to P11, P15).
 
-Every second the leader reads the roster (all heartbeats, the inboxes' and results' tails, at one instant). What
-looks lost then is only a suspect: it is acted upon after every result that was in the stream at that instant has
-been read.
+Every second the leader reads the roster (heartbeats, the inboxes' and results' tails, at one instant). What looks
+lost then is only a suspect: it is acted upon after every result that was in the stream at that instant has been read.
+Of a thousand agents and more it reads a part of the heartbeats each time, in rotation, and only looks whether the
+others are there.
 """
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 import structlog
 
 from taskyard.core.errors import ErrorClass
 from taskyard.core.ids import agent_name_of, is_id
 from taskyard.core.postgres.store.recovery import NIL
-from taskyard.core.protocol import Cancel, Drain, Failure, Heartbeat, Pair, decode_heartbeat
-from taskyard.core.redis.broker import NO_OWN, Roster
+from taskyard.core.protocol import Cancel, Drain, Failure, Heartbeat, decode_heartbeat
 from taskyard.core.redis.quarantine import Odd
+from taskyard.core.redis.roster import EVERYBODY, NO_OWN, Roster, Turn
 from taskyard.core.scheduling.holds import HoldMode
 from taskyard.core.task_types.retry_policy import RetryPolicy
 from taskyard.worker.dispatch.batch import Batch, Sweep
@@ -26,25 +26,18 @@ from taskyard.worker.dispatch.decisions import hand_back, judge
 from taskyard.worker.dispatch.known_agent import KnownAgent
 from taskyard.worker.dispatch.leader_state import Claim, LeaderState
 from taskyard.worker.dispatch.outcome_events import note_failure
+from taskyard.worker.dispatch.suspects import Suspects, position
 from taskyard.worker.dispatch.unprocessable import ESCAPES, reason_of, settle_escaped
 
 DEAF_AFTER_SECONDS = 10.0
 OVERDUE_GRACE_SECONDS = 15.0
 MAX_WATCHED_SECONDS = 2.0  # between two rosters; time that this leader did not observe is not held against agents
+AGENTS_AT_ONCE = 1_000  # whose heartbeats are read in one roster, more or less
+READINGS_IN_TTL = 3  # of each heartbeat, at least
 SWEEP_SLICE = 2_000
 REBUILD_SLICE = 10_000
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True)
-class Suspects:
-    """Claims that looked lost at one reading of the roster; judged once results are read up to `tail`."""
-
-    tail: tuple[int, int]
-    own_tails: dict[str, tuple[int, int]]  # of agents with results of their own
-    unheld: list[Pair] = field(default_factory=list)
-    lost_agents: list[str] = field(default_factory=list)
 
 
 class Recovery:
@@ -60,6 +53,8 @@ class Recovery:
         self._is_rebuilding = False
         self._unreadable: dict[str, float] = {}  # agent id → since when its heartbeat is invalid
         self._now = 0.0  # monotonic seconds of the last roster
+        self._turn = EVERYBODY
+        self.watched_seconds = 0.0  # for which rosters were read
 
     @property
     def canary_is_dead(self) -> bool:
@@ -68,6 +63,14 @@ class Recovery:
 
     # the roster
 
+    def next_turn(self) -> Turn:
+        """Returns whose heartbeats the next roster is to read: everybody's at the beginning of a term."""
+        if self._now:
+            count, most = len(self._leader_state.agents), max(1, int(self._ttl_seconds / READINGS_IN_TTL))
+            readings = max(1, min(-(-count // AGENTS_AT_ONCE), most))
+            self._turn = Turn(readings, (self._turn.number + 1) % readings)
+        return self._turn
+
     def inspect(self, roster: Roster, generation: str, now: float, batch: Batch) -> list[str]:
         """Reads a roster: new agents, suspects, orphans. `now` is monotonic seconds.
 
@@ -75,12 +78,10 @@ class Recovery:
         """
         if not roster.canary_lives or self._canary_since is None:
             self._canary_since = now if roster.canary_lives else None
-        watched = min(max(0.0, now - self._now), MAX_WATCHED_SECONDS) if self._now else 0.0
+        self.watched_seconds += min(max(0.0, now - self._now), MAX_WATCHED_SECONDS) if self._now else 0.0
         self._now = now
         own_tails = {name: position(tail) for name, tail in roster.own_tails.items()}
         suspects = Suspects(position(roster.results_tail), own_tails)
-        for agent in self._leader_state.agents.values():
-            agent.unheard_seconds += watched
         for agent_id, (encoded, inbox_tail) in roster.agents.items():
             if agent_id in self._leader_state.ended:
                 continue
@@ -101,9 +102,12 @@ class Recovery:
     def _decoded(self, agent_id: str, encoded: bytes) -> Heartbeat:
         """Returns a heartbeat; raises ValueError for another version or foreign data."""
         heartbeat = decode_heartbeat(encoded)
-        if heartbeat.agent.id != agent_id or not heartbeat.agent.is_storable():
+        known, claims = self._leader_state.agents.get(agent_id), self._leader_state.claims
+        if known is not None and heartbeat.agent == known.info:
+            heartbeat.agent = known.info  # which was checked
+        elif heartbeat.agent.id != agent_id or not heartbeat.agent.is_storable():
             raise ValueError("its agent id does not match, or can't be stored")
-        if not all(is_id(task_id) for task_id, _ in heartbeat.held):
+        if not all(task_id in claims or is_id(task_id) for task_id, _ in heartbeat.held):
             raise ValueError("it holds an invalid task")
         return heartbeat
 
@@ -115,7 +119,7 @@ class Recovery:
             batch.odd.append(Odd("heartbeat", f"agent:{agent_id}", reason_of(error), encoded, agent_id=agent_id))
 
     def _forgettable(self, roster: Roster, now: float) -> list[str]:
-        for agent_id in self._unreadable.keys() - roster.agents.keys():
+        for agent_id in self._unreadable.keys() - roster.agents.keys() - roster.others:
             del self._unreadable[agent_id]
         return [agent_id for agent_id, since in self._unreadable.items() if now - since >= self._ttl_seconds]
 
@@ -133,8 +137,13 @@ class Recovery:
         if agent is None:
             agent = self._leader_state.add_agent(heartbeat.agent)
             batch.arrival(heartbeat.agent)
+        agent.looked_at = now
         if agent.heartbeat is None or agent.heartbeat.number != heartbeat.number:
-            agent.heartbeat_at, agent.unheard_seconds = now, 0.0
+            agent.heartbeat_at, agent.heard_at = now, self.watched_seconds
+        elif self.watched_seconds - agent.heard_at > self._ttl_seconds + 1:
+            # Redis expires a heartbeat by its own clock, and late if that was set back: one that is not renewed is
+            # no proof of life either.
+            suspects.unheard.add(agent_id)
         agent.heartbeat = heartbeat
         hold = self._leader_state.holds.of_agent(heartbeat.agent.name)
         self._leader_state.let_in(agent, accepts_work=not heartbeat.draining and hold is None)
@@ -172,19 +181,17 @@ class Recovery:
             batch.order(agent_id, Drain())
 
     def _suspect_silent(self, roster: Roster, now: float, suspects: Suspects) -> None:
-        holders = self._leader_state.holders
+        leader_state = self._leader_state
+        there = roster.agents.keys() | roster.others
+        for agent_id in leader_state.agents.keys() - there:
+            leader_state.agents[agent_id].looked_at = now
         # a claim that was being committed when its agent's end was read
-        suspects.lost_agents += sorted(holders & self._leader_state.ended)
+        suspects.lost_agents += sorted(leader_state.holders & leader_state.ended)
         if self._canary_since is None or now - self._canary_since < self._ttl_seconds:
             return  # silence proves nothing yet: heartbeats may have been lost with time, not with agents
-        known = (self._leader_state.agents.keys() | self._leader_state.inherited | holders) - self._leader_state.ended
-        unheard = {agent_id for agent_id, since in self._unreadable.items() if now - since >= self._ttl_seconds}
-        # Redis expires a heartbeat by its own clock, and late if that was set back: one that is not renewed is
-        # no proof of life either.
-        unheard |= {
-            id_ for id_, agent in self._leader_state.agents.items() if agent.unheard_seconds > self._ttl_seconds + 1
-        }
-        suspects.lost_agents += sorted(known - (roster.agents.keys() - unheard))
+        known = (leader_state.agents.keys() | leader_state.inherited | leader_state.holders) - leader_state.ended
+        unreadable = {agent_id for agent_id, since in self._unreadable.items() if now - since >= self._ttl_seconds}
+        suspects.lost_agents += sorted(known - (there - unreadable - suspects.unheard))
 
     def _settle_overdue(self, now: float, batch: Batch) -> None:
         for claim in list(self._leader_state.claims.values()):
@@ -286,9 +293,3 @@ class Recovery:
         self._sweep_after = next_after
         if next_after is None:
             self._is_rebuilding = False
-
-
-def position(entry_id: bytes) -> tuple[int, int]:
-    """Returns a stream id such as b"1690000000000-3" as numbers that compare."""
-    milliseconds, _, sequence = entry_id.partition(b"-")
-    return int(milliseconds), int(sequence or 0)

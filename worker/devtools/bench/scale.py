@@ -10,7 +10,8 @@ from functools import partial
 from taskyard.core.models import Lane
 from taskyard.core.postgres.store.tick import Claimed
 from taskyard.core.protocol import AgentInfo, Heartbeat, encode
-from taskyard.core.redis.broker import Broker, Roster
+from taskyard.core.redis.broker import Broker
+from taskyard.core.redis.roster import Roster
 from taskyard.core.scheduling.placement import Candidate, Rotation, place
 from taskyard.core.task_types.retry_policy import RetryPolicy
 from taskyard.worker.devtools.bench.environment import Environment
@@ -26,7 +27,7 @@ AGENTS = (10, 100, 1_000, 3_000)
 QUEUES = (1, 100, 1_000, 3_000)
 SLOTS = 3
 RUNNING = 2  # of each agent's slots
-REPEATS = 7
+REPEATS = 9
 PLACED = 500  # tasks in one tick, at most half of what is free
 COVER_SECONDS = 0.02
 TTL_SECONDS = 10.0
@@ -90,7 +91,7 @@ class Crowd:
 
     def roster(self, broker: Broker) -> Roster:
         """Reads the agents, as the leader does every second."""
-        return broker.roster(TTL_SECONDS, revive_canary=True)
+        return broker.roster(TTL_SECONDS, revive_canary=True, turn=self.recovery.next_turn())
 
     def look(self, roster: Roster) -> None:
         """Draws all conclusions from one reading of the agents."""
@@ -123,6 +124,8 @@ def _agents(broker: Broker) -> Iterator[Result]:
 def _roster(crowd: Crowd, broker: Broker, words: str) -> Iterator[Result]:
     """Measures the roster of heartbeats that are keys of Redis, whose own time is apart."""
     broker.redis.flushall()
+    _write(broker, crowd)
+    crowd.look(crowd.roster(broker))  # the first one reads everything
     of_redis, reading, looking = [], [], []
     for _ in range(REPEATS):
         _write(broker, crowd)

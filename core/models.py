@@ -140,8 +140,6 @@ class AgentRecord:
     def from_row(cls, row: Sequence[Any]) -> Self:
         values = list(row)
         values[6], values[7] = tuple(values[6]), tuple(values[7])
-        if values[12] is not None:
-            values[12] = {known["name"]: known["version"] for known in values[12]}
         return cls(*values)
 
     def as_json(self) -> dict[str, Any]:

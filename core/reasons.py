@@ -24,7 +24,7 @@ class Reasons:
     @classmethod
     def read(cls, tx: Transaction) -> Reasons:
         """Reads the agents and holds from PostgreSQL."""
-        return cls(tasks.agents(tx), holds_store.holds(tx))
+        return cls(tasks.present_agents(tx), holds_store.holds(tx))
 
     def of_lane(self, lane: Lane) -> str | None:
         """Returns why no agent takes a task of this lane; None if one can."""

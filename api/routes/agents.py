@@ -130,8 +130,8 @@ async def _hold(services: Services, actor: Actor, name: str, mode: HoldMode, giv
 
 def _check_known(tx: Transaction, name: str, *, is_present: bool = False) -> None:
     """Raises Refused (404) for an agent that was never registered, or is not present."""
-    known = [agent for agent in tasks.agents(tx) if agent.name == name and not (is_present and agent.left_at)]
-    if not known:
+    known = tasks.present_agents(tx) if is_present else tasks.agents(tx)
+    if not any(agent.name == name for agent in known):
         raise missing(
             msg("no agent {name} is present", name=name) if is_present else msg("no agent {name} is known", name=name)
         )

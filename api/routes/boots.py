@@ -62,7 +62,7 @@ async def timeline(
 
 
 def _boots(tx: Transaction, actor: Actor, every: bool) -> tuple[list[BootInfo], list[BootResults]]:
-    found = [agent for agent in tasks.agents(tx) if every or agent.left_at is None]
+    found = tasks.agents(tx) if every else tasks.present_agents(tx)
     if not sees_all_queues(actor):
         return [BootInfo.model_validate(agent) for agent in found], []
     now = tasks.now(tx).timestamp()

@@ -149,7 +149,7 @@ async def log(
 
 def _status(tx: Transaction) -> tuple[StatusInfo, list[str | None]]:
     counted = tasks.state_counts(tx)
-    present = [agent for agent in tasks.agents(tx) if agent.left_at is None]
+    present = tasks.present_agents(tx)
     epoch, worker, since = tasks.leader(tx)
     held = holds.holds(tx)
     reasons = Reasons(present, held)

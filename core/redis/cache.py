@@ -22,12 +22,20 @@ class RedisCache:
 
     def get(self, name: str, default: Any = None) -> Any:
         """Returns the snapshot called `name`, or `default` if there is none."""
-        with reaching_redis():
-            text = self._redis.get(self._keys.cache(name))
+        text = self.get_text(name)
         return default if text is None else orjson.loads(text)
+
+    def get_text(self, name: str) -> bytes | None:
+        """Returns the JSON text of the snapshot called `name`, or None."""
+        with reaching_redis():
+            text: bytes | None = self._redis.get(self._keys.cache(name))
+        return text
 
     def set(self, name: str, value: Any, ttl_seconds: float) -> None:
         """Stores `value` for `ttl_seconds`."""
-        text = orjson.dumps(value)
+        self.set_text(name, orjson.dumps(value), ttl_seconds)
+
+    def set_text(self, name: str, text: bytes, ttl_seconds: float) -> None:
+        """Stores a JSON text for `ttl_seconds`."""
         with reaching_redis():
             self._redis.set(self._keys.cache(name), text, px=max(1, round(ttl_seconds * 1000)))

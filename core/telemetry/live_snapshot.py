@@ -200,9 +200,15 @@ class LiveSnapshot(msgspec.Struct):
     questions: dict[str, float] = {}  # seconds since the oldest open one was asked, by its task's queue
 
 
+class _Version(msgspec.Struct):
+    """What is read of a snapshot first."""
+
+    version: int = 0
+
+
 def write_live(cache: RedisCache, live: LiveSnapshot) -> None:
     """Stores the snapshot; raises Unavailable."""
-    cache.set(SNAPSHOT, msgspec.to_builtins(live, enc_hook=_plain), TTL_SECONDS)
+    cache.set_text(SNAPSHOT, _encode(live), TTL_SECONDS)
 
 
 def _plain(value: object) -> str:
@@ -212,12 +218,15 @@ def _plain(value: object) -> str:
     raise NotImplementedError(type(value).__name__)
 
 
+_encode = msgspec.json.Encoder(enc_hook=_plain).encode
+_decode = msgspec.json.Decoder(LiveSnapshot).decode
+_decode_version = msgspec.json.Decoder(_Version).decode
+
+
 def read_live(cache: RedisCache) -> LiveSnapshot | None:
     """Returns the snapshot, in one round trip; None without a leader, or if the leader is of another release.
 
     Raises Unavailable.
     """
-    found = cache.get(SNAPSHOT)
-    if found is None or found.get("version") != VERSION:
-        return None
-    return msgspec.convert(found, LiveSnapshot)
+    text = cache.get_text(SNAPSHOT)
+    return None if text is None or _decode_version(text).version != VERSION else _decode(text)

@@ -148,7 +148,7 @@ def queues_now(
     lanes. Raises Unavailable.
     """
     holds = holds_store.holds(tx)
-    agents = tasks.agents(tx)
+    agents = tasks.present_agents(tx)
     counted = counts_of(tx, snapshot, sees)
     figures = queue_figures(tx, counted, settings.placement_of, settings.placement_by_queue, counted.at)
     if all(of_queue.queue != DEFAULT_QUEUE for of_queue in figures):

@@ -44,10 +44,14 @@ WHERE finished_at IS NULL AND state = 'pending' GROUP BY queue, type, requires O
 SELECT id, state, output::text, error::text FROM tasks WHERE id = ANY(%(ids)s::uuid[])
 
 -- name: agents
--- Every known agent, present ones first.
+-- Every known agent, or those that are present; present ones first. Of the types that they declared, of which most
+-- are schemas, only the versions, by name.
 SELECT id, name, boot_id, kind, host, pid, types, tags, max_concurrency, state, registered_at, left_at,
-    known_types, agent_class
-FROM agents ORDER BY left_at IS NOT NULL, name, registered_at DESC
+    CASE WHEN known_types IS NOT NULL THEN (
+        SELECT coalesce(jsonb_object_agg(one ->> 'name', one ->> 'version'), '{}') FROM jsonb_array_elements(known_types) one
+    ) END, agent_class
+FROM agents WHERE %(every)s OR left_at IS NULL
+ORDER BY left_at IS NOT NULL, name, registered_at DESC
 
 -- name: leader
 -- The current term.

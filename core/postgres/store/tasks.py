@@ -137,7 +137,12 @@ def waiting_lanes(tx: Transaction) -> list[LaneCount]:
 
 def agents(tx: Transaction) -> list[AgentRecord]:
     """Returns every known agent, present ones first."""
-    return [AgentRecord.from_row(row) for row in tx.rows(queries("tasks")["agents"], {})]
+    return [AgentRecord.from_row(row) for row in tx.rows(queries("tasks")["agents"], {"every": True})]
+
+
+def present_agents(tx: Transaction) -> list[AgentRecord]:
+    """Returns the agents that have not left, by name."""
+    return [AgentRecord.from_row(row) for row in tx.rows(queries("tasks")["agents"], {"every": False})]
 
 
 def now(tx: Transaction) -> datetime:

@@ -61,7 +61,7 @@ class LocalSite:
         with self._database().transaction() as tx:
             counted = tasks_store.state_counts(tx)
             lanes = tasks_store.waiting_lanes(tx)
-            present = [agent for agent in tasks_store.agents(tx) if agent.left_at is None]
+            present = tasks_store.present_agents(tx)
             epoch, leader, since = tasks_store.leader(tx)
             is_led = tasks_store.is_led(tx)
             held = holds_store.holds(tx)
@@ -80,7 +80,7 @@ class LocalSite:
     def agents(self, *, every: bool) -> AgentsSeen:
         database, broker = self._both()
         with database.transaction() as tx:
-            found = [agent for agent in tasks_store.agents(tx) if every or agent.left_at is None]
+            found = tasks_store.agents(tx) if every else tasks_store.present_agents(tx)
             now = tasks_store.now(tx).timestamp()
             did = history.reliability(tx, now - DAY, now)
         names = {agent.name for agent in found}

@@ -18,7 +18,7 @@ from taskyard.core.scheduling.placement import Candidate, Rotation, place
 from taskyard.core.telemetry.live_snapshot import LaneDepth
 from taskyard.core.views.queues import Reasons
 from taskyard.worker.dispatch.durations import Durations
-from taskyard.worker.dispatch.hot_lanes import LEAST_READ, SPARE_QUEUES
+from taskyard.worker.dispatch.hot_lanes import SPARE_QUEUES
 from taskyard.worker.dispatch.leader_state import LeaderState
 from tests.dashboard.snapshots import agent, snapshot
 from tests.unit.leader_state_support import info
@@ -62,8 +62,8 @@ def test_a_tick(questions: list[str]) -> None:
     leader_state.hot_lanes.update([*LANES, *STUCK])
 
     open_lanes = [lane for lane in LANES if lane.queue != "customer-7"]
-    assert leader_state.wanted(0.05, 10, LIMIT_BYTES) == dict.fromkeys(open_lanes[: 10 + SPARE_QUEUES], 10)
-    assert leader_state.wanted(0.05, 200, LIMIT_BYTES) == dict.fromkeys(open_lanes, LEAST_READ)
+    assert leader_state.wanted(0.05, 10, LIMIT_BYTES) == dict.fromkeys(open_lanes[: 10 + SPARE_QUEUES], 7)
+    assert leader_state.wanted(0.05, 200, LIMIT_BYTES) == dict.fromkeys(open_lanes, 5)
 
 
 def test_all_queues_take_turns_though_a_tick_looks_at_few() -> None:

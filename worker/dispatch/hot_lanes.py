@@ -11,7 +11,8 @@ from taskyard.core.scheduling.holds import Holds
 
 MAX_LANES = 1_000  # in one tick
 SPARE_QUEUES = 20  # looked at beyond as many as there is room for: not every hot lane has something
-LEAST_READ = 16  # tasks of a lane that is looked at
+LEAST_READ = 200  # tasks of the lanes of a group that are looked at, if there is room for so many …
+LEAST_OF_LANE = 4  # … and of each of them
 
 
 class HotLanes:
@@ -102,14 +103,18 @@ class HotLanes:
         rooms = [(alike, room) for alike, group in self._groups.items() if (room := room_for(_any(group))) > 0]
         if not rooms:
             return {}
-        self._turn = (self._turn + 1) % len(rooms)  # so that no group is beyond MAX_LANES for ever
+        start, self._turn = self._turn % len(rooms), self._turn + 1
         most = max(1, MAX_LANES // len(rooms))
         reads: dict[Alike, int] = {}
         queues: dict[str, None] = {}
-        for alike, room in rooms[self._turn :] + rooms[: self._turn]:
+        for number, (alike, room) in enumerate(rooms[start:] + rooms[:start]):
+            if len(queues) >= MAX_LANES:
+                self._turn = start + number  # the others come first the next time
+                break
             group = self._groups[alike]
-            reads[alike] = _share(room, len(group))
-            queues.update(dict.fromkeys(islice(group, min(room + SPARE_QUEUES, most))))
+            looked_at = min(len(group), room + SPARE_QUEUES, most)
+            reads[alike] = _share(room, looked_at)
+            queues.update(dict.fromkeys(islice(group, looked_at)))
         return self._lanes_of(queues, reads)
 
     def _lanes_of(self, queues: Iterable[str], reads: Mapping[Alike, int]) -> dict[Lane, int]:
@@ -128,5 +133,5 @@ def _any(group: Mapping[str, Lane]) -> Lane:
 
 
 def _share(room: int, queues: int) -> int:
-    """Returns how many tasks a lane may give: twice its share if all queues have some, so that none waits for long."""
-    return min(room, max(LEAST_READ, -(-2 * room // queues)))
+    """Returns how many tasks to read of each queue: twice its share, for the case that others have fewer."""
+    return min(room, max(LEAST_OF_LANE, -(-max(LEAST_READ, 2 * room) // queues)))

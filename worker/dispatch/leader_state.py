@@ -75,6 +75,7 @@ class LeaderState:
         self._claims_of: dict[str, dict[str, Claim]] = {}  # by agent, none without any
         self.agents: dict[str, KnownAgent] = {}
         self._named: dict[str, dict[str, KnownAgent]] = {}  # by name, then by id
+        self._refusing: set[KnownAgent] = set()  # those with refusals
         self.crews = Crews()
         self.hot_lanes = HotLanes()
         self.claiming: dict[str, Lane] = {}  # passed to the committer, not yet answered
@@ -181,7 +182,7 @@ class LeaderState:
 
     def forget_refusals(self, now: float) -> None:
         """Lifts expired bars and pauses of types."""
-        for agent in self.agents.values():
+        for agent in list(self._refusing):
             over = [name for name, (_, until) in agent.refusals.items() if until <= now]
             for name in over:
                 del agent.refusals[name]
@@ -190,6 +191,7 @@ class LeaderState:
 
     def _note_refusals(self, agent: KnownAgent) -> None:
         agent.slots.refused = {name: reason for name, (reason, _) in agent.refusals.items()}
+        (self._refusing.add if agent.refusals else self._refusing.discard)(agent)
 
     def _bar(self, name: str) -> None:
         barred = frozenset(breaker.type for breaker in self.breakers.of_agent(name))
@@ -221,6 +223,7 @@ class LeaderState:
         agent = self.agents.pop(agent_id, None)
         if agent is not None:
             self.crews.remove(agent.slots)
+            self._refusing.discard(agent)
             named = self._named[agent.info.name]
             del named[agent_id]
             if not named:

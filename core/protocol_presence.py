@@ -23,7 +23,7 @@ from taskyard.core.protocol_values import (
 MAX_SEATS_LISTED = 1024  # of a heartbeat: an agent has no more
 
 
-class AgentInfo(msgspec.Struct):
+class AgentInfo(msgspec.Struct, gc=False):
     """An agent's identity; part of its registration and of every heartbeat.
 
     `version` says what its reports carry (see VERSION). `farewell` is the SHA-256 of a secret that only the boot
@@ -96,7 +96,7 @@ class SeatsReport(msgspec.Struct):
         return self.problem or next((seat.why for seat in self.coming if seat.why), "")
 
 
-class Heartbeat(msgspec.Struct):
+class Heartbeat(msgspec.Struct, gc=False):
     """An agent's state, written every second with a TTL; the dispatcher reconciles its claims against it."""
 
     agent: AgentInfo

@@ -166,16 +166,17 @@ class AgentSlots:
         if self.changes is not None:
             self.changes.loads.add(self)
 
-    def take_back(self, expected_seconds: float) -> None:
-        """Removes a task."""
+    def take_back(self, expected_seconds: float, input_bytes: int = 0) -> None:
+        """Removes a task, with the size of its input if that was added."""
         self.open_tasks -= 1
+        self.open_bytes -= input_bytes
         self.open_seconds = max(0.0, self.open_seconds - expected_seconds) if self.open_tasks else 0.0
         if self.changes is not None:
             self.changes.loads.add(self)
 
-    def add_bytes(self, count: int) -> None:
-        """Adds the size of an input, or removes it if `count` is negative."""
-        self.open_bytes += count
+    def add_bytes(self, input_bytes: int) -> None:
+        """Adds the size of an input."""
+        self.open_bytes += input_bytes
         if self.changes is not None:
             self.changes.loads.add(self)
 

@@ -96,19 +96,23 @@ def place(
     crews.refresh(cover_seconds)
     placed: Placed = []
     before: dict[AgentSlots, tuple[int, float]] = {}
+    lane: Lane | None = None
     try:
         for candidate in _in_turns(candidates, rotation):
-            lane = candidate.lane
-            agent = CHOOSERS[policy_of(lane.queue)](crews.of(lane), rotation)
+            if candidate.lane is not lane:
+                lane = candidate.lane
+                crew, choose = crews.of(lane), CHOOSERS[policy_of(lane.queue)]
+            agent = choose(crew, rotation)
             if agent is None:
                 continue
             if agent not in before:
                 before[agent] = agent.open_tasks, agent.open_seconds
             agent.give(candidate.expected_seconds)
             placed.append((candidate, agent))
-            if lane.type in agent.probes:
+            if crew.probing and lane.type in agent.probes:
                 agent.use_probe(lane.type)
                 crews.regroup()
+                lane = None  # its crew may be another one now
             if not agent.has_room(cover_seconds):
                 crews.note_full(agent)
     except BaseException:

@@ -61,7 +61,7 @@ class RecentType(msgspec.Struct):
     run_p99: float | None
 
 
-class RunningTask(msgspec.Struct):
+class RunningTask(msgspec.Struct, gc=False):
     """An attempt that has started."""
 
     task_id: str
@@ -70,7 +70,7 @@ class RunningTask(msgspec.Struct):
     started_at: float
 
 
-class OpenBreaker(msgspec.Struct):
+class OpenBreaker(msgspec.Struct, gc=False):
     """An agent's circuit breaker for a type: no tasks, or one probe at a time (`state` "open" or "probing").
 
     `reason` is in English; its id and parameters are those of core.scheduling.breaker (None: an older leader).
@@ -85,7 +85,7 @@ class OpenBreaker(msgspec.Struct):
     reason_parameters: dict[str, Any] | None = None
 
 
-class AgentLive(msgspec.Struct):
+class AgentLive(msgspec.Struct, gc=False):
     """One boot of an agent. `state` is online, draining or paused; at `read_at` it had read its whole inbox."""
 
     id: str

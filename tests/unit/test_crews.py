@@ -92,7 +92,7 @@ class Crowd:
         elif what == 6:
             agent.tags = frozenset(self.draw(tags))
         else:
-            agent.add_bytes(MAX_AHEAD_BYTES + 1 if not agent.open_bytes else -agent.open_bytes)
+            agent.add_bytes(MAX_AHEAD_BYTES + 1 - 2 * agent.open_bytes)
 
     def places(self) -> None:
         drawn = self.draw(st.lists(st.tuples(lanes, st.integers(0, 9), expected), max_size=12))

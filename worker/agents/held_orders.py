@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from taskyard.core.protocol import Pair
-from taskyard.core.scheduling.placement import MAX_QUEUE_AHEAD
+from taskyard.core.scheduling.agent_slots import MAX_QUEUE_AHEAD
 from taskyard.worker.agents.inbox import DELETE_COUNT
 
 MAX_SEEN = DELETE_COUNT * MAX_QUEUE_AHEAD  # as many runs as the inbox may still hold when it is read again

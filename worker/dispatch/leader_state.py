@@ -161,8 +161,7 @@ class LeaderState:
         if agent is not None and agent.refusals.get(task_type, ("", 0.0))[1] < until:
             agent.refusals[task_type] = (reason, until)
             self._note_refusals(agent)
-        lane = Lane("", task_type)
-        return any(agent.slots.is_let_in(lane) for agent in self.agents.values())  # most often the first one
+        return any(agent.slots.is_let_in(Lane("", task_type)) for agent in self.agents.values())
 
     def shun_version(self, agent_id: str, task_type: str, reason: str, now: float) -> bool:
         """Bars a version of a type that refused an input from agents of that version for a while.
@@ -231,12 +230,14 @@ class LeaderState:
 
     def open(self, row: Claimed, expected_seconds: float, ready: float = 0.0) -> Claim:
         """Opens a committed claim; its agent was charged when it was placed."""
-        earlier = self.claims.get(row.id)
-        if earlier is not None:
-            self._forget(earlier)
+        if row.id in self.claims:
+            self._forget(self.claims[row.id])
         claim = self.claims[row.id] = Claim(row, expected_seconds, ready)
-        self._claims_of.setdefault(claim.agent_id, {})[claim.id] = claim
-        agent = self.agents.get(row.agent_id)
+        claims = self._claims_of.get(claim.agent_id)
+        if claims is None:
+            claims = self._claims_of[claim.agent_id] = {}
+        claims[claim.id] = claim
+        agent = self.agents.get(claim.agent_id)
         if agent is not None:
             agent.slots.add_bytes(claim.input_bytes)
         return claim
@@ -247,8 +248,7 @@ class LeaderState:
             self._forget(claim)
             agent = self.agents.get(claim.agent_id)
             if agent is not None:
-                agent.slots.take_back(claim.expected_seconds)
-                agent.slots.add_bytes(-claim.input_bytes)
+                agent.slots.take_back(claim.expected_seconds, claim.input_bytes)
 
     def _forget(self, claim: Claim) -> None:
         del self.claims[claim.id]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -106,7 +107,12 @@ class Crowd:
 def measure_scale(environment: Environment) -> list[Result]:
     """Measures placement, the question what could be placed, and the roster over many agents and queues."""
     environment.broker.lead(0)
-    return [*_agents(environment.broker), *_queues()]
+    gc.collect()
+    gc.freeze()  # as a worker does once it has started
+    try:
+        return [*_agents(environment.broker), *_queues()]
+    finally:
+        gc.unfreeze()
 
 
 def _agents(broker: Broker) -> Iterator[Result]:
@@ -142,7 +148,9 @@ def _roster(crowd: Crowd, broker: Broker, words: str) -> Iterator[Result]:
         ("read", reading, "to read the roster"),
         ("look", looking, "to draw its conclusions"),
     ):
-        yield Result(f"roster_{name}_{crowd.count}", 1e3 * statistics.mean(seconds), "ms", f"a second {what}: {words}")
+        yield Result(
+            f"roster_{name}_{crowd.count}", 1e3 * statistics.median(seconds), "ms", f"a second {what}: {words}"
+        )
 
 
 def _queues() -> Iterator[Result]:

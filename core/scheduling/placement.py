@@ -10,7 +10,8 @@ from typing import NamedTuple
 from taskyard.core.i18n import N_, TranslatableText, msg
 from taskyard.core.models import Lane
 from taskyard.core.scheduling.agent_slots import AgentSlots
-from taskyard.core.scheduling.crews import Crew, Crews
+from taskyard.core.scheduling.crew import Crew
+from taskyard.core.scheduling.crews import Crews
 from taskyard.core.states import HEAD_START_SECONDS, Priority
 
 # A strict queue keeps priorities apart by more than any age: about 32 years each.

@@ -222,11 +222,9 @@ class Dispatcher:
         self._placing.place(term, batch)
 
     def _inspect(self, term: Term, batch: Batch) -> None:
+        recovery, own = term.recovery, term.agent_access.read_to
         roster = self._broker.roster(
-            self._terms.ttl_seconds,
-            revive_canary=term.recovery.canary_is_dead,
-            reporters=term.agent_access.read_to,
-            turn=term.recovery.next_turn(),
+            self._terms.ttl_seconds, revive_canary=recovery.canary_is_dead, reporters=own, turn=recovery.next_turn()
         )
         if roster.generation != term.generation or not term.generation.startswith(self._broker.run_id()):
             raise LeadershipLost("Redis was wiped or restarted: a new term rebuilds it")
@@ -236,7 +234,7 @@ class Dispatcher:
         term.leader_state.hot_lanes.update(roster.lanes)
         now = self._clock.monotonic()
         term.agent_access.enforce(self._broker.agent_users, now)
-        for agent_id in term.recovery.inspect(roster, term.generation, now, batch):
+        for agent_id in recovery.inspect(roster, term.generation, now, batch):
             self._broker.drop_heartbeat(agent_id)
         term.has_roster = True
         self.agents_seen = agents_live(term.leader_state, now, term.database_now(self._clock))

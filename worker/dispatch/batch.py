@@ -99,6 +99,7 @@ class Batch:
     children: list[Child] = field(default_factory=list)
     outcomes_asked: list[OutcomesAsked] = field(default_factory=list)
     arrivals: list[Arrival] = field(default_factory=list)
+    _arrived: dict[str, Arrival] = field(default_factory=dict)  # these, by id
     endings: list[tuple[str, str]] = field(default_factory=list)
     fenced: list[str] = field(default_factory=list)
     orders: dict[str, list[Order]] = field(default_factory=dict)
@@ -156,9 +157,11 @@ class Batch:
 
     def arrival(self, info: AgentInfo) -> Arrival:
         """Returns what is to be recorded of a boot in this tick."""
-        known = next((one for one in self.arrivals if one.id == info.id), None)
+        if len(self._arrived) != len(self.arrivals):
+            self._arrived = {one.id: one for one in self.arrivals}
+        known = self._arrived.get(info.id)
         if known is None:
-            known = Arrival(info)
+            known = self._arrived[info.id] = Arrival(info)
             self.arrivals.append(known)
         return known
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from taskyard.core.errors import ConfigurationError
 from taskyard.core.protocol import AgentInfo, AttemptEnd, Pair, Run, SeatsReport
 from taskyard.core.redis.ports import AgentPort
-from taskyard.core.scheduling.placement import AgentSlots
+from taskyard.core.scheduling.agent_slots import AgentSlots
 from taskyard.core.task_types.registry import Registry
 from taskyard.worker.agents.base import BaseAgent
 from taskyard.worker.agents.known_types import known_types

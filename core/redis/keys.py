@@ -21,11 +21,18 @@ class Keys:
         self.generation = f"{self.prefix}generation"  # gone after a wipe
         self.log = f"{self.prefix}log"  # the last log lines of all processes, capped, with a TTL
 
+        self.pools = f"{self.prefix}pools"  # processes that keep agents running
+        self.pool_sizes = f"{self.prefix}pool_sizes"  # the leader's copy of how many agents of each kind are wanted
+
         self.quarantine = f"{self.prefix}quarantine"  # what could not be processed, capped
 
     def ready(self, lane: object) -> str:
         """Returns the key of a lane's pending tasks, ordered by score."""
         return f"{self.prefix}ready:{lane}"
+
+    def pool(self, name: str) -> str:
+        """Returns the key of what a pool last said of itself, which has a TTL."""
+        return f"{self.prefix}pool:{name}"
 
     def inbox(self, agent_id: str) -> str:
         """Returns the stream of orders to one boot of an agent."""

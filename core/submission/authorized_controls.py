@@ -1,4 +1,4 @@
-"""Holds queues, task types and agents, restarts agents and keeps filters, as far as an actor may.
+"""Holds queues, task types and agents, restarts agents, scales pools and keeps filters, as far as an actor may.
 
 Everything raises NotPermitted in addition to the errors of what it calls.
 """
@@ -10,9 +10,10 @@ from taskyard.core.access.permissions import Permission
 from taskyard.core.filters.search_filter import TaskFilter
 from taskyard.core.postgres.database import Database, Transaction
 from taskyard.core.postgres.store import holds, saved_filters
+from taskyard.core.redis.pools import Pools
 from taskyard.core.redis.ports import SubmitterPort
 from taskyard.core.scheduling.holds import HoldKind, HoldMode
-from taskyard.core.submission import agent_commands
+from taskyard.core.submission import agent_commands, pool_commands
 
 
 def hold(tx: Transaction, actor: Actor, kind: HoldKind, name: str, mode: HoldMode, reason: str) -> bool:
@@ -31,6 +32,18 @@ def restart_agent(database: Database, broker: SubmitterPort, actor: Actor, name:
     """See core.submission.agent_commands."""
     _check_held(actor, HoldKind.AGENT, name)
     return agent_commands.restart_agent(database, broker, name, actor.name, reason)
+
+
+def scale_pool(tx: Transaction, pools: Pools, actor: Actor, kind: str, count: int, reason: str) -> bool:
+    """See core.submission.pool_commands."""
+    _check_held(actor, HoldKind.AGENT, kind)
+    return pool_commands.scale_pool(tx, pools, kind, count, actor.name, reason)
+
+
+def reset_pool(tx: Transaction, actor: Actor, kind: str, reason: str) -> bool:
+    """See core.submission.pool_commands."""
+    _check_held(actor, HoldKind.AGENT, kind)
+    return pool_commands.reset_pool(tx, kind, actor.name, reason)
 
 
 def save_filter(tx: Transaction, actor: Actor, name: str, only: TaskFilter, *, overwrite: bool = False) -> None:

@@ -178,6 +178,26 @@ class LateSchedule(msgspec.Struct):
     state: str
 
 
+class PoolLive(msgspec.Struct):
+    """The agents of one kind that pools keep running, those of all hosts together.
+
+    `wanted` is what they go by, `configured` the number in pool files; `leaving` agents finish what they run. With
+    `is_fixed` a pool goes by its file alone. `needed` is what the backlog calls for, see core.scheduling.agent_demand.
+    """
+
+    kind: str
+    hosts: list[str]
+    types: list[str]
+    tags: list[str]
+    slots: int
+    configured: int
+    wanted: int
+    running: int
+    leaving: int
+    is_fixed: bool
+    needed: int
+
+
 class LiveSnapshot(msgspec.Struct):
     """The snapshot. `open_at` and `finished_at` are the read times of those counts: large ones are read less often."""
 
@@ -197,6 +217,7 @@ class LiveSnapshot(msgspec.Struct):
     mail: MailLive | None = None  # None: a leader of an older release
     disabled_webhooks: list[str] = []  # by the worker, since nobody answers them
     late_schedules: list[LateSchedule] = []
+    pools: list[PoolLive] = []  # by kind
     questions: dict[str, float] = {}  # seconds since the oldest open one was asked, by its task's queue
 
 

@@ -166,7 +166,7 @@ def test_it_is_one_of_the_duties() -> None:
     worker = MagicMock()
     [job] = [
         job
-        for job in jobs(worker, worker.dispatcher, worker.monitor, worker.webhooks)
+        for job in jobs(worker, worker.dispatcher, worker.monitor, worker.webhooks, worker.pool_sizes)
         if job.run is worker.write_reports
     ]
     assert job.every_seconds <= 3600

@@ -10,8 +10,8 @@ import redis
 
 from taskyard.core.protocol import NULL, Deregister, Done, Log, decode_reports
 from taskyard.worker.agents import spool
+from taskyard.worker.agents.losses import Losses
 from taskyard.worker.agents.outbox import Outbox
-from taskyard.worker.agents.pool import Pool
 from taskyard.worker.agents.spool import Spool
 from tests.unit.leader_state_support import task_id
 
@@ -89,17 +89,17 @@ def test_results_wait_on_disk_while_redis_is_away_and_arrive_once(tmp_path: Path
 
 def test_what_a_dead_agent_left_is_handed_in_before_its_death_is_reported(tmp_path: Path) -> None:
     queue = FlakyQueue()
-    pool = Pool([], "redis://nowhere", queue, 1.0, tmp_path)  # type: ignore[arg-type]
+    losses = Losses(queue, tmp_path)  # type: ignore[arg-type]
     Spool(tmp_path, AGENT).keep([done(1), done(2)])
     Spool(tmp_path, "coder-2:x").keep([done(3)])
-    pool._spooled = [*spool.spooled_by(tmp_path, "coder-2:x"), tmp_path / "taken by its agent meanwhile"]
-    pool._lost = [Deregister(AGENT, "lost")]
-    pool._report_lost()
-    assert (len(pool._spooled), pool._lost) == (2, [Deregister(AGENT, "lost")]), "Redis is away: asked again"
+    losses._spooled = [*spool.spooled_by(tmp_path, "coder-2:x"), tmp_path / "taken by its agent meanwhile"]
+    losses._lost = [Deregister(AGENT, "lost")]
+    losses.report()
+    assert (len(losses._spooled), losses._lost) == (2, [Deregister(AGENT, "lost")]), "Redis is away: asked again"
     queue.is_there = True
-    pool._report_lost()
+    losses.report()
     assert [getattr(report, "task_id", "gone") for report in queue.arrived] == [
         *(task_id(number) for number in (3, 1, 2)),
         "gone",
     ]
-    assert (pool._spooled, pool._lost, spool.left_behind(tmp_path)) == ([], [], [])
+    assert (losses._spooled, losses._lost, spool.left_behind(tmp_path)) == ([], [], [])

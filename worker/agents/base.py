@@ -10,7 +10,7 @@ import abc
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import structlog
@@ -122,16 +122,21 @@ class BaseAgent(Places, abc.ABC):
                 self.heartbeat.note_trouble(str(error))
                 self._stop_reading.wait(RETRY_SECONDS)
 
-    def drain(self, grace_seconds: float) -> bool:
-        """Hands back tasks not started, or not finished in time, at no cost. Returns False if any did not finish."""
+    def finish(self, is_over: Callable[[], bool]) -> bool:
+        """Hands back tasks not started, waits until the rest has ended or `is_over`; returns False if any has not."""
         self.is_draining = True
         self.heartbeat.send_if_possible()
         if waiting := self._waiting.close():
             self.hand_back(waiting)
-        deadline = time.monotonic() + grace_seconds
-        while (is_busy := self._slots.is_busy()) and time.monotonic() < deadline and not self.heartbeat.is_fenced:
+        while (is_busy := self._slots.is_busy()) and not is_over() and not self.heartbeat.is_fenced:
             self._slots.stuck.report_due()
             time.sleep(0.02)
+        return not is_busy
+
+    def drain(self, grace_seconds: float) -> bool:
+        """Hands back tasks not started, or not finished in time, at no cost. Returns False if any did not finish."""
+        deadline = time.monotonic() + grace_seconds
+        is_busy = not self.finish(lambda: time.monotonic() >= deadline)
         # ended attempts are reported first; returning them has no effect then
         unfinished = self._held.pairs() if is_busy else []
         guarded(self.close_execution)

@@ -1,8 +1,9 @@
 """Runs the process of one agent: `python -m taskyard.worker.agents.main SPEC`, started by the pool.
 
 Ends with 0 after a drain, EXIT_REFUSED if the API does not accept its token, EXIT_REPLACE if it must be replaced: it
-was fenced, a thread is stuck, or an operator asked for a restart, which drains like SIGTERM. A second SIGTERM ends at
-once; SIGINT is left to the supervisor, so that Ctrl-C drains in order.
+was fenced, a thread is stuck, or an operator asked for a restart, which drains like SIGTERM. On SIGUSR1 it finishes
+what it runs, for as long as that takes, and ends. A second SIGTERM ends at once; SIGINT is left to the supervisor, so
+that Ctrl-C drains in order.
 """
 
 from __future__ import annotations
@@ -193,7 +194,9 @@ def _serve(agent: BaseAgent, settings: Settings, health_fd: int | None, links: S
             os._exit(128 + number)
         stopping.set()
 
+    leaving = threading.Event()
     signal.signal(signal.SIGTERM, on_term)
+    signal.signal(signal.SIGUSR1, lambda _number, _frame: leaving.set())
     if health_fd is not None:
         teller = HealthSender(health_fd, lambda: report_of(agent.problems(), agent.takes_work))
         teller.start()
@@ -201,11 +204,11 @@ def _serve(agent: BaseAgent, settings: Settings, health_fd: int | None, links: S
         return EXIT_REFUSED if _refusal(links) else 0
     log.info("agent.started", agent=agent.info.id, types=",".join(agent.info.types), by=type(agent).__qualname__)
     start_thread("inbox", agent.run, OnEscape.END_PROCESS, is_essential=True, is_over=lambda: agent.is_given_up)
-    while not (stopping.is_set() or agent.must_be_replaced or _refusal(links)):
-        if threads.must_end_process() or agent.is_unable():
-            log.error("agent.unable", agent=agent.info.id, reason="; ".join(threads.problems()) or UNABLE)
-            agent.must_be_replaced = True
+    while not (leaving.is_set() or _is_over(agent, stopping, links)):
         stopping.wait(0.2)
+    if leaving.is_set() and not stopping.is_set():
+        log.info("agent.leaving", agent=agent.info.id)
+        agent.finish(lambda: _is_over(agent, stopping, links))
     grace_seconds = settings.grace_seconds
     if refusal := _refusal(links):
         # nothing of it is heard any more: what runs longer than its lease would run beside another attempt
@@ -218,6 +221,14 @@ def _serve(agent: BaseAgent, settings: Settings, health_fd: int | None, links: S
     if _refusal(links):
         return EXIT_REFUSED
     return EXIT_REPLACE if agent.must_be_replaced else 0
+
+
+def _is_over(agent: BaseAgent, stopping: threading.Event, links: Sequence[ApiLink]) -> bool:
+    """Returns True if it should stop, is refused, or must be replaced, also because it is unable to work."""
+    if not agent.must_be_replaced and (threads.must_end_process() or agent.is_unable()):
+        log.error("agent.unable", agent=agent.info.id, reason="; ".join(threads.problems()) or UNABLE)
+        agent.must_be_replaced = True
+    return stopping.is_set() or agent.must_be_replaced or bool(_refusal(links))
 
 
 def _refusal(links: Sequence[ApiLink]) -> str:

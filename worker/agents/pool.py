@@ -18,17 +18,15 @@ from pathlib import Path
 import msgspec
 import structlog
 
-from taskyard.core.errors import Unavailable
-from taskyard.core.protocol import Deregister, encode
 from taskyard.core.redis.agent_side import AgentSide
-from taskyard.core.redis.connection import reaching_redis
 from taskyard.core.redis.ports import AgentPort
-from taskyard.worker.agents import spool
 from taskyard.worker.agents.duplicate_names import DuplicateNames
 from taskyard.worker.agents.health import HealthReceiver
+from taskyard.worker.agents.losses import Losses
 from taskyard.worker.agents.main import EXIT_REFUSED, EXIT_REPLACE, Launch, send_secrets
 from taskyard.worker.agents.pool_config import AgentSpec
 from taskyard.worker.agents.pool_member import Member
+from taskyard.worker.agents.pool_sizing import Sizing
 from taskyard.worker.remote.api_link import RemoteApi
 
 MIN_BACKOFF_SECONDS = 0.1
@@ -50,23 +48,28 @@ class Pool:
     `run` supervises in the thread that calls it, which must live as long as they do.
     """
 
-    specs: Sequence[AgentSpec]
+    specs: Sequence[AgentSpec]  # those of a pool that never changes; with `sizing` none
     redis_url: str
     broker: AgentPort
     grace_seconds: float
     data_dir: Path
     remote: RemoteApi | None = None  # the API that its agents come by, instead of Redis
     variables: Mapping[str, str] = field(default_factory=dict)  # of their environment, besides this process's
+    sizing: Sizing | None = None  # which agents there are; None: those of `specs`
     starts: Counter[str] = field(default_factory=Counter)  # of each agent's name
     is_refused: bool = False  # the API does not accept the token of its agent
-    _members: list[Member] = field(default_factory=list)
-    _lost: list[Deregister] = field(default_factory=list)
-    _spooled: list[Path] = field(default_factory=list)
+    _members: list[Member] = field(default_factory=list)  # replaced, never changed: other threads read it
+    _escapes_of_gone: Counter[str] = field(default_factory=Counter)
     _started: set[str] = field(default_factory=set)
+    _losses: Losses = field(init=False)
+    _has_begun: bool = False
     _stop: threading.Event = field(default_factory=threading.Event)
     _hurry: threading.Event = field(default_factory=threading.Event)
     _round_at: float = field(default_factory=time.monotonic)
     _well_at: float = field(default_factory=time.monotonic)  # when an agent last worked
+
+    def __post_init__(self) -> None:
+        self._losses = Losses(self.broker, self.data_dir)
 
     def run(self) -> None:
         """Keeps every agent of the pool running until `stop`, then drains them. May be restarted after an
@@ -74,14 +77,19 @@ class Pool:
 
         The kernel ends an agent when the thread that started it ends (PR_SET_PDEATHSIG), so all are started here.
         """
-        if not self._members:
+        if not self._has_begun:
+            self._has_begun = True
             self._members = [Member(spec) for spec in self.specs]
-            self._spooled = spool.left_behind(self.data_dir)
+            self._losses.begin()
+            if self.sizing is not None:
+                self.sizing.start()
         namesakes = DuplicateNames(self.broker) if isinstance(self.broker, AgentSide) else None
         while not self._stop.is_set():
+            if self.sizing is not None:
+                self._members = self.sizing.adjusted(self._members)
             for member in self._members:
                 self._watch(member)
-            self._report_lost()
+            self._losses.report()
             if namesakes is not None:
                 namesakes.check({member.spec.name: member.agent_id for member in self._members}, self._started)
             self._round_at = time.monotonic()
@@ -104,21 +112,28 @@ class Pool:
     @property
     def alive(self) -> int:
         """Returns the number of running agent processes."""
-        return sum(m.process is not None and m.process.poll() is None for m in self._members)
+        return sum(member.is_alive for member in self._members)
+
+    @property
+    def size(self) -> int:
+        """Returns the number of agents that should run, whether they do or not."""
+        if self.sizing is None:
+            return len(self.specs)
+        return sum(self.sizing.wanted(kind) for kind in self.sizing.kinds)
 
     # health
 
     def unwell(self) -> dict[str, list[str]]:
         """Returns by name why agents do no work; healthy ones are left out."""
-        return {member.spec.name: found for member in self._members if (found := member.problems())}
+        return {member.spec.name: found for member in self._staying if (found := member.problems())}
 
     def problems(self) -> list[str]:
         """Returns why this host's agents do no work, one line each; empty while one of them does."""
         silent = time.monotonic() - self._round_at
         if silent > STALLED_SECONDS and not self._stop.is_set():
             return [f"pool: no check of its agents for {silent:.0f} s"]
-        unwell = self.unwell()
-        if len(unwell) < len(self._members) or not self._members:
+        unwell, staying = self.unwell(), self._staying
+        if len(unwell) < len(staying) or not staying:
             self._well_at = time.monotonic()
         if time.monotonic() - self._well_at < ALL_UNWELL_SECONDS:
             return []
@@ -126,22 +141,29 @@ class Pool:
 
     def takes_work(self) -> bool:
         """Returns True if an agent of this host could start a task now."""
-        reports = [m.health.report for m in self._members if m.health is not None and not m.problems()]
+        reports = [m.health.report for m in self._staying if m.health is not None and not m.problems()]
         return any(report is not None and report.takes_work for report in reports)
 
     def escapes(self) -> dict[str, int]:
         """Returns the uncaught exceptions of the agents' threads, by name, since the pool began."""
-        total: Counter[str] = Counter()
+        total: Counter[str] = Counter(self._escapes_of_gone)
         for member in self._members:
             total += member.escapes
             if member.health is not None and member.health.report is not None:
                 total += Counter(member.health.report.escapes)
         return dict(total)
 
+    @property
+    def _staying(self) -> list[Member]:
+        return [member for member in self._members if not member.is_leaving]
+
     # processes
 
     def _watch(self, member: Member) -> None:
         process, now = member.process, time.monotonic()
+        if member.is_leaving:
+            self._see_off(member)
+            return
         if process is None:
             if now >= member.start_at:
                 self._start(member)
@@ -166,13 +188,30 @@ class Pool:
             backoff = 0.0
         self._bury(member, f"its process ended with code {code} after {lived:.1f} s")
         member.start_at = now + backoff
-        self._lost.append(Deregister(member.agent_id, "lost", member.proof))
+        self._losses.add(member)
         log.warning(
             "agent.exited", agent=member.agent_id, code=code, lived_seconds=round(lived, 1), restart_seconds=backoff
         )
         self._say_if_looping(member)
         if backoff == 0.0:
             self._start(member)
+
+    def _see_off(self, member: Member) -> None:
+        """Lets go of an agent that leaves, once its process has ended."""
+        process = member.process
+        if process is not None:
+            if member.health is not None:
+                member.health.hear()
+            code = process.poll()
+            if code is None:
+                self._kill_if_silent(member, process)
+                return
+            self._bury(member, f"it left with code {code}")
+            if code != 0 or self._losses.has_results_of(member):
+                self._losses.add(member)
+            log.info("agent.left", agent=member.agent_id, code=code)
+        self._escapes_of_gone += member.escapes
+        self._members = [one for one in self._members if one is not member]
 
     def _bury(self, member: Member, how: str) -> None:
         member.process, member.last_end = None, how
@@ -232,37 +271,9 @@ class Pool:
         send_secrets(member.process, member.proof, token, spec.engine)
         self._started.add(member.agent_id)
 
-    def _report_lost(self) -> None:
-        """Reports the results left in dead boots' spools, then the boots' deaths.
-
-        Otherwise the leader notices the deaths by missing heartbeats.
-        """
-        try:
-            with reaching_redis():
-                while self._spooled:
-                    self._hand_in(self._spooled[0])
-                    del self._spooled[0]
-                while self._lost:
-                    for path in spool.spooled_by(self.data_dir, self._lost[0].agent_id):
-                        self._hand_in(path)
-                    self.broker.report(encode([self._lost[0]]))
-                    del self._lost[0]
-        except Unavailable:
-            return  # repeated in WATCH_SECONDS
-
-    def _hand_in(self, path: Path) -> None:
-        results = 0
-        try:
-            for reports in spool.read(path):
-                self.broker.report(encode(reports))
-                results += len(reports)
-            path.unlink()
-        except OSError as error:  # its agent is alive after all and was faster, or the disk refuses
-            log.warning("spool.refused", path=str(path), reason=str(error))
-        else:
-            log.info("spool.handed_in", path=str(path), results=results)
-
     def _drain(self) -> None:
+        if self.sizing is not None:
+            self.sizing.stop()
         running = [m.process for m in self._members if m.process is not None and m.process.poll() is None]
         for process in running:
             process.send_signal(signal.SIGTERM)
@@ -276,7 +287,6 @@ class Pool:
                         process.kill()
             time.sleep(0.02)
         for member in self._members:
-            left_results = bool(spool.spooled_by(self.data_dir, member.agent_id))
-            if member.process is not None and (member.process.returncode != 0 or left_results):
-                self._lost.append(Deregister(member.agent_id, "lost", member.proof))
-        self._report_lost()
+            if member.process is not None and (member.process.returncode != 0 or self._losses.has_results_of(member)):
+                self._losses.add(member)
+        self._losses.report()

@@ -24,6 +24,7 @@ from taskyard.core.declarations import LABEL, MAX_TAGS, Whole, model_problem, re
 from taskyard.core.errors import ConfigurationError
 from taskyard.core.paths import FILES
 from taskyard.core.patterns import MAX_PATTERN_LENGTH, can_match_type
+from taskyard.core.scheduling.pool_sizes import MAX_AGENTS
 from taskyard.worker.agents.agent_class import MAX_NAME_LENGTH as MAX_CLASS_NAME_LENGTH
 from taskyard.worker.agents.agent_class import NAME as CLASS_NAME
 from taskyard.worker.agents.agent_class import class_problem
@@ -45,6 +46,24 @@ class AgentSpec:
     max_concurrency: int
     agent_class: str = ""  # "module:Class"; empty: the shipped one
     engine: EngineSettings | None = None  # that brings seats to other machines; None: attempts run on this host
+
+
+@dataclass(frozen=True, slots=True)
+class AgentKind:
+    """A kind of agents in a pool file; `count` says how many of them it wants."""
+
+    kind: str
+    count: int
+    types: tuple[str, ...]
+    tags: tuple[str, ...]
+    max_concurrency: int
+    agent_class: str = ""
+    engine: EngineSettings | None = None
+
+    def agent(self, number: int, suffix: str = "") -> AgentSpec:
+        """Returns one agent of this kind; `suffix` tells its name apart from those of other hosts."""
+        name = f"{self.kind}-{number}" + (f"-{suffix}" if suffix else "")
+        return AgentSpec(name, self.kind, self.types, self.tags, self.max_concurrency, self.agent_class, self.engine)
 
 
 def _pattern(text: str) -> str:
@@ -69,7 +88,7 @@ class _Kind(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     kind: str = Field(pattern=_NAME)
-    count: Whole = Field(1, ge=0, le=256)
+    count: Whole = Field(1, ge=0, le=MAX_AGENTS)
     types: list[Annotated[str, AfterValidator(_pattern)]] = Field(min_length=1, max_length=1000)
     tags: list[Annotated[str, AfterValidator(_tag)]] = Field([], max_length=MAX_TAGS)
     max_concurrency: Whole = Field(3, ge=1, le=1024)
@@ -83,8 +102,13 @@ class _Pool(BaseModel):
     agents: list[_Kind] = Field(min_length=1)
 
 
-def load_pool(path: Path | None = None) -> list[AgentSpec]:
+def load_pool(path: Path | None = None, suffix: str = "") -> list[AgentSpec]:
     """Returns the agents in a pool file (None: the shipped pool); raises ConfigurationError."""
+    return [kind.agent(number, suffix) for kind in load_kinds(path) for number in range(1, kind.count + 1)]
+
+
+def load_kinds(path: Path | None = None) -> list[AgentKind]:
+    """Returns the kinds of agents in a pool file (None: the shipped pool); raises ConfigurationError."""
     file = path or DEFAULT_POOL
     where = f"pool file {file}"
     given = read_toml(where, file)
@@ -99,9 +123,9 @@ def load_pool(path: Path | None = None) -> list[AgentSpec]:
     if problems:
         raise ConfigurationError(problems)
     return [
-        AgentSpec(
-            f"{kind.kind}-{number}",
+        AgentKind(
             kind.kind,
+            kind.count,
             tuple(kind.types),
             tuple(kind.tags),
             kind.max_concurrency,
@@ -109,7 +133,6 @@ def load_pool(path: Path | None = None) -> list[AgentSpec]:
             None if kind.engine is None else kind.engine.settings(),
         )
         for kind in pool.agents
-        for number in range(1, kind.count + 1)
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import time
 from collections import Counter
@@ -16,6 +17,8 @@ class Member:
     """One agent of the pool and its current process."""
 
     spec: AgentSpec
+    number: int = 0  # of its kind, from 1; 0: the pool's size never changes
+    is_leaving: bool = False  # it finishes what it runs, and is not started again
     process: subprocess.Popen[bytes] | None = None
     health: HealthReceiver | None = None
     agent_id: str = ""
@@ -25,6 +28,20 @@ class Member:
     failures: int = 0
     last_end: str = "not started yet"
     escapes: Counter[str] = field(default_factory=Counter)  # of its ended processes' threads
+
+    @property
+    def is_alive(self) -> bool:
+        """Returns True if its process runs."""
+        return self.process is not None and self.process.poll() is None
+
+    def leave(self) -> None:
+        """Lets it finish what it runs, for as long as that takes, and end."""
+        self.is_leaving = True
+        if self.process is None or not self.is_alive:
+            return
+        # before its first report it has no task, and SIGUSR1 might end it without a farewell
+        has_begun = self.health is not None and self.health.report is not None
+        self.process.send_signal(signal.SIGUSR1 if has_begun else signal.SIGTERM)
 
     def problems(self) -> list[str]:
         """Returns why it does no work."""

@@ -1,14 +1,15 @@
-"""Serves metrics for Prometheus and health over HTTP: /metrics, /healthz, /readyz."""
+"""Serves metrics, health, and how many agents are needed over HTTP: /metrics, /healthz, /readyz, /scale."""
 
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import select
 import socket
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
 
@@ -19,6 +20,7 @@ from prometheus_client.registry import Collector
 
 from taskyard.core.access.request_guard import Refusal, Request, border_of
 from taskyard.core.config import Settings
+from taskyard.core.errors import Unavailable
 from taskyard.core.threads import OnEscape, Supervised, start_thread
 from taskyard.worker.process.ports import find_port, is_taken, listening_socket, url_of
 
@@ -40,19 +42,27 @@ SAFE_HEADERS = (
 PLAIN = "text/plain; charset=utf-8"
 
 log = structlog.get_logger(__name__)
+JSON = "application/json"
 Problems = Callable[[], Sequence[str]]
+Demand = Callable[[], Mapping[str, int]]
 
 
 class Exporter:
     """The server, in its own thread.
 
     `/healthz` answers 200 while `health()` names no problem: this process does its work. `/readyz` answers 200
-    while `readiness()` names none. Else both answer 503 with one line each. A descriptor is kept in reserve, so
-    that these requests work when all others are used up.
+    while `readiness()` names none. Else both answer 503 with one line each. `/scale` answers with how many agents of
+    each kind `demand()` calls for, and 503 when that raises Unavailable; a host of agents has none. A descriptor is
+    kept in reserve, so that these requests work when all others are used up.
     """
 
     def __init__(
-        self, settings: Settings, collectors: Sequence[Collector], health: Problems, readiness: Problems
+        self,
+        settings: Settings,
+        collectors: Sequence[Collector],
+        health: Problems,
+        readiness: Problems,
+        demand: Demand | None = None,
     ) -> None:
         self.border = border_of(settings.metrics_host, settings.metrics_hosts, "TASKYARD_METRICS_HOSTS")
         self._registry = CollectorRegistry(auto_describe=False)
@@ -60,6 +70,7 @@ class Exporter:
             self._registry.register(collector)
         ProcessCollector(registry=self._registry)
         self._pages = {"/healthz": health, "/readyz": readiness}
+        self._demand = demand
         self._settings = settings
         self._host, self._wanted_port = settings.metrics_host, settings.metrics_port
         self._listeners: list[socket.socket] = []
@@ -114,9 +125,11 @@ class Exporter:
         if path == "/metrics":
             encode, content_type = choose_encoder(accept)
             return 200, content_type, encode(self._registry)
+        if path == "/scale" and self._demand is not None:
+            return _scale(self._demand)
         page = self._pages.get(path)
         if page is None:
-            return 404, PLAIN, b"not found: there are /metrics, /healthz and /readyz\n"
+            return 404, PLAIN, b"not found: there are /metrics, /healthz, /readyz and, of a worker, /scale\n"
         problems = page()
         if problems:
             return 503, PLAIN, "".join(f"{problem}\n" for problem in problems).encode()
@@ -208,6 +221,14 @@ class Exporter:
         with contextlib.suppress(OSError):  # it has just ended
             connection.shutdown(socket.SHUT_RDWR)
         return self._slots.acquire(timeout=POLL_SECONDS)
+
+
+def _scale(demand: Demand) -> tuple[int, str, bytes]:
+    try:
+        wanted = demand()
+    except Unavailable as error:
+        return 503, PLAIN, f"{error}\n".encode()
+    return 200, JSON, json.dumps({kind: {"wanted": count} for kind, count in wanted.items()}).encode() + b"\n"
 
 
 def _open_reserve() -> int | None:

@@ -77,7 +77,7 @@ class WorkerHealth:
         if STALLED_SECONDS >= self._progress.stalled_seconds > READY_SECONDS:
             found.append(f"dispatcher: it waits for {self._progress.waits_for}")
         found += [text for text in self._dispatcher.blocked(READY_SECONDS) if text not in found]
-        if self._pool.specs and not self._pool.takes_work():
+        if self._pool.size and not self._pool.takes_work():
             found.append("no agent of this worker accepts tasks yet")
         return found
 
@@ -97,7 +97,7 @@ class AgentHostHealth:
         found = self.problems()
         if self._is_stopping():
             found.append("the agents are stopping")
-        if not found and not self._pool.takes_work():
+        if not found and self._pool.size and not self._pool.takes_work():
             found.append("no agent accepts tasks yet")
         return found
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import structlog
 
 from taskyard.core.clock import Clock
-from taskyard.core.errors import Busy
+from taskyard.core.errors import Busy, Unavailable
+from taskyard.core.i18n import msg
+from taskyard.core.models import Lane
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.locks import LockWait
-from taskyard.core.postgres.store import live_counts, locks, questions, schedule_fires, webhooks
+from taskyard.core.postgres.store import holds, live_counts, locks, questions, schedule_fires, webhooks, workflows
 from taskyard.core.postgres.store.live_counts import OpenGroup
 from taskyard.core.postgres.store.rollups import DAY
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.cache import RedisCache
+from taskyard.core.redis.pools import Pools
 from taskyard.core.schedules.schedule import DEFAULT_EXPECTED_SECONDS
 from taskyard.core.states import TaskState
 from taskyard.core.telemetry.live_snapshot import (
@@ -29,10 +32,12 @@ from taskyard.core.telemetry.live_snapshot import (
     MailLive,
     RecentType,
     ServerLive,
+    read_live,
     write_live,
 )
 from taskyard.worker.dispatch.dispatcher import Dispatcher
 from taskyard.worker.monitor.mail import mail_live
+from taskyard.worker.monitor.pools import pools_live, startable
 from taskyard.worker.monitor.recent import Recent, TypeCounts
 from taskyard.worker.monitor.server_watch import ServerWatch
 from taskyard.worker.monitor.servers import Servers
@@ -76,6 +81,9 @@ class Observer:
         self._disabled_webhooks: list[str] = []
         self._late_schedules: list[LateSchedule] = []
         self._questions: dict[str, float] = {}
+        self._pools = Pools(broker.redis, broker.keys)
+        self._backlog: Mapping[Lane, int] = {}
+        self._mean_seconds: Mapping[str, float] = {}
 
     def observe(self, alerts: Sequence[FiringAlert] = ()) -> LiveSnapshot | None:
         """Reads the ticks, makes and stores the live snapshot; returns None on a worker that does not lead.
@@ -109,6 +117,13 @@ class Observer:
         write_live(self._cache, live)
         return live
 
+    def demand(self) -> dict[str, int]:
+        """Returns how many agents of each kind the backlog calls for, as the leader sees it; raises Unavailable."""
+        live = self.live or read_live(self._cache)
+        if live is None:
+            raise Unavailable(msg("no worker leads: nothing is scheduled until one does"))
+        return {pool.kind: pool.needed for pool in live.pools}
+
     @property
     def servers(self) -> Sequence[ServerLive] | None:
         """Returns PostgreSQL and Redis at the last check; None before the first."""
@@ -123,6 +138,8 @@ class Observer:
             self._disabled_webhooks = webhooks.disabled_by_worker(tx)
             late = schedule_fires.late(tx, DEFAULT_EXPECTED_SECONDS)
             self._questions = {one.queue: one.seconds for one in questions.oldest_open(tx)}
+            self._backlog = startable(self._open, holds.holds(tx))
+            self._mean_seconds = workflows.mean_seconds(tx, sorted({lane.type for lane in self._backlog}))
         self._count_after = now + (time.perf_counter() - began) / COUNT_SHARE
         self._finished = [FinishedCount(*row) for row in finished]
         self._late_schedules = [LateSchedule(one.name, one.fire_time.timestamp(), one.state or "") for one in late]
@@ -153,8 +170,14 @@ class Observer:
             mail=self._mail,
             disabled_webhooks=self._disabled_webhooks,
             late_schedules=self._late_schedules,
+            pools=pools_live(self._pools.reports(), agents, self._backlog, self._run_seconds()),
             questions=self._questions,
         )
+
+    def _run_seconds(self) -> dict[str, float]:
+        """Returns mean run times by type: since this worker's start, else of the last days."""
+        recent = {name: counts.run.mean for name, counts in self.recent.totals.items()}
+        return {**self._mean_seconds, **{name: mean for name, mean in recent.items() if mean is not None}}
 
     def _dispatcher_live(self, epoch: int) -> DispatcherLive:
         ticks, count = self.recent.last_ticks, max(1, self.recent.last_ticks.count)

@@ -35,7 +35,7 @@ class ProcessFamilies(Collector):
         yield CounterMetricFamily(f"{PREFIX}log_lines_lost", "Log lines that were lost.", value=lost_lines())
         unwell = len(self._pool.unwell())
         agents = GaugeMetricFamily(f"{PREFIX}pool_agents", "Agents of this host's pool.", labels=["state"])
-        agents.add_metric(["working"], len(self._pool.specs) - unwell)
+        agents.add_metric(["working"], max(0, self._pool.size - unwell))
         agents.add_metric(["unhealthy"], unwell)
         yield agents
         starts = CounterMetricFamily(f"{PREFIX}pool_agent_starts", "Starts of agent processes.", labels=["agent"])

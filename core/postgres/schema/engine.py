@@ -25,6 +25,7 @@ from sqlalchemy.dialects.postgresql import ARRAY, JSON, JSONB, REAL, UUID
 
 from taskyard.core.postgres.schema.base import instant, listed, metadata
 from taskyard.core.scheduling.holds import HoldKind, HoldMode
+from taskyard.core.scheduling.pool_sizes import MAX_AGENTS
 from taskyard.core.states import CLAIMED, TERMINAL, Priority, TaskState
 
 tasks = Table(
@@ -182,6 +183,18 @@ holds = Table(
     Column("since", instant, nullable=False, server_default=text("now()")),
     CheckConstraint(f"kind IN ({listed(HoldKind)})", name="holds_kind_known"),
     CheckConstraint(f"mode IN ({listed(HoldMode)})", name="holds_mode_known"),
+)
+
+# How many agents of a kind run, where somebody chose another number than the pool file has.
+pool_sizes = Table(
+    "pool_sizes",
+    metadata,
+    Column("kind", Text, primary_key=True),
+    Column("count", Integer, nullable=False),
+    Column("actor", Text, nullable=False),
+    Column("reason", Text, nullable=False, server_default=text("''")),
+    Column("since", instant, nullable=False, server_default=text("now()")),
+    CheckConstraint(f"count BETWEEN 0 AND {MAX_AGENTS}", name="pool_sizes_count_bounded"),
 )
 
 # One row: the leader's term. A statement that must not outlive the term compares its epoch.

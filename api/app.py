@@ -36,6 +36,7 @@ from taskyard.api.routes import (
     inbound,
     mail,
     metrics,
+    pools,
     quarantine,
     questions,
     queues,
@@ -54,7 +55,7 @@ from taskyard.api.services import Services, open_services
 from taskyard.core.config import settings
 
 RESOURCES = (
-    tasks, batches, files, events, bulk, task_details, task_filters, workflows, questions, types, queues, agents,
+    tasks, batches, files, events, bulk, task_details, task_filters, workflows, questions, types, queues, agents, pools,
     boots, mail, failures, signals, schedules, alerts, reports, metrics, audit, quarantine, system, access, identity,
     webhooks, hooks, agent_protocol, agent_mail,
 )  # fmt: skip

@@ -20,6 +20,7 @@ from taskyard.core.postgres.store.tasks import Parent
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.cache import RedisCache
 from taskyard.core.scheduling.agent_slots import slots_of
+from taskyard.core.scheduling.agent_demand import KindDemand
 from taskyard.core.scheduling.breaker import breaker_reason
 from taskyard.core.scheduling.holds import Holds
 from taskyard.core.states import TERMINAL, TaskState
@@ -194,6 +195,17 @@ def _starts_in(task: Task, situation: Situation, held: Sequence[str], verdicts: 
     return wait_seconds + (before + 1) * RATE_WINDOW_SECONDS / ended if ended else None
 
 
+def _with_pools(text: str, task: Task, situation: Situation) -> str:
+    """Returns a reason with how large those pools are whose agents would take the task."""
+    lane = Lane(task.queue, task.type, task.requires)
+    pools = [
+        msg("pool {kind}: {running} of {wanted} wanted agents run", kind=p.kind, running=p.running, wanted=p.wanted)
+        for p in (situation.live.pools if situation.live else ())
+        if KindDemand(p.kind, tuple(p.types), frozenset(p.tags), p.slots).takes(lane)
+    ]
+    return msg("{reason}; {pools}", reason=text, pools=listed(pools)) if pools else text
+
+
 def _first_of(held: Sequence[str]) -> str:
     return msg("{first} (and {count} more)", first=held[0], count=len(held) - 1) if len(held) > 1 else held[0]
 
@@ -204,12 +216,11 @@ def _summary(
     if held:
         return _first_of(held)
     if not verdicts:
-        return msg("no agent is registered")
+        return _with_pools(msg("no agent is registered"), task, situation)
     if not any(verdict.can for verdict in verdicts):
         reasons = sorted({msg("{agent}: {reason}", agent=one.agent, reason=one.reason) for one in verdicts})
-        return msg(
-            "no agent can take it now: {reasons}", reasons=listed(reasons[:3] + (["…"] if len(reasons) > 3 else []))
-        )
+        shown = listed(reasons[:3] + (["…"] if len(reasons) > 3 else []))
+        return _with_pools(msg("no agent can take it now: {reasons}", reasons=shown), task, situation)
     if situation.before == 0 and any(verdict.takes for verdict in verdicts):
         return msg("next in its lane, and an agent has room: the next tick assigns it")
     if situation.before is None:

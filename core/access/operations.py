@@ -78,8 +78,8 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(
         "See agents",
         _READ,
-        ("agents_find", "agents_get", "agents_find_boots", "agents_timeline"),
-        ("agents",),
+        ("agents_find", "agents_get", "agents_find_boots", "agents_timeline", "pools_find"),
+        ("agents", "pool list"),
         ("agents",),
     ),
     Operation("See agents' messages", _READ, ("mail_find", "mail_letters"), ("mail list",), is_whole=True),
@@ -193,10 +193,10 @@ OPERATIONS: tuple[Operation, ...] = (
         ("queues",),
     ),
     Operation(
-        "Pause, drain, resume and restart agents",
+        "Pause, drain, resume and restart agents, change how many run",
         _CONTROL,
-        ("agents_pause", "agents_drain", "agents_resume", "agents_restart"),
-        ("pause", "drain", "resume", "restart"),
+        ("agents_pause", "agents_drain", "agents_resume", "agents_restart", "pools_scale", "pools_reset"),
+        ("pause", "drain", "resume", "restart", "pool scale", "pool reset"),
         ("agents",),
         is_whole=True,
     ),
@@ -290,7 +290,7 @@ AT_THE_SERVERS: tuple[str, ...] = (
 )  # fmt: skip
 # Who comes to the worker's host may start these; they ask for no role.
 OF_THE_HOST: tuple[str, ...] = (
-    "run", "agent", "api", "enter", "runbook", "rules", "migrate", "prune", "seed", "doctor", "prove", "soak", "bench",
-    "access database",
+    "run", "agent", "api", "dashboard", "enter", "runbook", "rules", "migrate", "prune", "seed", "doctor", "prove",
+    "soak", "bench", "access database",
 )  # fmt: skip
 OVER_HTTP: frozenset[str] = frozenset(name for row in OPERATIONS for name in row.commands) - set(AT_THE_SERVERS)

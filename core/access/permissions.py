@@ -62,7 +62,7 @@ MEANINGS: Mapping[Permission, str] = {
     Permission.TASK_OPERATE: msg("cancel, retry, reprioritise and signal tasks"),
     Permission.QUESTION_ANSWER: msg("answer questions of tasks"),
     Permission.QUEUE_HOLD: msg("pause, drain and resume queues and task types"),
-    Permission.AGENT_CONTROL: msg("pause, drain and restart agents"),
+    Permission.AGENT_CONTROL: msg("pause, drain, restart and scale agents"),
     Permission.ALERT_HANDLE: msg("acknowledge and silence alerts, and mute failures"),
     Permission.AUDIT_EXPORT: msg("read and export the audit log, and see webhooks"),
     Permission.ACCESS_MANAGE: msg("manage people, tokens and roles"),

@@ -24,6 +24,8 @@ EVENTS = (
     "draining",
     "resumed",
     "agent_restarted",
+    "pool_scaled",
+    "pool_reset",
     "alert_acknowledged",
     "alerts_silenced",
     "alerts_unsilenced",

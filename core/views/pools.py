@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from taskyard.core.postgres.database import Transaction
 from taskyard.core.postgres.store import pool_sizes
@@ -23,6 +24,26 @@ class Pool:
     size: PoolSize | None
     live: PoolLive | None
     leaving_tasks: Sequence[int] = ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns it as commands and the API show it."""
+        live, size = self.live, self.size
+        chosen = None
+        if size is not None:
+            since = size.since.isoformat()
+            chosen = {"count": size.count, "actor": size.actor, "reason": size.reason, "since": since}
+        return {
+            "kind": self.kind,
+            "hosts": live.hosts if live else [],
+            "slots": live.slots if live else None,
+            "configured": live.configured if live else None,
+            "wanted": self.wanted,
+            "running": live.running if live else None,
+            "leaving": live.leaving if live else None,
+            "needed": live.needed if live else None,
+            "is_fixed": live.is_fixed if live else False,
+            "chosen": chosen,
+        }
 
     @property
     def wanted(self) -> int | None:

@@ -49,19 +49,22 @@ def ask(
     is_reason_required: bool = True,
     has_reason: bool = True,
     width: DialogWidth = "small",
+    is_live: bool = False,
 ) -> None:
     """Opens a dialog over the page; `name` tells it apart from others, so that each begins empty.
 
     `fields` draws the effect and its own inputs, and returns their values. `act` gets these and the reason (without
     `has_reason` none is asked for), acts, and returns the message that `tell` then shows, as Markdown. An error of
-    `act` is shown in the dialog, which keeps its inputs.
+    `act` is shown in the dialog, which keeps its inputs. With `is_live` the dialog is drawn anew at each change, so
+    that `fields` can say what the values so far would do.
     """
 
     def dialog() -> None:
-        with st.form(f"ask_{name}", border=False):
+        with st.container() if is_live else st.form(f"ask_{name}", border=False):
             answer = fields()
             reason = _ask_reason(name, is_reason_required) if has_reason else ""
-            is_sent = st.form_submit_button(label, type="primary", key=f"ask_send_{name}")
+            button = st.button if is_live else st.form_submit_button
+            is_sent = button(label, type="primary", key=f"ask_send_{name}")
         if not is_sent:
             return
         if has_reason and is_reason_required and not reason:

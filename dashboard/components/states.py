@@ -66,6 +66,8 @@ EVENT_WORDS: Mapping[str, str] = {
     "bulk_finished": N_("bulk finished"),
     "resumed": N_("resumed"),
     "agent_restarted": N_("agent restarted"),
+    "pool_scaled": N_("pool scaled"),
+    "pool_reset": N_("pool reset"),
     "alert_acknowledged": N_("alert acknowledged"),
     "alerts_silenced": N_("alerts silenced"),
     "alerts_unsilenced": N_("alerts unsilenced"),

@@ -7,8 +7,9 @@ from enum import StrEnum
 
 from taskyard.core.access.identity import Actor
 from taskyard.core.payload.typed_text import checked
+from taskyard.core.redis.pools import Pools
 from taskyard.core.scheduling.holds import HoldKind, HoldMode
-from taskyard.core.submission.authorized_controls import hold, release, restart_agent
+from taskyard.core.submission.authorized_controls import hold, release, reset_pool, restart_agent, scale_pool
 from taskyard.dashboard.data.base import connections, forget
 from taskyard.dashboard.data.viewer import actor
 
@@ -40,6 +41,21 @@ def act(kind: HoldKind, action: Action, names: Sequence[str], reason: str) -> in
             if action is Action.RESUME:
                 return sum(release(tx, who, kind, name, why) for name in sorted(set(names)))
             return sum(hold(tx, who, kind, name, _MODES[action], why) for name in sorted(set(names)))
+    finally:
+        forget()
+
+
+def scale(kind: str, count: int | None, reason: str) -> bool:
+    """Says how many agents of a kind run, or with None that the pool file says it; returns False if it is so already.
+
+    Raises SubmissionError for an invalid reason, kind or number, NotPermitted, and Unavailable.
+    """
+    why, who, servers = checked("reason", reason), actor(), connections()
+    try:
+        with servers.database.transaction() as tx:
+            if count is None:
+                return reset_pool(tx, who, kind, why)
+            return scale_pool(tx, Pools(servers.broker.redis, servers.broker.keys), who, kind, count, why)
     finally:
         forget()
 

@@ -76,7 +76,7 @@ def families() -> list[Metric]:
     ]
     dispatcher = DispatcherLive(**dict.fromkeys(DispatcherLive.__struct_fields__, 0))
     live = LiveSnapshot(1, 0.0, dispatcher, 0.0, [], [], 0.0, [], [], [], servers, [], mail=MailLive(0, 0.0, 0, []))
-    pool: Any = SimpleNamespace(escapes=dict, unwell=list, specs=[], starts={})
+    pool: Any = SimpleNamespace(escapes=dict, unwell=list, size=0, starts={})
     duties: Any = SimpleNamespace(running_seconds=dict, failures={})
     engine = Families(Recent(0.0), lambda: live, lambda: True)
     return [*engine.collect(), *ProcessFamilies(pool, list, duties).collect(), *WebhookFamilies({}).collect()]

@@ -20,11 +20,13 @@ from taskyard.worker.cli import (
     api,
     bulk,
     credentials,
+    dashboard,
     enter,
     holds,
     hooks,
     inbox,
     mail,
+    pool,
     prune,
     quarantine,
     report,
@@ -66,6 +68,7 @@ COMMANDS = (
     ("run", admin.run, RUN, "run --dashboard --demo"),
     ("agent", admin.agent, RUN, "agent --pool gpu.toml"),
     ("api", api.api, RUN, "api"),
+    ("dashboard", dashboard.dashboard, RUN, "dashboard"),
     ("enter", enter.enter, RUN, "enter"),
     ("submit", submit.submit, CHANGE, submit.EXAMPLES),
     ("cancel", tasks.cancel, CHANGE, f'cancel {ID} --reason "wrong data"'),
@@ -153,6 +156,14 @@ app.add_typer(
     help="Messages between agents: list, send dead letters again, empty a mailbox.",
     rich_help_panel=CARE,
     epilog=f"Example: {PROGRAM} mail list\n\n{EXIT_CODE_HELP}",
+)
+app.add_typer(
+    pool.pool,
+    cls=Group,
+    name="pool",
+    help="Pools of agents: how many of each kind run, and how many should.",
+    rich_help_panel=CHANGE,
+    epilog=f"Example: {PROGRAM} pool list\n\n{EXIT_CODE_HELP}",
 )
 app.add_typer(
     inbox.inbox,

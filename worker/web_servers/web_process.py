@@ -30,7 +30,7 @@ class WebProcess:
         self.name = name
         self.url = url  # without a final slash
         self.port = port
-        self._arguments = arguments
+        self.arguments = arguments
         self._environment = {**os.environ, **environment}
         asked = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
         self._health_url = f"{url_of(asked, port)}/healthz"
@@ -47,7 +47,7 @@ class WebProcess:
         launcher = [sys.executable, "-m", "taskyard.worker.isolation.launcher", str(os.getpid())]
         # a session of its own: Ctrl-C in the terminal is for the worker, which stops this last
         self._process = subprocess.Popen(
-            [*launcher, sys.executable, *self._arguments],
+            [*launcher, sys.executable, *self.arguments],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             env=self._environment,

@@ -20,12 +20,13 @@ from taskyard.core.views.agents import (
     slower_types,
 )
 from taskyard.core.views.narrowing import seen_agents
+from taskyard.core.views.pools import Pool, pools_now
 from taskyard.core.views.seeing import sees_all_queues, sees_type
 from taskyard.dashboard.data import base
 from taskyard.dashboard.data.base import Reading, live
 from taskyard.dashboard.data.readings import seen
 
-__all__ = ["GONE_WITHIN", "Agent", "AgentUsage", "AgentsNow", "Record", "Records", "overall", "slower_types"]
+__all__ = ["GONE_WITHIN", "Agent", "AgentUsage", "AgentsNow", "Pool", "Record", "Records", "overall", "slower_types"]
 
 HOUR_SECONDS = 3600
 
@@ -36,6 +37,14 @@ def now(servers: Servers, sight: Actor) -> AgentsNow:
     snapshot = live(servers)
     with servers.database.transaction() as tx:
         return seen_agents(tx, sight, agents_now(tx, snapshot))
+
+
+@seen()
+def pools(servers: Servers, sight: Actor) -> list[Pool]:
+    """Returns the pools of agents by kind."""
+    snapshot = live(servers)
+    with servers.database.transaction() as tx:
+        return pools_now(tx, snapshot)
 
 
 def now_and_records(range_seconds: int) -> Reading[tuple[AgentsNow, Records]]:

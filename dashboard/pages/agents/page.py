@@ -25,6 +25,7 @@ from taskyard.dashboard.pages.agents import data
 from taskyard.dashboard.pages.agents.cards import show_cards
 from taskyard.dashboard.pages.agents.data import Agent
 from taskyard.dashboard.pages.agents.detail import show_agent, show_usage
+from taskyard.dashboard.pages.agents.pools import open_pending_scaling, show_pools
 from taskyard.dashboard.pages.agents.slower import show_slowest, worst_ratio
 from taskyard.dashboard.pages.agents.table import show_gone, show_reliability, show_rows
 from taskyard.dashboard.pages.agents.timeline import timeline_section
@@ -183,6 +184,8 @@ def list_page() -> None:
         about=range_seconds,
         height_px=400,
     )
+    st.subheader(_("Pools"))
+    frame.live("agents_pools", data.pools, show_pools, shows_update_time=False, height_px=80)
     timeline_section(range_seconds)
     by_type = st.expander(_("By type"), icon=":material/fact_check:", key="agents_by_type_open", on_change="rerun")
     if by_type.open:
@@ -248,6 +251,7 @@ def agent_page(name: str) -> None:
 
 tell()
 hold_controls.open_pending(controls.act)
+open_pending_scaling()
 if st.query_params.get("agent"):
     agent_page(st.query_params["agent"])
 else:

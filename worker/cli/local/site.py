@@ -27,6 +27,7 @@ from taskyard.core.postgres.store.rollups import DAY
 from taskyard.core.reasons import Reasons
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.cache import RedisCache
+from taskyard.core.redis.pools import Pools
 from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode
 from taskyard.core.states import TaskState
 from taskyard.core.submission import authorized_alerts, authorized_controls, authorized_mail
@@ -36,6 +37,7 @@ from taskyard.core.task_types.schemas import input_schema, output_schema
 from taskyard.core.telemetry.live_snapshot import read_live
 from taskyard.core.views.alert_groups import firing_ids
 from taskyard.core.views.new_silence import checked_silence
+from taskyard.core.views.pools import pools_now
 from taskyard.worker.cli.connections import opened_broker, opened_database, opened_servers
 from taskyard.worker.cli.ports.site import (
     AgentResults,
@@ -114,6 +116,22 @@ class LocalSite:
 
     def restart(self, name: str, reason: str) -> list[str]:
         return authorized_controls.restart_agent(*self._both(), local_actor(), name, reason)
+
+    def pools(self) -> list[dict[str, Any]]:
+        database, broker = self._both()
+        snapshot = read_live(RedisCache(broker.redis, broker.keys))
+        with database.transaction() as tx:
+            return [pool.as_json() for pool in pools_now(tx, snapshot)]
+
+    def scale_pool(self, kind: str, count: int, reason: str) -> bool:
+        database, broker = self._both()
+        with database.transaction() as tx:
+            pools = Pools(broker.redis, broker.keys)
+            return authorized_controls.scale_pool(tx, pools, local_actor(), kind, count, reason)
+
+    def reset_pool(self, kind: str, reason: str) -> bool:
+        with self._both()[0].transaction() as tx:
+            return authorized_controls.reset_pool(tx, local_actor(), kind, reason)
 
     def alerts(self, *, every: bool, limit: int) -> list[ShownAlert]:
         with self._database().transaction() as tx:

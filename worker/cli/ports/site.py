@@ -110,6 +110,15 @@ class SitePort(Protocol):
     def restart(self, name: str, reason: str) -> list[str]:
         """Asks the boots of an agent to restart and returns their ids; raises SubmissionError."""
 
+    def pools(self) -> list[dict[str, Any]]:
+        """Returns the pools of agents by kind, as JSON has them."""
+
+    def scale_pool(self, kind: str, count: int, reason: str) -> bool:
+        """Says how many agents of a kind run; returns False if that is so already. Raises SubmissionError."""
+
+    def reset_pool(self, kind: str, reason: str) -> bool:
+        """Lets the pool file say how many agents of a kind run; returns False if it does already."""
+
     def alerts(self, *, every: bool, limit: int) -> list[ShownAlert]:
         """Returns the newest unresolved alerts, with `every` also resolved ones."""
 

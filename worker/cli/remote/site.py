@@ -108,6 +108,17 @@ class RemoteSite:
         except ItemNotFound:
             raise SubmissionError("agent", name, "the name of an agent that is running") from None
 
+    def pools(self) -> list[dict[str, Any]]:
+        return [_pool(one) for one in self._get("/pools")]
+
+    def scale_pool(self, kind: str, count: int, reason: str) -> bool:
+        path = f"/pools/{quote(kind, safe='')}/scale"
+        return bool(self._client.request("POST", path, json={"count": count, "reason": reason})["is_changed"])
+
+    def reset_pool(self, kind: str, reason: str) -> bool:
+        path = f"/pools/{quote(kind, safe='')}/reset"
+        return bool(self._client.request("POST", path, json={"reason": reason})["is_changed"])
+
     def alerts(self, *, every: bool, limit: int) -> list[ShownAlert]:
         if every:
             found = self._get("/alerts", show="all", limit=limit)["alerts"]
@@ -243,6 +254,11 @@ def _type(found: dict[str, Any]) -> dict[str, Any]:
     shown = {**found, "max_attempts": found["retry"]["max_attempts"]}
     shown["description"] = " ".join(found["description"].split())
     return {name: shown[name] for name in _TYPE}
+
+
+def _pool(found: dict[str, Any]) -> dict[str, Any]:
+    chosen = found["chosen"]
+    return found if chosen is None else {**found, "chosen": {**chosen, "since": _time(chosen["since"]).isoformat()}}
 
 
 def _hold(found: dict[str, Any]) -> Hold:

@@ -68,7 +68,7 @@ def names(engine: Engine) -> set[str]:
 
 def audit(engine: Engine) -> list[tuple[str, dict[str, object]]]:
     with engine.database.transaction() as tx:
-        rows = tx.rows("SELECT event, detail FROM task_events WHERE event LIKE 'pool%' ORDER BY at", {})
+        rows = tx.rows("SELECT event, detail FROM task_events WHERE event LIKE 'pool%%' ORDER BY at", {})
     return [tuple(row) for row in rows]  # type: ignore[misc]
 
 
@@ -83,7 +83,7 @@ def test_a_pool_grows_at_once_and_shrinks_when_its_agents_have_finished(engine: 
             engine.wait_for(task_id, "in_progress")
         assert scale(engine, "coder", 1)
         wait_until(lambda: sum(member.is_leaving for member in pool._members) == 2, 5)
-        later = engine.submit("diagnostic.echo", {"message": "for the one that stays"})
+        later = engine.submit("diagnostic.echo", {"value": "for the one that stays"})
         engine.wait_for_all([*ids, later], timeout_seconds=30)
         wait_until(lambda: names(engine) == {"coder-1"}, 15)
         wait_until(lambda: pool.alive == 1, 15)

@@ -202,12 +202,12 @@ class Pool:
         if process is not None:
             if member.health is not None:
                 member.health.hear()
-            code = process.poll()
+            code, has_begun = process.poll(), member.has_begun
             if code is None:
                 self._kill_if_silent(member, process)
                 return
             self._bury(member, f"it left with code {code}")
-            if code != 0 or self._losses.has_results_of(member):
+            if (has_begun and code != 0) or self._losses.has_results_of(member):
                 self._losses.add(member)
             log.info("agent.left", agent=member.agent_id, code=code)
         self._escapes_of_gone += member.escapes

@@ -34,14 +34,18 @@ class Member:
         """Returns True if its process runs."""
         return self.process is not None and self.process.poll() is None
 
+    @property
+    def has_begun(self) -> bool:
+        """Returns True if its process has reported; before that it has no task."""
+        return self.health is not None and self.health.report is not None
+
     def leave(self) -> None:
         """Lets it finish what it runs, for as long as that takes, and end."""
         self.is_leaving = True
         if self.process is None or not self.is_alive:
             return
-        # before its first report it has no task, and SIGUSR1 might end it without a farewell
-        has_begun = self.health is not None and self.health.report is not None
-        self.process.send_signal(signal.SIGUSR1 if has_begun else signal.SIGTERM)
+        # before its first report it has no task, and may not know the signal
+        self.process.send_signal(signal.SIGUSR1 if self.has_begun else signal.SIGTERM)
 
     def problems(self) -> list[str]:
         """Returns why it does no work."""

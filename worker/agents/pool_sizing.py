@@ -62,7 +62,8 @@ class Sizing:
     # the exchange with the leader
 
     def start(self) -> None:
-        """Starts telling the leader of this pool, and learning the wanted sizes."""
+        """Tells the leader of this pool, learns the wanted sizes, and goes on with that in a thread of its own."""
+        self._exchange()  # before the first agent starts
         self._thread = start_thread("pool sizes", self._run, OnEscape.GO_ON, is_over=self._stopping.is_set)
 
     def stop(self) -> None:
@@ -72,18 +73,21 @@ class Sizing:
             self._thread.join(EXCHANGE_SECONDS)
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                sizes = self.pools.exchange(self._report())
-                if self.is_told and sizes is not None:
-                    self.sizes = sizes
-            except Unavailable:
-                pass  # the pool stays as large as it is
-            self._stopping.wait(EXCHANGE_SECONDS)
+        while not self._stopping.wait(EXCHANGE_SECONDS):
+            self._exchange()
         try:
             self.pools.leave(self._report().name)
         except Unavailable as error:
             log.debug("pool.not_taken_back", reason=str(error))  # it expires
+
+    def _exchange(self) -> None:
+        try:
+            sizes = self.pools.exchange(self._report())
+        except Unavailable as error:
+            log.debug("pool.unheard", reason=str(error))  # it stays as large as it is
+            return
+        if self.is_told and sizes is not None:
+            self.sizes = sizes
 
     def _report(self) -> PoolReport:
         host = socket.gethostname()

@@ -1,0 +1,104 @@
+{{- define "taskyard.name" -}}
+{{- printf "%s" .Release.Name | trunc 40 | trimSuffix "-" -}}
+{{- end }}
+
+{{- define "taskyard.labels" -}}
+app.kubernetes.io/name: taskyard
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
+{{- end }}
+
+{{/* What selects the pods of a component; never changes in an upgrade. */}}
+{{- define "taskyard.selector" -}}
+app.kubernetes.io/name: taskyard
+app.kubernetes.io/instance: {{ .root.Release.Name }}
+app.kubernetes.io/component: {{ .component }}
+{{- end }}
+
+{{- define "taskyard.image" -}}
+{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- end }}
+
+{{- define "taskyard.podSecurity" -}}
+runAsNonRoot: true
+runAsUser: 10001
+runAsGroup: 10001
+fsGroup: 10001
+seccompProfile: {type: RuntimeDefault}
+{{- end }}
+
+{{- define "taskyard.containerSecurity" -}}
+allowPrivilegeEscalation: false
+readOnlyRootFilesystem: true
+capabilities: {drop: [ALL]}
+{{- end }}
+
+{{/* Settings of every process. */}}
+{{- define "taskyard.settings" -}}
+- {name: TASKYARD_GRACE_SECONDS, value: {{ .Values.graceSeconds | quote }}}
+- {name: TASKYARD_METRICS_HOST, value: "0.0.0.0"}
+- {name: TASKYARD_METRICS_PORT, value: "9464"}
+- {name: TASKYARD_METRICS_HOSTS, value: {{ printf "%s-worker.%s,%s-worker" (include "taskyard.name" .) .Release.Namespace (include "taskyard.name" .) | quote }}}
+{{- with .Values.taskModules }}
+- {name: TASKYARD_TASK_MODULES, value: {{ . | quote }}}
+{{- end }}
+{{- range $name, $value := .Values.settings }}
+- {name: {{ $name }}, value: {{ $value | quote }}}
+{{- end }}
+{{- end }}
+
+{{/* How an agent reaches the installation: Redis, and nothing else. */}}
+{{- define "taskyard.redis" -}}
+- name: TASKYARD_REDIS_URL
+  valueFrom: {secretKeyRef: {name: {{ .Values.secretName }}, key: TASKYARD_REDIS_URL}}
+{{- end }}
+
+{{- define "taskyard.servers" -}}
+{{ include "taskyard.redis" . }}
+- name: TASKYARD_DATABASE_URL
+  valueFrom: {secretKeyRef: {name: {{ .Values.secretName }}, key: TASKYARD_DATABASE_URL}}
+{{- end }}
+
+{{/* Folders that are written to, since the image is read-only. */}}
+{{- define "taskyard.mounts" -}}
+- {name: data, mountPath: /var/lib/taskyard}
+- {name: tmp, mountPath: /tmp}
+{{- end }}
+
+{{- define "taskyard.volumes" -}}
+- {name: data, emptyDir: {}}
+- {name: tmp, emptyDir: {}}
+{{- end }}
+
+{{/* Probes by a pod's own address, which every server accepts as its name. */}}
+{{- define "taskyard.metricsProbes" -}}
+startupProbe:
+  httpGet: {path: /healthz, port: metrics}
+  periodSeconds: 2
+  failureThreshold: 60
+livenessProbe:
+  httpGet: {path: /healthz, port: metrics}
+  periodSeconds: 10
+  timeoutSeconds: 5
+  failureThreshold: 6
+readinessProbe:
+  httpGet: {path: /readyz, port: metrics}
+  periodSeconds: 5
+  timeoutSeconds: 5
+{{- end }}
+
+{{/* The pool file of all kinds, for workers: they keep none running, and know from it what each kind takes. */}}
+{{- define "taskyard.allKinds" -}}
+{{- $defaults := .Values.agentDefaults }}
+{{- range $kind, $own := .Values.agents }}
+{{- $its := mergeOverwrite (deepCopy $defaults) $own }}
+[[agents]]
+kind = {{ $kind | quote }}
+count = 0
+types = {{ $its.types | toJson }}
+tags = {{ $its.tags | toJson }}
+max_concurrency = {{ $its.slots }}
+{{ end }}
+{{- end }}

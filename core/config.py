@@ -27,6 +27,7 @@ from taskyard.core.env_file import ENCODING, env_file_problems, variable_problem
 from taskyard.core.errors import ConfigurationError
 from taskyard.core.i18n import msg
 from taskyard.core.payload.pydantic_messages import model_problems
+from taskyard.core.pool_settings import PoolSettings
 from taskyard.core.redis.url import connection_options
 from taskyard.core.report_settings import ReportSettings
 from taskyard.core.schedule_settings import ScheduleSettings
@@ -40,7 +41,7 @@ Seconds = Annotated[float, AllowInfNan(False)]
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
-class Settings(ApiSettings, AuthSettings, ReportSettings, ScheduleSettings, WebhookSettings):
+class Settings(ApiSettings, AuthSettings, PoolSettings, ReportSettings, ScheduleSettings, WebhookSettings):
     """Holds every setting."""
 
     model_config = SettingsConfigDict(
@@ -61,13 +62,6 @@ class Settings(ApiSettings, AuthSettings, ReportSettings, ScheduleSettings, Webh
     )
     task_modules: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Importable modules with your task types, comma-separated"
-    )
-    pool_file: Path | None = Field(None, description="TOML file of the agent pool; empty: the shipped pool")
-    agent_suffix: str = Field(
-        "",
-        pattern=r"^([a-z0-9]([a-z0-9-]{0,98}[a-z0-9])?)?$",
-        description="Ends the names of this host's agents, so that many hosts may share a pool file, whose numbers of "
-        "agents are fixed then; empty: neither",
     )
     alerts_file: Path | None = Field(None, description="TOML file of alert rules; empty: the shipped rules")
     allow_code_execution: bool = Field(

@@ -193,7 +193,7 @@ OPERATIONS: tuple[Operation, ...] = (
         ("queues",),
     ),
     Operation(
-        "Pause, drain, resume and restart agents, change how many run",
+        "Pause, drain, resume, restart and scale agents",
         _CONTROL,
         ("agents_pause", "agents_drain", "agents_resume", "agents_restart", "pools_scale", "pools_reset"),
         ("pause", "drain", "resume", "restart", "pool scale", "pool reset"),

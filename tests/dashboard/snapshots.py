@@ -13,6 +13,7 @@ from taskyard.core.telemetry.live_snapshot import (
     FiringAlert,
     LaneDepth,
     LiveSnapshot,
+    PoolLive,
     RunningTask,
     ServerLive,
 )
@@ -67,6 +68,7 @@ def snapshot(
         finished=[],
         recent=[],
         agents=list(agents) if agents is not None else [agent(slots=slots, running=running)],
+        pools=[PoolLive("task", ["here"], ["diagnostic.*"], ["linux"], slots, 1, 1, 1, 0, False, 2)],
         servers=[ServerLive("postgresql", True, "18", 0.001, {}), ServerLive("redis", True, "7.0", 0.001, {})],
         alerts=[
             FiringAlert(str(uuid.uuid4()), message, "default", "warning", "firing", message, now - 30)

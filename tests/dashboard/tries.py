@@ -58,7 +58,7 @@ def hold(kind: HoldKind, action: Action, name: str) -> int:
 
 CHANGE, FILTERS = "Cancel, retry, reprioritise and signal tasks, one or many", "Save and delete filters"
 ANSWER = "Answer and delegate questions, as far as they are asked of one"
-HOLD, AGENTS = "Pause, drain and resume queues and task types", "Pause, drain, resume and restart agents"
+HOLD, AGENTS = "Pause, drain and resume queues and task types", "Pause, drain, resume, restart and scale agents"
 SCHEDULES = "Create, change, pause and remove schedules, run them now, make up for fire times"
 WEBHOOKS, HOOKS = "Create and change webhooks", "See and change hooks"
 PEOPLE, CREDENTIALS = "Create and change people, services and agents", "Set passwords, and make and revoke tokens"
@@ -131,6 +131,7 @@ TRIES = (
         AGENTS, "agents", ("act_builder",), lambda _ids: hold(HoldKind.AGENT, Action.PAUSE, "builder"),
     ),
     Try(AGENTS, "agents", ("act_builder",), lambda _ids: hold(HoldKind.AGENT, Action.RESTART, "builder")),
+    Try(AGENTS, "agents", ("scale_task",), lambda _ids: controls.scale("task", None, "why")),
     Try("Acknowledge alerts", "alerts", ("ack_{alert}",), lambda ids: alerts.acknowledge(ids["alert"], "why")),
     Try(
         "Silence alerts", "alerts", ("silence_{alert}", "new_silence"),

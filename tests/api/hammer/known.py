@@ -135,6 +135,8 @@ def bodies(things: Mapping[str, Sequence[str]], secret: str, number: int) -> dic
     for path in ("alerts/{id}/ack", "agents/{name}/pause", "agents/{name}/drain", "agents/{name}/resume"):
         made[f"POST {V1}/{path}"] = [{}, {"reason": "because"}]
     made[f"POST {V1}/agents/{{name}}/restart"] = [{}]
+    made[f"POST {V1}/pools/{{kind}}/scale"] = [{"count": 2}, {"count": 0, "reason": "quiet"}]
+    made[f"POST {V1}/pools/{{kind}}/reset"] = [{}]
     for kind in ("queues", "types"):
         made[f"PUT {V1}/{kind}/{{name}}/hold"] = [{"mode": "paused"}, {"mode": "draining", "reason": "an upgrade"}]
     found = {name: [Body(one) for one in several] for name, several in (made | _of_tasks(things)).items()}

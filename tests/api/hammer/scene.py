@@ -29,6 +29,7 @@ from taskyard.core.postgres.store import (
 from taskyard.core.postgres.store.alerts import Alert
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
+from taskyard.core.redis.pools import KindReport, PoolReport, Pools
 from taskyard.core.redis.quarantine import Odd
 from taskyard.core.reports.folder import name_of
 from taskyard.core.submission.submit import open_submitter
@@ -84,6 +85,7 @@ class Scene:
             f"{V1}/types:name": ["diagnostic.echo", "diagnostic.noop", "code.run"],
             f"{V1}/agents:name": [AGENT],
             f"{V1}/mailboxes:name": [AGENT],
+            f"{V1}/pools:kind": self._pools(),
             f"{V1}/alerts/runbooks:name": ["queue_growth", "agent_lost"],
             f"{V1}/reports/files:name": [self._report],
             "id": self._tasks(),
@@ -132,6 +134,13 @@ class Scene:
                     tx, [tick.Settlement(id_, 1, "failed", "failed", error=ERROR, detail=ERROR, started_at=now - 2)]
                 )
         return [*given, *others, blocked]
+
+    def _pools(self) -> list[str]:
+        """Says that a pool keeps agents running, for as long as the round takes."""
+        pools = Pools(self._broker.redis, self._broker.keys)
+        pools.exchange(PoolReport("here:1", "here", [KindReport("task", ["diagnostic.*"], ["linux"], 3, 1, 1, 1, 0)]))
+        self._broker.redis.persist(self._broker.keys.pool("here:1"))
+        return ["task"]
 
     def _access(self, tx: Transaction) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {"principals:name": [], "tokens:id": [], "sessions:id": []}

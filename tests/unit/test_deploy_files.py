@@ -17,7 +17,6 @@ from tests.servers import REPOSITORY
 DOCKER = REPOSITORY / "deploy" / "docker"
 CHART = REPOSITORY / "deploy" / "helm" / "taskyard"
 PIN = re.compile(r"^([a-z0-9][a-z0-9._-]*)(?:\[[^]]*\])?==(\S+)")
-FROM_ELSEWHERE = {"TASKYARD_IMAGE"}  # variables of compose alone
 
 
 def pins(file: Path) -> dict[str, tuple[str, frozenset[str]]]:
@@ -56,7 +55,7 @@ def test_the_build_gets_what_the_dockerfile_copies_and_nothing_else() -> None:
 
 
 def test_settings_of_containers_exist() -> None:
-    known = {f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields} | FROM_ELSEWHERE
+    known = {f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields}
     files = [*DOCKER.rglob("*"), *CHART.rglob("*")]
     for file in files:
         if file.is_file():

@@ -5,8 +5,8 @@ Only a new table: processes of an older release do not know it.
 
 from alembic import op
 
-revision = "0028"
-down_revision = "0027"
+revision = "0029"
+down_revision = "0028"
 
 
 def upgrade() -> None:

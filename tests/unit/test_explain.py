@@ -20,6 +20,7 @@ from taskyard.core.telemetry.live_snapshot import (
     DispatcherLive,
     LiveSnapshot,
     OpenBreaker,
+    PoolLive,
     RecentType,
 )
 from tests.unit.leader_state_support import task_id
@@ -146,6 +147,13 @@ def test_what_holds_it() -> None:
 def test_nobody_leads_and_nobody_is_there() -> None:
     assert explain(task(), situation(None)).summary == "no worker leads: nothing is scheduled until one does"
     assert explain(task(), situation(live())).summary == "no agent is registered"
+    scaled = live()
+    scaled.pools = [
+        PoolLive("coder", ["here"], ["*"], [], 3, 2, 0, 0, 1, False, 1),
+        PoolLive("gpu", ["here"], ["train.*"], ["gpu"], 1, 1, 1, 1, 0, False, 0),
+    ]
+    summary = explain(task(), situation(scaled)).summary
+    assert summary == "no agent is registered; pool coder: 0 of 0 wanted agents run"
 
 
 @pytest.mark.parametrize("state", ["completed", "failed", "cancelled"])

@@ -42,7 +42,7 @@ class KindReport(msgspec.Struct):
 
 
 class PoolReport(msgspec.Struct):
-    """What one pool keeps running. `name` is its host and process."""
+    """What one pool keeps running. `name` is that of its host, with a number of its own."""
 
     name: Name
     host: Name

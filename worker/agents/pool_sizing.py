@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import socket
 import threading
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -35,6 +35,8 @@ class Sizing:
     suffix: str = ""
     is_told: bool = True  # by the leader; else this process sets `sizes` itself
     sizes: Mapping[str, int] | None = None
+    _host: str = field(default_factory=socket.gethostname)
+    _number: str = field(default_factory=lambda: uuid.uuid4().hex[:12])  # containers may share both name and pid
     _members: Sequence[Member] = ()
     _stopping: threading.Event = field(default_factory=threading.Event)
     _thread: Supervised | None = None
@@ -90,8 +92,8 @@ class Sizing:
             self.sizes = sizes
 
     def _report(self) -> PoolReport:
-        host = socket.gethostname()
-        return PoolReport(f"{host}:{os.getpid()}", host, [self._kind_report(kind) for kind in self.kinds])
+        kinds = [self._kind_report(kind) for kind in self.kinds]
+        return PoolReport(f"{self._host}:{self._number}", self._host, kinds)
 
     def _kind_report(self, kind: AgentKind) -> KindReport:
         own = [member for member in self._members if member.spec.kind == kind.kind and member.is_alive]

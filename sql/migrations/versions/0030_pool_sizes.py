@@ -5,8 +5,8 @@ Only a new table: processes of an older release do not know it.
 
 from alembic import op
 
-revision = "0029"
-down_revision = "0028"
+revision = "0030"
+down_revision = "0029"
 
 
 def upgrade() -> None:

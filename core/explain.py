@@ -19,8 +19,8 @@ from taskyard.core.postgres.store import tasks
 from taskyard.core.postgres.store.tasks import Parent
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.cache import RedisCache
-from taskyard.core.scheduling.agent_slots import slots_of
 from taskyard.core.scheduling.agent_demand import KindDemand
+from taskyard.core.scheduling.agent_slots import slots_of
 from taskyard.core.scheduling.breaker import breaker_reason
 from taskyard.core.scheduling.holds import Holds
 from taskyard.core.states import TERMINAL, TaskState

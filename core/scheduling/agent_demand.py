@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from taskyard.core.models import Lane
-from taskyard.core.scheduling.placement import AgentSlots, as_agents_see
+from taskyard.core.scheduling.agent_slots import AgentSlots, as_agents_see
 
 AIM_SECONDS = 60.0  # within which the backlog is to be done
 UNKNOWN_SECONDS = 10.0  # the run time of a type that has never run

@@ -5,8 +5,8 @@ Only a new table: processes of an older release do not know it.
 
 from alembic import op
 
-revision = "0030"
-down_revision = "0029"
+revision = "0031"
+down_revision = "0030"
 
 
 def upgrade() -> None:

@@ -130,7 +130,7 @@ def _wrong_counts(detail: Detail) -> Iterator[str]:
         node.state.value for node in now.nodes.values()
     ):
         yield "the shapes' counts are not those of the tasks"
-    spec = figure_of(detail.drawing, looks, detail.forecast.path, (), now.at)
+    spec = figure_of(now.workflow.id, detail.drawing, looks, detail.forecast.path, (), now.at)
     told = next(trace for trace in spec["data"] if "customdata" in trace)
     if len(told["customdata"]) != len(detail.drawing.shapes):
         yield "not every shape is drawn"

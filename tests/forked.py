@@ -11,8 +11,10 @@ import multiprocessing
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 
 PROGRAMS = {"streamlit": "streamlit.web.cli", "uvicorn": "uvicorn.main"}
 # Neither the dashboard's own modules, which Streamlit has to see while it runs, nor any that starts a thread.
@@ -41,7 +43,8 @@ class Forked:
         """Starts `python -m program arguments` in a folder; it prints to the end of `log`, or where the tests do."""
         given = (program, list(arguments), str(folder), dict(environment), None if log is None else str(log))
         self._process = _context.Process(target=_run, args=given, daemon=True)
-        self._process.start()
+        with _no_main_module():
+            self._process.start()
 
     @property
     def pid(self) -> int:
@@ -69,6 +72,17 @@ class Forked:
 
     def kill(self) -> None:
         self._process.kill()
+
+
+@contextmanager
+def _no_main_module() -> Iterator[None]:
+    """Hides the main module, which a new process would run first: after an AppTest that is the page it ran last."""
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _run(program: str, arguments: list[str], folder: str, environment: dict[str, str], log: str | None) -> None:

@@ -15,7 +15,7 @@ from taskyard.core.postgres.store import locks, workflows
 from taskyard.core.retry_outcome import RetryPreview
 from taskyard.core.submission.commands import TREE_BATCH, TREE_PATIENCE_SECONDS, TREE_PAUSE_SECONDS, ManyTaskCommands
 from taskyard.core.submission.retries import planned, preview_together, refusal_error
-from taskyard.core.workflows.states import open_state
+from taskyard.core.workflows.states import WorkflowState, open_state
 
 READ_TASKS = 10_000  # that are read at a time
 
@@ -79,10 +79,11 @@ class WorkflowCommands:
     def _refusal(self, id_: str, ids: Sequence[str]) -> TaskyardError:
         """Returns the error that says why none of a workflow's failed and cancelled tasks can run again."""
         with self._database.transaction() as tx:
-            found = planned(tx, ids, RetryScope.DOWNSTREAM) if ids else None
+            state = workflows.get(tx, id_).state or open_state(workflows.figures(tx, [id_])[id_])
+            is_needed = bool(ids) and state != WorkflowState.COMPLETED
+            found = planned(tx, ids, RetryScope.DOWNSTREAM) if is_needed else None
             if found is not None and found.plan.refused:
                 return refusal_error(*next(iter(found.plan.refused.items())))
-            state = workflows.get(tx, id_).state or open_state(workflows.figures(tx, [id_])[id_])
         return IllegalTransition.of_workflow(id_, state, msg("only failed or cancelled tasks can be retried"))
 
     def _retry_scope(self, ids: Sequence[str], actor: str, reason: str) -> int:

@@ -265,8 +265,10 @@ def test_a_retry_has_a_scope_and_a_preview(client: TestClient, submitter: Submit
     assert seen == {
         "count": 2,
         "tasks": [
-            {"id": parent, "type": "diagnostic.noop", "title": "first", "state": "cancelled", "then": "pending"},
-            {"id": child, "type": "diagnostic.echo", "title": None, "state": "cancelled", "then": "blocked"},
+            {"id": parent, "type": "diagnostic.noop", "title": "first", "state": "cancelled", "then": "pending"}
+            | {"key": None},
+            {"id": child, "type": "diagnostic.echo", "title": None, "state": "cancelled", "then": "blocked"}
+            | {"key": None},
         ],
         "left_out_count": 0,
         "left_out": [],

@@ -23,7 +23,7 @@ from taskyard.core.redis.connection import connect_redis, reaching_redis
 from taskyard.core.redis.errors import is_transient
 from taskyard.core.submission.queue_notifier import QueueNotifier
 from taskyard.core.submission.submit import Submitter
-from taskyard.worker.agents.pool import Pool
+from taskyard.worker.agents.losses import Losses
 from taskyard.worker.devtools.prove.faulty_servers import FaultyPostgres, FaultyRedis
 from taskyard.worker.dispatch import dispatcher
 from tests.databases import Databases
@@ -213,14 +213,14 @@ def test_a_hint_that_is_a_defect_does_not_reach_who_submitted() -> None:
 
 def test_a_pool_reports_its_lost_agents_later(yard: Yard, tmp_path: Path) -> None:
     engine, proxy = yard.engine, yard.redis
-    pool = Pool([], proxy.url, engine.broker, 1.0, tmp_path)
+    losses = Losses(engine.broker, tmp_path)
     for text in SAYINGS.values():
-        pool._lost.append(Deregister("nobody:0", "lost"))
+        losses._lost.append(Deregister("nobody:0", "lost"))
         proxy.refuse(text)
-        pool._report_lost()
-        assert pool._lost, text
+        losses.report()
+        assert losses._lost, text
         proxy.allow()
-        wait_until(lambda: pool._report_lost() or not pool._lost, 5)  # type: ignore[func-returns-value]
+        wait_until(lambda: losses.report() or not losses._lost, 5)  # type: ignore[func-returns-value]
 
 
 def test_a_connection_that_turned_takes_all_like_it_along(redis_url: str) -> None:

@@ -11,7 +11,7 @@ from click.testing import CliRunner, Result
 from taskyard.worker.cli.app import app
 
 # Commands that start, kill or fill things by themselves: only their usage is tried.
-STARTING = frozenset({"run", "agent", "api", "prove", "soak", "bench", "seed", "migrate", "doctor"})
+STARTING = frozenset({"run", "agent", "api", "dashboard", "prove", "soak", "bench", "seed", "migrate", "doctor"})
 ID = "0199c0de-0000-7000-8000-000000000001"
 ODD = (
     "",

@@ -50,7 +50,7 @@ class Secretive(BaseModel):
         ({"a": ID}, "state.a: UUID("),
         ({"a": Colour.RED}, "state.a: <Colour.RED: 'red'> is not accepted, expected a JSON value"),
         ({"a": {1, 2}}, "state.a: {1, 2} is not accepted, expected a JSON value"),
-        ({"a": datetime(2026, 1, 1, tzinfo=UTC)}, "state.a: datetime.date"),
+        ({"a": datetime(2026, 1, 1, tzinfo=UTC)}, "state.a: 2026-01-01T00:00:00+00:00"),
         ({"a": Decimal(1)}, "state.a: Decimal('1') is not accepted"),
         ({1: 2}, "state: 1 is not accepted, expected a key that is text"),
         ({"a": b"x"}, "state.a: b'x' is not accepted"),

@@ -110,7 +110,7 @@ def test_a_text_is_identified_by_its_template() -> None:
 
 def test_the_live_snapshot_is_written_with_texts_that_can_be_translated() -> None:
     written: dict[str, Any] = {}
-    cache = SimpleNamespace(set=lambda name, value, ttl_seconds: written.update(orjson.loads(orjson.dumps(value))))
+    cache = SimpleNamespace(set_text=lambda name, text, ttl_seconds: written.update(orjson.loads(text)))
     problem = msg("PostgreSQL can't be reached: {reason}", reason="it is away")
     live = replace(snapshot(), servers=[ServerLive("postgresql", False, "", None, {}, problem)])
 

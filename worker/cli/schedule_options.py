@@ -8,15 +8,17 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from taskyard.core.errors import SubmissionError
 from taskyard.core.humanize import parsed_span
 from taskyard.core.schedules.moments import age_or_moment
-from taskyard.core.workflows.files import WorkflowFile, read_workflow
 from taskyard.worker.cli.payload import read_input, read_text
+
+if TYPE_CHECKING:
+    from taskyard.core.workflows.files import WorkflowFile
 
 _SPAN = "a number with s, m, h, d or w, such as 90s or 15m"
 _OF_TASKS = ("type", "input", "input_file", "title", "queue", "priority", "timeout", "max_attempts", "require")
@@ -105,6 +107,8 @@ class Given:
         for option in _OF_TASKS:
             if getattr(self, option) is not None:
                 raise SubmissionError(f"--{option.replace('_', '-')}", str(getattr(self, option)), _OWN_OPTIONS)
+        from taskyard.core.workflows.files import read_workflow
+
         return read_workflow(read_text(self.workflow), is_json=self.workflow.suffix == ".json")
 
 

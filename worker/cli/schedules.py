@@ -7,15 +7,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from taskyard.core.errors import SubmissionError
-from taskyard.core.schedules.declarations import workflow_what
-from taskyard.core.schedules.files import ScheduleFile
 from taskyard.core.schedules.zone_words import zone_label
-from taskyard.core.workflows.files import WorkflowFile
 from taskyard.worker.cli import exits
 from taskyard.worker.cli.confirm import confirm, confirm_number
 from taskyard.worker.cli.doors import placed
@@ -28,6 +25,10 @@ from taskyard.worker.cli.schedule_output import next_text, print_count, print_fi
 from taskyard.worker.cli.show import AsJson
 from taskyard.worker.cli.text import counted
 from taskyard.worker.cli.webhooks import print_change
+
+if TYPE_CHECKING:  # what they read needs a part of the servers
+    from taskyard.core.schedules.files import ScheduleFile
+    from taskyard.core.workflows.files import WorkflowFile
 
 schedules = typer.Typer(cls=Group, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 
@@ -53,7 +54,7 @@ def add(
             content = given.task_input(port.input_limit_bytes)
             what = {"type": given.type, "input": content, "options": given.task_options()}
         else:
-            what = workflow_what(file.given)
+            what = _workflow_what(file)
         port.add(name, {"what": what, **rule})
         made = port.get(name)
     if as_json:
@@ -100,7 +101,7 @@ def edit(name: Name, given: Given, as_json: AsJson = False) -> None:
     with opened_schedules() as port, _naming_lines(file):
         content = given.task_input(port.input_limit_bytes)
         if file is not None:
-            changes["what"] = workflow_what(file.given)
+            changes["what"] = _workflow_what(file)
         elif given.type is not None or content is not None or options:
             changes["what"] = _changed_task(port.get(name)["what"], given.type, content, options)
         is_changed = port.change(name, changes)
@@ -237,6 +238,12 @@ def _would_change(port: SchedulePort, owner: str, found: ScheduleFile) -> dict[s
 def _line_of(problem: SubmissionError) -> int:
     line = re.match(r"line (\d+): ", problem.field)
     return int(line[1]) if line else 0
+
+
+def _workflow_what(file: WorkflowFile) -> dict[str, Any]:
+    from taskyard.core.schedules.declarations import workflow_what
+
+    return workflow_what(file.given)
 
 
 @contextmanager

@@ -90,9 +90,12 @@ def detail(servers: Servers, sight: Actor, name: str) -> tuple[Detail, ...]:
 
 
 def current(name: str) -> Schedule:
-    """Returns a schedule as it is now; raises SubmissionError if there is none of this name, and Unavailable."""
+    """Returns a schedule as it is now, to who may change it.
+
+    Raises SubmissionError if there is none of this name, NotPermitted and Unavailable.
+    """
     with connections().database.transaction() as tx:
-        return authorized_schedules.find(tx, actor(), name)
+        return authorized_schedules.operated(tx, actor(), name)
 
 
 def type_names() -> list[str]:

@@ -27,6 +27,7 @@ def nothing_starts(monkeypatch, tmp_path):
         "devtools.prove.command.run_prove_people", "devtools.soak.run_soak",
     ):  # fmt: skip
         monkeypatch.setattr(f"taskyard.worker.{target}", lambda *args, **options: 0)
+    monkeypatch.setattr("os.execv", lambda *_arguments: None)  # `dashboard` becomes its server
     for target in (
         "taskyard.worker.cli.connections.resolve",
         "taskyard.worker.doctor.report.resolve",

@@ -11,7 +11,7 @@
 
   const narrow = matchMedia("(max-width: 640px)"), port = location.port || "80"; // cookies are those of all ports
   const note = () => {
-    const rest = `path=${new URL(server).pathname}; max-age=31536000; samesite=strict`;
+    const rest = `path=${new URL(server).pathname.replace(/\/?$/, "/")}; max-age=31536000; samesite=strict`;
     document.cookie = `taskyard_narrow_${port}=${Number(narrow.matches)}; ${rest}`;
   };
   narrow.addEventListener("change", note);

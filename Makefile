@@ -6,7 +6,7 @@ UV := $(VENV)/bin/uv
 INSTALLED := $(VENV)/installed
 UNIT_TESTS := tests/unit
 # Each file's tests in one process, which starts what they share once, in the order that tests/conftest.py gives them.
-BY_FILE := -n 4 --dist loadfile --no-loadscope-reorder
+BY_FILE := -n 5 --dist loadfile --no-loadscope-reorder
 COVERAGE := .coverage.json
 # More arguments for the program that a target runs, e.g. make test ARGS=tests/unit
 ARGS ?=

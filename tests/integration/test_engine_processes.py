@@ -24,7 +24,13 @@ from tests.servers import wait_until
 SPEC = AgentSpec("shared-1", "shared", ("process.*", "thread.*", "async.*", "diagnostic.*"), (), 3)
 
 
-@pytest.fixture(scope="module", params=[None, EngineSettings("local")], ids=["here", "seats"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(None, id="here"),
+        pytest.param(EngineSettings("local"), id="seats", marks=pytest.mark.slow),
+    ],
+)
 def shared(
     request: pytest.FixtureRequest,
     server_endpoints: servers.Endpoints,

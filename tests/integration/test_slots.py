@@ -25,7 +25,7 @@ from tests.servers import wait_until
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-@pytest.fixture(scope="module", params=["here", "seats"])
+@pytest.fixture(scope="module", params=["here", pytest.param("seats", marks=pytest.mark.slow)])
 def shared(request: pytest.FixtureRequest) -> Iterator[Bench]:
     """For tests that leave their runners usable: in this process, and in seats."""
     bench = Bench() if request.param == "here" else SeatBench()

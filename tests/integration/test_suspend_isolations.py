@@ -21,7 +21,13 @@ from tests.task_types.suspending import Go
 SPEC = AgentSpec("shared-1", "shared", ("process.*", "thread.*", "async.*"), (), 3)
 
 
-@pytest.fixture(scope="module", params=[None, EngineSettings("local")], ids=["here", "seats"])
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(None, id="here"),
+        pytest.param(EngineSettings("local"), id="seats", marks=pytest.mark.slow),
+    ],
+)
 def shared(
     request: pytest.FixtureRequest,
     server_endpoints: servers.Endpoints,

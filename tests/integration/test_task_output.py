@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from taskyard.worker.agents import main
 from taskyard.worker.attempts.capture import HEAD_BYTES, TAIL_BYTES, Capture
+from taskyard.worker.isolation import divided_output
 from taskyard.worker.isolation.raw_output import RawOutput
 from taskyard.worker.isolation.streams import route_streams
 from tests.integration.slot_bench import Bench, Recorder
@@ -145,7 +145,10 @@ def test_a_process_that_is_killed_leaves_its_last_words(bench: Bench) -> None:
     assert [message["message"] for message in channel.emitted] == ["begun"]
 
 
-@pytest.mark.parametrize(("isolation", "times"), [("thread", 10), ("process", 2), ("async", 1)])
+@pytest.mark.parametrize(
+    ("isolation", "times"),
+    [("thread", 10), ("process", 2), pytest.param("async", 1, marks=pytest.mark.slow)],
+)
 def test_a_handler_that_prints_without_end_is_stopped_at_its_timeout(bench: Bench, isolation: str, times: int) -> None:
     with routed():
         for _ in range(times):
@@ -214,8 +217,8 @@ def test_without_room_for_a_file_descriptors_are_left_as_they_are(
         raise OSError(28, "No space left on device")
 
     routed_streams: list[bool] = []
-    monkeypatch.setattr(main, "RawOutput", refuse)
-    monkeypatch.setattr(main, "route_streams", lambda: routed_streams.append(True))
-    assert main._divide_output("info")[1] is None
+    monkeypatch.setattr(divided_output, "RawOutput", refuse)
+    monkeypatch.setattr(divided_output, "route_streams", lambda: routed_streams.append(True))
+    assert divided_output.divide_output("info")[1] is None
     assert routed_streams == [True]
     assert "No space left on device" in capsys.readouterr().err

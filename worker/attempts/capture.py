@@ -22,6 +22,7 @@ LIVE_SECONDS = 0.5  # between what is passed on
 MESSAGE_CHARACTERS = 4_000  # of one entry of the task's log, …
 LINE_CHARACTERS = 9_000  # … but for one line that is longer; what is longer than this becomes several entries
 PIECE_BYTES = 4 << 10  # that writes are joined to
+ABANDONED_SECONDS = 1.0  # for which the lock is waited for at the end
 
 STDOUT, STDERR = "stdout", "stderr"
 
@@ -92,10 +93,15 @@ class Capture:
         if self._begun is None and not self._left_out_bytes:
             self._is_closed = True
             return
-        with self._lock:
+        # A handler that was interrupted in the midst of printing may have left it locked; it has ended by now.
+        is_locked = self._lock.acquire(timeout=ABANDONED_SECONDS)
+        try:
             self._is_closed = True
             self._end_lines()
             cancel, self._cancel_timer = self._cancel_timer, None
+        finally:
+            if is_locked or self._lock.locked():
+                self._lock.release()
         if cancel is not None:
             cancel()
         self._pass_on(everything=True)

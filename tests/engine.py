@@ -382,3 +382,13 @@ def _recorder(logs: list[dict[str, Any]]) -> Callable[..., Any]:
         raise structlog.DropEvent
 
     return record
+
+
+@contextlib.contextmanager
+def engine_for_processes(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+    """An engine with a worker and the tests' own types, of whose servers agents in processes know, too."""
+    set_agent_environment(monkeypatch, settings)
+    registry.load(["tests.task_types"])
+    with running_engine(settings, registry) as engine:
+        engine.worker()
+        yield engine

@@ -17,10 +17,9 @@ from taskyard.core.protocol import decode_heartbeat
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.submission.agent_commands import restart_agent
-from taskyard.core.task_types.registry import registry
 from taskyard.worker.agents.pool_config import AgentSpec
 from taskyard.worker.cli.app import app
-from tests.engine import Engine, running_engine, set_agent_environment
+from tests.engine import Engine, engine_for_processes
 from tests.servers import wait_until
 from tests.unit.leader_state_support import info
 
@@ -29,10 +28,7 @@ SPEC = AgentSpec("agent-1", "agent", ("process.*",), (), 2)
 
 @pytest.fixture
 def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    set_agent_environment(monkeypatch, settings)
-    registry.load(["tests.task_types"])
-    with running_engine(settings, registry) as engine:
-        engine.worker()
+    with engine_for_processes(settings, monkeypatch) as engine:
         yield engine
 
 

@@ -23,7 +23,7 @@ from taskyard.worker.agents.pool_config import AgentSpec
 from taskyard.worker.engines.engine import SeatCommand
 from taskyard.worker.engines.local import LocalEngine
 from taskyard.worker.engines.settings import EngineSettings
-from tests.engine import Engine, running_engine, set_agent_environment
+from tests.engine import Engine, engine_for_processes
 from tests.integration.slot_bench import is_dead, pid_in
 from tests.servers import wait_until
 
@@ -57,10 +57,7 @@ class Gate(LocalEngine):
 
 @pytest.fixture
 def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    set_agent_environment(monkeypatch, settings)
-    registry.load(["tests.task_types"])
-    with running_engine(settings, registry) as engine:
-        engine.worker()
+    with engine_for_processes(settings, monkeypatch) as engine:
         yield engine
 
 

@@ -13,12 +13,11 @@ from taskyard.core.errors import SubmissionError
 from taskyard.core.postgres.store import pool_sizes
 from taskyard.core.redis.pools import TTL_SECONDS, KindReport, PoolReport, Pools
 from taskyard.core.submission.pool_commands import reset_pool, scale_pool
-from taskyard.core.task_types.registry import registry
 from taskyard.worker.agents.pool import Pool
 from taskyard.worker.agents.pool_config import AgentKind
 from taskyard.worker.agents.pool_sizing import Sizing
 from taskyard.worker.maintenance.pool_sizes import PoolSizes
-from tests.engine import Engine, running_engine, set_agent_environment
+from tests.engine import Engine, engine_for_processes
 from tests.servers import wait_until
 
 CODER = AgentKind("coder", 2, ("process.*", "diagnostic.*"), (), 1)
@@ -26,10 +25,7 @@ CODER = AgentKind("coder", 2, ("process.*", "diagnostic.*"), (), 1)
 
 @pytest.fixture
 def engine(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
-    set_agent_environment(monkeypatch, settings)
-    registry.load(["tests.task_types"])
-    with running_engine(settings, registry) as engine:
-        engine.worker()
+    with engine_for_processes(settings, monkeypatch) as engine:
         yield engine
 
 

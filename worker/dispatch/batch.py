@@ -104,6 +104,7 @@ class Batch:
     fenced: list[str] = field(default_factory=list)
     orders: dict[str, list[Order]] = field(default_factory=dict)
     claims: list[tuple[Candidate, AgentSlots]] = field(default_factory=list)
+    freed: list[Waiting] = field(default_factory=list)  # the tasks of claims that were never in a lane
     has_unclaimable: bool = False  # whether a claim among them was refused before
     failed: list[Failed] = field(default_factory=list)
     successes: Successes = field(default_factory=dict)

@@ -149,6 +149,8 @@ class Dispatcher:
         failpoint(COLLECTED)
         self.progress.begin(COMMITTING)
         earlier = term.committer.wait() if in_flight is not None else None
+        if earlier is not None and not self._stop.is_set():
+            self._placing.place_freed(term, batch, earlier)
         is_large = batch.size() >= LARGE_BATCH
         if is_large:
             term.committer.start(batch)
@@ -247,6 +249,8 @@ class Dispatcher:
         batch.consumed = self._note_left(term, batch, committed)
         self._sweeping.conclude(term, batch, committed)
         now = self._clock.monotonic()
+        if committed.left.claims:
+            committed.waiting += batch.freed
         term.unclaimable.note(committed.unclaimable, [row.id for row in committed.claimed], now)
         committed.waiting = term.unclaimable.without_paused(committed.waiting, now)
         publication, claims = publication_of(term.leader_state, batch, committed, self._terms.policy_of)
@@ -272,17 +276,8 @@ class Dispatcher:
         self.ticks += 1
         self.committed_seconds += committed.seconds
         seconds = self._clock.monotonic() - batch.began
-        self.log.add(
-            Tick(
-                batch.size(),
-                seconds,
-                committed.seconds,
-                batch.failed,
-                batch.successes,
-                committed.joined,
-                committed.lost,
-            )
-        )
+        happened = batch.failed, batch.successes, committed.joined, committed.lost
+        self.log.add(Tick(batch.size(), seconds, committed.seconds, *happened))
 
     def _note_left(self, term: Term, batch: Batch, committed: Committed) -> list[bytes]:
         """Keeps blocked parts for later; returns the entries of the results that may be deleted now."""

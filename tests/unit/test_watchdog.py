@@ -12,7 +12,7 @@ import pytest
 from taskyard.core.protocol import Run
 from taskyard.worker.attempts.execution import HandlerStopped
 from taskyard.worker.isolation import watch as watch_module
-from taskyard.worker.isolation.watch import CANCEL_GRACE_SECONDS, Watch
+from taskyard.worker.isolation.watch import CANCEL_GRACE_SECONDS, RunThread, Watch
 from tests.servers import wait_until
 
 
@@ -51,7 +51,7 @@ class Slot:
         self._thread.start()
         run = Run("a-task", 1, "demo.any", msgspec.Raw(b"{}"), 0.0, None, 1)
         assert self._thread.ident is not None
-        self.watch = Watch(run, Silence(), self._thread.ident, CANCEL_GRACE_SECONDS)
+        self.watch = Watch(run, Silence(), RunThread(self._thread.ident), CANCEL_GRACE_SECONDS)
         self.watch.demand_stop()
 
     def _work(self) -> None:
@@ -119,8 +119,8 @@ def test_end_takes_in_an_exception_that_is_under_way(times: int) -> None:
     caught: list[str] = []
 
     def work() -> None:
-        watch = Watch(Run("a-task", 1, "demo.any", msgspec.Raw(b"{}"), 0.0, None, 1), Silence(), 0, 0.0)
-        watch.thread_id = threading.get_ident()
+        watch = Watch(Run("a-task", 1, "demo.any", msgspec.Raw(b"{}"), 0.0, None, 1), Silence(), RunThread(0), 0.0)
+        watch.thread.id = threading.get_ident()
         watch._sent = True
         for _ in range(times):
             assert watch.end()
@@ -143,12 +143,12 @@ def test_run_that_has_ended_is_not_interrupted(slot: Slot) -> None:
 
 
 def test_run_does_not_end_while_an_exception_is_being_sent(slot: Slot) -> None:
-    slot.watch._sending = True
+    slot.watch.thread.is_sending = True
     ending = threading.Thread(target=slot.watch.end)
     ending.start()
     ending.join(0.1)
     assert ending.is_alive()
-    slot.watch._sending = False
+    slot.watch.thread.is_sending = False
     ending.join(10)
     assert not ending.is_alive()
 
@@ -162,13 +162,13 @@ def test_a_run_that_is_nearly_always_in_the_agents_code_is_interrupted_before_it
 
     def work() -> None:
         try:
-            watch.thread_id = threading.get_ident()
+            watch.thread.id = threading.get_ident()
             while True:
                 watch.emit({})
         except HandlerStopped as stopped:
             ended.append(type(stopped).__name__)
 
-    watch = Watch(Run("a-task", 1, "demo.any", msgspec.Raw(b"{}"), 0.0, None, 1), channel, 0, 0.0)
+    watch = Watch(Run("a-task", 1, "demo.any", msgspec.Raw(b"{}"), 0.0, None, 1), channel, RunThread(0), 0.0)
     thread = threading.Thread(target=work, daemon=True)
     thread.start()
     assert channel.entered.acquire(timeout=10)
@@ -179,6 +179,32 @@ def test_a_run_that_is_nearly_always_in_the_agents_code_is_interrupted_before_it
     thread.join(10)
     assert ended == ["HandlerTimedOut"]
     assert not channel.entered.acquire(blocking=False)
+
+
+def test_a_run_of_the_same_thread_is_not_interrupted_in_the_agents_code_for_another_one() -> None:
+    """As on an event loop, where the run that blocked it may have made way for another one since."""
+    thread = RunThread(0)
+    channel = Gated()
+    blamed, other = (
+        Watch(Run(name, 1, "demo.any", msgspec.Raw(b"{}"), 0.0, None, 1), channel, thread, 0.0)
+        for name in ("blamed", "other")
+    )
+    ended: list[str] = []
+
+    def work() -> None:
+        thread.id = threading.get_ident()
+        other.emit({})
+        ended.append("emitted")
+        blamed.end()
+
+    runner = threading.Thread(target=work, daemon=True)
+    runner.start()
+    assert channel.entered.acquire(timeout=10)
+    blamed.interrupt()
+    assert not blamed.interrupted
+    channel.go_on.release()
+    runner.join(10)
+    assert ended == ["emitted"]
 
 
 def test_run_ends_once(slot: Slot) -> None:

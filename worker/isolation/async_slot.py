@@ -17,7 +17,7 @@ from taskyard.worker.isolation.async_entry import Entry
 from taskyard.worker.isolation.loop_watch import NOTICED_SECONDS, POLL_SECONDS, Blockage, LoopWatch
 from taskyard.worker.isolation.raw_output import RawOutput
 from taskyard.worker.isolation.streams import ContextExecutor, Outlet, bind_output
-from taskyard.worker.isolation.watch import MAX_EXTENSION_SECONDS, RETRY_SECONDS, Watch
+from taskyard.worker.isolation.watch import MAX_EXTENSION_SECONDS, RETRY_SECONDS, RunThread, Watch
 from taskyard.worker.isolation.watchdog import GRACE_SECONDS, report_stuck
 
 CLOSE_SECONDS = 2.0
@@ -48,8 +48,7 @@ class AsyncRunner:
         self._raw_output = raw_output
         self._entries: list[Entry | None] = [None] * slots
         self._output_limit_bytes = output_limit_bytes
-        self._on_stuck = on_stuck
-        self._on_hopeless = on_hopeless
+        self._on_stuck, self._on_hopeless = on_stuck, on_hopeless
         self._closed = False
         self._loop = asyncio.new_event_loop()
         self._loop.set_default_executor(ContextExecutor(thread_name_prefix="coroutines"))
@@ -57,6 +56,7 @@ class AsyncRunner:
             self._thread = start_thread(
                 "async-handlers", self._work, OnEscape.END_PROCESS, is_essential=True, is_over=lambda: self._closed
             )
+            self._run_thread = RunThread(self._thread.ident or 0)
             self._watch = LoopWatch(
                 self._loop,
                 self._thread,
@@ -73,7 +73,7 @@ class AsyncRunner:
     def run(self, slot_index: int, task_type: TaskType, run: Run, channel: Channel) -> AttemptEnd | None:
         """Runs a coroutine to its end; returns None if it was given up and reported."""
         # A coroutine hears of its cancellation by CancelledError, so it needs no grace before.
-        watch = Watch(run, channel, self._thread.ident or 0, cancel_grace_seconds=0.0)
+        watch = Watch(run, channel, self._run_thread, cancel_grace_seconds=0.0)
         entry = self._entries[slot_index] = Entry(task_type, watch)
         if self._raw_output is not None:
             self._raw_output.begin(watch.output)
@@ -83,7 +83,7 @@ class AsyncRunner:
             self._watch.begin()
             self._loop.call_soon_threadsafe(self._begin, entry)
             done = self._outcome(entry)
-            entry.report_end_of_block()  # which the loop's watch may notice too late for its log
+            entry.report_end_of_block()  # the loop's watch may be too late for its log
             return done
         finally:
             if self._raw_output is not None:

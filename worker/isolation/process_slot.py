@@ -22,7 +22,7 @@ from taskyard.worker.isolation.child import Child, ChildFailed, ModulesRefused
 from taskyard.worker.isolation.fork_server import ForkServer, ForkServerLost
 from taskyard.worker.isolation.frames import Cancel, Emit, End, Loading, ProtocolError, Ready, Request, Start
 from taskyard.worker.isolation.memory import SAMPLE_SECONDS, MemoryGuard
-from taskyard.worker.isolation.watch import CANCEL_GRACE_SECONDS, Watch
+from taskyard.worker.isolation.watch import CANCEL_GRACE_SECONDS, RunThread, Watch
 
 START_SECONDS = 60.0  # for importing the task modules
 
@@ -43,7 +43,7 @@ class ProcessSlot:
     def run(self, run: Run, channel: Channel, memory_limit_mib: int | None = None) -> AttemptEnd:
         """Runs a task to its end, however it ends, with a memory limit if it has one."""
         with self.busy:
-            watch = self._watch = Watch(run, channel, 0, CANCEL_GRACE_SECONDS)
+            watch = self._watch = Watch(run, channel, RunThread(0), CANCEL_GRACE_SECONDS)
             try:
                 child = self._ready_child()
                 self.failed_starts = 0

@@ -16,7 +16,7 @@ from taskyard.worker.isolation.fork_server import ForkServer, ForkServerLost
 from taskyard.worker.isolation.process_slot import ProcessSlot
 from taskyard.worker.isolation.raw_output import RawOutput
 from taskyard.worker.isolation.streams import Outlet, bind_output
-from taskyard.worker.isolation.watch import CANCEL_GRACE_SECONDS, Watch
+from taskyard.worker.isolation.watch import CANCEL_GRACE_SECONDS, RunThread, Watch
 from taskyard.worker.isolation.watchdog import Watchdog
 
 MEASURED_SECONDS = 0.001  # what is shorter costs more to measure than to run
@@ -120,7 +120,7 @@ class Runners:
         self._watchdog.close()
 
     def _run_inline(self, slot_index: int, task_type: TaskType, run: Run, channel: Channel) -> AttemptEnd | None:
-        watch = Watch(run, channel, threading.get_ident(), CANCEL_GRACE_SECONDS)
+        watch = Watch(run, channel, RunThread(threading.get_ident()), CANCEL_GRACE_SECONDS)
         done = None
         counts = True
         bind_output(Outlet(watch.write))

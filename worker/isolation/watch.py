@@ -47,18 +47,28 @@ class HandlerCancelled(HandlerStopped):
     """Sent into a handler whose task was cancelled."""
 
 
-class Watch:
-    """One run under supervision; also the channel that its handler's context talks to.
+class RunThread:
+    """A thread that runs handlers, the only one that may be interrupted; runs on one event loop share it.
 
-    `thread_id` is the thread that runs the handler, which is the only one that may be interrupted.
+    `is_masked`: it is in the agent's code; `is_sending`: somebody may be interrupting it. An interruption of one run
+    may find another one in the agent's code, which waits for it as its own would.
     """
+
+    __slots__ = ("id", "is_masked", "is_sending", "sender")
+
+    def __init__(self, thread_id: int) -> None:
+        self.id = thread_id
+        self.sender = threading.Lock()  # one of several senders
+        self.is_masked = self.is_sending = False
+
+
+class Watch:
+    """One run under supervision; also the channel that its handler's context talks to. `thread` runs the handler."""
 
     __slots__ = (
         "_by",
         "_channel",
         "_is_awaited",
-        "_masked",
-        "_sending",
         "_sent",
         "cancel_grace_seconds",
         "cancelled_at",
@@ -69,12 +79,12 @@ class Watch:
         "started_at",
         "started_monotonic",
         "stop_class",
-        "thread_id",
+        "thread",
     )
 
-    def __init__(self, run: Run, channel: Channel, thread_id: int, cancel_grace_seconds: float) -> None:
+    def __init__(self, run: Run, channel: Channel, thread: RunThread, cancel_grace_seconds: float) -> None:
         self.run = run
-        self.thread_id = thread_id
+        self.thread = thread
         self.cancel_grace_seconds = cancel_grace_seconds
         self.begin()
         self.cancelled_at: float | None = None
@@ -83,9 +93,7 @@ class Watch:
         self._channel = channel
         self.output = Capture(self.emit)
         self._by: dict[str, str] = {}
-        self._sending = False
         self._sent = False
-        self._masked = False
         self._is_awaited = False  # an interruption found it masked
 
     def begin(self) -> None:
@@ -142,12 +150,13 @@ class Watch:
         if self._sent:
             return
         self._is_awaited = True
-        self._sending = True
-        if not self._by and not self._masked:
-            self._sent = True
-            stopped = HandlerCancelled if self.stop_class is ErrorClass.CANCELLED else HandlerTimedOut
-            _set_async_exception(ctypes.c_ulong(self.thread_id), ctypes.py_object(stopped))
-        self._sending = False
+        with self.thread.sender:
+            self.thread.is_sending = True
+            if not self._by and not self.thread.is_masked:
+                self._sent = True
+                stopped = HandlerCancelled if self.stop_class is ErrorClass.CANCELLED else HandlerTimedOut
+                _set_async_exception(ctypes.c_ulong(self.thread.id), ctypes.py_object(stopped))
+            self.thread.is_sending = False
 
     @property
     def interrupted(self) -> bool:
@@ -162,7 +171,7 @@ class Watch:
     def end(self) -> bool:
         """Ends the run, in its own thread: no exception arrives later. Returns False if it had been given up."""
         ended = self._by.setdefault("by", _RUNNER) is _RUNNER
-        while self._sending:
+        while self.thread.is_sending:
             sleep(0)
         if self._sent:
             self._absorb()
@@ -175,7 +184,7 @@ class Watch:
         interpreter down, and in which traced threads hang. So a last one replaces it, and arrives here.
         """
         try:
-            _set_async_exception(ctypes.c_ulong(self.thread_id), ctypes.py_object(HandlerStopped))
+            _set_async_exception(ctypes.c_ulong(self.thread.id), ctypes.py_object(HandlerStopped))
             while True:
                 pass
         except HandlerStopped:
@@ -198,18 +207,18 @@ class Watch:
         return failed(self.run, self.stop_class or ErrorClass.CANCELLED, message, self.started_at, seconds)
 
     def _unless_interrupted(self, call: Callable[..., Any], *arguments: Any) -> Any:
-        was_masked = self._masked
-        if was_masked or threading.get_ident() != self.thread_id:  # threads of the handler are not interrupted
+        was_masked = self.thread.is_masked
+        if was_masked or threading.get_ident() != self.thread.id:  # threads of the handler are not interrupted
             return call(*arguments)
         if self._is_awaited:
             self._hold()
         try:
-            self._masked = True
-            while self._sending:
+            self.thread.is_masked = True
+            while self.thread.is_sending:
                 sleep(0)
             return call(*arguments)
         finally:
-            self._masked = was_masked
+            self.thread.is_masked = was_masked
 
     def _hold(self) -> None:
         """Waits where the exception may arrive."""

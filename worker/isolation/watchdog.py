@@ -88,7 +88,7 @@ def report_stuck(on_stuck: Callable[[Run, Done], None], watch: Watch, blame: str
     done = watch.stopped()
     assert done.failure is not None
     done.failure.message += f"{blame}, and its thread did not stop within {GRACE_SECONDS:g} s"
-    done.failure.traceback = stack_of(watch.thread_id)
+    done.failure.traceback = stack_of(watch.thread.id)
     watch.output.close()
     try:
         on_stuck(watch.run, done)

@@ -24,7 +24,7 @@ from taskyard.core.health.probes import (
     without_password,
 )
 from taskyard.core.i18n import msg
-from taskyard.core.postgres.migrations import migration_state
+from taskyard.core.postgres.migrations import schema_state
 from taskyard.core.postgres.pooler import Pooling
 
 OLDEST_POSTGRES = 120000
@@ -51,7 +51,7 @@ def database_checks(url: str) -> Iterator[Check]:
         facts = database_facts(url)
         yield fine("PostgreSQL", msg("reachable"))
         yield from judge_database(facts)
-        current, head = migration_state(url)
+        schema = schema_state(url)
     except ProbeFailed as error:
         yield problem(
             "PostgreSQL",
@@ -62,13 +62,20 @@ def database_checks(url: str) -> Iterator[Check]:
     except Unavailable as error:
         yield problem("PostgreSQL", without_password(str(error), url), DATABASE_ADVICE[ProbeFailure.UNREACHABLE])
         return
-    if current != head:
+    name, current, head = msg("PostgreSQL migrations"), schema.version, schema.newest
+    if schema.is_usable and schema.is_newer:
+        found = msg("at {current}, of a newer release; this one ({head}) works with it", current=current, head=head)
+        yield fine(name, found)
+    elif schema.is_usable:
+        yield fine(name, msg("at {head}", head=head))
+    elif schema.is_newer:
+        found = msg("at {current}, of a newer release; this one has {head}", current=current, head=head)
+        yield problem(name, found, msg("install the release that migrated it, or the one before that"))
+    else:
         found = msg("no tables yet")
         if current:
             found = msg("at {current}, this version needs {head}", current=current, head=head)
-        yield problem(msg("PostgreSQL migrations"), found, msg("run `taskyard migrate`"))
-    else:
-        yield fine(msg("PostgreSQL migrations"), msg("at {head}", head=head))
+        yield problem(name, found, msg("run `taskyard migrate`"))
 
 
 def redis_checks(url: str, namespace: str) -> Iterator[Check]:

@@ -60,6 +60,9 @@ class KeptReports:
         self._full: dict[bytes, tuple[Pair, ...]] = {}  # entries that stay in the results, with what they name
         self._logged: set[tuple[int, str]] = set()
 
+    def __len__(self) -> int:
+        return len(self._kept) + len(self._new) + len(self._full)
+
     def load(self, found: Sequence[Kept], versions: Iterable[tuple[str, int]]) -> None:
         """Takes what the term found: all kept reports, and the versions of registered boots."""
         self._versions.update((agent_id, version) for agent_id, version in versions if version > VERSION)
@@ -144,7 +147,7 @@ class KeptReports:
         self._count()
 
     def _count(self) -> None:
-        named = [one.pairs for one in (*self._kept.values(), *self._new)]
+        named = [one.pairs for one in self._kept.values()] + [one.pairs for one in self._new]
         self._withheld = Counter(pair for pairs in (*named, *self._full.values()) for pair in pairs)
 
     # what this leader understands

@@ -62,9 +62,9 @@ def escaped(report: Report | Unreadable, error: BaseException) -> Unreadable:
     """Returns a report whose processing raised an exception, as one that can't be processed."""
     if isinstance(report, Unreadable):
         return report
-    ids: Any = [getattr(report, name, None) for name in ("task_id", "attempt", "agent_id", "request_id")]
-    tag = str(type(report).__struct_config__.tag)
-    return Unreadable(encode(report), reason_of(error), tag, *ids, tag)
+    tag, names = str(type(report).__struct_config__.tag), ("task_id", "attempt", "agent_id", "request_id")
+    ids: dict[str, Any] = {name: getattr(report, name, None) for name in names}
+    return Unreadable(encode(report), reason_of(error), tag, **ids, tag=tag)
 
 
 def set_forged_aside(entry: bytes, report: Report | Unreadable, sender: str, problem: str, batch: Batch) -> None:

@@ -33,7 +33,7 @@ from tests.servers import REPOSITORY
 
 COMPARISONS = 1_000
 LONG = frozenset(
-    {UNKNOWN, SNOOZED, SIGNALLED, TIMED_OUT, SIGNALLED_CANCELLED}
+    {UNKNOWN, SNOOZED, SIGNALLED, TIMED_OUT, SIGNALLED_CANCELLED, NEWER}
 )  # up to a minute, also with single faults
 LONG_RULES = ("P18 due", "P19 timeout")
 

@@ -30,17 +30,26 @@ class Release:
         return {"PYTHONPATH": str(self.folder), "PYTHONSAFEPATH": "1"}
 
 
-def named_release(repository: Path) -> tuple[str, str]:
-    """Returns commit and version of the last release; raises ConfigurationError if no file names them."""
+@dataclass(frozen=True, slots=True)
+class NamedRelease:
+    """What `.ci/released` says: a commit, its version, and the newest revision of its schema."""
+
+    commit: str
+    version: str
+    revision: str
+
+
+def named_release(repository: Path) -> NamedRelease:
+    """Returns what the repository says of the last release; raises ConfigurationError if it does not."""
     file = repository / NAMED_IN
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except OSError as error:
         raise _missing(f"{file} can't be read: {error.strerror}") from None
     words = [line.split() for line in lines if line.strip() and not line.startswith("#")]
-    if len(words) != 1 or len(words[0]) != 2:
-        raise _missing(f"{file}: expected one line with a commit and its version")
-    return words[0][0], words[0][1]
+    if len(words) != 1 or len(words[0]) != 3:
+        raise _missing(f"{file}: expected one line with a commit, its version and its schema's revision")
+    return NamedRelease(*words[0])
 
 
 def last_release(cache: Path, wheel: Path | None = None) -> Release:
@@ -53,9 +62,11 @@ def last_release(cache: Path, wheel: Path | None = None) -> Release:
             raise _missing(f"{wheel} is no file")
         return _unpacked(wheel, cache / wheel.stem)
     repository = Path(taskyard.__file__).resolve().parent.parent
-    commit, version = named_release(repository)
-    folder = cache / f"taskyard-{version}-{commit[:12]}"
-    return Release(version, folder) if folder.exists() else _unpacked(_built(repository, commit, cache), folder)
+    named = named_release(repository)
+    folder = cache / f"taskyard-{named.version}-{named.commit[:12]}"
+    if folder.exists():
+        return Release(named.version, folder)
+    return _unpacked(_built(repository, named.commit, cache), folder)
 
 
 def _built(repository: Path, commit: str, cache: Path) -> Path:

@@ -27,11 +27,12 @@ def kept(
     from taskyard.core.access.identity import local_actor
     from taskyard.core.payload.culprits import refused
     from taskyard.core.postgres.store import kept_reports
+    from taskyard.core.submission.authorized_kept import drop_kept
     from taskyard.worker.cli.connections import opened_servers
 
     with opened_servers() as (database, _), database.transaction() as tx:
         if drop:
-            dropped = kept_reports.drop(tx, drop, local_actor().name, reason)
+            dropped = drop_kept(tx, local_actor(), drop, reason)
             missing = sorted(set(drop) - set(dropped))
             if missing:
                 raise refused("drop", missing[0], "a report that is kept; `kept` lists them")

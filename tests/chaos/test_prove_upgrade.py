@@ -85,7 +85,7 @@ def test_a_wheel_alone_is_refused(data_dir: Path) -> None:
             env={**os.environ, "TASKYARD_DATA_DIR": str(data_dir)},
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=120,
             check=False,
         )
         assert run.returncode == 2, run.stderr

@@ -27,6 +27,7 @@ SLICE, SLICE_BYTES = 100, 8 << 20  # reports that one tick applies
 MAX_SCALAR_BYTES = 2_000
 ERROR_CLASSES = frozenset(ErrorClass)
 ENTRY = b"kept:"  # begins the name of an entry that is a kept report
+Held = tuple[Pair, str | None]  # an attempt that a report names, and the agent whose own results brought that
 
 log = structlog.get_logger(__name__)
 
@@ -55,9 +56,9 @@ class KeptReports:
         self._asked: set[int] = set()
         self._read: list[tuple[bytes, bytes]] = []  # entries: of reports that are to be applied now
         self._applied: list[int] = []
-        self._withheld: Counter[Pair] = Counter()
+        self._withheld: Counter[Held] = Counter()
         self.parked: dict[Pair, Any] = {}  # claims that look lost and may have ended so; see withheld_claims
-        self._full: dict[bytes, tuple[Pair, ...]] = {}  # entries that stay in the results, with what they name
+        self._full: dict[bytes, list[Held]] = {}  # entries that stay in the results, with what they name
         self._logged: set[tuple[int, str]] = set()
 
     def __len__(self) -> int:
@@ -117,10 +118,10 @@ class KeptReports:
             self._logged.add((version, report.tag))
             hint = "upgrade the workers: until then it is kept"
             log.warning("report.kept", agent=new.agent_id, kind=report.tag, version=version, knows=VERSION, hint=hint)
-        self._withheld.update(new.pairs)
+        self._withheld.update(_held(new))
         size_bytes = sum(one.size_bytes for one in self._kept.values()) + sum(len(one.body) for one in self._new)
         if len(self._kept) + len(self._new) >= MAX_KEPT or size_bytes + len(new.body) > MAX_KEPT_BYTES:
-            self._full[entry] = self._full.get(entry, ()) + new.pairs
+            self._full.setdefault(entry, []).extend(_held(new))
             return None
         self._new.append(new)
         return new
@@ -131,9 +132,14 @@ class KeptReports:
 
     # what they hold back
 
-    def withholds(self, pair: Pair) -> bool:
-        """Returns True if an attempt may have ended by a kept report."""
-        return self._withheld[pair] > 0
+    def withholds(self, pair: Pair, agent_id: str) -> bool:
+        """Returns True if an attempt of an agent may have ended by a kept report.
+
+        What an agent with credentials of its own says holds back no attempt of another one.
+        """
+        return bool(self._withheld) and any(
+            self._withheld[pair, sender] > 0 for sender in (None, agent_name_of(agent_id))
+        )
 
     def note(self, found: Sequence[Kept]) -> None:
         """Takes what the table has now: what somebody dropped holds back nothing any more."""
@@ -147,8 +153,8 @@ class KeptReports:
         self._count()
 
     def _count(self) -> None:
-        named = [one.pairs for one in self._kept.values()] + [one.pairs for one in self._new]
-        self._withheld = Counter(pair for pairs in (*named, *self._full.values()) for pair in pairs)
+        named = [_held(one) for one in self._kept.values()] + [_held(one) for one in self._new]
+        self._withheld = Counter(held for listed in (*named, *self._full.values()) for held in listed)
 
     # what this leader understands
 
@@ -181,7 +187,7 @@ class KeptReports:
         taken, self._read = self._read, []
         for entry, _ in taken:
             report = self._kept.pop(_number(entry))
-            self._withheld.subtract(report.pairs)
+            self._withheld.subtract(_held(report))
         return taken
 
     def without_kept(self, consumed: Iterable[bytes]) -> list[bytes]:
@@ -200,6 +206,10 @@ def _entry_of(report: Kept) -> bytes:
     """Returns the name of the entry that a kept report is: as of those that `sender_of` reads."""
     name = b"%s%d" % (ENTRY, report.id)
     return name if report.sender is None else b"%s %s" % (name, report.sender.encode())
+
+
+def _held(report: Kept | NewReport) -> list[Held]:
+    return [(pair, report.sender) for pair in report.pairs]
 
 
 def _number(entry: bytes) -> int:

@@ -28,7 +28,7 @@ from taskyard.worker.dispatch.leader_state import Claim, LeaderState
 from taskyard.worker.dispatch.outcome_events import note_failure
 from taskyard.worker.dispatch.suspects import Suspects, position
 from taskyard.worker.dispatch.unprocessable import ESCAPES, reason_of, settle_escaped
-from taskyard.worker.dispatch.withheld_claims import park
+from taskyard.worker.dispatch.withheld_claims import is_withheld, park
 
 DEAF_AFTER_SECONDS = 10.0
 OVERDUE_GRACE_SECONDS = 15.0
@@ -200,7 +200,7 @@ class Recovery:
             if claim.started is None or now < claim.started + claim.row.timeout_seconds + OVERDUE_GRACE_SECONDS:
                 continue
             agent = self._leader_state.agents.get(claim.agent_id)
-            if agent is None or (self._leader_state.kept.withholds(claim.pair) and claim.pair not in agent.held_before):
+            if agent is None or (is_withheld(self._leader_state, claim) and claim.pair not in agent.held_before):
                 continue  # the reaper's, or it may have ended
             message = (
                 f"its agent did not report the end of an attempt with a timeout of {claim.row.timeout_seconds:g} s"

@@ -9,13 +9,18 @@ from taskyard.worker.dispatch.leader_state import Claim, LeaderState
 log = structlog.get_logger(__name__)
 
 
+def is_withheld(leader_state: LeaderState, claim: Claim) -> bool:
+    """Returns True if a kept report may have ended a claim."""
+    return leader_state.kept.withholds(claim.pair, claim.agent_id)
+
+
 def park(leader_state: LeaderState, claim: Claim) -> bool:
     """Closes a claim that a kept report holds back; returns False for every other claim.
 
     Its row stays as it is, and its agent has room again.
     """
     kept = leader_state.kept
-    if not kept.withholds(claim.pair):
+    if not is_withheld(leader_state, claim):
         return False
     if claim.pair not in kept.parked:
         log.warning("claim.withheld", task=claim.id, attempt=claim.attempt, agent=claim.agent_id)
@@ -28,7 +33,7 @@ def resume(leader_state: LeaderState) -> None:
     """Opens claims again that nothing holds back any more: now they end, or are given up, as any other."""
     parked = leader_state.kept.parked
     for pair, claim in list(parked.items()):
-        if leader_state.kept.withholds(pair):
+        if is_withheld(leader_state, claim):
             continue
         del parked[pair]
         if claim.id in leader_state.claims:

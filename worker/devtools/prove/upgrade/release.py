@@ -64,9 +64,9 @@ def last_release(cache: Path, wheel: Path | None = None) -> Release:
     repository = Path(taskyard.__file__).resolve().parent.parent
     named = named_release(repository)
     folder = cache / f"taskyard-{named.version}-{named.commit[:12]}"
-    if folder.exists():
-        return Release(named.version, folder)
-    return _unpacked(_built(repository, named.commit, cache), folder)
+    if not folder.exists():
+        _unpacked(_built(repository, named.commit, cache), folder)
+    return Release(f"{named.version} ({named.commit[:12]})", folder)
 
 
 def _built(repository: Path, commit: str, cache: Path) -> Path:

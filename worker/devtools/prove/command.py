@@ -20,6 +20,7 @@ from taskyard.worker.devtools.prove.people.run import prove_people
 from taskyard.worker.devtools.prove.people.yard import Yard
 from taskyard.worker.devtools.prove.run import prove
 from taskyard.worker.devtools.prove.served_world import ServedWorld
+from taskyard.worker.devtools.prove.upgrade import plan as upgrade_plan
 from taskyard.worker.devtools.prove.upgrade import report as upgrade_report
 from taskyard.worker.devtools.prove.upgrade.release import last_release
 from taskyard.worker.devtools.prove.upgrade.run import prove_upgrade
@@ -97,7 +98,8 @@ def run_prove_upgrade(
         findings = prove_upgrade(world, chosen, cycles, 60 * minutes, note)
         return findings.is_kept, upgrade_report.tables(findings), upgrade_report.as_json(findings)
 
-    return _run(world, "upgrading", proved, cycles=cycles, seed=seed, json_file=json_file, keep=keep)
+    total = cycles + len(upgrade_plan.steps(0)) if cycles else 0
+    return _run(world, "upgrading", proved, cycles=total, seed=seed, json_file=json_file, keep=keep)
 
 
 def _check(option: str, given: Sequence[str], known: Sequence[str]) -> None:

@@ -14,8 +14,8 @@ from taskyard.core.i18n import N_, Moment, TranslatableText, Word, listed, msg
 from taskyard.core.models import Lane, Task
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import holds as holds_store
+from taskyard.core.postgres.store import kept_reports, tasks
 from taskyard.core.postgres.store import locks as locks_store
-from taskyard.core.postgres.store import tasks
 from taskyard.core.postgres.store.tasks import Parent
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.cache import RedisCache
@@ -23,7 +23,7 @@ from taskyard.core.scheduling.agent_demand import KindDemand
 from taskyard.core.scheduling.agent_slots import slots_of
 from taskyard.core.scheduling.breaker import breaker_reason
 from taskyard.core.scheduling.holds import Holds
-from taskyard.core.states import TERMINAL, TaskState
+from taskyard.core.states import CLAIMED, TERMINAL, TaskState
 from taskyard.core.telemetry.live_snapshot import AgentLive, LiveSnapshot, OpenBreaker, read_live
 
 RATE_WINDOW_SECONDS = 60.0  # the period that `LiveSnapshot.recent` covers
@@ -47,6 +47,7 @@ class Situation:
     now: datetime
     locks: Sequence[str] = ()  # who keeps the row, or the tables that its transitions need, from the tick
     returned: str = ""
+    kept: tuple[int, int] | None = None  # number and version of a kept report on its attempt
 
 
 def why(database: Database, broker: Broker, cache: RedisCache, task_id: str) -> Explanation:
@@ -59,9 +60,10 @@ def why(database: Database, broker: Broker, cache: RedisCache, task_id: str) -> 
         holds = holds_store.holds(tx)
         now = tasks.now(tx)
         locks = [] if task.state in TERMINAL else [blocker.text for blocker in locks_store.in_the_way_of(tx, task_id)]
+        kept = kept_reports.newest_of(tx, task_id) if task.state in CLAIMED else None
         returned = tasks.last_return(tx, task_id, task.attempt) if task.state is TaskState.SCHEDULED else ""
     before, depth = broker.place(Lane(task.queue, task.type, task.requires), task.id)
-    return explain(task, Situation(read_live(cache), holds, parents, before, depth, now, locks, returned))
+    return explain(task, Situation(read_live(cache), holds, parents, before, depth, now, locks, returned, kept))
 
 
 def explain(task: Task, situation: Situation) -> Explanation:
@@ -83,6 +85,15 @@ def _with_its_agent(task: Task, situation: Situation) -> Explanation:
     locks = list(situation.locks)
     if locks:
         return Explanation(task.id, task.state, _first_of(locks), locks)
+    if situation.kept is not None:
+        text = msg(
+            "agent {agent}, of a newer release, has said something about it that the leader does not understand (kept "
+            "report {report}, version {version}): it goes on once a worker of that release leads",
+            agent=agent,
+            report=situation.kept[0],
+            version=situation.kept[1],
+        )
+        return Explanation(task.id, task.state, text)
     if task.state is TaskState.IN_PROGRESS:
         return Explanation(task.id, task.state, msg("not waiting: agent {agent} runs it", agent=agent))
     since = (situation.now - task.assigned_at).total_seconds() if task.assigned_at else 0.0

@@ -29,6 +29,7 @@ _FIXED: Mapping[str, Place] = {
     "disk": ("system", {"part": "hosts"}),
     "memory": ("system", {"part": "hosts"}),
     "quarantined": ("system", {"part": "log"}),
+    "reports_kept": ("system", {"part": "servers"}),
     "mail_unread": ("agents", {}),
     "dead_letters": ("agents", {}),
     "webhook_disabled": ("webhooks", {}),

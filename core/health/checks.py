@@ -24,8 +24,10 @@ from taskyard.core.health.probes import (
     without_password,
 )
 from taskyard.core.i18n import msg
-from taskyard.core.postgres.migrations import migration_state
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.migrations import schema_state
 from taskyard.core.postgres.pooler import Pooling
+from taskyard.core.postgres.store import kept_reports
 
 OLDEST_POSTGRES = 120000
 POSTGRES_WITH_SESSION_TIMEOUT = 140000
@@ -51,7 +53,7 @@ def database_checks(url: str) -> Iterator[Check]:
         facts = database_facts(url)
         yield fine("PostgreSQL", msg("reachable"))
         yield from judge_database(facts)
-        current, head = migration_state(url)
+        schema = schema_state(url)
     except ProbeFailed as error:
         yield problem(
             "PostgreSQL",
@@ -62,13 +64,41 @@ def database_checks(url: str) -> Iterator[Check]:
     except Unavailable as error:
         yield problem("PostgreSQL", without_password(str(error), url), DATABASE_ADVICE[ProbeFailure.UNREACHABLE])
         return
-    if current != head:
+    if schema.is_usable:
+        yield from _kept_check(url)
+    name, current, head = msg("PostgreSQL migrations"), schema.version, schema.newest
+    if schema.is_usable and schema.is_newer:
+        found = msg("at {current}, of a newer release; this one ({head}) works with it", current=current, head=head)
+        yield fine(name, found)
+    elif schema.is_usable:
+        yield fine(name, msg("at {head}", head=head))
+    elif schema.is_newer:
+        found = msg("at {current}, of a newer release; this one has {head}", current=current, head=head)
+        yield problem(name, found, msg("install the release that migrated it, or the one before that"))
+    else:
         found = msg("no tables yet")
         if current:
             found = msg("at {current}, this version needs {head}", current=current, head=head)
-        yield problem(msg("PostgreSQL migrations"), found, msg("run `taskyard migrate`"))
-    else:
-        yield fine(msg("PostgreSQL migrations"), msg("at {head}", head=head))
+        yield problem(name, found, msg("run `taskyard migrate`"))
+
+
+def _kept_check(url: str) -> Iterator[Check]:
+    """Warns if reports of newer agents wait for a newer worker."""
+    database = Database(url, pool_size=1)
+    try:
+        with database.transaction() as tx:
+            found = kept_reports.kept(tx)
+    finally:
+        database.close()
+    if found:
+        text = msg(
+            "{count} are kept, of version {version} and kind {kind} first",
+            count=len(found),
+            version=found[0].version,
+            kind=found[0].kind,
+        )
+        advice = msg("upgrade the workers to the agents' release; `taskyard kept` lists them")
+        yield warning(msg("reports of newer agents"), text, advice)
 
 
 def redis_checks(url: str, namespace: str) -> Iterator[Check]:

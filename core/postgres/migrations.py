@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from taskyard.core.postgres.connections import LOCK_TIMEOUT_MS
@@ -10,6 +11,7 @@ from taskyard.core.postgres.errors import unavailable_when_unreachable
 
 if TYPE_CHECKING:
     from alembic.config import Config
+    from sqlalchemy import Connection
 
 OTHERS_TIMEOUT_MS = 300_000
 
@@ -18,7 +20,7 @@ def migrate(url: str) -> None:
     """Migrates the schema to the newest version; concurrent callers wait for each other, up to OTHERS_TIMEOUT_MS.
 
     While a change of a table waits for its lock, every other user of the table waits behind it. It therefore gives up
-    after LOCK_TIMEOUT_MS and changes nothing. Raises Busy or Unavailable.
+    after LOCK_TIMEOUT_MS and changes nothing. A newer release's schema stays as it is. Raises Busy or Unavailable.
     """
     from alembic import command  # slow to import, and needed by few
 
@@ -28,24 +30,56 @@ def migrate(url: str) -> None:
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = {OTHERS_TIMEOUT_MS}")
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('taskyard migration'))")
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
-            config = alembic_config()
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            if not _state(connection).is_newer:
+                config = alembic_config()
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+        engine.dispose()
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaState:
+    """The schema's version in a database (None: not migrated), and this release's.
+
+    `is_newer`: it is of a later release. `is_usable`: this release works with it, as the later one says, since
+    migrations only add.
+    """
+
+    version: str | None
+    newest: str
+    is_newer: bool
+    is_usable: bool
+
+
+def schema_state(url: str) -> SchemaState:
+    """Returns what a database has of our schema; raises Unavailable."""
+    engine = connect_engine(url, pool_size=1)
+    try:
+        with unavailable_when_unreachable(), engine.connect() as connection:
+            return _state(connection)
+    finally:
         engine.dispose()
 
 
 def migration_state(url: str) -> tuple[str | None, str]:
     """Returns the schema's version in the database (None: not migrated) and the newest version."""
+    state = schema_state(url)
+    return state.version, state.newest
+
+
+def _state(connection: Connection) -> SchemaState:
     from alembic.migration import MigrationContext
     from alembic.script import ScriptDirectory
 
-    head = ScriptDirectory.from_config(alembic_config()).get_current_head() or ""
-    engine = connect_engine(url, pool_size=1)
-    try:
-        with unavailable_when_unreachable(), engine.connect() as connection:
-            return MigrationContext.configure(connection).get_current_revision(), head
-    finally:
-        engine.dispose()
+    scripts = ScriptDirectory.from_config(alembic_config())
+    ours = {script.revision for script in scripts.walk_revisions()}
+    newest = scripts.get_current_head() or ""
+    version = MigrationContext.configure(connection).get_current_revision()
+    if version is None or version in ours:
+        return SchemaState(version, newest, False, version == newest)
+    has_reach = connection.exec_driver_sql("SELECT to_regclass('schema_reach') IS NOT NULL").scalar()
+    oldest = connection.exec_driver_sql("SELECT oldest_revision FROM schema_reach").scalar() if has_reach else None
+    return SchemaState(version, newest, True, oldest in ours)
 
 
 def alembic_config() -> Config:

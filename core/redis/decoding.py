@@ -24,7 +24,8 @@ _FIELDS: dict[Any, dict[str, tuple[str, ...]]] = {
 class Unreadable:
     """An invalid message, or one with a value out of range, with the parts that could be read.
 
-    `kind` is its tag, "" for none; an id is None where it is missing or invalid.
+    `tag` says what it calls itself, `kind` is the same if it is known, and "" else; an id is None where it is missing
+    or invalid.
     """
 
     text: bytes
@@ -34,6 +35,8 @@ class Unreadable:
     attempt: int | None = None
     agent_id: str | None = None
     request_id: str | None = None
+    tag: str = ""
+    task_type: str | None = None
 
 
 def read_reports(payload: bytes) -> Sequence[Report | Unreadable]:
@@ -116,6 +119,8 @@ def _unreadable(piece: bytes, reason: str, union: Any) -> Unreadable:
         attempt if type(attempt) is int and 1 <= attempt <= MAX_INTEGER else None,
         _name(named.get("agent_id")),
         _name(named.get("request_id")),
+        _name(kind) or "",
+        _name(named.get("task_type")),
     )
 
 

@@ -11,7 +11,7 @@ from taskyard.core.embedded.servers import resolve
 from taskyard.core.errors import Unavailable
 from taskyard.core.i18n import msg
 from taskyard.core.postgres.database import Database
-from taskyard.core.postgres.migrations import migration_state
+from taskyard.core.postgres.migrations import schema_state
 from taskyard.core.postgres.store import recovery
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.cache import RedisCache
@@ -52,15 +52,15 @@ def open_servers(
     PostgreSQL are open at the same time; `clock` says when submitted tasks are due (default: this host's).
     """
     endpoints = resolve(settings)
-    version, newest = migration_state(endpoints.database_url)
-    if version != newest:
+    schema = schema_state(endpoints.database_url)
+    if not schema.is_usable:
         raise Unavailable(
             msg(
                 "the database's schema is at version {version}, this {door} needs {newest}: "
                 "a worker of the same release migrates it when it starts",
-                version=version or msg("none"),
+                version=schema.version or msg("none"),
                 door=door,
-                newest=newest,
+                newest=schema.newest,
             )
         )
     types = registry.load(settings.task_modules)

@@ -219,6 +219,7 @@ class LiveSnapshot(msgspec.Struct):
     late_schedules: list[LateSchedule] = []
     pools: list[PoolLive] = []  # by kind
     questions: dict[str, float] = {}  # seconds since the oldest open one was asked, by its task's queue
+    kept_reports: int = 0  # of newer agents, for a newer leader
 
 
 class _Version(msgspec.Struct):

@@ -147,6 +147,7 @@ def seen_snapshot(actor: Actor, live: LiveSnapshot, kinds: Mapping[str, str]) ->
         agents=[structs.replace(agent, tasks=[], breakers=[], known_types=None, types=[]) for agent in live.agents],
         alerts=[alert for alert in live.alerts if sees_alert(actor, kinds.get(alert.rule), alert.subject)],
         quarantined=0,
+        kept_reports=0,
         mail=None,
     )
 

@@ -91,6 +91,8 @@ EVENT_WORDS: Mapping[str, str] = {
     "signal_refused": N_("signal refused"),
     "stale_result": N_("stale result"),
     "quarantined": N_("quarantined"),
+    "report_kept": N_("report kept"),
+    "kept_report_dropped": N_("kept report dropped"),
     "log": N_("log"),
     "agent_joined": N_("agent joined"),
     "agent_left": N_("agent left"),

@@ -8,7 +8,7 @@ SELECT epoch FROM leadership
 
 -- name: term_tables
 -- Fails if a term can't begin because what it reads first is locked.
-SELECT FROM holds, agents, tasks LIMIT 0
+SELECT FROM holds, agents, tasks, kept_reports LIMIT 0
 
 -- name: try_lead
 -- Takes the leader's lock if it is free.
@@ -58,13 +58,13 @@ WITH given AS (
     SELECT *
     FROM jsonb_to_recordset(%(agents)s::jsonb) AS a(id text, name text, boot_id text, kind text, host text,
         pid int, types jsonb, tags jsonb, max_concurrency int, state text, known_types jsonb,
-        agent_class text, deployed jsonb)
+        agent_class text, deployed jsonb, version int)
 ), came AS (
     INSERT INTO agents (id, name, boot_id, kind, host, pid, types, tags, max_concurrency, state, known_types,
-        agent_class)
+        agent_class, version)
     SELECT id, name, boot_id, kind, host, pid, ARRAY(SELECT jsonb_array_elements_text(types)),
         ARRAY(SELECT jsonb_array_elements_text(tags)), max_concurrency, state, nullif(known_types, 'null'),
-        coalesce(agent_class, '')
+        coalesce(agent_class, ''), version
     FROM given
     ON CONFLICT (id) DO UPDATE SET state = EXCLUDED.state, left_at = NULL,
         known_types = coalesce(EXCLUDED.known_types, agents.known_types)
@@ -107,6 +107,10 @@ SELECT id FROM agents WHERE left_at IS NULL
 -- name: known_types
 -- The declared types of agents whose end is not recorded, in the order of their registration.
 SELECT id, known_types FROM agents WHERE left_at IS NULL AND known_types IS NOT NULL ORDER BY registered_at
+
+-- name: agent_versions
+-- Which version of the protocol each boot speaks.
+SELECT id, version FROM agents WHERE version IS NOT NULL
 
 -- name: last_versions
 -- The newest version of each type that ended agents declared: of the last 200, for a name keeps one ended boot.

@@ -29,9 +29,11 @@ from taskyard.core.clock import Clock
 from taskyard.core.config import ENV_PREFIX, Settings
 from taskyard.core.errors import PermanentError
 from taskyard.core.postgres.database import connect_driver
-from taskyard.core.postgres.store import schedule_fires, schedules, webhooks
+from taskyard.core.postgres.store import kept_reports, schedule_fires, schedules, webhooks
+from taskyard.core.postgres.store.kept_reports import NewReport
 from taskyard.core.postgres.store.rollups import HOUR
 from taskyard.core.postgres.store.schedule_fires import Fire
+from taskyard.core.protocol import VERSION
 from taskyard.core.redis.quarantine import Odd
 from taskyard.core.schedules.schedule import FireOutcome, ScheduleFields
 from taskyard.core.schedules.what import What
@@ -587,6 +589,18 @@ def test_quarantined_reports(watch: Watch) -> None:
     quarantine.drop_all()
     watch.wait_for("resolved", subject)
     assert_told(watch, "quarantined reports", subject)
+
+
+def test_reports_of_newer_agents(watch: Watch) -> None:
+    watch.start("reports of newer agents")
+    report = NewReport(VERSION + 1, "ended", None, "edge:b1", (), "Invalid value 'ended'", b'["ended"]', b"1-0")
+    with watch.engine.database.transaction() as tx:
+        kept_reports.keep(tx, [report])
+    watch.wait_for("firing", "kept reports")
+    with watch.engine.database.transaction() as tx:
+        kept_reports.drop(tx, [one.id for one in kept_reports.kept(tx)], "test", "the agent went back")
+    watch.wait_for("resolved", "kept reports")
+    assert_told(watch, "reports of newer agents", "kept reports")
 
 
 def test_webhooks_disabled(watch: Watch) -> None:

@@ -12,11 +12,15 @@ import sqlalchemy as sa
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 
+from taskyard.core.health.checks import database_checks
 from taskyard.core.postgres.database import Database, connect_engine
-from taskyard.core.postgres.migrations import alembic_config, migrate, migration_state
+from taskyard.core.postgres.migrations import alembic_config, migrate, migration_state, schema_state
 from taskyard.core.postgres.schema import metadata
 from taskyard.core.postgres.store import recovery
+from taskyard.worker.devtools.prove.upgrade.release import named_release
+from tests.servers import REPOSITORY
 from tests.unit.leader_state_support import task_id
 
 TODAY = date(2026, 3, 1)
@@ -114,6 +118,32 @@ def test_down_and_up_again(engine: sa.Engine, database_url: str) -> None:
     assert current == head
     with engine.connect() as connection:
         assert described(connection) == before
+
+
+@pytest.mark.parametrize(("oldest", "is_usable"), [("0032", True), ("9001", False), (None, False)])
+def test_a_schema_of_a_newer_release_says_who_may_use_it(
+    engine: sa.Engine, database_url: str, oldest: str | None, is_usable: bool
+) -> None:
+    with engine.begin() as connection:
+        connection.exec_driver_sql("UPDATE alembic_version SET version_num = '9002'")
+        if oldest is None:
+            connection.exec_driver_sql("DELETE FROM schema_reach")
+        else:
+            connection.exec_driver_sql(f"UPDATE schema_reach SET oldest_revision = '{oldest}'")
+    state = schema_state(database_url)
+    assert (state.version, state.is_newer, state.is_usable) == ("9002", True, is_usable)
+    migrate(database_url)  # which leaves it alone
+    assert schema_state(database_url) == state
+    [found] = [check for check in database_checks(database_url) if "migrations" in check.name]
+    assert found.ok is is_usable
+    assert "9002, of a newer release" in found.found
+
+
+def test_the_last_release_goes_on_with_this_schema(engine: sa.Engine) -> None:
+    ours = [script.revision for script in ScriptDirectory.from_config(alembic_config()).walk_revisions("base", "head")]
+    with engine.connect() as connection:
+        oldest = connection.exec_driver_sql("SELECT oldest_revision FROM schema_reach").scalar_one()
+    assert ours.index(oldest) >= ours.index(named_release(REPOSITORY).revision), "newest first"
 
 
 def ensured(database: Database, today: date) -> list[str]:

@@ -69,6 +69,7 @@ def _key(state: State, setting: Setting, order: tuple[int, int]) -> Key:
             )
         ),
         state.wrong,
+        _reports_key(state.kept, state, setting, order),
     )
 
 
@@ -126,9 +127,9 @@ def _worker_key(state: State, index: int, setting: Setting, order: tuple[int, in
     worker, current = state.workers[index], state.row.attempt
     batch = worker.batch
     if not has_say(state, index, setting):
-        return (False, STANDBY, worker.is_frozen)
+        return (False, STANDBY, worker.is_frozen, worker.is_old)
     is_leader = state.lock == index
-    key: Key = (is_leader, worker.mode, worker.is_frozen, worker.epoch == state.redis_epoch)
+    key: Key = (is_leader, worker.mode, worker.is_frozen, worker.is_old, worker.epoch == state.redis_epoch)
     key = (*key, *sorted(index for index, boot in worker.barred if boot == state.agents[index].boot))
     if batch is None:
         return key
@@ -143,4 +144,5 @@ def _worker_key(state: State, index: int, setting: Setting, order: tuple[int, in
         batch.sweeps,
         batch.is_waiting,
         batch.is_passed_over,
+        _reports_key(batch.kept, state, setting, order),
     )

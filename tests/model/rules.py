@@ -37,6 +37,8 @@ RULES = {
     "P18 free": "… and it costs no attempt",
     "P19 once": "a signal that comes twice counts once",
     "P19 timeout": "a time that runs out is recorded as a signal is",
+    "P21": "a report of a newer version is kept for a leader that understands it",
+    "P21 withheld": "… and until then its attempt is not given up",
 }
 
 
@@ -49,7 +51,7 @@ class Setting:
     its first attempt may be handed back after its start), or one that suspends until it finds what it waits for: a
     time ("snooze"), a signal ("signal"), or either ("timeout"). The signal is sent `signals` times. `operator` is what
     an operator does, at any time: "", "cancel" or "cancel retry". With `own` each agent has results of its own, which
-    may be read apart.
+    may be read apart. With `newer` the agents report ends in a way that no worker understands before its upgrade.
     """
 
     faults: tuple[str, ...] = ()
@@ -59,6 +61,7 @@ class Setting:
     max_attempts: int = 0
     own: bool = False
     signals: int = 0
+    newer: bool = False
     off: frozenset[str] = field(default_factory=frozenset)
 
     def has(self, rule: str) -> bool:

@@ -9,7 +9,7 @@ from itertools import chain
 from tests.model import agent, faults, worker
 from tests.model.canonical import Key, key_of
 from tests.model.rules import Setting
-from tests.model.state import TERMINAL, State
+from tests.model.state import TERMINAL, State, Worker
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,12 @@ class _Graph:
         return next((number for number in stuck if self.is_quiet[number]), stuck[0] if stuck else None)
 
 
+def first_of(setting: Setting) -> State:
+    """The state in which everything begins."""
+    workers = (Worker(is_old=setting.newer), Worker(is_old=setting.newer))
+    return State(operator=setting.operator, credit=setting.first_credit, sender=setting.signals, workers=workers)
+
+
 def explore(setting: Setting) -> Finding:
     """Searches to the end, or to the first broken promise; fewer faults come first.
 
@@ -79,7 +85,7 @@ def explore(setting: Setting) -> Finding:
     more fails and nothing frozen goes on, the task can still end with nothing left behind.
     """
     graph = _Graph(setting)
-    first = State(operator=setting.operator, credit=setting.first_credit, sender=setting.signals)
+    first = first_of(setting)
     graph.add(first, -1, "")
     layer = [(0, first)]  # only these are kept whole: all of them would need gigabytes
     for fault_count in range(setting.fault_limit + 1):
@@ -125,6 +131,7 @@ def _has_ended(state: State) -> bool:
         state.row.state in TERMINAL
         and not state.ready
         and not state.results
+        and not state.kept
         and not any(a.inbox or a.waiting or a.running for a in state.agents if not a.is_frozen)
     )
 

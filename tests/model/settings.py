@@ -38,6 +38,11 @@ SIGNALLED_CANCELLED = Setting(
     signals=1,
     operator="cancel",
 )
+NEWER = Setting(
+    faults=("worker crash", "unknown commit", "agent crash", "agent exit", "wipe", "report twice", "row lock"),
+    fault_limit=1,
+    newer=True,
+)
 SETTINGS = {
     "a short task, every pair of faults": SHORT,
     "an endless task that is cancelled, every fault": ENDLESS_CANCELLED,
@@ -51,6 +56,7 @@ SETTINGS = {
     "a task that waits for a signal, which comes twice, every fault": SIGNALLED,
     "a task that waits for a signal, or for a time to run out, every fault": TIMED_OUT,
     "a task that waits for a signal, and is cancelled": SIGNALLED_CANCELLED,
+    "a short task of agents that are newer than the workers, which are upgraded": NEWER,
 }
 FULL_SETTINGS = {
     **SETTINGS,
@@ -83,6 +89,8 @@ SHOWN_BY = {
     "P18 free": replace(SNOOZED, max_attempts=1),
     "P19 once": SIGNALLED,
     "P19 timeout": TIMED_OUT,
+    "P21": NEWER,
+    "P21 withheld": NEWER,
 }
 TRANSACTIONS = {
     "P6 order": "rows are locked in the order of their ids",

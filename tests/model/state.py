@@ -49,6 +49,7 @@ class Batch(NamedTuple):
     sweeps: bool = False
     is_waiting: bool = False  # the row waits in Redis after the commit, or is due there
     is_passed_over: bool = False  # somebody else held the row that a report is about
+    kept: tuple[Message, ...] = ()  # reports that PostgreSQL had kept, and it reads
 
 
 class Worker(NamedTuple):
@@ -59,6 +60,7 @@ class Worker(NamedTuple):
     is_frozen: bool = False
     batch: Batch | None = None
     barred: frozenset[Boot] = frozenset()  # what it remembers of boots that can't run the task
+    is_old: bool = False  # does not understand how agents report the end of an attempt
 
 
 class Beat(NamedTuple):
@@ -98,8 +100,8 @@ class State(NamedTuple):
     `credit` is how many executions may still begin: one, and one more for each that a death cut off, whose result died
     with Redis, or that suspended. `refused` are the boots that handed the task back as one that they can't run, each
     with the epoch of that time. `answered` are attempts that were claimed with what the task had waited for; `sender`
-    is how often somebody will still send the signal, each time by the same id. `wrong` names the promise that was
-    broken.
+    is how often somebody will still send the signal, each time by the same id. `kept` are reports that PostgreSQL keeps
+    for a leader that understands them. `wrong` names the promise that was broken.
     """
 
     row: Row = Row()
@@ -118,6 +120,7 @@ class State(NamedTuple):
     credit: int = 1
     executed: frozenset[int] = frozenset()
     answered: frozenset[int] = frozenset()
+    kept: tuple[Message, ...] = ()
     refused: frozenset[tuple[Boot, int]] = frozenset()
     wrong: str = ""
 

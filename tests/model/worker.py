@@ -27,11 +27,15 @@ from tests.model.state import (
 )
 
 WORKERS = ("W1", "W2")
+ENDS = ("done", "suspended")
 
 
 def steps(state: State, setting: Setting) -> Iterator[Step]:
     for index, worker in enumerate(state.workers):
         name = WORKERS[index]
+        if worker.is_old and not worker.is_frozen:
+            upgraded = abandoned(state, index)
+            yield f"{name} is upgraded", upgraded.with_worker(index, upgraded.workers[index]._replace(is_old=False))
         if worker.is_frozen:
             if state.lock == index and setting.has("P1"):
                 yield f"{name}'s session times out", state._replace(lock=NOBODY)
@@ -62,7 +66,7 @@ def has_say(state: State, index: int, setting: Setting) -> bool:
 def abandoned(state: State, index: int) -> State:
     """Gives the lead up, with all that was in memory."""
     lock = NOBODY if state.lock == index else state.lock
-    return state.with_worker(index, Worker())._replace(lock=lock)
+    return state.with_worker(index, Worker(is_old=state.workers[index].is_old))._replace(lock=lock)
 
 
 def _elected(state: State, index: int) -> State:
@@ -72,7 +76,7 @@ def _elected(state: State, index: int) -> State:
     """
     epoch = state.epoch + 1
     state = state._replace(lock=index, epoch=epoch, redis_epoch=epoch, has_generation=True)
-    return state.with_worker(index, Worker(LEADING, epoch))
+    return state.with_worker(index, Worker(LEADING, epoch, is_old=state.workers[index].is_old))
 
 
 # the look at the roster
@@ -132,7 +136,8 @@ def _decide(
 ) -> Iterator[Step]:
     row, name = state.row, WORKERS[index]
     state = _with_barred(state, index, reports)
-    batch = Batch(reports, orphans=_orphans(state) if setting.has("P11") else ())
+    kept = () if state.workers[index].is_old else state.kept
+    batch = Batch(reports, orphans=_orphans(state) if setting.has("P11") else (), kept=kept)
     farewells = ("gone",) if setting.has("P10 proof") else ("gone", "forged gone")
     if row.boot is not None and any(
         (kind, boot) == (farewell, row.boot) for kind, _, boot, _ in reports for farewell in farewells
@@ -141,7 +146,7 @@ def _decide(
     why = _suspicion(state, setting)
     if row.boot is not None and why and (row.boot[0] in streams or not setting.has("P9 own")):
         drained = setting.has("P9 drained" if why == "not held" else "P10 drained")
-        giving_up = (batch if drained else Batch())._replace(given_up=(row.attempt, row.boot, why))
+        giving_up = (batch if drained else Batch(kept=kept))._replace(given_up=(row.attempt, row.boot, why))
         yield f"{label} and gives {row.attempt} up: {why}", _decided(state, index, giving_up)
     if not setting.has("P5"):
         state = state._replace(results=())
@@ -186,23 +191,27 @@ def _decided(state: State, index: int, batch: Batch) -> State:
 def committed(state: State, index: int, setting: Setting) -> State:
     """The transaction."""
     worker = state.workers[index]
-    state, batch = _applied(state, worker.batch or Batch(), setting)
+    state, batch = _applied(state, worker.batch or Batch(), setting, is_old=worker.is_old)
     return state.with_worker(index, worker._replace(mode=COMMITTED, batch=batch))
 
 
-def _applied(state: State, batch: Batch, setting: Setting) -> tuple[State, Batch]:
+def _applied(state: State, batch: Batch, setting: Setting, *, is_old: bool) -> tuple[State, Batch]:
     """Settles in the order of the reports, gives up, claims; every statement has its guard.
 
     A row that somebody else holds is passed over: nothing happens to it.
     """
     row, wrong, is_back, credit, answered = state.row, state.wrong, False, state.credit, state.answered
+    understood = [report for report in (*batch.kept, *batch.reports) if not is_old or report.kind not in ENDS]
+    kept = tuple(report for report in state.kept if report not in batch.kept)
+    if is_old and setting.has("P21"):
+        kept += tuple(report for report in dict.fromkeys(batch.reports) if report.kind in ENDS and report not in kept)
     if state.is_held:
         is_current = row.state in CLAIMED and any(
             kind in ("started", "done", "suspended", "returned") and attempt == row.attempt
-            for kind, attempt, _, _ in batch.reports
+            for kind, attempt, _, _ in (*batch.kept, *batch.reports)
         )
         return state, batch._replace(is_waiting=is_queued(row, setting) and batch.sweeps, is_passed_over=is_current)
-    for kind, attempt, _, _ in batch.reports:
+    for kind, attempt, _, _ in understood:
         is_current = row.state in CLAIMED and row.attempt == attempt
         if kind == "started" and is_current:
             row = row._replace(state=IN_PROGRESS)
@@ -224,7 +233,9 @@ def _applied(state: State, batch: Batch, setting: Setting) -> tuple[State, Batch
         elif kind == "returned" and is_current:
             row, is_back = given_up(row, setting), True
     was = row
-    if batch.given_up is not None and row.state in CLAIMED and row.attempt == batch.given_up[0]:
+    is_withheld = setting.has("P21 withheld") and any(report.attempt == row.attempt for report in kept)
+    is_claimed = row.state in CLAIMED and not is_withheld
+    if batch.given_up is not None and is_claimed and row.attempt == batch.given_up[0]:
         row = given_up(row, setting)
     if batch.claim_for is not None and (is_queued(row, setting) or not setting.has("P3")):
         if not is_queued(row, setting):
@@ -239,7 +250,7 @@ def _applied(state: State, batch: Batch, setting: Setting) -> tuple[State, Batch
         if row.attempt > MANY:
             wrong = "attempts go on without end"
     is_waiting = is_queued(row, setting) and (row != was or batch.sweeps or is_back)
-    after = state._replace(row=row, wrong=wrong, credit=credit, answered=answered)
+    after = state._replace(row=row, wrong=wrong, credit=credit, answered=answered, kept=kept)
     return after, batch._replace(is_waiting=is_waiting)
 
 

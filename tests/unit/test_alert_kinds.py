@@ -69,6 +69,7 @@ class Now:
         lanes=[SimpleNamespace(**LANE, ready=1)],
         agents=[SimpleNamespace(**AGENT | more) for more in ({}, {"name": "one"}, {"name": "one", "host": "there"})],
         quarantined=1,
+        kept_reports=2,
         mail=MailLive(1, 60.0, 1, [MailboxLive("coder-1", 1, 60.0, 1)]),
         disabled_webhooks=["ci"],
         at=100.0,
@@ -154,6 +155,7 @@ ENGLISH = {
         "0.2 tasks of type demo.slow submitted per minute, normally 12.3",
     ],
     "quarantined": ["1 item could not be processed and is in quarantine: taskyard quarantine list"],
+    "reports_kept": ["2 reports of newer agents are kept until the workers are upgraded: taskyard kept"],
     "mail_unread": ["the oldest message to agent coder-1 has waited for 1 min: taskyard mail list"],
     "dead_letters": ["1 message to agent coder-1 became a dead letter: taskyard mail list --dead"],
     "schedule_late": [

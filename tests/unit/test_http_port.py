@@ -13,7 +13,7 @@ import pytest
 
 from taskyard.client.address import address_of
 from taskyard.core.errors import ConfigurationError, Unavailable
-from taskyard.core.protocol import Done, Log, decode_reports, encode
+from taskyard.core.protocol import VERSION, Done, Log, decode_reports, encode
 from taskyard.worker.agents.remote_spec import spec_of
 from taskyard.worker.remote import api_link
 from taskyard.worker.remote.api_link import TOKEN_VARIABLE, ApiLink, Identity, RemoteApi, TokenRefused, remote_api
@@ -196,3 +196,16 @@ def test_what_the_agent_of_a_token_runs(tmp_path: Path) -> None:
     pool.write_text('[[agents]]\nkind = "edge"\ncount = 2\ntypes = ["demo.*"]\n')
     with pytest.raises(ConfigurationError, match="a token is that of one agent"):
         spec_of(identity, pool)
+
+
+@pytest.mark.parametrize(("theirs", "may_start"), [(VERSION, True), (VERSION + 1, True), (VERSION - 1, False)])
+def test_an_agent_waits_for_an_api_that_is_older(theirs: int, may_start: bool) -> None:
+    said = {"name": "edge", "types": ["*"], "heartbeat_ttl_seconds": 5.0, "output_limit_bytes": 1, "new": 1}
+    port = port_of(lambda request: httpx.Response(200, json=said | {"protocol_version": theirs}))
+    if may_start:
+        assert port.link.identity().name == "edge"
+    else:
+        with pytest.raises(
+            Unavailable, match=f"speaks version {theirs} .* this agent {VERSION}: upgrade the API first"
+        ):
+            port.link.identity()

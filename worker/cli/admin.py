@@ -189,6 +189,12 @@ def prove(
     kind: Annotated[list[str] | None, typer.Option(help="Kill only this kind; may repeat.")] = None,
     people: Annotated[bool, typer.Option("--people", help="Simulate users' acts instead of killing.")] = False,
     act: Annotated[list[str] | None, typer.Option(help="Only this act; may repeat.")] = None,
+    upgrade: Annotated[
+        bool, typer.Option("--upgrade", help="Kill while this release replaces the last one, part by part.")
+    ] = False,
+    wheel: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The last release, instead of one built from its commit.")
+    ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the folder with servers, logs and records.")] = False,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Also write the findings here.")
@@ -204,10 +210,13 @@ def prove(
     descriptors taken, task modules broken, half a fleet deployed, junk left in Redis. It also fails if work does
     not go on after such an act, or if /healthz is not red within 30 s of a lasting outage, and green within 10 s
     after it.
+
+    With --upgrade the last release is at work first. The schema is migrated, and workers, agents and API are replaced
+    one by one, in an order that the seed decides; then the agents go back. The kills are spread over all of that.
     """
     from taskyard.core.config import load_settings
     from taskyard.core.errors import ConfigurationError
-    from taskyard.worker.devtools.prove.command import run_prove, run_prove_people
+    from taskyard.worker.devtools.prove.command import run_prove, run_prove_people, run_prove_upgrade
 
     if not cycles and not minutes:
         raise ConfigurationError(["prove: neither --cycles nor --minutes sets an end"])
@@ -216,7 +225,15 @@ def prove(
         raise ConfigurationError(["prove: --act requires --people"])
     if kind and people:
         raise ConfigurationError(["prove: --kind is not for --people: nothing is killed"])
-    if people:
+    if upgrade and (people or kind):
+        raise ConfigurationError(["prove: --upgrade goes with neither --people nor --kind"])
+    if wheel and not upgrade:
+        raise ConfigurationError(["prove: --wheel requires --upgrade"])
+    if upgrade:
+        code = run_prove_upgrade(
+            settings, cycles=cycles, minutes=minutes, seed=seed, wheel=wheel, json_file=json_file, keep=keep
+        )
+    elif people:
         code = run_prove_people(
             settings, cycles=cycles, minutes=minutes, seed=seed, kinds=act or [], json_file=json_file, keep=keep
         )

@@ -9,6 +9,7 @@ from typing import Any
 from taskyard.core.access.agent_user import AgentUser
 from taskyard.core.models import Lane, Submission, Waiting
 from taskyard.core.postgres.store.dependants import NONE, Ended
+from taskyard.core.postgres.store.kept_reports import Kept, NewReport
 from taskyard.core.postgres.store.suspension import Suspension
 from taskyard.core.postgres.store.tick import Claimed, Completion, Settlement, Stale
 from taskyard.core.protocol import AgentInfo, Checkpoint, Order, Pair
@@ -37,6 +38,8 @@ LISTS = (
     "arrivals",
     "endings",
     "claims",
+    "kept",
+    "kept_done",
 )
 
 
@@ -101,6 +104,9 @@ class Batch:
     arrivals: list[Arrival] = field(default_factory=list)
     _arrived: dict[str, Arrival] = field(default_factory=dict)  # these, by id
     endings: list[tuple[str, str]] = field(default_factory=list)
+    kept: list[NewReport] = field(default_factory=list)  # reports of newer agents
+    kept_done: list[int] = field(default_factory=list)  # kept reports that were applied
+    kept_wanted: list[int] = field(default_factory=list)  # kept reports whose texts are to be read
     fenced: list[str] = field(default_factory=list)
     orders: dict[str, list[Order]] = field(default_factory=dict)
     claims: list[tuple[Candidate, AgentSlots]] = field(default_factory=list)
@@ -150,6 +156,9 @@ class Batch:
             or self.looks_for_inputs
             or self.workflows_after
             or self.firing
+            or self.kept
+            or self.kept_done
+            or self.kept_wanted
         )
 
     def size(self) -> int:
@@ -203,6 +212,8 @@ class Committed:
     database_time: float | None = None
     holds: Holds | None = None
     agent_users: list[AgentUser] | None = None
+    kept: list[Kept] | None = None
+    kept_bodies: dict[int, bytes] | None = None
     next_fire: float | None = None  # when the next schedule is due, in epoch seconds; infinite: none is
     fired: Fired | None = None
     odd: list[Odd] = field(default_factory=list)  # what PostgreSQL refused
@@ -240,7 +251,7 @@ class Committed:
         ):
             if getattr(other, name):
                 setattr(self, name, getattr(other, name))
-        for name in ("agent_users", "next_fire"):
+        for name in ("agent_users", "next_fire", "kept", "kept_bodies"):
             if getattr(other, name) is not None:
                 setattr(self, name, getattr(other, name))
         self.ended += other.ended

@@ -27,7 +27,6 @@ from taskyard.core.protocol import (
     SubmitChild,
     SubmitWorkflow,
     Suspended,
-    encode,
 )
 from taskyard.core.redis.decoding import Unreadable, read_reports
 from taskyard.core.redis.quarantine import Odd
@@ -48,7 +47,14 @@ from taskyard.worker.dispatch.output_checks import OutputChecks
 from taskyard.worker.dispatch.postponed import Postponed
 from taskyard.worker.dispatch.recovery import Recovery
 from taskyard.worker.dispatch.refusals import is_sent_elsewhere, take_back, take_hindered
-from taskyard.worker.dispatch.report_parts import claim_of_another, escaped, storable_failure, storable_time
+from taskyard.worker.dispatch.report_parts import (
+    claim_of_another,
+    escaped,
+    keep,
+    set_forged_aside,
+    storable_failure,
+    storable_time,
+)
 from taskyard.worker.dispatch.suspension_intake import take_suspended
 from taskyard.worker.dispatch.unprocessable import ESCAPES, settle, settle_escaped
 
@@ -107,8 +113,9 @@ class Intake:
             for report in read_reports(payload):
                 try:
                     if self._sender and (problem := claim_of_another(report, self._sender, self._leader_state)):
-                        self._set_forged_aside(report, self._sender, problem, batch)
+                        set_forged_aside(entry, report, self._sender, problem, batch)
                         continue
+                    self._leader_state.kept.check(report)
                     self._take(report, now, batch)
                 except ESCAPES as error:
                     self._set_aside(escaped(report, error), batch)
@@ -121,7 +128,7 @@ class Intake:
 
     def _consume(self, entry: bytes, batch: Batch) -> None:
         """Notes that an entry of the results is no longer needed, unless something of it is held back."""
-        if not self._held_starts.keeps(entry) and not self._workflows.keeps(entry):
+        if not any(one.keeps(entry) for one in (self._held_starts, self._workflows, self._leader_state.kept)):
             batch.consumed.append(entry)
 
     def _take(self, report: Report | Unreadable, now: float, batch: Batch) -> None:
@@ -151,7 +158,9 @@ class Intake:
         return bool(self._held_starts)
 
     def _set_aside(self, report: Unreadable, batch: Batch) -> None:
-        """Quarantines a report; `report.kind` decides who must not wait for it."""
+        """Keeps a newer agent's report, and quarantines any other; `report.kind` decides who must not wait for it."""
+        if keep(self._leader_state.kept, report, self._sender, self._entry, batch):
+            return
         entry = self._entry.decode()
         log.error("report.set_aside", entry=entry, kind=report.kind, reason=report.reason)
         ids = (report.task_id, report.attempt, report.agent_id)
@@ -166,13 +175,6 @@ class Intake:
         elif report.kind in _ANSWERED and report.agent_id and report.request_id:
             refusal = f"{report.kind}: could not be processed: {report.reason}"
             batch.order(report.agent_id, Reply(report.request_id, None, refusal))
-
-    def _set_forged_aside(self, report: Report | Unreadable, sender: str, problem: str, batch: Batch) -> None:
-        """Quarantines what an agent has no right to report, which has no other effect."""
-        entry = self._entry.decode()
-        text = report.text if isinstance(report, Unreadable) else encode(report)
-        log.error("report.forged", entry=entry, sender=sender, reason=problem)
-        batch.odd.append(Odd("report", f"results {entry}", problem, text, agent_id=sender))
 
     def _claim_of_end(self, end: AttemptEnd, reported: str, batch: Batch) -> Claim | None:
         """Returns the claim that a report ends; one that does not count is recorded, and has no other effect."""

@@ -20,6 +20,7 @@ from taskyard.core.task_types.registry import Registry
 from taskyard.worker.dispatch.durations import Durations
 from taskyard.worker.dispatch.fleet_types import FleetTypes
 from taskyard.worker.dispatch.hot_lanes import HotLanes
+from taskyard.worker.dispatch.kept_reports import KeptReports
 from taskyard.worker.dispatch.known_agent import KnownAgent
 
 MAX_KEPT_INPUT_LENGTH = 1_000  # characters
@@ -80,6 +81,7 @@ class LeaderState:
         self.hot_lanes = HotLanes()
         self.claiming: dict[str, Lane] = {}  # passed to the committer, not yet answered
         self.holds = Holds()
+        self.kept = KeptReports()
         self.ended: set[str] = set()  # boots that left or were lost in this term
         self.allowed_types: dict[str, tuple[str, ...]] = {}  # by name: of agents with credentials of their own
         self.inherited: set[str] = set()  # boots whose end no earlier leader recorded
@@ -96,6 +98,7 @@ class LeaderState:
     def add_agent(self, info: AgentInfo) -> KnownAgent:
         """Adds a new boot, charged for the claims that it already has."""
         self._drop(info.id)
+        self.kept.note_agent(info)
         slots = AgentSlots(info.id, tuple(info.types), frozenset(info.tags), info.max_concurrency)
         for claim in self.claims_of(info.id):
             slots.give(claim.expected_seconds)
@@ -233,10 +236,7 @@ class LeaderState:
         if row.id in self.claims:
             self._forget(self.claims[row.id])
         claim = self.claims[row.id] = Claim(row, expected_seconds, ready)
-        claims = self._claims_of.get(claim.agent_id)
-        if claims is None:
-            claims = self._claims_of[claim.agent_id] = {}
-        claims[claim.id] = claim
+        self._claims_of.setdefault(claim.agent_id, {})[claim.id] = claim
         agent = self.agents.get(claim.agent_id)
         if agent is not None:
             agent.slots.add_bytes(claim.input_bytes)

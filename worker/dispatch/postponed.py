@@ -33,6 +33,8 @@ _NAMES: dict[str, Any] = {
     "outcomes_asked": lambda item: item.request_id,
     "arrivals": lambda item: item.id,
     "endings": lambda item: item[0],
+    "kept": lambda item: item.digest,
+    "kept_done": str,
     "stale": id,
     "logs": id,
 }
@@ -160,6 +162,8 @@ def _entries_of(batch: Batch, kind: str, item: Any, everything: Sequence[bytes])
     """Returns the entries of the results stream behind an item; for an item without an id, all that were read."""
     if kind in ("stale", "logs", "arrivals", "endings"):
         return everything
+    if kind == "kept":
+        return (item.entry,)
     name = f"start {item[0]}" if kind == "started" else str(_NAMES[kind](item))
     entry = batch.sources.get(name)
     return () if entry is None else (entry,)

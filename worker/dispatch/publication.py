@@ -33,7 +33,7 @@ def publication_of(
         orders.setdefault(agent_id, []).append(reply)
     _cancel_orphans(leader_state, committed.orphans, orders)
     publication = Publication(
-        consumed=batch.consumed,
+        consumed=leader_state.kept.without_kept(batch.consumed),
         removed={} if committed.left.claims else lanes_of(batch),  # not even tried: they stay in place
         waiting=committed.waiting,
         # an agent that ended meanwhile, or is unknown, has no inbox

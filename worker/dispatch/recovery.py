@@ -28,6 +28,7 @@ from taskyard.worker.dispatch.leader_state import Claim, LeaderState
 from taskyard.worker.dispatch.outcome_events import note_failure
 from taskyard.worker.dispatch.suspects import Suspects, position
 from taskyard.worker.dispatch.unprocessable import ESCAPES, reason_of, settle_escaped
+from taskyard.worker.dispatch.withheld_claims import is_withheld, park
 
 DEAF_AFTER_SECONDS = 10.0
 OVERDUE_GRACE_SECONDS = 15.0
@@ -90,7 +91,8 @@ class Recovery:
                 self._inspect_agent(agent_id, heartbeat, inbox_tail, generation, now, batch, suspects)
                 self._unreadable.pop(agent_id, None)
             except ESCAPES as error:
-                self._note_unreadable(agent_id, encoded, error, now, batch)
+                if not self._leader_state.kept.is_newer(agent_id, encoded):
+                    self._note_unreadable(agent_id, encoded, error, now, batch)
         self._suspect_silent(roster, now, suspects)
         self._leader_state.send_probes(now)
         self._leader_state.forget_refusals(now)
@@ -197,8 +199,9 @@ class Recovery:
         for claim in list(self._leader_state.claims.values()):
             if claim.started is None or now < claim.started + claim.row.timeout_seconds + OVERDUE_GRACE_SECONDS:
                 continue
-            if claim.agent_id not in self._leader_state.agents:
-                continue  # the reaper's
+            agent = self._leader_state.agents.get(claim.agent_id)
+            if agent is None or (is_withheld(self._leader_state, claim) and claim.pair not in agent.held_before):
+                continue  # the reaper's, or it may have ended
             message = (
                 f"its agent did not report the end of an attempt with a timeout of {claim.row.timeout_seconds:g} s"
             )
@@ -222,7 +225,7 @@ class Recovery:
             claim = self._leader_state.find(task_id, attempt)
             if claim is not None and agent_name_of(claim.agent_id) in unread:
                 later.unheld.append(claim.pair)
-            elif claim is not None:
+            elif claim is not None and not park(self._leader_state, claim):
                 self._requeue(claim, "its agent does not have it", batch)
         for agent_id in suspects.lost_agents:
             if agent_name_of(agent_id) in unread:
@@ -237,6 +240,8 @@ class Recovery:
         if state == "lost":
             log.warning("agent.lost", agent=agent_id, open_tasks=len(claims))
         for claim in claims:
+            if park(self._leader_state, claim):
+                continue
             if claim.started is None:
                 self._requeue(claim, "its agent was lost before it started", batch)
                 continue

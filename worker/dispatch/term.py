@@ -15,7 +15,7 @@ from taskyard.core.clock import Clock
 from taskyard.core.config import Settings
 from taskyard.core.errors import LeadershipLost
 from taskyard.core.postgres.database import DriverTransaction
-from taskyard.core.postgres.store import holds
+from taskyard.core.postgres.store import holds, kept_reports
 from taskyard.core.postgres.store import recovery as recovery_store
 from taskyard.core.postgres.store.recovery import NIL
 from taskyard.core.protocol import KnownType
@@ -39,8 +39,10 @@ from taskyard.worker.dispatch.leader_state import LeaderState
 from taskyard.worker.dispatch.made_inputs import DueInputs
 from taskyard.worker.dispatch.postponed import Postponed
 from taskyard.worker.dispatch.recovery import Recovery
+from taskyard.worker.dispatch.transaction_parts import KEPT
 from taskyard.worker.dispatch.unclaimable import Unclaimable
 from taskyard.worker.dispatch.unsettled_parents import UnsettledParents
+from taskyard.worker.dispatch.withheld_claims import resume
 
 MIN_COVER_SECONDS = 0.01
 MAX_COVER_SECONDS = 0.1
@@ -84,6 +86,12 @@ class Term:
 
     def add_due(self, batch: Batch, clock: Clock) -> None:
         """Adds what is due without any report: ended parents, inputs to be made, schedules, answers."""
+        kept = self.leader_state.kept
+        if self.has_roster:
+            entries = kept.take_read()
+            resume(self.leader_state)
+            self.intake.read(entries, batch)
+        batch.kept_wanted, batch.kept_done = kept.wanted(), kept.take_applied()
         self.intake.answer_workflows(batch)
         batch.ended = self.unsettled_parents.take(batch.began)
         batch.input_checks = self.input_checks
@@ -94,6 +102,11 @@ class Term:
         """Takes what a tick's transaction read."""
         if committed.holds is not None:
             self.leader_state.hold(committed.holds)
+        kept = self.leader_state.kept
+        kept.note_bodies(committed.kept_bodies, was_left=KEPT in committed.left_parts)
+        if committed.kept is not None:
+            kept.note(committed.kept)
+            resume(self.leader_state)
         if committed.agent_users is not None:
             self.agent_access.note(committed.agent_users)
         if committed.database_time is not None:
@@ -188,6 +201,7 @@ class TermFactory:
             database_now = recovery_store.database_time(tx)
             leader_state.hold(holds.holds(tx))
             leader_state.inherited.update(recovery_store.online_agents(tx))
+            leader_state.kept.load(kept_reports.kept(tx), recovery_store.agent_versions(tx))
             for agent_id, known in recovery_store.known_types(tx):
                 _learn(leader_state, agent_id, known)
             leader_state.fleet.remember(recovery_store.last_versions(tx))

@@ -14,6 +14,7 @@ from taskyard.core.postgres.database import DriverTransaction
 from taskyard.core.postgres.store import (
     dependants,
     holds,
+    kept_reports,
     locks,
     recovery,
     schedule_fires,
@@ -34,6 +35,7 @@ CLAIM_TIMEOUT_MS = 250  # that claims may take once one took too long
 CLAIMS, DEPENDANTS, PARENTS = "claims", "tasks that wait for others", "ended parents"
 ENDS = "ends of workflows"
 INPUTS = "inputs made of outputs"
+KEPT = "reports of newer agents"
 RECORD, SWEEP = "ends of attempts", "the sweep"
 
 
@@ -172,6 +174,17 @@ def _read_agent_users(tx: DriverTransaction, batch: Batch, committed: Committed)
     committed.agent_users = recovery.agent_users(tx)
 
 
+def _keep_reports(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    if batch.kept:
+        each(tx, batch.kept, lambda items: kept_reports.keep(tx, items))
+    if batch.kept_done:
+        kept_reports.done_with(tx, batch.kept_done)
+    if batch.kept_wanted:
+        committed.kept_bodies = kept_reports.bodies(tx, batch.kept_wanted)
+    if batch.ping:
+        committed.kept = kept_reports.kept(tx)
+
+
 _TASKS = ("tasks", "task_events")
 PARTS = (
     Part(
@@ -203,6 +216,13 @@ PARTS = (
     Part("log lines", ("stale", "logs"), ("tasks", "task_events"), lambda b, c: b.stale or b.logs, _note),
     Part(
         "agents", ("arrivals", "endings"), ("agents", "task_events"), lambda b, c: b.arrivals or b.endings, _keep_agents
+    ),
+    Part(
+        KEPT,
+        ("kept", "kept_done"),
+        ("kept_reports",),
+        lambda b, c: b.ping or b.kept or b.kept_done or b.kept_wanted,
+        _keep_reports,
     ),
     Part(SWEEP, (), ("tasks",), lambda b, c: b.sweep, _sweep),
     Part(PARENTS, (), ("tasks", "task_dependencies"), lambda b, c: b.parents_after, _find_parents),

@@ -76,7 +76,7 @@ class Observer:
         self.lock_waits: Sequence[LockWait] | None = None  # of the leader's tick; None on a worker that does not lead
         self._servers_after = 0.0
         self._broker = broker
-        self._quarantined = 0
+        self._quarantined = self._kept_reports = 0
         self._mail: MailLive | None = None
         self._disabled_webhooks: list[str] = []
         self._late_schedules: list[LateSchedule] = []
@@ -102,6 +102,7 @@ class Observer:
         if term is None:
             self.live = None
             return None
+        self._kept_reports = len(term.leader_state.kept)
         database_now = term.database_now(self._clock)
         if self._epoch != term.epoch:
             self._epoch, self._since = term.epoch, database_now
@@ -172,6 +173,7 @@ class Observer:
             late_schedules=self._late_schedules,
             pools=pools_live(self._pools.reports(), agents, self._backlog, self._run_seconds()),
             questions=self._questions,
+            kept_reports=self._kept_reports,
         )
 
     def _run_seconds(self) -> dict[str, float]:

@@ -21,6 +21,7 @@ from taskyard.client.transport import ERRORS, lost_of
 from taskyard.core.errors import ConfigurationError, NotPermitted, SubmissionError, Unavailable
 from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
+from taskyard.core.protocol import VERSION
 
 TOKEN_VARIABLE = "TASKYARD_AGENT_TOKEN"
 FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.1, 2.0
@@ -42,6 +43,7 @@ class Identity(msgspec.Struct):
     types: list[str]
     heartbeat_ttl_seconds: float
     output_limit_bytes: int
+    protocol_version: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +81,18 @@ class ApiLink:
         )
 
     def identity(self) -> Identity:
-        """Returns who the token is; raises TokenRefused and Unavailable."""
+        """Returns who the token is; raises TokenRefused and Unavailable, also for an API that is older than we are."""
         found: Identity = self.call("GET", "/self", read=msgspec.json.Decoder(Identity).decode)
+        if found.protocol_version < VERSION:  # it would refuse what only its successor understands
+            raise Unavailable(
+                msg(
+                    "the API at {url} speaks version {theirs} of the agents' protocol, this agent {ours}: "
+                    "upgrade the API first",
+                    url=self.remote.address.url,
+                    theirs=found.protocol_version,
+                    ours=VERSION,
+                )
+            )
         return found
 
     def call(

@@ -13,11 +13,14 @@ from sqlalchemy import (
     CheckConstraint,
     Column,
     Double,
+    Identity,
     Index,
     Integer,
+    LargeBinary,
     SmallInteger,
     Table,
     Text,
+    UniqueConstraint,
     func,
     text,
 )
@@ -166,6 +169,7 @@ agents = Table(
     Column("left_at", instant),
     Column("known_types", JSONB),  # a list of core.protocol.KnownType; NULL: not declared
     Column("agent_class", Text, nullable=False, server_default=text("''")),  # a user's; empty: the shipped one
+    Column("version", Integer),  # of core.protocol; NULL: registered with a leader that did not store it
     CheckConstraint("state IN ('online', 'draining', 'left', 'lost')", name="agents_state_known"),
     CheckConstraint("(state IN ('left', 'lost')) = (left_at IS NOT NULL)", name="agents_left_has_time"),
 )
@@ -195,6 +199,32 @@ pool_sizes = Table(
     Column("reason", Text, nullable=False, server_default=text("''")),
     Column("since", instant, nullable=False, server_default=text("now()")),
     CheckConstraint(f"count BETWEEN 0 AND {MAX_AGENTS}", name="pool_sizes_count_bounded"),
+)
+
+# Reports of agents that are newer than the leader, for one that understands them (worker/dispatch/kept_reports.py).
+kept_reports = Table(
+    "kept_reports",
+    metadata,
+    Column("id", BigInteger, Identity(always=True), primary_key=True),
+    Column("kept_at", instant, nullable=False, server_default=text("now()")),
+    Column("version", Integer, nullable=False),
+    Column("kind", Text, nullable=False),
+    Column("sender", Text),  # the agent whose own results brought it; NULL: those that all agents share
+    Column("agent_id", Text, nullable=False),
+    Column("pairs", JSONB, nullable=False),  # [task id, attempt] of all that it names
+    Column("reason", Text, nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    UniqueConstraint("digest", name="kept_reports_once"),
+)
+
+# One row: the oldest revision whose release works with this schema; a migration that takes something away says another.
+schema_reach = Table(
+    "schema_reach",
+    metadata,
+    Column("singleton", SmallInteger, primary_key=True, autoincrement=False, server_default=text("1")),
+    Column("oldest_revision", Text, nullable=False),
+    CheckConstraint("singleton = 1", name="schema_reach_one_row"),
 )
 
 # One row: the leader's term. A statement that must not outlive the term compares its epoch.

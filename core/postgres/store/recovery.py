@@ -124,6 +124,11 @@ def known_types(tx: Transaction) -> list[tuple[str, list[dict[str, Any]]]]:
     return [(row[0], row[1]) for row in tx.rows(queries("recovery")["known_types"], {})]
 
 
+def agent_versions(tx: Transaction) -> list[tuple[str, int]]:
+    """Returns the boots of agents with the version of the protocol that each speaks."""
+    return [(row[0], row[1]) for row in tx.rows(queries("recovery")["agent_versions"], {})]
+
+
 def last_versions(tx: Transaction) -> dict[str, str]:
     """Returns the newest version of each type that agents declared which have ended."""
     return {row[0]: row[1] for row in tx.rows(queries("recovery")["last_versions"], {})}

@@ -20,6 +20,11 @@ from taskyard.worker.devtools.prove.people.run import prove_people
 from taskyard.worker.devtools.prove.people.yard import Yard
 from taskyard.worker.devtools.prove.run import prove
 from taskyard.worker.devtools.prove.served_world import ServedWorld
+from taskyard.worker.devtools.prove.upgrade import plan as upgrade_plan
+from taskyard.worker.devtools.prove.upgrade import report as upgrade_report
+from taskyard.worker.devtools.prove.upgrade.release import last_release
+from taskyard.worker.devtools.prove.upgrade.run import prove_upgrade
+from taskyard.worker.devtools.prove.upgrade.world import RollingWorld
 from taskyard.worker.devtools.prove.world import World
 
 Note = Callable[[str], None]
@@ -72,6 +77,29 @@ def run_prove_people(
         return findings.is_kept, people_report.tables(findings), people_report.as_json(findings)
 
     return _run(yard, "acting", proved, cycles=cycles, seed=seed, json_file=json_file, keep=keep)
+
+
+def run_prove_upgrade(
+    settings: Settings,
+    *,
+    cycles: int,
+    minutes: float,
+    seed: int | None,
+    wheel: Path | None,
+    json_file: Path | None,
+    keep: bool,
+) -> int:
+    """Upgrades from the last release, and prints the findings; returns 0 if the promise was kept, else 1."""
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    release = last_release(settings.data_dir.absolute() / "released", wheel)
+    world = RollingWorld(settings, release)
+
+    def proved(chosen: int, note: Note) -> tuple[bool, Any, dict[str, Any]]:
+        findings = prove_upgrade(world, chosen, cycles, 60 * minutes, note)
+        return findings.is_kept, upgrade_report.tables(findings), upgrade_report.as_json(findings)
+
+    total = cycles + len(upgrade_plan.steps(0)) if cycles else 0
+    return _run(world, "upgrading", proved, cycles=total, seed=seed, json_file=json_file, keep=keep)
 
 
 def _check(option: str, given: Sequence[str], known: Sequence[str]) -> None:

@@ -18,8 +18,12 @@ SHOWN = 10
 
 def tables(findings: Findings) -> Group:
     """Returns the findings for users."""
-    parts: list[Any] = [_counts(findings), _recoveries(findings), *_problems(findings), headline(findings.is_kept)]
-    return Group(*parts)
+    return Group(*parts(findings), headline(findings.is_kept))
+
+
+def parts(findings: Findings) -> list[Any]:
+    """Returns the tables and the problems, without the last line."""
+    return [_counts(findings), _recoveries(findings), *_problems(findings)]
 
 
 def headline(is_kept: bool) -> Text:

@@ -122,7 +122,7 @@ def prove(
             if seconds and time.monotonic() - began >= seconds:
                 break
             pause(world, kill.pause_seconds)
-            findings.deaths.append(_death(world, kill))
+            findings.deaths.append(death(world, kill))
             on_kill(findings.deaths[-1])
     findings.trouble = findings.trouble or findings.clients.trouble
     return findings
@@ -178,7 +178,8 @@ def pause(world: World, seconds: float) -> None:
         time.sleep(0.02)
 
 
-def _death(world: ServedWorld, kill: plan.Kill) -> Death:
+def death(world: ServedWorld, kill: plan.Kill) -> Death:
+    """Kills, and waits until work has gone on."""
     at = time.monotonic()
     who = world.kill(kill)
     at = time.monotonic() if kill.kind == plan.API else at  # it dies once a client waits for its answer

@@ -34,6 +34,7 @@ from taskyard.worker import failpoints
 from taskyard.worker.agents.main import Launch
 from taskyard.worker.devtools.own_credentials import own_urls
 from taskyard.worker.devtools.prove import plan
+from taskyard.worker.devtools.prove.orphans import orphans
 from taskyard.worker.devtools.prove.tasks import LEDGER_VARIABLE
 
 WORKERS, AGENTS, SLOTS = 2, 3, 3
@@ -82,7 +83,8 @@ class World:
         self._postgres.start()
         self._opened.callback(self._redis.stop)
         self._redis.start()
-        migrate(self._postgres.url)
+        self.database_url = self._postgres.url
+        self.make_schema()
         registry.load(MODULES.split(","))
         self.endpoints = self.doors()
         self.settings = load_settings(
@@ -95,11 +97,16 @@ class World:
         self.submitter = open_submitter(self.settings, registry, self.endpoints.database_url, self.endpoints.redis_url)
         [own_url] = own_urls(self.database, self.broker, self.endpoints.redis_url, [f"{OWN}-1"])
         self._opened.callback(self.stop)
-        self._supervisors = [self.start_process("agent", AGENTS - 1)]
-        own = {"TASKYARD_REDIS_URL": own_url, "TASKYARD_METRICS_PORT": "0"}  # the other one may have a port
-        self._supervisors.append(self.start_process("agent", 1, OWN, **own))
+        self.own_variables = {"TASKYARD_REDIS_URL": own_url, "TASKYARD_METRICS_PORT": "0"}  # the other may have a port
+        self._supervisors = [
+            self.start_process("agent", AGENTS - 1), self.start_process("agent", 1, OWN, **self.own_variables)
+        ]  # fmt: skip
         self.tend()
         self.wait(lambda: len(self._agents()) == AGENTS and self._leader() is not None, "workers and agents")
+
+    def make_schema(self) -> None:
+        """Makes the tables."""
+        migrate(self.database_url)
 
     def doors(self) -> Endpoints:
         """Returns the URLs by which all processes but the counting one reach the servers, once these run."""
@@ -121,7 +128,7 @@ class World:
                 process.kill()
                 process.wait()
         self._supervisors, self._workers = [], []
-        return self._orphans()
+        return orphans(self.ledger)
 
     def remove(self) -> None:
         """Removes the folder with all records."""
@@ -288,13 +295,3 @@ class World:
                 stderr=log,
                 start_new_session=True,
             )
-
-    def _orphans(self) -> list[str]:
-        """Returns running processes that our workers and agents started, apart from the servers."""
-        found = []
-        for process in psutil.process_iter():
-            with suppress(psutil.Error):
-                is_ours = process.environ().get(LEDGER_VARIABLE) == str(self.ledger)
-                if is_ours and process.status() != psutil.STATUS_ZOMBIE:
-                    found.append(f"{process.pid} {' '.join(process.cmdline())[:80]}")
-        return found

@@ -1,0 +1,1 @@
+"""Runs the last release and this one side by side, replaces one by the other under kills, and counts."""

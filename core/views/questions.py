@@ -9,7 +9,7 @@ from taskyard.core.access.identity import Actor
 from taskyard.core.access.permissions import Permission
 from taskyard.core.postgres.database import Transaction
 from taskyard.core.postgres.store import questions
-from taskyard.core.questions.question import Question, QuestionState
+from taskyard.core.questions.question import Question, QuestionState, RefusedAnswer
 from taskyard.core.questions.rules import is_asked, missing
 from taskyard.core.views.masking import MASK, reads_payloads
 from taskyard.core.views.narrowing import known_names
@@ -56,7 +56,8 @@ def masked_question(question: Question, actor: Actor) -> Question:
     if reads_payloads(actor):
         return question
     answers = tuple(replace(one, data=None if one.data is None else MASK) for one in question.answers)
-    return replace(question, context=MASK if question.context else "", answers=answers)
+    refused = None if question.refused is None else RefusedAnswer(question.refused.people, MASK)
+    return replace(question, context=MASK if question.context else "", answers=answers, refused=refused)
 
 
 def _names(tx: Transaction, actor: Actor) -> tuple[list[str] | None, list[str] | None]:

@@ -13,7 +13,7 @@ from taskyard.core.access.permissions import Role
 from taskyard.core.access.principals import Kind, acting
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import principals, questions, tasks
-from taskyard.core.questions.question import Question, QuestionState
+from taskyard.core.questions.question import Question, QuestionState, RefusedAnswer
 from taskyard.core.submission.submit import Submitter
 from taskyard.dashboard.data import viewer
 from tests.asked import asked
@@ -277,3 +277,15 @@ def test_in_chinese(open_page: OpenPage, submitter: Submitter, database: Databas
     assert page.button(key="inbox_approve").label == "批准"
     # what users wrote stays as it is, also where one of our own texts is the same
     assert page.text_input(key=f"inbox_input_{question_id}.version").label == "Version *"
+
+
+def test_a_form_says_which_answer_was_not_accepted(
+    open_page: OpenPage, submitter: Submitter, database: Database, as_ann: None
+) -> None:
+    refused = RefusedAnswer(["kim"], f"data.version: {HOSTILE} is not accepted")
+    question_id = asked(submitter, database, schema=PLAN, refused=refused)
+    page = open_page("inbox", query={"question": question_id})
+    assert not page.exception
+    [warning] = page.warning
+    assert str(warning.value).startswith("The answer of kim was not accepted by the handler: ")
+    assert HOSTILE not in str(warning.value)

@@ -92,6 +92,7 @@ def show(id: Id, as_json: AsJson = False) -> None:
             ("delegated to", " ".join(found["delegated_to"])),
             ("needs", counted(found["needs"], "approval")),
             ("submitted by", found["submitted_by"] + (" (may not answer)" if found["not_by_submitter"] else "")),
+            ("asked again", _refusal(found)),
         ]
     )
     if found["context"]:
@@ -148,6 +149,14 @@ def delegate(
         print_json({"question": id, "to": to, "changed": is_changed})
     else:
         print_line(f"{to} may answer question {id}" + ("" if is_changed else " already"))
+
+
+def _refusal(found: dict[str, Any]) -> str | None:
+    """Returns which earlier answer was not accepted, and why; None if none was."""
+    refused = found["refused"]
+    if refused is None:
+        return None
+    return f"the answer of {', '.join(refused['people'])} was not accepted by the handler: {refused['reason']}"
 
 
 def _state(found: dict[str, Any]) -> str:

@@ -18,7 +18,7 @@ from taskyard.dashboard.components.times import duration
 from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.data.base import now
 from taskyard.dashboard.data.viewer import viewer
-from taskyard.dashboard.i18n import _, ngettext
+from taskyard.dashboard.i18n import _, enumerated, ngettext
 from taskyard.dashboard.pages.inbox import data
 
 STATE_COLORS = {
@@ -89,6 +89,16 @@ def show_own(question: Question) -> None:
         st.badge(_("answered by you"), color="gray")
     elif data.may_delegate(question) and who.may(Permission.QUESTION_ANSWER):
         st.badge(_("submitted by you: somebody else must answer"), color="gray")
+
+
+def show_refused(question: Question) -> None:
+    """Shows which earlier answer was not accepted, if the question is asked again for that."""
+    if question.refused is None:
+        return
+    text = _("The answer of {names} was not accepted by the handler: {reason}").format(
+        names=escaped(enumerated(question.refused.people)), reason=escaped(question.refused.reason, MAX_TEXT_LENGTH)
+    )
+    st.warning(text, icon=":material/replay:")
 
 
 def show_context(question: Question) -> None:

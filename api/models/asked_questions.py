@@ -53,6 +53,7 @@ class QuestionInfo(BaseModel):
     asked_at: datetime
     deadline: datetime | None = Field(description="When its time runs out; null: never")
     ended_at: datetime | None
+    unreached: list[str] = Field(description="Those of whom it is asked by whom nobody may answer", examples=[["lead"]])
     refused: RefusedAnswerInfo | None = Field(
         description="The answer because of which it is asked again; null: it is asked for the first time"
     )

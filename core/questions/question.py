@@ -99,7 +99,10 @@ class GivenAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question of a task. `asked_by` is who submitted the task, or the one whose handlers submitted it."""
+    """A question of a task. `submitted_by` is who submitted the task, or the one whose handlers submitted it.
+
+    `unreached` are the roles and names of which nobody may answer; see core.questions.reach.
+    """
 
     id: str
     task_id: str
@@ -121,6 +124,7 @@ class Question:
     title: str | None
     answers: tuple[GivenAnswer, ...] = ()
     refused: RefusedAnswer | None = None
+    unreached: tuple[str, ...] = ()
 
     @property
     def approvals(self) -> tuple[GivenAnswer, ...]:
@@ -148,6 +152,7 @@ class Question:
             "asked_at": self.asked_at.isoformat(),
             "deadline": self.deadline and self.deadline.isoformat(),
             "ended_at": self.ended_at and self.ended_at.isoformat(),
+            "unreached": list(self.unreached),
             "refused": self.refused and {"people": self.refused.people, "reason": self.refused.reason},
             "answers": [
                 {

@@ -289,3 +289,16 @@ def test_a_form_says_which_answer_was_not_accepted(
     [warning] = page.warning
     assert str(warning.value).startswith("The answer of kim was not accepted by the handler: ")
     assert HOSTILE not in str(warning.value)
+
+
+def test_names_that_nobody_has_are_told(
+    open_page: OpenPage, submitter: Submitter, database: Database, as_ann: None
+) -> None:
+    question_id = asked(submitter, database, of=["leads"])
+    told = "leads is no role, and nobody of this name may answer"
+    for query in ({}, {"question": question_id}):
+        page = open_page("inbox", query=query)
+        assert not page.exception
+        assert told in rendered(page)
+    page = open_page("task", query={"id": found(database, question_id).task_id})
+    assert rendered(page).count(told) >= 1

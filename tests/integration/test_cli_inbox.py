@@ -77,6 +77,22 @@ def test_an_answer_that_was_not_accepted_is_shown(cli: Cli, submitter: Submitter
     assert found["refused"] == {"people": ["ann", "ben"], "reason": "data.version: '9' is not accepted"}
 
 
+def test_names_that_nobody_has_are_told(cli: Cli, submitter: Submitter, database: Database) -> None:
+    question_id = asked(submitter, database, of=["leads", "operator"])
+    listed, shown = (" ".join(cli("inbox", *words).stdout.split()) for words in (["list"], ["show", question_id]))
+    in_vain = "leads is no role, and nobody of this name may answer"
+    assert in_vain in shown
+    assert "is no role, and" in listed
+    [found] = json.loads(cli("inbox", "list", "--json").stdout)
+    assert found["unreached"] == ["leads"]
+    waits = json.loads(cli("why", found["task_id"], "--json").stdout)
+    assert waits["holds"][:2] == ["asks in the Inbox: Deploy to production?", in_vain]
+    with database.transaction() as tx:
+        principals.create(tx, "leads", "viewer", "test")
+    [found] = json.loads(cli("inbox", "list", "--json").stdout)
+    assert found["unreached"] == ["leads", "operator"]
+
+
 def test_declining(cli: Cli, submitter: Submitter, database: Database) -> None:
     question_id = asked(submitter, database)
     assert cli("inbox", "decline", question_id, "--reason", "a freeze").stdout == f"question {question_id} declined\n"

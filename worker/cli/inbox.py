@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from taskyard.core.payload.printable_text import visible
+from taskyard.core.questions.reach import unreached_text
 from taskyard.worker.cli.doors import placed
 from taskyard.worker.cli.help_text import Group
 from taskyard.worker.cli.opened import opened_questions
@@ -61,7 +62,10 @@ def list_questions(
                 (visible(one["task_title"] or one["task_type"]), ""),
                 (one["id"], "dim"),
             ),
-            " ".join([*one["of"], *one["delegated_to"]]),
+            stacked(
+                (" ".join([*one["of"], *one["delegated_to"]]), ""),
+                *((unreached_text(name), "yellow") for name in one["unreached"]),
+            ),
             age(datetime.fromisoformat(one["asked_at"])),
             written(one["deadline"]),
         ]
@@ -90,6 +94,7 @@ def show(id: Id, as_json: AsJson = False) -> None:
             ("deadline", written(found["deadline"])),
             ("asked of", " ".join(found["of"])),
             ("delegated to", " ".join(found["delegated_to"])),
+            *[("asked in vain", visible(unreached_text(name))) for name in found["unreached"]],
             ("needs", counted(found["needs"], "approval")),
             ("submitted by", found["submitted_by"] + (" (may not answer)" if found["not_by_submitter"] else "")),
             ("asked again", _refusal(found)),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import zip_longest
 
 from taskyard.core.models import AuditEvent, Task
 from taskyard.core.states import CLAIMED, TaskState
@@ -78,10 +79,9 @@ def attempts_of(task: Task, events: Sequence[AuditEvent]) -> list[Attempt]:
 
 def _resumed(attempts: Sequence[Attempt]) -> list[Attempt]:
     """Returns attempts, those that were suspended until a time with when that came: the next one is ready then."""
-    following = [*attempts[1:], None]
     return [
         replace(one, resumed_at=after.ready_at) if one.resumed_at is None and after is not None else one
-        for one, after in zip(attempts, following, strict=True)
+        for one, after in zip_longest(attempts, attempts[1:])
     ]
 
 

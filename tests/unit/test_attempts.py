@@ -114,6 +114,10 @@ SUSPENDED = [
 ]
 
 
+def test_a_task_that_no_agent_had_has_no_attempts() -> None:
+    assert attempts_of(task("blocked", 0), [SUBMITTED]) == []
+
+
 def test_a_suspended_attempt_pauses_until_now() -> None:
     [only] = attempts_of(task("suspended", 1), SUSPENDED)
     assert (only.outcome, only.run_seconds(at(9)), only.pause_seconds(at(9)), only.backoff_seconds) == (

@@ -20,7 +20,7 @@ from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.data.base import now
 from taskyard.dashboard.data.viewer import viewer
-from taskyard.dashboard.i18n import _, enumerated, ngettext
+from taskyard.dashboard.i18n import _, ngettext
 from taskyard.dashboard.pages.inbox import data
 
 STATE_COLORS = {
@@ -100,7 +100,7 @@ def show_refused(question: Question) -> None:
     if question.refused is None:
         return
     text = _("The answer of {names} was not accepted by the handler: {reason}").format(
-        names=escaped(enumerated(question.refused.people)), reason=escaped(question.refused.reason, MAX_TEXT_LENGTH)
+        names=escaped(", ".join(question.refused.people)), reason=escaped(question.refused.reason, MAX_TEXT_LENGTH)
     )
     st.warning(text, icon=":material/replay:")
 

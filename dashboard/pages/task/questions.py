@@ -8,9 +8,7 @@ import streamlit as st
 
 from taskyard.core.models import AuditEvent
 from taskyard.core.questions.question import QUESTION_STATE_WORDS, Question, QuestionState
-from taskyard.core.questions.reach import unreached_text
 from taskyard.dashboard.components.markdown_escape import escaped
-from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.i18n import _, enumerated
 from taskyard.dashboard.navigation import INBOX
 
@@ -37,7 +35,5 @@ def show_asked(found: Sequence[Question]) -> None:
                 icon=":material/inbox:",
                 query_params={"question": question.id},
             )
-        for name in question.unreached:
-            st.markdown(f":orange[:material/person_off: {escaped(translate(unreached_text(name)))}]")
     if len(found) > SHOWN:
         st.caption(_("and {count} more").format(count=len(found) - SHOWN))

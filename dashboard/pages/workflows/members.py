@@ -117,7 +117,9 @@ def _show_table(nodes: Sequence[GraphNode], now: Now) -> None:
             "Ended": time_column(_("Ended"), is_exact=True),
             "Run time": value_column(_("Run time"), width=90),
             "Attempts": value_column(_("Attempts"), width=70),
-            "Children": value_column(_("Children"), width=80, help=_("Tasks that its handler submitted")),
+            "Children": value_column(_("Children"), width=80, help=_("Tasks that its handler submitted"))
+            if any(now.children.get(node.id) for node in nodes)
+            else None,
             "Workflows": _workflow_column(submitted) if submitted else None,
             "Task": task_column([node.id for node in nodes], key="workflow_task"),
         },
@@ -150,7 +152,7 @@ def _workflow_column(ids: Mapping[str | None, str]) -> Any:
         args=(ids,),
         type="tertiary",
         alignment="left",
-        width=130,
+        width=112,
         help=_("Workflows that its handler submitted; opens the first one"),
     )
 

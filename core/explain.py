@@ -12,11 +12,12 @@ from taskyard.core.explanation import Eligibility, Explanation
 from taskyard.core.humanize import duration, rounded_duration
 from taskyard.core.i18n import N_, Moment, TranslatableText, Word, listed, msg
 from taskyard.core.models import Lane, Task
-from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.database import Database, Transaction
 from taskyard.core.postgres.store import holds as holds_store
-from taskyard.core.postgres.store import kept_reports, tasks
+from taskyard.core.postgres.store import kept_reports, principals, questions, tasks
 from taskyard.core.postgres.store import locks as locks_store
 from taskyard.core.postgres.store.tasks import Parent
+from taskyard.core.questions.reach import unreached, unreached_text
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.cache import RedisCache
 from taskyard.core.scheduling.agent_demand import KindDemand
@@ -48,6 +49,7 @@ class Situation:
     locks: Sequence[str] = ()  # who keeps the row, or the tables that its transitions need, from the tick
     returned: str = ""
     kept: tuple[int, int] | None = None  # number and version of a kept report on its attempt
+    unreached: Sequence[str] = ()  # roles and names of its question of which nobody may answer
 
 
 def why(database: Database, broker: Broker, cache: RedisCache, task_id: str) -> Explanation:
@@ -62,8 +64,17 @@ def why(database: Database, broker: Broker, cache: RedisCache, task_id: str) -> 
         locks = [] if task.state in TERMINAL else [blocker.text for blocker in locks_store.in_the_way_of(tx, task_id)]
         kept = kept_reports.newest_of(tx, task_id) if task.state in CLAIMED else None
         returned = tasks.last_return(tx, task_id, task.attempt) if task.state is TaskState.SCHEDULED else ""
+        in_vain = _unreached(tx, task)
     before, depth = broker.place(Lane(task.queue, task.type, task.requires), task.id)
-    return explain(task, Situation(read_live(cache), holds, parents, before, depth, now, locks, returned, kept))
+    live = read_live(cache)
+    return explain(task, Situation(live, holds, parents, before, depth, now, locks, returned, kept, in_vain))
+
+
+def _unreached(tx: Transaction, task: Task) -> Sequence[str]:
+    if task.state is not TaskState.SUSPENDED or (task.suspension or {}).get("question") is None:
+        return ()
+    asked = questions.of_task(tx, task.id, limit=1)
+    return unreached(asked[0], principals.principals(tx)) if asked else ()
 
 
 def explain(task: Task, situation: Situation) -> Explanation:
@@ -133,6 +144,7 @@ def _held(task: Task, situation: Situation) -> list[str]:
             held.append(TranslatableText(again if task.attempt else _DUE, values))
     if task.state is TaskState.SUSPENDED and (reason := reason_of(task, situation.now)) is not None:
         held.append(reason)
+        held += map(unreached_text, situation.unreached)
     hold = situation.holds.of_lane(Lane(task.queue, task.type, task.requires))
     if hold is not None:
         held.append(hold.text)

@@ -20,6 +20,16 @@ class GivenAnswerInfo(BaseModel):
     at: datetime
 
 
+class RefusedAnswerInfo(BaseModel):
+    """An earlier answer that the task's handler did not accept."""
+
+    people: list[str] = Field(description="Who gave it", examples=[["ann"]])
+    reason: str = Field(
+        description="Why it was not accepted; masked for those who may not read payloads",
+        examples=["data.version: '1.2' is not accepted, expected a version that was built"],
+    )
+
+
 class QuestionInfo(BaseModel):
     """A question of a task to people."""
 
@@ -43,5 +53,9 @@ class QuestionInfo(BaseModel):
     asked_at: datetime
     deadline: datetime | None = Field(description="When its time runs out; null: never")
     ended_at: datetime | None
+    unreached: list[str] = Field(description="Those of whom it is asked by whom nobody may answer", examples=[["lead"]])
+    refused: RefusedAnswerInfo | None = Field(
+        description="The answer because of which it is asked again; null: it is asked for the first time"
+    )
     answers: list[GivenAnswerInfo]
     is_yours: bool = Field(description="Whether an answer of who asks would count")

@@ -104,6 +104,18 @@ class WorkflowEdge(BaseModel):
     met_at: datetime | None
 
 
+class SubmittedBy(BaseModel):
+    """A workflow that the handler of a task submitted."""
+
+    model_config = ConfigDict(from_attributes=True)
+
+    id: str = Field(examples=[EXAMPLE_ID])
+    name: str
+    title: str | None
+    state: str | None = Field(description="completed, failed or cancelled; null: it has not ended")
+    submitted_by: str = Field(description="The task", examples=[EXAMPLE_ID])
+
+
 class WorkflowGraph(BaseModel):
     """A workflow with its tasks in the order of their submission, and the edges between them."""
 
@@ -112,6 +124,9 @@ class WorkflowGraph(BaseModel):
     workflow: WorkflowInfo
     nodes: list[WorkflowTask]
     edges: list[WorkflowEdge]
+    submitted: list[SubmittedBy] = Field(
+        [], description="Workflows that handlers of its tasks submitted, at most 1,000"
+    )
 
 
 class ChangedWorkflow(BaseModel):

@@ -58,6 +58,16 @@ def subject_page(kind: str | None, subject: str) -> Place | None:
     return page, {parameter: subject, **(_WAITING if known.name == "no_agent" else {})}
 
 
+def submitted_page(parameters: Mapping[str, object] | None) -> Place | None:
+    """Returns the page of the workflow or task that the parameters of an alert's message name; None if they don't."""
+    known = parameters or {}
+    if isinstance(workflow := known.get("workflow"), str):
+        return "workflows", {"workflow": workflow}
+    if isinstance(task := known.get("task"), str):
+        return "task", {"id": task}
+    return None
+
+
 def alert_url(pages: str, alert_id: str) -> str | None:
     """Returns the address of an alert with its runbook, below that of the dashboard's `pages`; None without that."""
     return _url(pages, "alerts", {"alert": alert_id})

@@ -28,6 +28,7 @@ MAX_CONTEXT_LENGTH = 20_000  # characters
 MAX_SCHEMA_BYTES = 64 << 10
 MAX_OF = 50  # roles and people
 MAX_NEEDS = 10  # people
+MAX_REFUSAL_LENGTH = 500  # characters of why an answer is not accepted
 MAX_TIMEOUT_SECONDS = 366 * 24 * 3600.0
 DEFAULT_OF = (Role.OPERATOR.value,)
 _KEY = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*", re.ASCII)
@@ -61,10 +62,18 @@ QUESTION_STATE_WORDS: Mapping[QuestionState, str] = {
 }
 
 
+class RefusedAnswer(msgspec.Struct, array_like=True, gc=False, frozen=True):
+    """An earlier answer that the handler's model did not accept: who gave it, and the reason in one line."""
+
+    people: list[str]
+    reason: str
+
+
 class Asked(msgspec.Struct, array_like=True, gc=False):
     """A question as a handler asks it; `schema` is the JSON Schema of the data of an approval, None: without data.
 
-    `of` has roles and people's names. A role stands for everybody with that role or one above it.
+    `of` has roles and people's names. A role stands for everybody with that role or one above it. `refused`: it is
+    asked again because of that.
     """
 
     text: str
@@ -73,6 +82,7 @@ class Asked(msgspec.Struct, array_like=True, gc=False):
     of: list[str] = []
     needs: int = 1
     not_by_submitter: bool = False
+    refused: RefusedAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +99,10 @@ class GivenAnswer:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """A question of a task. `asked_by` is who submitted the task, or the one whose handlers submitted it."""
+    """A question of a task. `submitted_by` is who submitted the task, or the one whose handlers submitted it.
+
+    `unreached` are the roles and names of which nobody may answer; see core.questions.reach.
+    """
 
     id: str
     task_id: str
@@ -110,6 +123,8 @@ class Question:
     type: str
     title: str | None
     answers: tuple[GivenAnswer, ...] = ()
+    refused: RefusedAnswer | None = None
+    unreached: tuple[str, ...] = ()
 
     @property
     def approvals(self) -> tuple[GivenAnswer, ...]:
@@ -137,6 +152,8 @@ class Question:
             "asked_at": self.asked_at.isoformat(),
             "deadline": self.deadline and self.deadline.isoformat(),
             "ended_at": self.ended_at and self.ended_at.isoformat(),
+            "unreached": list(self.unreached),
+            "refused": self.refused and {"people": self.refused.people, "reason": self.refused.reason},
             "answers": [
                 {
                     "person": one.person,
@@ -175,6 +192,8 @@ def check_asked(asked: Asked, key: str, timeout_seconds: float | None) -> None:
         check_text("context", asked.context, MAX_CONTEXT_LENGTH)
     _check_of(asked.of)
     _check_needs(asked)
+    if asked.refused is not None:
+        _check_refused(asked.refused)
     if not isinstance(asked.not_by_submitter, bool):
         raise refused("not_by_submitter", asked.not_by_submitter, msg("true or false"))
     if asked.schema is not None and (problem := refusal(_written(asked.schema), MAX_SCHEMA_BYTES)) is not None:
@@ -222,6 +241,14 @@ def _check_of(of: Sequence[object]) -> None:
             raise refused("of", name, msg("a role or the name of a person")) from None
     if len(set(of)) < len(of):
         raise refused("of", list(of), msg("each name only once"))
+
+
+def _check_refused(answer: RefusedAnswer) -> None:
+    check_text("refused.reason", answer.reason, MAX_REFUSAL_LENGTH)
+    if len(answer.people) > MAX_NEEDS:
+        raise refused("refused.people", len(answer.people), msg("a number from 1 to {limit}", limit=MAX_NEEDS))
+    for name in answer.people:
+        check_text("refused.people", name, MAX_REFUSAL_LENGTH)
 
 
 def _check_needs(asked: Asked) -> None:

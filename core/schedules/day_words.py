@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from cronsim import CronSim
 
-from taskyard.core.i18n import N_, Word, msg
+from taskyard.core.i18n import N_, TranslatableText, msg
 
 _DAYS = (
     N_("Sunday"), N_("Monday"), N_("Tuesday"), N_("Wednesday"), N_("Thursday"), N_("Friday"), N_("Saturday"),
@@ -39,7 +39,7 @@ def days_in_words(sim: CronSim) -> str | None:
             )
     if sim.months >= _ALL_MONTHS:
         return found
-    months = _joined(Word(_MONTHS[month - 1]) for month in sorted(sim.months))
+    months = _joined(_name(_MONTHS[month - 1]) for month in sorted(sim.months))
     if found:
         return msg("{days} in {months}", days=found, months=months)
     return msg("every day in {months}", months=months)
@@ -67,13 +67,18 @@ def _by_week(weekdays: set[int | tuple[int, int]]) -> str:
     elif plain == [0, 6]:
         said.append(msg("every Saturday and Sunday"))
     elif plain:
-        said.append(msg("every {days}", days=_joined(Word(_DAYS[day]) for day in plain)))
+        said.append(msg("every {days}", days=_joined(_name(_DAYS[day]) for day in plain)))
     for day, nth in sorted({(one[0] % 7, one[1]) for one in weekdays if isinstance(one, tuple)}):
         if nth == CronSim.LAST:
-            said.append(msg("on the last {day} of the month", day=Word(_DAYS[day])))
+            said.append(msg("on the last {day} of the month", day=_name(_DAYS[day])))
         else:
-            said.append(msg("on the {nth} {day} of the month", nth=Word(_ORDINALS[nth - 1]), day=Word(_DAYS[day])))
+            said.append(msg("on the {nth} {day} of the month", nth=_name(_ORDINALS[nth - 1]), day=_name(_DAYS[day])))
     return _joined(said)
+
+
+def _name(word: str) -> TranslatableText:
+    """Returns the name of a day or a month, or an ordinal, as a text to translate."""
+    return TranslatableText(word, {})
 
 
 def _joined(words: Iterable[str]) -> str:

@@ -171,11 +171,16 @@ class FiringAlert(msgspec.Struct):
 
 
 class LateSchedule(msgspec.Struct):
-    """A schedule whose last task should have completed by now; `state` is the task's, empty: it was not accepted."""
+    """A schedule whose last task or workflow (`kind`) should have completed by now.
+
+    `state` is its state, empty: it was not accepted; `id` is empty if it is not there.
+    """
 
     schedule: str
     fire_time: float
     state: str
+    kind: str = "task"
+    id: str = ""
 
 
 class PoolLive(msgspec.Struct):

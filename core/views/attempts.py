@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import zip_longest
 
 from taskyard.core.models import AuditEvent, Task
 from taskyard.core.states import CLAIMED, TaskState
 
 RUNNING = "running"
 WAITING = "waiting"
-_ENDS = frozenset({"completed", "failed", "attempt_failed", "handed_back", "suspended", "cancelled"})
+SUSPENDED = "suspended"
+_ENDS = frozenset({"completed", "failed", "attempt_failed", "handed_back", SUSPENDED, "cancelled"})
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One attempt: ready → given to `agent` (by name) → started → ended → due again.
+    """One attempt: ready → given to `agent` (by name) → started → ended → due again, or resumed if it was suspended.
 
     `outcome` is the event that ended it, RUNNING, or WAITING for one that has no agent yet. A time is None if it
     has not come, or is unknown. An attempt is ready when the one before has ended and backed off.
@@ -30,6 +32,7 @@ class Attempt:
     started_at: datetime | None = None
     ended_at: datetime | None = None
     due_at: datetime | None = None
+    resumed_at: datetime | None = None
     error_class: str = ""
     message: str = ""
     cpu_seconds: float | None = None
@@ -47,6 +50,10 @@ class Attempt:
     def backoff_seconds(self) -> float | None:
         """Returns the seconds from its end until the task was due again; None without."""
         return _between(self.ended_at, self.due_at)
+
+    def pause_seconds(self, now: datetime) -> float | None:
+        """Returns the seconds for which the task was suspended after it, or until `now`; None if it was not."""
+        return _between(self.ended_at, self.resumed_at or now) if self.outcome == SUSPENDED else None
 
 
 def attempts_of(task: Task, events: Sequence[AuditEvent]) -> list[Attempt]:
@@ -67,7 +74,15 @@ def attempts_of(task: Task, events: Sequence[AuditEvent]) -> list[Attempt]:
         )
     if task.state in (TaskState.PENDING, TaskState.SCHEDULED):
         found[task.attempt + 1] = Attempt(task.attempt + 1, WAITING, ready_at=task.ready_at)
-    return [found[number] for number in sorted(found)]
+    return _resumed([found[number] for number in sorted(found)])
+
+
+def _resumed(attempts: Sequence[Attempt]) -> list[Attempt]:
+    """Returns attempts, those that were suspended until a time with when that came: the next one is ready then."""
+    return [
+        replace(one, resumed_at=after.ready_at) if one.resumed_at is None and after is not None else one
+        for one, after in zip_longest(attempts, attempts[1:])
+    ]
 
 
 def path_of(events: Iterable[AuditEvent]) -> list[tuple[str | None, str]]:
@@ -90,6 +105,8 @@ def _with(attempt: Attempt, event: AuditEvent) -> Attempt:
     """Returns the attempt after one of its events."""
     if event.event == "started":
         return replace(attempt, started_at=event.at)
+    if event.from_state == TaskState.SUSPENDED and event.to_state != TaskState.SUSPENDED:
+        return replace(attempt, resumed_at=event.at)
     if event.event not in _ENDS or event.from_state not in CLAIMED or attempt.outcome != RUNNING:
         return attempt
     detail = event.detail or {}

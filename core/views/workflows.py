@@ -13,7 +13,7 @@ from taskyard.core.access.identity import Actor
 from taskyard.core.errors import WorkflowNotFound
 from taskyard.core.postgres.database import Transaction
 from taskyard.core.postgres.store import tasks, workflows
-from taskyard.core.postgres.store.workflows import GraphEdge, GraphNode, Workflow, WorkflowFilter
+from taskyard.core.postgres.store.workflows import GraphEdge, GraphNode, SubmittedWorkflow, Workflow, WorkflowFilter
 from taskyard.core.workflows.states import (
     OPEN,
     Figures,
@@ -61,11 +61,15 @@ class WorkflowPage:
 
 @dataclass(frozen=True, slots=True)
 class WorkflowGraph:
-    """A workflow with its tasks in the order of their submission, and the edges between them."""
+    """A workflow with its tasks in the order of their submission, and the edges between them.
+
+    `submitted` are the workflows that the handlers of these tasks submitted.
+    """
 
     workflow: SeenWorkflow
     nodes: Sequence[GraphNode]
     edges: Sequence[GraphEdge]
+    submitted: Sequence[SubmittedWorkflow]
 
 
 def page_of(
@@ -105,7 +109,16 @@ def graph_of(tx: Transaction, actor: Actor, workflow_id: str) -> WorkflowGraph:
         nodes = [node for node in nodes if actor.sees(node.queue, node.type)]
         ids = {node.id for node in nodes}
         edges = [edge for edge in edges if edge.parent in ids and edge.child in ids]
-    return WorkflowGraph(workflow, nodes, edges)
+    return WorkflowGraph(workflow, nodes, edges, submitted_by_tasks(tx, actor, workflow_id))
+
+
+def submitted_by_tasks(tx: Transaction, actor: Actor, workflow_id: str) -> list[SubmittedWorkflow]:
+    """Returns the workflows that handlers of a workflow's tasks submitted, of which the actor sees a task."""
+    found = workflows.submitted(tx, workflow_id)
+    if not actor.is_narrowed or not found:
+        return found
+    figures = workflows.figures(tx, [one.id for one in found])
+    return [one for one in found if any(actor.sees(of.queue, of.type) for of in figures[one.id])]
 
 
 def _seen(tx: Transaction, actor: Actor, rows: Sequence[Workflow]) -> list[SeenWorkflow]:

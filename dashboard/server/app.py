@@ -26,6 +26,7 @@ from taskyard.dashboard.server import browser_scripts, entrance, exports
 from taskyard.dashboard.server.admission import Admission
 from taskyard.dashboard.server.gate import Gate, base_path, dashboard_border
 from taskyard.dashboard.server.late_refreshes import refuse_late_refreshes
+from taskyard.dashboard.server.section_ends import keep_section_ends
 from taskyard.dashboard.server.sign_in.routes import SignIn
 
 # Loaded before the first viewer: of two who come at once, one would find them half loaded by the other, and
@@ -97,6 +98,7 @@ async def lifespan(app: Any) -> AsyncIterator[dict[str, Any] | None]:
     from taskyard.dashboard.data.base import connections  # its caches need the runtime
 
     refuse_late_refreshes()
+    keep_section_ends()
     for name in SLOW_MODULES:
         await anyio.to_thread.run_sync(importlib.import_module, name)
     try:

@@ -14,7 +14,7 @@ SELECT EXISTS (SELECT FROM task_dependencies WHERE is_open)
 -- many parents were met. A parent that no longer exists counts as cancelled. The rows of those that this transaction
 -- itself completed are its own already: they need no look and no lock.
 WITH held AS MATERIALIZED (
-    SELECT f.id, CASE WHEN p.failed_before THEN 'failed' ELSE p.state END AS state
+    SELECT f.id, state_for_children(p.state, p.failed_before) AS state
     FROM unnest(%(ids)s::uuid[]) AS f(id)
     CROSS JOIN LATERAL (SELECT FROM task_dependencies d WHERE d.parent_id = f.id AND d.is_open LIMIT 1) d
     CROSS JOIN LATERAL (SELECT t.state, t.failed_before FROM tasks t WHERE t.id = f.id FOR SHARE SKIP LOCKED) p
@@ -71,7 +71,7 @@ SELECT id, state, queue, type, requires, priority, ready, n, waiting_on FROM cha
 -- children wait for, or no longer exist. The nearest come first. Their edges stay, closed and not met. `failed_before`
 -- says of them that a task before them failed: a task that waits for the failure of such a one goes on (see unblock).
 WITH RECURSIVE held AS MATERIALIZED (
-    SELECT f.id, CASE WHEN p.failed_before THEN 'failed' ELSE p.state END AS state
+    SELECT f.id, state_for_children(p.state, p.failed_before) AS state
     FROM unnest(%(ids)s::uuid[]) AS f(id)
     CROSS JOIN LATERAL (SELECT FROM task_dependencies d WHERE d.parent_id = f.id AND d.is_open LIMIT 1) d
     CROSS JOIN LATERAL (SELECT t.state, t.failed_before FROM tasks t WHERE t.id = f.id FOR SHARE SKIP LOCKED) p

@@ -69,7 +69,7 @@ ORDER BY t.id
 -- name: edges
 -- Every edge, with the states of its parent, as those who wait for it see it, and its child.
 SELECT d.parent_id, d.child_id, d.condition, d.kind, d.is_open, d.met_at IS NOT NULL,
-    CASE WHEN p.failed_before THEN 'failed' ELSE p.state END, c.state
+    state_for_children(p.state, p.failed_before), c.state
 FROM task_dependencies d JOIN tasks p ON p.id = d.parent_id JOIN tasks c ON c.id = d.child_id
 ORDER BY d.child_id, d.parent_id
 

@@ -6,8 +6,9 @@
 -- from before are withdrawn. The submitter is that of the task whose handlers submitted it, if any did.
 WITH RECURSIVE asked AS (
     SELECT * FROM unnest(%(ids)s::uuid[], %(tasks)s::uuid[], %(keys)s::text[], %(texts)s::text[], %(contexts)s::text[],
-        %(schemas)s::json[], %(of)s::json[], %(needs)s::smallint[], %(not_by_submitter)s::boolean[])
-        AS a(id, task_id, key, question, context_text, schema, of, needs, not_by_submitter)
+        %(schemas)s::json[], %(of)s::json[], %(needs)s::smallint[], %(not_by_submitter)s::boolean[],
+        %(refused)s::json[])
+        AS a(id, task_id, key, question, context_text, schema, of, needs, not_by_submitter, refused)
 ), above AS (
     SELECT t.id AS task_id, t.created_by, 1 AS depth FROM tasks t WHERE t.id = ANY(ARRAY(SELECT task_id FROM asked))
     UNION ALL
@@ -21,17 +22,18 @@ WITH RECURSIVE asked AS (
     WHERE task_id = ANY(ARRAY(SELECT task_id FROM asked)) AND state = 'open'
     RETURNING 1
 ), added AS (
-    INSERT INTO questions (id, task_id, key, question, context_text, schema, of, needs, not_by_submitter, submitted_by,
-        deadline)
+    INSERT INTO questions (id, task_id, key, question, context_text, schema, of, needs, not_by_submitter, refused,
+        submitted_by, deadline)
     SELECT a.id, a.task_id, a.key, a.question, a.context_text, a.schema,
-        ARRAY(SELECT json_array_elements_text(a.of)), a.needs, a.not_by_submitter, s.created_by, t.run_at
+        ARRAY(SELECT json_array_elements_text(a.of)), a.needs, a.not_by_submitter, a.refused,
+        s.created_by, t.run_at
     FROM asked a JOIN tasks t ON t.id = a.task_id JOIN submitter s ON s.task_id = a.task_id
     WHERE (SELECT count(*) FROM stale) >= 0 -- first
-    RETURNING id, task_id, key, question, of, needs, deadline
+    RETURNING id, task_id, key, question, of, needs, deadline, refused
 )
 INSERT INTO task_events (task_id, event, attempt, actor, detail)
 SELECT a.task_id, 'question_asked', t.attempt, 'dispatcher', jsonb_strip_nulls(jsonb_build_object('question', a.id,
-    'name', a.key, 'text', a.question, 'of', a.of, 'needs', a.needs, 'until', a.deadline))
+    'name', a.key, 'text', a.question, 'of', a.of, 'needs', a.needs, 'until', a.deadline, 'refused', a.refused))
 FROM added a JOIN tasks t ON t.id = a.task_id
 
 -- name: task_of
@@ -42,7 +44,7 @@ SELECT task_id FROM questions WHERE id = %(id)s::uuid
 -- Questions with their answers: one, or those of a task, or open ones, those that asked first first; or ones that have
 -- ended, the last ended first, before a place in that order. `queues` and `types` narrow them.
 SELECT q.id, q.task_id, q.key, q.question, q.context_text, q.schema, q.of, q.needs, q.not_by_submitter, q.submitted_by,
-    q.delegated_to, q.state, q.asked_at, q.deadline, q.ended_at, t.queue, t.type, t.title,
+    q.delegated_to, q.refused, q.state, q.asked_at, q.deadline, q.ended_at, t.queue, t.type, t.title,
     (SELECT json_agg(json_build_array(a.answered_by, a.actor, a.decision, a.data, a.reason, a.at) ORDER BY a.at)
         FROM question_answers a WHERE a.question_id = q.id)
 FROM questions q JOIN tasks t ON t.id = q.task_id

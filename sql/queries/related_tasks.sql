@@ -37,7 +37,7 @@ CROSS JOIN LATERAL (SELECT t.id FROM tasks t WHERE t.workflow_id = s.id AND t.fi
 -- name: after_it
 -- Tasks that were submitted to start after a task.
 SELECT c.id, c.type, c.title, c.state, d.condition, d.met_at, (
-        SELECT CASE WHEN p.failed_before THEN 'failed' ELSE p.state END FROM tasks p WHERE p.id = d.parent_id
+        SELECT state_for_children(p.state, p.failed_before) FROM tasks p WHERE p.id = d.parent_id
     )
 FROM task_dependencies d JOIN tasks c ON c.id = d.child_id
 WHERE d.parent_id = %(id)s::uuid AND d.kind = 'after' ORDER BY c.id LIMIT %(limit)s
@@ -45,7 +45,7 @@ WHERE d.parent_id = %(id)s::uuid AND d.kind = 'after' ORDER BY c.id LIMIT %(limi
 -- name: before_it
 -- Tasks that a task was submitted to start after.
 SELECT p.id, p.type, p.title, p.state, d.condition, d.met_at,
-    CASE WHEN p.failed_before THEN 'failed' ELSE p.state END
+    state_for_children(p.state, p.failed_before)
 FROM task_dependencies d JOIN tasks p ON p.id = d.parent_id
 WHERE d.child_id = %(id)s::uuid AND d.kind = 'after' ORDER BY p.id LIMIT %(limit)s
 

@@ -12,7 +12,7 @@ WITH RECURSIVE above AS (
         SELECT d.parent_id FROM task_dependencies d
         WHERE d.child_id = a.id AND d.kind = 'after' AND d.met_at IS NULL AND d.condition <> 'ended'
             AND (
-                SELECT CASE WHEN p.failed_before THEN 'failed' ELSE p.state END FROM tasks p WHERE p.id = d.parent_id
+                SELECT state_for_children(p.state, p.failed_before) FROM tasks p WHERE p.id = d.parent_id
             ) = ANY(
                 CASE d.condition WHEN 'failed' THEN ARRAY['cancelled'] ELSE ARRAY['failed', 'cancelled'] END)
     ) u

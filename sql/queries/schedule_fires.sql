@@ -114,9 +114,10 @@ WHERE schedule_id = %(id)s AND fire_time BETWEEN %(since)s AND %(until)s
 
 -- name: late
 -- Schedules whose last fire time that submitted something, and should be over by now, has nothing that completed.
-SELECT s.name, f.fire_time, coalesce(f.task_id, f.workflow_id)::text,
+SELECT s.name, f.fire_time, coalesce(t.id, w.id)::text,
     CASE WHEN f.outcome = 'due' OR (w.id IS NOT NULL AND w.ended_at IS NULL) THEN 'running'
-        ELSE coalesce(t.state, w.state) END
+        ELSE coalesce(t.state, w.state) END,
+    CASE WHEN f.workflow_id IS NOT NULL THEN 'workflow' WHEN f.task_id IS NOT NULL THEN 'task' ELSE s.kind END
 FROM schedules s
 CROSS JOIN LATERAL (
     SELECT fire_time, outcome, task_id, workflow_id FROM schedule_fires

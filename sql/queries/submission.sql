@@ -41,7 +41,7 @@ FROM tasks WHERE idempotency_key = ANY(%(keys)s)
 
 -- name: parents
 -- The states of new tasks' parents: failed is one, too, that was cancelled because a task before it failed.
-SELECT id, CASE WHEN failed_before THEN 'failed' ELSE state END FROM tasks WHERE id = ANY(%(ids)s::uuid[])
+SELECT id, state_for_children(state, failed_before) FROM tasks WHERE id = ANY(%(ids)s::uuid[])
 
 -- name: add_dependencies
 -- Adds what new tasks wait for, or need not wait for any more.

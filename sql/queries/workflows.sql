@@ -49,6 +49,12 @@ SELECT d.parent_id, d.child_id, d.condition, d.is_open, d.met_at
 FROM tasks t JOIN task_dependencies d ON d.child_id = t.id AND d.kind = 'after'
 WHERE t.workflow_id = %(id)s::uuid LIMIT %(limit)s
 
+-- name: submitted
+-- Workflows that handlers of a workflow's tasks submitted, in the order of their submission.
+SELECT w.id, w.name, w.title, w.state, w.parent_task_id
+FROM tasks t JOIN workflows w ON w.parent_task_id = t.id
+WHERE t.workflow_id = %(id)s::uuid ORDER BY w.id LIMIT %(limit)s
+
 -- name: without_open_tasks
 -- Those of a slice of the open workflows that have no open task, locked, with their numbers of tasks; and the last id of
 -- the slice if there may be more. What is locked is passed over.

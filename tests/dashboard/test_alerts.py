@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from taskyard.core.alerts.kinds.schedule_late import WORKFLOW_FAILED
 from taskyard.core.config import Settings
 from taskyard.core.embedded.servers import Endpoints
 from taskyard.core.errors import SubmissionError
@@ -302,6 +303,21 @@ def test_an_alert_has_an_address_and_a_link_to_its_subject(open_page: OpenPage, 
 
     gone = open_page("alerts", query={"alert": str(uuid.uuid4())})
     assert "There is no such alert any more." in texts(gone)
+
+
+def test_an_alert_of_a_schedule_leads_to_the_workflow_that_is_late(open_page: OpenPage, database: Database) -> None:
+    parameters = {"schedule": "nightly", "seconds": 7200.0, "workflow": "0199c0de-0000-7000-8000-000000000001"}
+    message = WORKFLOW_FAILED(**parameters)
+    fired(
+        database, "schedules late", "nightly",
+        message=str(message), message_id=message.message.id, message_parameters=parameters,
+    )  # fmt: skip
+    page = open_page("alerts")
+    assert not page.exception
+    assert "schedule nightly: the workflow of 2 h ago has failed" in plain_texts(page)
+    links = {one.proto.label: (one.proto.page, one.proto.query_string) for one in page.get("page_link")}
+    assert links["View schedule"] == ("schedules", "schedule=nightly")
+    assert links["View workflow"] == ("workflows", f"workflow={parameters['workflow']}")
 
 
 def test_the_sidebar_counts_what_fires_on_every_page(open_page: OpenPage, database: Database) -> None:

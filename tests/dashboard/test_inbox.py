@@ -13,12 +13,12 @@ from taskyard.core.access.permissions import Role
 from taskyard.core.access.principals import Kind, acting
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import principals, questions, tasks
-from taskyard.core.questions.question import Question, QuestionState
+from taskyard.core.questions.question import Question, QuestionState, RefusedAnswer
 from taskyard.core.submission.submit import Submitter
 from taskyard.dashboard.data import viewer
 from tests.asked import asked
 from tests.dashboard.conftest import HOSTILE, OpenPage, refreshed
-from tests.dashboard.seen import rendered
+from tests.dashboard.seen import plain_texts, rendered
 
 
 class Plan(BaseModel):
@@ -277,3 +277,28 @@ def test_in_chinese(open_page: OpenPage, submitter: Submitter, database: Databas
     assert page.button(key="inbox_approve").label == "批准"
     # what users wrote stays as it is, also where one of our own texts is the same
     assert page.text_input(key=f"inbox_input_{question_id}.version").label == "Version *"
+
+
+def test_a_form_says_which_answer_was_not_accepted(
+    open_page: OpenPage, submitter: Submitter, database: Database, as_ann: None
+) -> None:
+    refused = RefusedAnswer(["kim"], f"data.version: {HOSTILE} is not accepted")
+    question_id = asked(submitter, database, schema=PLAN, refused=refused)
+    page = open_page("inbox", query={"question": question_id})
+    assert not page.exception
+    [warning] = page.warning
+    assert str(warning.value).startswith("The answer of kim was not accepted by the handler: ")
+    assert HOSTILE not in str(warning.value)
+
+
+def test_names_that_nobody_has_are_told(
+    open_page: OpenPage, submitter: Submitter, database: Database, as_ann: None
+) -> None:
+    question_id = asked(submitter, database, of=["leads"])
+    told = "leads is no role, and nobody of this name may answer"
+    for query in ({}, {"question": question_id}):
+        page = open_page("inbox", query=query)
+        assert not page.exception
+        assert told in rendered(page)
+    page = open_page("task", query={"id": found(database, question_id).task_id})
+    assert f"• {told}" in plain_texts(page)

@@ -227,6 +227,29 @@ def test_children_of_handlers_are_counted_where_they_come_from(
     assert table(page, "Key")["Children"].iloc[0] == 7
 
 
+def test_workflows_that_handlers_submitted_are_marked_and_lead_there(
+    open_page: OpenPage, submitter: Submitter, database: Database, running: Submitted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    inner = [submit(submitter, 2, name=name) for name in ("inner", "other")]
+    statement = "UPDATE workflows SET parent_task_id = %(task)s::uuid WHERE id = %(id)s::uuid RETURNING 1"
+    with database.transaction() as tx:
+        for one in inner:
+            tx.rows(statement, {"id": one.id, "task": running.tasks["extract"]})
+    page = open_page("workflows", query={"workflow": running.id})
+    assert not page.exception
+    told = shapes(page)["<b>extract</b><br>completed · 40 s · 2 workflows"]
+    assert "2 workflows submitted by it" in told[0]
+    page = open_page("workflows", query={"workflow": running.id, "view": "tasks"})
+    label = f"{shortened_id(inner[0].id)} +1"
+    assert list(table(page, "Key")["Workflows"].fillna(""))[:2] == [label, ""]
+    monkeypatch.setattr(device, "is_narrow", lambda: True)
+    page = open_page("workflows", query={"workflow": running.id, "state": "completed", "view": "tasks"})
+    page.button(key=f"submitted_{inner[1].id}").click().run()
+    assert not page.exception
+    assert page.query_params["workflow"] == inner[1].id
+    assert "state" not in page.query_params
+
+
 def test_cancel_ends_all_unfinished_tasks(open_page: OpenPage, database: Database, running: Submitted) -> None:
     page = open_page("workflows", query={"workflow": running.id})
     page.button(key="workflow_cancel").click().run()

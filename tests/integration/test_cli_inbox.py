@@ -13,6 +13,7 @@ from typer.testing import CliRunner, Result
 from taskyard.core.config import Settings
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import principals
+from taskyard.core.questions.question import RefusedAnswer
 from taskyard.core.submission.submit import Submitter, open_submitter
 from taskyard.core.task_types.registry import registry
 from taskyard.worker.cli import exits
@@ -65,6 +66,31 @@ def test_the_life_of_a_question(cli: Cli, submitter: Submitter, database: Databa
     )
     [found] = json.loads(cli("inbox", "list", "--state", "ended", "--json").stdout)
     assert (found["id"], found["state"], found["answers"][0]["data"]) == (question_id, "answered", {"version": "1"})
+
+
+def test_an_answer_that_was_not_accepted_is_shown(cli: Cli, submitter: Submitter, database: Database) -> None:
+    refused = RefusedAnswer(["ann", "ben"], "data.version: '9' is not accepted")
+    question_id = asked(submitter, database, schema=SCHEMA, refused=refused)
+    shown = " ".join(cli("inbox", "show", question_id).stdout.split())
+    assert "the answer of ann, ben was not accepted by the handler: data.version: '9' is not accepted" in shown
+    found = json.loads(cli("inbox", "show", question_id, "--json").stdout)
+    assert found["refused"] == {"people": ["ann", "ben"], "reason": "data.version: '9' is not accepted"}
+
+
+def test_names_that_nobody_has_are_told(cli: Cli, submitter: Submitter, database: Database) -> None:
+    question_id = asked(submitter, database, of=["leads", "operator"])
+    listed, shown = (" ".join(cli("inbox", *words).stdout.split()) for words in (["list"], ["show", question_id]))
+    in_vain = "leads is no role, and nobody of this name may answer"
+    assert in_vain in shown
+    assert "is no role, and" in listed
+    [found] = json.loads(cli("inbox", "list", "--json").stdout)
+    assert found["unreached"] == ["leads"]
+    waits = json.loads(cli("why", found["task_id"], "--json").stdout)
+    assert waits["holds"][:2] == ["asks in the Inbox: Deploy to production?", in_vain]
+    with database.transaction() as tx:
+        principals.create(tx, "leads", "viewer", "test")
+    [found] = json.loads(cli("inbox", "list", "--json").stdout)
+    assert found["unreached"] == ["leads", "operator"]
 
 
 def test_declining(cli: Cli, submitter: Submitter, database: Database) -> None:

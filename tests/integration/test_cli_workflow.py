@@ -180,6 +180,23 @@ def test_a_retry_is_listed_by_keys_first(cli: Cli, tmp_path: Path, monkeypatch: 
     assert json.loads(cli("list", "--json").stdout)[0]["counts"] == {"cancelled": 4}  # nothing was changed
 
 
+def test_workflows_that_its_tasks_submitted_are_listed(cli: Cli, database: Database, tmp_path: Path) -> None:
+    file = tmp_path / "nightly.yaml"
+    file.write_text(GOOD, encoding="utf-8")
+    outer, inner = (cli("submit", str(file)).stdout.strip() for _ in range(2))
+    graph = json.loads(cli("show", outer, "--json").stdout)
+    assert graph["submitted"] == []
+    assert "submitted" not in cli("show", outer).stdout
+    task = graph["nodes"][0]["id"]
+    with database.transaction() as tx:
+        statement = "UPDATE workflows SET parent_task_id = %(task)s::uuid WHERE id = %(id)s::uuid RETURNING 1"
+        tx.rows(statement, {"id": inner, "task": task})
+    [found] = json.loads(cli("show", outer, "--json").stdout)["submitted"]
+    assert found == {"id": inner, "name": "nightly", "title": "Tonight", "state": None, "submitted_by": task}
+    shown = cli("show", outer).stdout.splitlines()
+    assert shown[-2:] == ["1 workflow submitted by its tasks:", f"first → nightly: open, {inner}"]
+
+
 def test_long_names_are_cut_in_lists_and_whole_in_json(
     cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

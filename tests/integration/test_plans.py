@@ -93,6 +93,16 @@ def test_no_statement_reads_every_task(leader: psycopg2.extensions.connection, n
     assert all(rows < ROWS / 10 for _, rows in visited), visited
 
 
+@pytest.mark.parametrize("name", [name for name in STATEMENTS if "state_for_children" in STATEMENTS[name]])
+def test_how_children_see_an_end_is_no_call(leader: psycopg2.extensions.connection, name: str):
+    with leader.cursor() as cursor:
+        cursor.execute(f"EXPLAIN (VERBOSE) {STATEMENTS[name].execution}", VALUES)
+        lines = [row[0] for row in cursor.fetchall()]
+    leader.rollback()
+    assert any("CASE WHEN p.failed_before THEN 'failed'::text ELSE p.state END" in line for line in lines)
+    assert not any("state_for_children" in line for line in lines)
+
+
 def _rows_of(node: dict[str, Any]) -> float:
     removed = sum(value for key, value in node.items() if key.startswith("Rows Removed"))
     return (node["Actual Rows"] + removed) * node["Actual Loops"]

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
 from taskyard.core.access.identity import LOGIN, TOKEN, Actor
 from taskyard.core.access.permissions import Role
@@ -20,9 +20,10 @@ from taskyard.core.embedded.servers import Endpoints
 from taskyard.core.errors import NotPermitted, SubmissionError
 from taskyard.core.postgres.store import principals, questions, retention
 from taskyard.core.questions.errors import QuestionClosed, QuestionNotFound
-from taskyard.core.questions.question import Question, QuestionState
+from taskyard.core.questions.question import Question, QuestionState, RefusedAnswer
 from taskyard.core.submission.questions import QuestionCommands
 from taskyard.core.task_types.retry_policy import RetryPolicy
+from taskyard.core.views.questions import masked_question
 from taskyard.worker.attempts.context import TaskContext
 from tests.databases import Databases
 from tests.engine import Engine, Payload, running_engine
@@ -505,3 +506,38 @@ def test_lists_are_in_order_and_narrowed(busy: Engine, commands: QuestionCommand
         assert ended == asked[::-1]
         assert [one.id for one in questions.ended_questions(tx, before=asked[2], limit=1)] == [asked[1]]
         assert questions.ended_questions(tx, state=QuestionState.DECLINED) == []
+
+
+class Built(BaseModel):
+    version: str
+
+    @field_validator("version")
+    @classmethod
+    def _is_built(cls, value: str) -> str:
+        if value != "1.2":
+            raise ValueError("a version that was built")
+        return value
+
+
+def test_an_answer_that_only_the_model_refuses_is_asked_for_again(busy: Engine, commands: QuestionCommands) -> None:
+    define(busy, Built, of=["operator"], needs=2, timeout_seconds=3600)
+    task_id = busy.submit(TYPE)
+    first = the_question(busy, task_id)
+    for person_ in (ANN, BEN):
+        ended = commands.answer(first.id, "approved", {"version": "9"}, actor=person_)
+    assert ended.state is QuestionState.ANSWERED
+    second = wait_until(lambda: (found := the_question(busy, task_id)).id != first.id and found)
+    reason = "data.version: '9' is not accepted, expected a value that passes its check: a version that was built"
+    assert (second.key, second.refused) == (first.key, RefusedAnswer(["ann", "ben"], reason))
+    assert second.deadline is not None
+    assert first.deadline is not None
+    assert second.deadline > first.deadline
+    for person_ in (ANN, BEN):
+        commands.answer(second.id, "approved", {"version": "1.2"}, actor=person_)
+    task = busy.wait_for(task_id)
+    assert (task.state, task.output and task.output["data"]) == ("completed", {"version": "1.2"})
+    assert (task.attempt, task.refunded) == (3, 2)
+    told = [event.detail or {} for event in busy.history(task_id) if event.event == "question_asked"]
+    assert [one.get("refused") for one in told] == [None, {"people": ["ann", "ben"], "reason": reason}]
+    masked = masked_question(second, person("eve", Role.VIEWER))
+    assert masked.refused == RefusedAnswer(["ann", "ben"], "…")

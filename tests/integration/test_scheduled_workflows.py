@@ -203,7 +203,22 @@ def test_what_no_longer_fits_is_recorded_with_its_reason(yard: WorkflowYard, now
         assert isinstance(fire.reason, TranslatableText), "it is shown in the reader's language"
     with yard.engine.database.transaction() as tx:
         [late] = schedule_fires.late(tx, 0)
-    assert (late.name, late.state) == ("past", None)
+    assert (late.name, late.state, late.kind, late.id) == ("past", None, "workflow", None)
+
+
+def test_a_workflow_that_has_not_completed_is_late_by_its_id(yard: WorkflowYard, now: datetime) -> None:
+    past(yard, now, 1, what={"name": "later", "tasks": {"a": {"type": "demo.echo", "delay_seconds": 3600}}})
+
+    def late() -> schedule_fires.Late:
+        with yard.engine.database.transaction() as tx:
+            [found] = schedule_fires.late(tx, 0)
+        return found
+
+    yard.engine.worker()
+    wait_until(lambda: yard.fires("past"))
+    assert (late().state, late().kind) == ("running", "workflow")
+    wait_until(lambda: yard.submitted("past", 1))
+    assert (late().state, late().id) == ("running", yard.workflow_ids("past")[0])
 
 
 def test_a_large_one_costs_the_tick_one_row(yard: WorkflowYard, now: datetime) -> None:

@@ -6,7 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, field_validator
 
 from taskyard.core.errors import IllegalTransition, RetryAfter, SubmissionError, TransientError
 from taskyard.core.task_types.retry_policy import RetryPolicy
@@ -257,3 +257,34 @@ def test_a_suspended_task_can_be_cancelled_and_retried(busy: Engine) -> None:
     busy.wait_for(task_id, "suspended")
     busy.submitter.send_signal(task_id, "approved", {"by": "ann"}, actor="test")
     assert busy.wait_for(task_id).output == {"by": "ann", "attempt": 3}
+
+
+class Named(BaseModel):
+    by: str
+
+    @field_validator("by")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        if value == "nobody":
+            raise ValueError("somebody who works here")
+        return value
+
+
+def test_a_signal_that_only_the_model_refuses_is_passed_over_and_wakes_once(busy: Engine) -> None:
+    def wait(given: Payload, context: TaskContext) -> Payload:
+        answer = context.suspend(signal("approved", Named))
+        return Payload.model_validate({"by": answer and answer.by, "attempt": context.attempt})
+
+    busy.define("demo.wait", wait, retry=RetryPolicy(max_attempts=1))
+    task_id = busy.submit("demo.wait")
+    busy.wait_for(task_id, "suspended")
+    busy.submitter.send_signal(task_id, "approved", {"by": "nobody"}, actor="test", signal_id="first")
+    wait_until(lambda: busy.events(task_id).count("suspended") == 2)
+    busy.wait_for(task_id, "suspended")
+    busy.submitter.send_signal(task_id, "approved", {"by": "ann"}, actor="test")
+    assert busy.wait_for(task_id).output == {"by": "ann", "attempt": 3}
+    lines = [str((event.detail or {}).get("message")) for event in busy.history(task_id) if event.event == "log"]
+    assert set(lines) == {
+        "signal approved with the id first is not accepted: "
+        "data.by: 'nobody' is not accepted, expected a value that passes its check: somebody who works here"
+    }

@@ -7,12 +7,13 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from taskyard.core.alerts.kinds import KINDS
-from taskyard.core.alerts.subject_page import subject_page
+from taskyard.core.alerts.subject_page import subject_page, submitted_page
 from taskyard.core.postgres.store.alerts import Alert
 from taskyard.core.views.alert_groups import counted, grouped, summary_of
 from taskyard.core.views.alerts import ShownAlert
 from taskyard.core.views.new_silence import is_everything
 from taskyard.dashboard.navigation import VIEWS_BY_NAME
+from taskyard.dashboard.pages.alerts.cards import SUBJECT_LABELS
 from taskyard.dashboard.shell.alert_counts import style
 
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
@@ -69,6 +70,22 @@ def test_every_kind_of_alert_leads_to_a_page_that_reads_its_address(kind: str) -
     page, query = place
     assert page in VIEWS_BY_NAME
     assert set(query) <= set(VIEWS_BY_NAME[page].parameters)
+    assert page in SUBJECT_LABELS
+
+
+@pytest.mark.parametrize(
+    ("parameters", "expected"),
+    [
+        ({"workflow": "7"}, ("workflows", {"workflow": "7"})),
+        ({"task": "7"}, ("task", {"id": "7"})),
+        ({"schedule": "nightly"}, None),
+        (None, None),
+    ],
+)
+def test_a_message_leads_to_the_work_that_it_names(parameters: dict[str, object] | None, expected: object) -> None:
+    place = submitted_page(parameters)
+    assert place == expected
+    assert place is None or (set(place[1]) <= set(VIEWS_BY_NAME[place[0]].parameters) and place[0] in SUBJECT_LABELS)
 
 
 def test_the_subject_of_an_anomaly_is_a_type_and_its_measure() -> None:

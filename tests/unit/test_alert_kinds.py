@@ -52,6 +52,9 @@ WAITS = Histogram()
 WAITS.add(3.0)
 
 
+WORKFLOW_STATES = ("running", "failed", "stuck", "cancelled", "")
+
+
 class Now:
     """Something of everything."""
 
@@ -73,7 +76,10 @@ class Now:
         mail=MailLive(1, 60.0, 1, [MailboxLive("coder-1", 1, 60.0, 1)]),
         disabled_webhooks=["ci"],
         at=100.0,
-        late_schedules=[LateSchedule(name, 40.0, name) for name in ("pending", "failed", "cancelled", "")],
+        late_schedules=[
+            *(LateSchedule(state, 40.0, state, id="1") for state in ("pending", "failed", "cancelled", "")),
+            *(LateSchedule(f"w-{state}", 40.0, state, "workflow", "2") for state in WORKFLOW_STATES),
+        ],
         questions={"mail": 15_000.0},
     )
 
@@ -163,6 +169,11 @@ ENGLISH = {
         "schedule failed: the task of 1 min ago has failed",
         "schedule cancelled: the task of 1 min ago was cancelled",
         "schedule : the task of 1 min ago was not accepted",
+        "schedule w-running: the workflow of 1 min ago has not completed",
+        "schedule w-failed: the workflow of 1 min ago has failed",
+        "schedule w-stuck: the workflow of 1 min ago has failed",
+        "schedule w-cancelled: the workflow of 1 min ago was cancelled",
+        "schedule w-: the workflow of 1 min ago was not accepted",
     ],
     "webhook_disabled": ["webhook ci is disabled: it answered 410, or nothing arrived for days"],
     "question_waiting": [

@@ -10,6 +10,7 @@ import pytest
 from taskyard.core.models import AuditEvent, Task
 from taskyard.core.states import Priority, TaskState
 from taskyard.core.views.attempts import RUNNING, WAITING, attempts_of, path_of
+from taskyard.dashboard.pages.task.attempts_chart import bars_of
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -104,6 +105,44 @@ def test_a_cancellation_ends_an_attempt_only_if_it_had_an_agent(before: str, out
     [only] = attempts_of(task("cancelled", 1), events)
 
     assert only.outcome == outcome
+
+
+SUSPENDED = [
+    SUBMITTED,
+    event(1, "assigned", "pending", "assigned", 1, agent="one:b1"),
+    event(3, "suspended", "assigned", "suspended", 1, agent="one:b1", wait_seconds=1.0, run_seconds=2.0),
+]
+
+
+def test_a_task_that_no_agent_had_has_no_attempts() -> None:
+    assert attempts_of(task("blocked", 0), [SUBMITTED]) == []
+
+
+def test_a_suspended_attempt_pauses_until_now() -> None:
+    [only] = attempts_of(task("suspended", 1), SUSPENDED)
+    assert (only.outcome, only.run_seconds(at(9)), only.pause_seconds(at(9)), only.backoff_seconds) == (
+        "suspended", 2.0, 6.0, None,
+    )  # fmt: skip
+    assert bars_of(only, at(9)) == [
+        ("#1", "wait", at(0), 1.0), ("#1", "run", at(1), 2.0), ("#1", "pause", at(3), 6.0),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("state", "then", "expected"),
+    [
+        ("pending", [event(7, "woken", "suspended", "pending", 1)], [4.0, None]),
+        ("pending", [event(7, "signalled", "suspended", "suspended", 1)], [5.0, None]),  # until the next one is ready
+        ("cancelled", [event(7, "cancelled", "suspended", "cancelled", 1)], [4.0]),
+        ("completed", [
+            event(9, "assigned", "suspended", "assigned", 2, agent="one:b1"),
+            event(10, "completed", "assigned", "completed", 2, agent="one:b1", wait_seconds=0.5, run_seconds=0.5),
+        ], [6.0, None]),
+    ],
+)  # fmt: skip
+def test_a_pause_ends_when_the_task_goes_on(state: str, then: list[AuditEvent], expected: list[float | None]) -> None:
+    found = attempts_of(task(state, len(expected) if state == "completed" else 1, ready_at=at(8)), [*SUSPENDED, *then])
+    assert [attempt.pause_seconds(at(100)) for attempt in found] == expected
 
 
 def test_a_retried_task_waits_for_its_next_attempt() -> None:

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from taskyard.core.access.identity import LOGIN, TOKEN, Actor
 from taskyard.core.access.permissions import ROLES, Role
-from taskyard.core.access.principals import Kind, acting
+from taskyard.core.access.principals import Kind, Principal, acting
 from taskyard.core.errors import NotPermitted, SubmissionError
 from taskyard.core.questions.errors import QuestionClosed
 from taskyard.core.questions.question import Asked, Decision, GivenAnswer, Question, QuestionState, check_asked, key_of
+from taskyard.core.questions.reach import unreached, unreached_text
 from taskyard.core.questions.rules import (
     check_answerer,
     check_delegator,
@@ -216,3 +217,37 @@ def test_other_texts_have_other_keys() -> None:
     assert key_of("Deploy to production?") != key_of("Deploy to production!")
     assert key_of("Deploy to production?").startswith("deploy-to-production-")
     assert key_of("部署?").startswith("question-")
+
+
+def known(name: str, role: Role = Role.OPERATOR, **fields: Any) -> Principal:
+    given = {"kind": Kind.PERSON, "queues": ("*",), "types": ("*",), "disabled_at": None, **fields}
+    return Principal(id=name, name=name, role=role, has_password=True, created_at=NOW, created_by="test", **given)
+
+
+@pytest.mark.parametrize(
+    ("of", "people", "expected"),
+    [
+        (("operator", "kim"), [], ("kim",)),  # without accounts, whoever is on the machine is an operator
+        (("operator", "kim"), [known("kim")], ()),
+        (("operator",), [known("ann", Role.ADMIN)], ()),
+        (("operator",), [known("ann", Role.SUBMITTER)], ("operator",)),
+        (("admin", "kim"), [known("kim", disabled_at=NOW)], ("kim",)),
+        (("admin", "kim"), [known("kim"), known("ann", Role.ADMIN, disabled_at=NOW)], ("admin",)),
+        (("kim",), [known("kim", Role.VIEWER)], ("kim",)),
+        (("kim",), [known("kim", queues=("other",))], ("kim",)),
+        (("viewer",), [known("kim", Role.VIEWER)], ("viewer",)),  # viewers may not answer
+        (("submitter",), [known("bot", Role.SUBMITTER, kind=Kind.SERVICE)], ()),
+        (("coder",), [known("coder", kind=Kind.AGENT)], ("coder",)),
+    ],
+)
+def test_a_question_is_asked_in_vain_of_names_that_nobody_has(
+    of: tuple[str, ...], people: list[Principal], expected: tuple[str, ...]
+) -> None:
+    assert unreached(asked(of=of), people) == expected
+    assert unreached(asked(of=of, state=QuestionState.ANSWERED), people) == ()
+    assert all(name in unreached_text(name) for name in expected)
+
+
+def test_whom_it_was_delegated_to_counts_like_whom_it_was_asked_of() -> None:
+    delegated = asked(of=("kim",), delegated_to=("ben",))
+    assert unreached(delegated, [known("kim"), known("ben", disabled_at=NOW)]) == ("ben",)

@@ -17,6 +17,7 @@ from taskyard.core.schedules.cron import check_cron
 from taskyard.core.schedules.timing import Timing
 from taskyard.core.schedules.words import in_words
 from taskyard.core.schedules.zone_words import zone_label
+from taskyard.core.translation import catalogue, translated
 
 BERLIN = ZoneInfo("Europe/Berlin")
 ZONES = (BERLIN, ZoneInfo("America/New_York"), ZoneInfo("Australia/Lord_Howe"), ZoneInfo("Etc/GMT+5"), ZoneInfo("UTC"))
@@ -193,3 +194,19 @@ def test_what_is_wrong_is_said_with_its_field(expression: str, said: str) -> Non
 def test_any_text_is_a_cron_expression_or_refused(text: str) -> None:
     with suppress(SubmissionError):
         assert check_cron(text).text == " ".join(text.split())
+
+
+@pytest.mark.parametrize(
+    ("expression", "words"),
+    [
+        ("0 7 * * mon", "Berlin 时间每星期一 07:00"),
+        ("0 9 * * mon,thu", "Berlin 时间每星期一、星期四 09:00"),
+        ("0 9 * jan *", None),
+        ("0 0 * * 5L", None),
+        ("0 0 * * mon#5", None),
+    ],
+)
+def test_names_of_days_and_months_are_translated(expression: str, words: str | None) -> None:
+    told = translated(in_words(timing_of(expression, BERLIN)), catalogue("zh").gettext)
+    assert words in (None, told)
+    assert re.findall("[A-Za-z]+", told) == ["Berlin"]

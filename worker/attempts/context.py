@@ -16,7 +16,7 @@ from taskyard.core.protocol import Until, UntilChildren, UntilSignal, UntilTime
 from taskyard.core.questions.answer import Answer
 from taskyard.core.redis.message import Message
 from taskyard.core.workflows.checked import Submitted
-from taskyard.worker.attempts.asking import answer_of, question_of
+from taskyard.worker.attempts.asking import question_of, refused_answer
 from taskyard.worker.attempts.child_keys import ChildKeys, own_key
 from taskyard.worker.attempts.context_mail import MailContext
 from taskyard.worker.attempts.context_payload import input_json, json_of, plain_options, workflow_json
@@ -130,7 +130,7 @@ class TaskContext(MailContext):
             is_there, data = self._resumption.take(until)
             if is_there:
                 return data
-            after = self._resumption.used.get(until.name, 0)
+            after = self._resumption.seen(until.name)
             awaited = UntilSignal(until.name, until.schema, after, until.timeout_seconds)
         elif isinstance(until, ChildrenEnded):
             ids = None if until.ids is None else list(until.ids)
@@ -168,8 +168,9 @@ class TaskContext(MailContext):
 
         `model` makes the form of what they approve; `of` has roles and names of people, without it operators and
         admins; `needs` of them must approve, and one declines. `context` is shown to them as text. The question is
-        known by `key`, without one by its text: the same one is not asked again by a later attempt, unless somebody
-        retried the task or a checkpoint was saved after its answer. Raises PermanentError for what is not accepted.
+        known by `key`, without one by its text: the same one is not asked again by a later attempt, unless the model
+        does not accept the answer, somebody retried the task, or a checkpoint was saved after it. Raises
+        PermanentError for what is not accepted.
         """
         text = None if state is _KEPT else json_of("ask", state)
         self._check_process("ask")
@@ -177,9 +178,10 @@ class TaskContext(MailContext):
         asked, wanted = question_of(*said)
         is_there, found = self._resumption.take(wanted)
         if is_there:
-            return None if found is None else answer_of(found, model)
-        after = self._resumption.used.get(wanted.name, 0)
-        raise self._ending(UntilSignal(wanted.name, wanted.schema, after, wanted.timeout_seconds, asked), text)
+            return found
+        asked.refused = refused_answer(self._resumption.passed_over(wanted.name))
+        after = self._resumption.seen(wanted.name)
+        raise self._ending(UntilSignal(wanted.name, {}, after, wanted.timeout_seconds, asked), text)
 
     def _ending(self, awaited: Until, state: bytes | None) -> SuspendAttempt:
         """Returns what ends the attempt; a checkpoint has the children and signals that were before it."""

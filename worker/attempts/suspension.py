@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
 from pydantic import BaseModel, ValidationError
@@ -19,10 +19,13 @@ from taskyard.core.payload.storable_json import refusal
 from taskyard.core.protocol import MAX_LISTED, Until
 from taskyard.core.submission.signal_names import check_name
 from taskyard.core.task_types.schemas import input_schema
+from taskyard.worker.attempts.outputs import one_line
+from taskyard.worker.logging.redaction import redacted_text
 
 MAX_SECONDS = 10 * 366 * 24 * 3600.0
 MAX_SCHEMA_BYTES = 64 << 10
 Model = TypeVar("Model", bound=BaseModel)
+Data = TypeVar("Data", covariant=True)
 
 
 class SuspendAttempt(BaseException):
@@ -40,6 +43,17 @@ class ChildrenEnded:
     ids: tuple[str, ...] | None
 
 
+class Awaited(Protocol[Data]):
+    """A wait for a signal by a name."""
+
+    @property
+    def name(self) -> str:
+        """The name of the signal."""
+
+    def read(self, text: bytes) -> Data:
+        """Returns what the JSON text of a signal's data says; raises pydantic.ValidationError."""
+
+
 @dataclass(frozen=True, slots=True)
 class SignalReceived(Generic[Model]):
     """Until a signal has come; see `signal`."""
@@ -48,6 +62,10 @@ class SignalReceived(Generic[Model]):
     model: type[Model]
     schema: dict[str, Any]
     timeout_seconds: float | None
+
+    def read(self, text: bytes) -> Model:
+        """Returns the data of such a signal; raises pydantic.ValidationError."""
+        return decode_input(self.model, text)  # type: ignore[return-value]
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +78,15 @@ class Signal:
     sent_by: str
     sent_at: datetime
     is_timeout: bool
+
+
+@dataclass(frozen=True, slots=True)
+class PassedOver:
+    """A signal whose data do not fit what its handler waits for: its number, its JSON text, and why, in one line."""
+
+    number: int
+    text: bytes
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,32 +169,44 @@ class Resumption:
     def __init__(self, text: str | None, log: Callable[[str], object]) -> None:
         found = _Resumed(0.0, {}, []) if text is None else _decode(text)
         self._now, self._received, self._log = found.now, found.received, log
+        self._passed_over: dict[str, PassedOver] = {}
         self.used = found.used
 
     def has_passed(self, at: float) -> bool:
         """Returns True if a time (epoch seconds) has passed: by the database's clock, which decides, or by our own."""
         return at <= max(self._now, time.time())
 
-    def take(self, wanted: SignalReceived[Model]) -> tuple[bool, Model | None]:
+    def take(self, wanted: Awaited[Data]) -> tuple[bool, Data | None]:
         """Returns whether there is a signal that was not used before the checkpoint, and its data; it is used then.
 
-        None: the time ran out. Signals whose data do not fit the model are passed over.
+        None: the time ran out. Signals whose data do not fit are passed over: that may be seen by the handler's model
+        alone, whose validators no JSON Schema has.
         """
         for number, name, id_, kind, data, _sender, _at in self._received:
             if name != wanted.name or number <= self.used.get(name, 0):
                 continue
-            self.used[name] = number
             if kind == "timeout":
+                self.used[name] = number
                 return True, None
             try:
-                return True, decode_input(wanted.model, bytes(data))  # type: ignore[return-value]
+                found = wanted.read(bytes(data))
             except ValidationError as error:
-                problem = error.errors(include_url=False)[0]
-                place = ".".join(["data", *map(str, problem["loc"])])
-                self._log(
-                    f"signal {name} with the id {id_} does not fit {wanted.model.__name__}: {place}: {problem['msg']}"
-                )
+                reason = redacted_text(one_line("data", error))
+                self._passed_over[name] = PassedOver(number, bytes(data), reason)
+                self._log(f"signal {name} with the id {id_} is not accepted: {reason}")
+            else:
+                self.used[name] = number
+                return True, found
         return False, None
+
+    def passed_over(self, name: str) -> PassedOver | None:
+        """Returns the last signal by a name that `take` has passed over."""
+        return self._passed_over.get(name)
+
+    def seen(self, name: str) -> int:
+        """Returns the number of the last signal by a name that was used or passed over: a later one is waited for."""
+        passed = self._passed_over.get(name)
+        return max(self.used.get(name, 0), 0 if passed is None else passed.number)
 
     def signals(self, name: str) -> list[Signal]:
         """Returns all signals by a name, oldest first, as of the attempt's beginning."""

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from taskyard.core.payload.printable_text import visible
+from taskyard.core.questions.reach import unreached_text
 from taskyard.worker.cli.doors import placed
 from taskyard.worker.cli.help_text import Group
 from taskyard.worker.cli.opened import opened_questions
@@ -61,7 +62,10 @@ def list_questions(
                 (visible(one["task_title"] or one["task_type"]), ""),
                 (one["id"], "dim"),
             ),
-            " ".join([*one["of"], *one["delegated_to"]]),
+            stacked(
+                (" ".join([*one["of"], *one["delegated_to"]]), ""),
+                *((unreached_text(name), "yellow") for name in one["unreached"]),
+            ),
             age(datetime.fromisoformat(one["asked_at"])),
             written(one["deadline"]),
         ]
@@ -90,8 +94,10 @@ def show(id: Id, as_json: AsJson = False) -> None:
             ("deadline", written(found["deadline"])),
             ("asked of", " ".join(found["of"])),
             ("delegated to", " ".join(found["delegated_to"])),
+            *[("asked in vain", visible(unreached_text(name))) for name in found["unreached"]],
             ("needs", counted(found["needs"], "approval")),
             ("submitted by", found["submitted_by"] + (" (may not answer)" if found["not_by_submitter"] else "")),
+            ("asked again", _refusal(found)),
         ]
     )
     if found["context"]:
@@ -148,6 +154,14 @@ def delegate(
         print_json({"question": id, "to": to, "changed": is_changed})
     else:
         print_line(f"{to} may answer question {id}" + ("" if is_changed else " already"))
+
+
+def _refusal(found: dict[str, Any]) -> str | None:
+    """Returns which earlier answer was not accepted, and why; None if none was."""
+    refused = found["refused"]
+    if refused is None:
+        return None
+    return f"the answer of {', '.join(refused['people'])} was not accepted by the handler: {refused['reason']}"
 
 
 def _state(found: dict[str, Any]) -> str:

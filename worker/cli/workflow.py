@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from taskyard.core.workflows.drawing import DrawnTask
 
 POLL_SECONDS = 0.5
+MAX_SUBMITTED = 20  # workflows that `show` lists
 OVER = ("completed", "failed", "cancelled")  # states of a workflow
 workflow = typer.Typer(cls=Group, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 WorkflowId = Annotated[str, typer.Argument(metavar="WORKFLOW", help="The workflow's full id.")]
@@ -203,7 +204,22 @@ def _picture(found: dict[str, Any]) -> Text:
     text.append(f"\n{counts}\n")
     for line in drawn(_tasks_of(found), min(console().width, 120)):
         text.append(f"\n{visible(line)}")
+    for line in _submitted_lines(found):
+        text.append(f"\n{visible(line)}")
     return text
+
+
+def _submitted_lines(found: dict[str, Any]) -> list[str]:
+    """Returns which workflows its handlers submitted, with the keys of their tasks."""
+    submitted = found["submitted"]
+    keys = {node["id"]: node["key"] or node["id"] for node in found["nodes"]}
+    lines = [
+        f"{keys.get(one['submitted_by'], one['submitted_by'])} → {one['name']}: {one['state'] or 'open'}, {one['id']}"
+        for one in submitted[:MAX_SUBMITTED]
+    ]
+    if len(submitted) > MAX_SUBMITTED:
+        lines.append(f"and {len(submitted) - MAX_SUBMITTED:,} more")
+    return ["", f"{counted(len(submitted), 'workflow')} submitted by its tasks:", *lines] if lines else []
 
 
 def _tasks_of(found: dict[str, Any]) -> list[DrawnTask]:

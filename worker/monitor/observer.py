@@ -143,7 +143,9 @@ class Observer:
             self._mean_seconds = workflows.mean_seconds(tx, sorted({lane.type for lane in self._backlog}))
         self._count_after = now + (time.perf_counter() - began) / COUNT_SHARE
         self._finished = [FinishedCount(*row) for row in finished]
-        self._late_schedules = [LateSchedule(one.name, one.fire_time.timestamp(), one.state or "") for one in late]
+        self._late_schedules = [
+            LateSchedule(one.name, one.fire_time.timestamp(), one.state or "", one.kind, one.id or "") for one in late
+        ]
         self._counted_at = database_now
         self.recent.note_depths(_by_queue(self._open), now)
 

@@ -27,6 +27,7 @@ questions = Table(
     Column("asked_at", instant, nullable=False, server_default=text("now()")),
     Column("deadline", instant),
     Column("ended_at", instant),
+    Column("refused", JSON),  # the earlier answer that the handler did not accept, if it is asked again for that
     CheckConstraint(f"state IN ({listed(QuestionState)})", name="questions_state_known"),
     CheckConstraint("(state = 'open') = (ended_at IS NULL)", name="questions_ended_has_time"),
     CheckConstraint("needs > 0", name="questions_needs_somebody"),

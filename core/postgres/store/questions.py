@@ -10,7 +10,7 @@ import orjson
 
 from taskyard.core.postgres.arrays import plain, quoted
 from taskyard.core.postgres.database import Transaction, queries
-from taskyard.core.questions.question import Asked, Decision, GivenAnswer, Question, QuestionState
+from taskyard.core.questions.question import Asked, Decision, GivenAnswer, Question, QuestionState, RefusedAnswer
 
 MAX_OPEN = 1_000  # that one reading returns
 
@@ -49,6 +49,7 @@ def ask(tx: Transaction, new: Sequence[NewQuestion]) -> None:
             "of": quoted(orjson.dumps(one.of).decode() for one in asked),
             "needs": plain(one.needs for one in asked),
             "not_by_submitter": plain(one.not_by_submitter for one in asked),
+            "refused": quoted(_refused_json(one.refused) for one in asked),
         },
     )
 
@@ -161,7 +162,7 @@ def _questions(
 
 def _question(row: Sequence[Any]) -> Question:
     id_, task_id, key, text, context, schema, of, needs, is_not_by_submitter, submitted_by, delegated_to, *rest = row
-    state, asked_at, deadline, ended_at, queue, type_, title, answers = rest
+    refused, state, asked_at, deadline, ended_at, queue, type_, title, answers = rest
     return Question(
         id=id_,
         task_id=task_id,
@@ -182,7 +183,14 @@ def _question(row: Sequence[Any]) -> Question:
         type=type_,
         title=title,
         answers=tuple(_answer(*answer) for answer in answers or ()),
+        refused=None if refused is None else RefusedAnswer(refused["people"], refused["reason"]),
     )
+
+
+def _refused_json(refused: RefusedAnswer | None) -> str | None:
+    if refused is None:
+        return None
+    return orjson.dumps({"people": refused.people, "reason": refused.reason}).decode()
 
 
 def _answer(person: str, actor: str, decision: str, data: Any, reason: str, at: str) -> GivenAnswer:

@@ -94,12 +94,16 @@ class DueWorkflow(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Late:
-    """A schedule whose task or workflow has not completed when it was expected; `state` is its, None: not accepted."""
+    """A schedule whose task or workflow (`kind`) has not completed when it was expected.
+
+    `state` is its state, None: it was not accepted; `id` is None if it is not there.
+    """
 
     name: str
     fire_time: datetime
     id: str | None
     state: str | None
+    kind: str
 
 
 def due(tx: Transaction, limit: int) -> tuple[list[Schedule], datetime | None]:

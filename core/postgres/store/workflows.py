@@ -18,6 +18,7 @@ from taskyard.core.workflows.states import OPEN, Figures, WorkflowState
 
 MAX_PAGE_SIZE = 200
 MAX_NODES = 20_000  # of a graph: those of its submission, and what their handlers submitted
+MAX_SUBMITTED = 1_000  # workflows that handlers of one workflow's tasks submitted
 ENDS_SLICE = 1_000  # open workflows that one tick looks at
 ENDS_TASKS = 5_000  # of those that one tick ends
 MEAN_DAYS = 7
@@ -88,6 +89,16 @@ class GraphEdge(NamedTuple):
     met_at: datetime | None
 
 
+class SubmittedWorkflow(NamedTuple):
+    """A workflow that the handler of another one's task submitted; `state` is None until it has ended."""
+
+    id: str
+    name: str
+    title: str | None
+    state: str | None
+    submitted_by: str
+
+
 class Ends(NamedTuple):
     """Workflows whose end was stored, and where the next slice begins (None: all open ones were looked at)."""
 
@@ -142,6 +153,12 @@ def edges(tx: Transaction, workflow_id: str, limit: int = MAX_EDGES) -> list[Gra
     """Returns the edges between the tasks of a workflow, at most `limit`."""
     rows = tx.rows(queries("workflows")["edges"], {"id": workflow_id, "limit": limit})
     return [GraphEdge(parent, child, Condition(condition), *rest) for parent, child, condition, *rest in rows]
+
+
+def submitted(tx: Transaction, workflow_id: str, limit: int = MAX_SUBMITTED) -> list[SubmittedWorkflow]:
+    """Returns the workflows that handlers of a workflow's tasks submitted, in that order, at most `limit`."""
+    rows = tx.rows(queries("workflows")["submitted"], {"id": workflow_id, "limit": limit})
+    return [SubmittedWorkflow._make(row) for row in rows]
 
 
 def end_some(tx: Transaction, after: str) -> Ends:

@@ -48,7 +48,7 @@ def show_people(found: Sequence[Principal]) -> None:
     if st.session_state.get(CHOSEN_KEY) not in names:
         st.session_state[CHOSEN_KEY] = None
     name = st.selectbox(
-        _("Change"), names, index=None, key=CHOSEN_KEY, placeholder=_("Choose by name"), width=PICK_WIDTH_PX
+        _("Edit"), names, index=None, key=CHOSEN_KEY, placeholder=_("Choose by name"), width=PICK_WIDTH_PX
     )
     chosen = next((one for one in found if one.name == name), None)
     if chosen is not None:
@@ -170,7 +170,7 @@ def _ask_role(one: Principal) -> None:
         is_changed = data.change_role(one.name, *answer)
         return _("The role is changed.") if is_changed else _("No change: already in that state")
 
-    ask(f"access_role_{one.name}", _("Change the role"), fields, act, label=_("Change"), has_reason=False)
+    ask(f"access_role_{one.name}", _("Change the role"), fields, act, label=_("Edit"), has_reason=False)
 
 
 def _ask_disable(one: Principal) -> None:

@@ -9,7 +9,7 @@ import streamlit as st
 
 from taskyard.core.access.identity import EVERY
 from taskyard.core.access.permissions import Permission
-from taskyard.core.alerts.subject_page import subject_page
+from taskyard.core.alerts.subject_page import subject_page, submitted_page
 from taskyard.core.i18n import N_
 from taskyard.core.postgres.store.alerts import Silence
 from taskyard.dashboard.components import states
@@ -32,6 +32,10 @@ SUBJECT_LABELS = {
     "agents": N_("View agent"),
     "system": N_("View system"),
     "webhooks": N_("View webhooks"),
+    "schedules": N_("View schedule"),
+    "inbox": N_("View questions"),
+    "workflows": N_("View workflow"),
+    "task": N_("View task"),
 }
 
 
@@ -57,14 +61,14 @@ def show_card(shown: ShownAlert, ask: Callable[[str, ShownAlert], None]) -> None
 
 
 def show_subject_link(shown: ShownAlert) -> None:
-    """Shows a link to the page about the alert's subject, if there is one that the viewer may open."""
-    place = subject_page(shown.kind, shown.alert.subject)
-    if place is None or VIEWS_BY_NAME[place[0]].lack_of(viewer()) is not None:
-        return
-    view = VIEWS_BY_NAME[place[0]]
-    st.page_link(
-        view.path, label=_(SUBJECT_LABELS[view.name]), icon=f":material/{view.icon}:", query_params=dict(place[1])
-    )
+    """Shows links to the pages about the alert's subject, and of what it tells of, if the viewer may open them."""
+    for place in (
+        subject_page(shown.kind, shown.alert.subject),
+        submitted_page(shown.alert.message_parameters) if shown.kind == "schedule_late" else None,
+    ):
+        if place is not None and (view := VIEWS_BY_NAME[place[0]]).lack_of(viewer()) is None:
+            label, icon = _(SUBJECT_LABELS[view.name]), f":material/{view.icon}:"
+            st.page_link(view.path, label=label, icon=icon, query_params=dict(place[1]))
 
 
 def _show_alert(shown: ShownAlert) -> None:

@@ -9,12 +9,14 @@ import streamlit as st
 
 from taskyard.core.access.permissions import Permission
 from taskyard.core.questions.question import QUESTION_STATE_WORDS, Decision, GivenAnswer, Question, QuestionState
+from taskyard.core.questions.reach import unreached_text
 from taskyard.core.questions.rules import answer_of, person_of
 from taskyard.dashboard.components.json_tree import show_json
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.permitted import lacking
 from taskyard.dashboard.components.task_links import task_button
 from taskyard.dashboard.components.times import duration
+from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.data.base import now
 from taskyard.dashboard.data.viewer import viewer
@@ -70,6 +72,8 @@ def show_head(question: Question) -> None:
     if question.submitted_by:
         facts.append(_("task of {name}").format(name=escaped(person_of(question.submitted_by))))
     st.caption(" · ".join(facts))
+    for name in question.unreached:
+        st.markdown(f":orange[:material/person_off: {escaped(translate(unreached_text(name)))}]")
     if question.state is QuestionState.OPEN and question.deadline is not None:
         left = (question.deadline - at).total_seconds()
         text = _("Its time runs out in {left}, {time}").format(
@@ -89,6 +93,16 @@ def show_own(question: Question) -> None:
         st.badge(_("answered by you"), color="gray")
     elif data.may_delegate(question) and who.may(Permission.QUESTION_ANSWER):
         st.badge(_("submitted by you: somebody else must answer"), color="gray")
+
+
+def show_refused(question: Question) -> None:
+    """Shows which earlier answer was not accepted, if the question is asked again for that."""
+    if question.refused is None:
+        return
+    text = _("The answer of {names} was not accepted by the handler: {reason}").format(
+        names=escaped(", ".join(question.refused.people)), reason=escaped(question.refused.reason, MAX_TEXT_LENGTH)
+    )
+    st.warning(text, icon=":material/replay:")
 
 
 def show_context(question: Question) -> None:

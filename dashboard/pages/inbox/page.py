@@ -82,6 +82,7 @@ def show_one(question_id: str) -> None:
     frame.live("inbox_question", partial(data.one, question_id), show, about=question_id, height_px=150)
     if first is None:
         return
+    cards.show_refused(first)
     cards.show_context(first)
     answering.show_form(first)
     cards.show_answers(first.answers)

@@ -138,7 +138,7 @@ def _show_buttons(one: Schedule, ask: Ask, *, is_card: bool) -> None:
         switch = ("pause", _("Pause"), "pause") if one.is_enabled else ("resume", _("Resume"), "play_arrow")
         buttons += [("run", _("Run now"), "bolt"), switch]
         if not one.owner:
-            buttons.append(("edit", _("Change"), "edit"))
+            buttons.append(("edit", _("Edit"), "edit"))
         buttons.append(("backfill", _("Backfill"), "history"))
         if not one.owner:
             buttons.append(("remove", _("Remove"), "delete"))

@@ -64,7 +64,7 @@ def _show(one: Schedule | None) -> None:
         (at_rule if is_of_rule else st).error(escaped(translate(problem), MAX_ERROR_LENGTH))
     if len(problems) > MAX_SHOWN:
         st.caption(_("{count} more problems").format(count=len(problems) - MAX_SHOWN))
-    label = _("Create") if one is None else _("Change")
+    label = _("Create") if one is None else _("Edit")
     if not st.button(label, type="primary", key="schedule_save", disabled=bool(problems)):
         return
     try:

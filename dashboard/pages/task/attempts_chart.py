@@ -24,7 +24,13 @@ ATTEMPTS_SHOWN = 30
 MIN_ROWS = 5  # room for this many, so that a single bar is not a block
 ROW_PX, REST_PX, MIN_PX = 26, 90, 250
 MIN_SHARE = 0.004  # of the chart's width, so that the shortest bar can be seen
-PHASES = (("wait", N_("waiting"), "gray"), ("run", N_("running"), "blue"), ("backoff", N_("backing off"), "violet"))
+# What each is called, its colour, and its pattern: what is suspended has the colour of that state everywhere.
+PHASES = (
+    ("wait", N_("waiting"), "gray", ""),
+    ("run", N_("running"), "blue", ""),
+    ("backoff", N_("backing off"), "violet", ""),
+    ("pause", N_("suspended"), "violet", "/"),
+)
 OUTCOMES = {
     "completed": N_("completed"),
     "failed": N_("failed"),
@@ -53,7 +59,7 @@ def show_timeline(attempts: Sequence[Attempt], now: datetime) -> None:
     first = min((start for _row, _phase, start, _seconds in bars), default=now)
     whole = max(((start - first).total_seconds() + seconds for _row, _phase, start, seconds in bars), default=0.0)
     figure = go.Figure()
-    for phase, name, paint in PHASES:
+    for phase, name, paint, shape in PHASES:
         own = [(row, start, seconds) for row, kind, start, seconds in bars if kind == phase]
         figure.add_bar(
             y=[row for row, _start, _seconds in own],
@@ -61,7 +67,7 @@ def show_timeline(attempts: Sequence[Attempt], now: datetime) -> None:
             x=[1000 * max(seconds, whole * MIN_SHARE) for _row, _start, seconds in own],
             name=_(name),
             orientation="h",
-            marker={"color": color(paint)},
+            marker={"color": color(paint), "pattern": {"shape": shape, "size": 6}},
             customdata=[duration(seconds) for _row, _start, seconds in own],
             hovertemplate="%{y}: %{customdata}",
         )
@@ -100,6 +106,9 @@ def bars_of(attempt: Attempt, now: datetime) -> list[tuple[str, str, datetime, f
         found.append((row, "run", attempt.started_at, run))
     if attempt.ended_at is not None and attempt.backoff_seconds:
         found.append((row, "backoff", attempt.ended_at, attempt.backoff_seconds))
+    pause = attempt.pause_seconds(now)
+    if attempt.ended_at is not None and pause:
+        found.append((row, "pause", attempt.ended_at, pause))
     return found
 
 
@@ -155,14 +164,20 @@ def _local(moment: datetime) -> datetime:
 
 
 def _in_words(attempts: Sequence[Attempt], now: datetime) -> str:
-    lines = [
-        _("attempt {number} waited {wait}, ran {run}: {outcome}").format(
-            number=attempt.number,
-            wait=duration(attempt.wait_seconds(now)),
-            run=duration(attempt.run_seconds(now)),
-            outcome=" ".join([outcome_word(attempt.outcome), word(attempt.error_class)]).strip(),
-        )
-        for attempt in attempts
-    ]
+    lines = [_line_of(attempt, now) for attempt in attempts]
     since = shown_time(attempts[0].ready_at) if attempts[0].ready_at else ""
     return " ".join([since, enumerated(lines)]).strip()
+
+
+def _line_of(attempt: Attempt, now: datetime) -> str:
+    pause = attempt.pause_seconds(now)
+    text = _("attempt {number} waited {wait}, ran {run}: {outcome}")
+    if pause is not None:
+        text = _("attempt {number} waited {wait}, ran {run}: {outcome} for {pause}")
+    return text.format(
+        number=attempt.number,
+        wait=duration(attempt.wait_seconds(now)),
+        run=duration(attempt.run_seconds(now)),
+        outcome=" ".join([outcome_word(attempt.outcome), word(attempt.error_class)]).strip(),
+        pause=duration(pause),
+    )

@@ -93,7 +93,7 @@ def _show_webhook_buttons(one: Webhook, ask: Ask) -> None:
             switch = (
                 ("disable", _("Disable"), "pause") if one.disabled_at is None else ("enable", _("Enable"), "play_arrow")
             )
-            buttons += [("edit", _("Change"), "edit"), switch, ("rotate", _("New secret"), "key")]
+            buttons += [("edit", _("Edit"), "edit"), switch, ("rotate", _("New secret"), "key")]
             buttons.append(("delete", _("Remove"), "delete"))
         for what, label, icon in buttons:
             if st.button(label, icon=f":material/{icon}:", key=f"{what}_webhook_{one.name}"):
@@ -110,7 +110,7 @@ def show_hooks(hooks: Sequence[Hook], ask: Ask) -> None:
             switch = (
                 ("disable", _("Disable"), "pause") if one.disabled_at is None else ("enable", _("Enable"), "play_arrow")
             )
-            buttons = [("edit", _("Change"), "edit"), switch, ("rotate", _("New secret"), "key")]
+            buttons = [("edit", _("Edit"), "edit"), switch, ("rotate", _("New secret"), "key")]
             with st.container(horizontal=True):
                 for what, label, icon in [*buttons, ("delete", _("Remove"), "delete")]:
                     if st.button(label, icon=f":material/{icon}:", key=f"{what}_hook_{one.name}"):

@@ -63,7 +63,7 @@ def ask_webhook(one: Webhook | None) -> None:
             return _("Webhook created")
         return _("Webhook changed") if data.change_webhook(chosen, given) else _("No change")
 
-    title, label = (_("New webhook"), _("Create")) if one is None else (_("Change a webhook"), _("Change"))
+    title, label = (_("New webhook"), _("Create")) if one is None else (_("Change a webhook"), _("Edit"))
     ask(f"webhook_{name}", title, fields, act, label=label, has_reason=False)
 
 
@@ -109,7 +109,7 @@ def ask_hook(one: Hook | None) -> None:
             _keep(chosen, secret)
         return _("Hook created")
 
-    title, label = (_("New hook"), _("Create")) if one is None else (_("Change a hook"), _("Change"))
+    title, label = (_("New hook"), _("Create")) if one is None else (_("Change a hook"), _("Edit"))
     ask(f"hook_{name}", title, fields, act, label=label, has_reason=False)
 
 

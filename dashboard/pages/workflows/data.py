@@ -10,12 +10,19 @@ from taskyard.core.access.identity import Actor
 from taskyard.core.errors import WorkflowNotFound
 from taskyard.core.payload.typed_text import checked
 from taskyard.core.postgres.store import tasks, workflows
-from taskyard.core.postgres.store.workflows import GraphEdge, GraphNode, WorkflowFilter
+from taskyard.core.postgres.store.workflows import GraphEdge, GraphNode, SubmittedWorkflow, WorkflowFilter
 from taskyard.core.retry_outcome import RetryPreview
 from taskyard.core.submission.open_servers import Servers
 from taskyard.core.views.workflow_forecast import Forecast, forecast_of
 from taskyard.core.views.workflow_graph import Drawing, drawing_of
-from taskyard.core.views.workflows import SeenWorkflow, WorkflowPage, graph_of, page_of, workflow_of
+from taskyard.core.views.workflows import (
+    SeenWorkflow,
+    WorkflowPage,
+    graph_of,
+    page_of,
+    submitted_by_tasks,
+    workflow_of,
+)
 from taskyard.core.workflows.states import WorkflowState
 from taskyard.dashboard.data.base import Reading, forget
 from taskyard.dashboard.data.readings import seen
@@ -47,13 +54,15 @@ class Asked:
 class Now:
     """A workflow as of now (epoch seconds): its tasks that have a key, by id, in the order of submission.
 
-    `children` has, by the ids of these, how many tasks their handlers submitted, directly or not, by state.
+    `children` has, by the ids of these, how many tasks their handlers submitted, directly or not, by state, and
+    `submitted` which workflows.
     """
 
     workflow: SeenWorkflow
     nodes: Mapping[str, GraphNode]
     children: Mapping[str, Mapping[str, int]]
     at: float
+    submitted: Mapping[str, Sequence[SubmittedWorkflow]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +108,10 @@ def now(servers: Servers, sight: Actor, workflow_id: str) -> Now | None:
         except WorkflowNotFound:
             return None
         found = [node for node in workflows.nodes(tx, workflow_id) if sight.sees(node.queue, node.type)]
+        submitted = submitted_by_tasks(tx, sight, workflow_id)
         at = tasks.now(tx).timestamp()
-    return Now(workflow, {node.id: node for node in found if node.key is not None}, _children(found), at)
+    own = {node.id: node for node in found if node.key is not None}
+    return Now(workflow, own, _children(found), at, _submitted(found, submitted))
 
 
 @seen(ttl_seconds=DRAWING_SECONDS, max_entries=50)
@@ -150,13 +161,30 @@ def cancel(workflow_id: str, reason: str) -> int:
 
 def _children(nodes: Sequence[GraphNode]) -> Mapping[str, Mapping[str, int]]:
     """Returns how many tasks handlers submitted, by the task with a key that is above them, and by state."""
-    above = {node.id: node.submitted_by for node in nodes if node.submitted_by is not None}
+    above = _above(nodes)
     counts: dict[str, Counter[str]] = {}
     for node in nodes:
-        if node.submitted_by is None:
-            continue
-        top = node.submitted_by
-        while top in above:
-            top = above[top]
-        counts.setdefault(top, Counter())[node.state] += 1
+        if node.submitted_by is not None:
+            counts.setdefault(_top(above, node.submitted_by), Counter())[node.state] += 1
     return counts
+
+
+def _submitted(
+    nodes: Sequence[GraphNode], submitted: Sequence[SubmittedWorkflow]
+) -> Mapping[str, Sequence[SubmittedWorkflow]]:
+    """Returns the workflows that handlers submitted, by the task with a key that is above them."""
+    above = _above(nodes)
+    found: dict[str, list[SubmittedWorkflow]] = {}
+    for one in submitted:
+        found.setdefault(_top(above, one.submitted_by), []).append(one)
+    return found
+
+
+def _above(nodes: Sequence[GraphNode]) -> Mapping[str, str]:
+    return {node.id: node.submitted_by for node in nodes if node.submitted_by is not None}
+
+
+def _top(above: Mapping[str, str], task_id: str) -> str:
+    while task_id in above:
+        task_id = above[task_id]
+    return task_id

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pandas as pd
 import streamlit as st
 
 from taskyard.core.humanize import number, percent
-from taskyard.core.postgres.store.workflows import GraphNode
+from taskyard.core.postgres.store.workflows import GraphNode, SubmittedWorkflow
 from taskyard.core.states import TaskState
 from taskyard.dashboard.components import address, device
 from taskyard.dashboard.components.empty import show_nothing
@@ -17,13 +18,16 @@ from taskyard.dashboard.components.paging import ROWS, page_of
 from taskyard.dashboard.components.states import STATE_COLORS, STATES, badge_column, word
 from taskyard.dashboard.components.tables import show_table, value_column
 from taskyard.dashboard.components.task_facts import shortened_id
-from taskyard.dashboard.components.task_links import go, open_task, task_column
+from taskyard.dashboard.components.task_links import go, open_task, task_column, without_task
 from taskyard.dashboard.components.times import duration, time_column
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.pages.workflows.data import Detail, Now
+from taskyard.dashboard.pages.workflows.listing import WORKFLOW
 from taskyard.dashboard.pages.workflows.shapes import name_of
 
 STACK, STATE = "stack", "state"
+WORKFLOW_CLICK_KEY = "clicked_submitted_workflow"
+SUBMITTED_SHOWN = 3
 CARDS = 30
 MAX_NAME = 90
 ROW_HEIGHT_PX = 24
@@ -91,10 +95,12 @@ def _show_table(nodes: Sequence[GraphNode], now: Now) -> None:
             "Run time": _run_seconds(node, now.at),
             "Attempts": node.attempt,
             "Children": sum(now.children.get(node.id, {}).values()) or None,
+            "Workflows": _label_of(now.submitted.get(node.id, ())),
             "Task": shortened_id(node.id),
         }
         for node in nodes
     ]
+    submitted = {_label_of(found): found[0].id for node in nodes if (found := now.submitted.get(node.id))}
     frame = pd.DataFrame(rows)
     show_table(
         frame.astype({"Progress": "float64", "Run time": "float64", "Children": "float64"}),
@@ -111,7 +117,10 @@ def _show_table(nodes: Sequence[GraphNode], now: Now) -> None:
             "Ended": time_column(_("Ended"), is_exact=True),
             "Run time": value_column(_("Run time"), width=90),
             "Attempts": value_column(_("Attempts"), width=70),
-            "Children": value_column(_("Children"), width=80, help=_("Tasks that its handler submitted")),
+            "Children": value_column(_("Children"), width=80, help=_("Tasks that its handler submitted"))
+            if any(now.children.get(node.id) for node in nodes)
+            else None,
+            "Workflows": _workflow_column(submitted) if submitted else None,
             "Task": task_column([node.id for node in nodes], key="workflow_task"),
         },
         words={"Run time": duration, "Attempts": number, "Children": number},
@@ -125,6 +134,47 @@ def _show_cards(nodes: Sequence[GraphNode], now: Now) -> None:
     with st.container(gap="xsmall", key="task_cards"):
         for node in nodes:
             st.button(_card(node, now), key=f"card_{node.id}", width="stretch", on_click=open_task, args=(node.id,))
+            _show_submitted(now.submitted.get(node.id, ()))
+
+
+def _label_of(submitted: Sequence[SubmittedWorkflow]) -> str | None:
+    """Returns what a cell says of the workflows that a handler submitted: the end of the first one's id."""
+    if not submitted:
+        return None
+    return shortened_id(submitted[0].id) + (f" +{number(len(submitted) - 1)}" if len(submitted) > 1 else "")
+
+
+def _workflow_column(ids: Mapping[str | None, str]) -> Any:
+    return st.column_config.ButtonColumn(
+        _("Workflows"),
+        key=WORKFLOW_CLICK_KEY,
+        on_click=_open_clicked,
+        args=(ids,),
+        type="tertiary",
+        alignment="left",
+        width=112,
+        help=_("Workflows that its handler submitted; opens the first one"),
+    )
+
+
+def _open_clicked(ids: Mapping[str | None, str]) -> None:
+    click = st.session_state[WORKFLOW_CLICK_KEY]
+    if click and (workflow_id := ids.get(click["label"])) is not None:
+        _open_workflow(workflow_id)
+
+
+def _open_workflow(workflow_id: str) -> None:
+    go(**without_task(**{WORKFLOW: workflow_id, STACK: None, STATE: None}))
+
+
+def _show_submitted(submitted: Sequence[SubmittedWorkflow]) -> None:
+    """Shows the workflows that a handler submitted, below its card."""
+    for one in submitted[:SUBMITTED_SHOWN]:
+        label, icon = escaped(one.title or one.name, MAX_NAME), ":material/account_tree:"
+        key, args = f"submitted_{one.id}", (one.id,)
+        st.button(label, icon=icon, key=key, type="tertiary", on_click=_open_workflow, args=args)
+    if len(submitted) > SUBMITTED_SHOWN:
+        st.caption(_("and {count} more").format(count=number(len(submitted) - SUBMITTED_SHOWN)))
 
 
 def _card(node: GraphNode, now: Now) -> str:

@@ -35,12 +35,16 @@ FOREMOST = (
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """A shape as of now. `counts` are its tasks by state, in the order of FOREMOST; `children` those of handlers."""
+    """A shape as of now. `counts` are its tasks by state, in the order of FOREMOST; `children` those of handlers.
+
+    `workflows` is how many workflows its handlers submitted.
+    """
 
     shape: Shape
     nodes: Sequence[GraphNode]
     counts: Mapping[str, int]
     children: int
+    workflows: int
 
     @property
     def state(self) -> str:
@@ -67,7 +71,8 @@ def looks_of(drawing: Drawing, now: Now) -> list[Look]:
         nodes = [now.nodes[id_] for id_ in shape.tasks if id_ in now.nodes]
         counts = Counter(node.state.value for node in nodes)
         children = sum(sum(now.children[id_].values()) for id_ in shape.tasks if id_ in now.children)
-        found.append(Look(shape, nodes, {one: counts[one] for one in FOREMOST if counts[one]}, children))
+        workflows = sum(len(now.submitted.get(id_, ())) for id_ in shape.tasks)
+        found.append(Look(shape, nodes, {one: counts[one] for one in FOREMOST if counts[one]}, children, workflows))
     return found
 
 
@@ -93,6 +98,8 @@ def lines_of(look: Look, at: float) -> tuple[str, str]:
             parts.append(f"{number(failed)} {word(TaskState.FAILED)}")
     if look.children:
         parts.append(f"+{number(look.children)}")
+    if look.workflows:
+        parts.append(workflows_in_words(look.workflows))
     return f"<b>{plain(name_of(look.shape))}</b>", plain(" · ".join(parts))
 
 
@@ -115,7 +122,15 @@ def told_of(look: Look, at: float) -> str:
     if look.children:
         text = ngettext("{count} task submitted by it", "{count} tasks submitted by it", look.children)
         rows.append(plain(text.format(count=number(look.children))))
+    if look.workflows:
+        text = ngettext("{count} workflow submitted by it", "{count} workflows submitted by it", look.workflows)
+        rows.append(plain(text.format(count=number(look.workflows))))
     return "<br>".join(rows)
+
+
+def workflows_in_words(count: int) -> str:
+    """Returns how many workflows a handler submitted."""
+    return ngettext("{count} workflow", "{count} workflows", count).format(count=number(count))
 
 
 def in_words(look: Look) -> str:

@@ -43,6 +43,7 @@ class LocalWorkflows:
             "workflow": _shown(found.workflow),
             "nodes": [_plain(node._asdict()) for node in found.nodes],
             "edges": [_plain(edge._asdict()) for edge in found.edges],
+            "submitted": [_plain(one._asdict()) for one in found.submitted],
         }
 
     def cancel(self, workflow_id: str, reason: str) -> int:

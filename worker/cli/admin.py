@@ -187,6 +187,7 @@ def prove(
     minutes: Annotated[float, typer.Option(min=0, help="Maximum duration; 0: no limit.")] = 0.0,
     seed: Annotated[int | None, typer.Option(help="Repeats the decisions of an earlier run.")] = None,
     kind: Annotated[list[str] | None, typer.Option(help="Kill only this kind; may repeat.")] = None,
+    engine: Annotated[str, typer.Option(help="Run attempts on nodes of ray, dask or celery; kill these, too.")] = "",
     people: Annotated[bool, typer.Option("--people", help="Simulate users' acts instead of killing.")] = False,
     act: Annotated[list[str] | None, typer.Option(help="Only this act; may repeat.")] = None,
     upgrade: Annotated[
@@ -205,6 +206,9 @@ def prove(
     Runs on servers of its own. Exits with 1 if a task was lost, stuck, accepted twice or run twice under one
     attempt, if a client's retries doubled one, or if something was left behind. Ctrl-C ends the killing and counts
     what was done.
+
+    With --engine the agents' attempts run in seats of an engine whose nodes are started here; seats, the processes of
+    the engine that they are in, and nodes are killed, too.
 
     With --people nothing is killed: locks are held, servers answer with temporary errors, clocks are set,
     descriptors taken, task modules broken, half a fleet deployed, junk left in Redis. It also fails if work does
@@ -225,6 +229,8 @@ def prove(
         raise ConfigurationError(["prove: --act requires --people"])
     if kind and people:
         raise ConfigurationError(["prove: --kind is not for --people: nothing is killed"])
+    if engine and (people or upgrade):
+        raise ConfigurationError(["prove: --engine goes with neither --people nor --upgrade"])
     if upgrade and (people or kind):
         raise ConfigurationError(["prove: --upgrade goes with neither --people nor --kind"])
     if wheel and not upgrade:
@@ -239,7 +245,14 @@ def prove(
         )
     else:
         code = run_prove(
-            settings, cycles=cycles, minutes=minutes, seed=seed, kinds=kind or [], json_file=json_file, keep=keep
+            settings,
+            cycles=cycles,
+            minutes=minutes,
+            seed=seed,
+            kinds=kind or [],
+            json_file=json_file,
+            keep=keep,
+            engine=engine,
         )
     raise typer.Exit(code)
 

@@ -20,7 +20,7 @@ from taskyard.worker.engines.settings import EngineSettings
 CLUSTERS = ("ray", "dask", "celery")
 NODES = 2
 ROOM = 1  # seats of a node
-STARTS = 3  # of a node that fails to start, as some do beside others on one host
+STARTS = 3  # of what ends before it is there, as Ray does on a busy host
 
 
 class Cluster(abc.ABC):
@@ -69,7 +69,7 @@ class Cluster(abc.ABC):
         """Kills everything."""
         for running in [*self.nodes, *([self._head] if self._head is not None else [])]:
             running.kill()
-        self.nodes, self._head = [], None
+        self.nodes, self._head, self._count = [], None, 0
 
     @property
     def settings(self) -> EngineSettings:
@@ -78,12 +78,10 @@ class Cluster(abc.ABC):
 
     def start_node(self, *more: str) -> Running:
         """Starts a node, with more arguments; returns once it is there. Raises Unavailable."""
-        for _ in range(STARTS):
-            node = self.launch_node(*more)
-            if node.wait_for_word(self.ready):
-                return node
-            self.kill_node(node)
-        raise Unavailable(f"{self.name}: no node starts: {_last_line(node)}")
+        self._started += 1
+        command = self.node_command(self._started, more)
+        self.nodes.append(self._start_one(f"node-{self._started}", command, self.ready))
+        return self.nodes[-1]
 
     def launch_node(self, *more: str) -> Running:
         """Starts a node, and does not wait until it is there."""
@@ -93,10 +91,35 @@ class Cluster(abc.ABC):
         self.nodes.append(node)
         return node
 
+    def replace_dead_nodes(self) -> None:
+        """Starts another node for each that has ended or was killed, and does not wait until it is there."""
+        for node in [node for node in self.nodes if not node.is_alive]:
+            self.kill_node(node)
+        while len(self.nodes) < self._count:
+            self.launch_node()
+
+    def _start_one(self, name: str, command: Sequence[str], word: str) -> Running:
+        """Starts a command, again if it ends before it has said the word; raises Unavailable."""
+        for _ in range(STARTS):
+            running = run_module(self._folder, name, command, self._variables)
+            try:
+                if running.wait_for_word(word):
+                    return running
+            except BaseException:
+                running.kill()
+                raise
+            running.kill()
+        raise Unavailable(f"{self.name}: {name} does not start: {_last_line(running)}")
+
     def kill_node(self, node: Running) -> None:
         """Kills a node with all its processes at once, as a loss of power would."""
         self.nodes.remove(node)
         node.kill()
+
+    def processes(self) -> list[psutil.Process]:
+        """Returns all processes, of nodes and of what they need, with those of seats."""
+        every = [*self.nodes, *([self._head] if self._head is not None else [])]
+        return [process for running in every for process in running.tree()]
 
     def seats(self) -> list[psutil.Process]:
         """Returns the processes of all seats on its nodes."""
@@ -129,10 +152,7 @@ class RayCluster(Cluster):
 
     def start_head(self) -> Running:
         own = ["--head", f"--port={self._port}", "--num-cpus=0", "--include-dashboard=false"]
-        head = run_module(self._folder, "head", self._start(*own, f"--temp-dir={self._sockets}"), self._variables)
-        if not head.wait_for_word(self.ready):
-            raise Unavailable(f"ray: its head does not start: {_last_line(head)}")
-        return head
+        return self._start_one("head", self._start(*own, f"--temp-dir={self._sockets}"), self.ready)
 
     def node_command(self, number: int, more: Sequence[str]) -> list[str]:
         return self._start(f"--address={self.address}", f"--num-cpus={self._room}", *more)
@@ -163,10 +183,7 @@ class DaskCluster(Cluster):
 
     def start_head(self) -> Running:
         command = ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(self._port), "--no-dashboard"]
-        head = run_module(self._folder, "scheduler", command, self._variables)
-        if not head.wait_for_word("Scheduler at:"):
-            raise Unavailable(f"dask: its scheduler does not start: {_last_line(head)}")
-        return head
+        return self._start_one("scheduler", command, "Scheduler at:")
 
     def node_command(self, number: int, more: Sequence[str]) -> list[str]:
         scratch = ["--local-directory", str(self._folder / f"scratch-{number}")]

@@ -89,6 +89,15 @@ def seats_below(processes: Sequence[psutil.Process]) -> list[psutil.Process]:
     return found
 
 
+def holder_of(seat: psutil.Process) -> psutil.Process:
+    """Returns the engine's process in which a seat's command runs: the parent of its keeper. Raises NoSuchProcess."""
+    keeper = seat.parent()
+    holder = keeper.parent() if keeper is not None else None
+    if holder is None:
+        raise psutil.NoSuchProcess(seat.pid)
+    return holder
+
+
 def free_port() -> int:
     """Returns a port of this host that is free now."""
     with socket.create_server(("127.0.0.1", 0)) as listening:

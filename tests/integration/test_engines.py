@@ -15,21 +15,15 @@ import psutil
 import pytest
 
 from taskyard.worker.devtools.clusters.cluster import CLUSTERS, open_cluster
-from taskyard.worker.engines.known import ENGINES, lacking_extra, make_engine
+from taskyard.worker.engines.known import ENGINES, make_engine
 from taskyard.worker.engines.settings import EngineSettings
+from tests.integration.engine_extras import skip_without
 from tests.integration.seat_bench import SeatBench
 from tests.integration.slot_bench import is_dead, pid_in
 from tests.servers import REPOSITORY, Endpoints, wait_until
 
 pytestmark = [pytest.mark.engines, pytest.mark.filterwarnings("ignore")]
 READY_SECONDS = 60
-MUST_RUN = "TASKYARD_TEST_ENGINES"  # set where the extras have to be there: what lacks one fails
-
-
-def skip_without(name: str) -> None:
-    """Skips the test if an engine's package is not there, or fails it where it must be."""
-    if lacking := lacking_extra(name):
-        (pytest.fail if os.environ.get(MUST_RUN) else pytest.skip)(lacking)
 
 
 @pytest.fixture(scope="module", params=CLUSTERS)

@@ -7,6 +7,8 @@ INSTALLED := $(VENV)/installed
 ENGINES_VENV := .venv-engines
 ENGINES_INSTALLED := $(ENGINES_VENV)/installed
 UNIT_TESTS := tests/unit
+# What runs with engines if these are asked for, and installed.
+RUN_WITH_ENGINES = $(if $(and $(findstring engine,$(ARGS)),$(wildcard $(ENGINES_INSTALLED))),$(ENGINES_VENV)/bin/python,$(RUN))
 # Each file's tests in one process, which starts what they share once, in the order that tests/conftest.py gives them.
 BY_FILE := -n 5 --dist loadfile --no-loadscope-reorder
 COVERAGE := .coverage.json
@@ -34,15 +36,16 @@ test-slow: $(INSTALLED) ## run the slow tests: long searches of the model, proof
 	@exec $(RUN) -m pytest -n 3 --dist worksteal -m slow $(ARGS)
 
 test-engines: $(ENGINES_INSTALLED) ## run the tests of Ray, Dask and Celery, on clusters of two nodes
-	@TASKYARD_TEST_ENGINES=1 exec $(ENGINES_VENV)/bin/python -m pytest -m "engines and not slow" $(ARGS)
+	@TASKYARD_TEST_ENGINES=1 exec $(ENGINES_VENV)/bin/python -m pytest -m "engines and not slow" $(ARGS) \
+	  $$(grep -rl "mark\.engines" tests --include='test_*.py')  # reading all tests takes half a minute
 
 engines: $(ENGINES_INSTALLED) ## install Ray, Dask and Celery beside the virtual environment, for test-engines, bench and prove
 
 bench: $(INSTALLED) ## measure throughput and latency on this machine
-	@exec $(RUN) -m taskyard bench $(ARGS)
+	@exec $(RUN_WITH_ENGINES) -m taskyard bench $(ARGS)
 
 prove: $(INSTALLED) ## kill everything under real work, and count what became of it
-	@exec $(RUN) -m taskyard prove $(ARGS)
+	@exec $(RUN_WITH_ENGINES) -m taskyard prove $(ARGS)
 
 soak: $(INSTALLED) ## work for 15 minutes, and see whether anything grows
 	@exec $(RUN) -m taskyard soak $(ARGS)

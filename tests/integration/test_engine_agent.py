@@ -24,6 +24,7 @@ from taskyard.core.task_types.registry import registry
 from taskyard.worker.agents import engine_agent, slot_threads
 from taskyard.worker.agents.engine_agent import EngineAgent
 from taskyard.worker.agents.pool_config import AgentSpec
+from taskyard.worker.dispatch import refusals
 from taskyard.worker.engines.engine import SeatCommand
 from taskyard.worker.engines.local import LocalEngine
 from taskyard.worker.engines.settings import EngineSettings
@@ -149,6 +150,7 @@ def test_claim_goes_back_any_number_of_times_and_why_says_what_the_engine_says(
     engine: Engine, start: Callable[..., EngineAgent], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(slot_threads, "UNPLACED_SECONDS", 0.1)
+    monkeypatch.setattr(refusals, "FREE_PAUSE_SECONDS", 0.1)
     monkeypatch.setattr(observer, "COUNT_SHARE", 1.0)
     start(wait_seconds=0.1)
     task_id = engine.submit("process.noop", {"number": 5}, max_attempts=1)

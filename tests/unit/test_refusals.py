@@ -270,6 +270,13 @@ def test_what_found_no_place_goes_back_at_no_cost_however_often(desk: Desk) -> N
     assert not desk.takes(OLD)
 
 
+def test_what_comes_back_at_once_has_a_limit(desk: Desk) -> None:
+    desk.hello(OLD, known())
+    give(desk.leader_state, claimed(1, agent_id=OLD)._replace(refunds=1))
+    (settlement,) = desk.read(Released(OLD, [(task_id(1), 1)], reason="no seat came", pause_seconds=0.1)).settlements
+    assert (settlement.to_state, settlement.delay_seconds, settlement.counted_refund) == ("scheduled", 2.0, 1)
+
+
 def test_a_shorter_pause_does_not_end_a_longer_one(desk: Desk) -> None:
     desk.hello(OLD, known())
     for number, seconds in ((1, 60.0), (2, 5.0)):

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import psutil
 
-from taskyard.worker.devtools.bench.engine_tasks import attempts_in
 from taskyard.worker.devtools.bench.environment import Environment
 from taskyard.worker.devtools.clusters.cluster import Cluster
 from taskyard.worker.devtools.clusters.processes import SEAT_MODULE, holder_of
+from taskyard.worker.devtools.clusters.tasks import attempts_in
 
 HANDLER, SEAT, PROCESS, NODE = "handler", "seat", "process", "node"
 AGENT_MODULE = "taskyard.worker.agents.main"

@@ -23,7 +23,7 @@ from taskyard.worker.devtools.clusters.cluster import CLUSTERS, Cluster, open_cl
 from taskyard.worker.engines.known import lacking_extra
 from taskyard.worker.engines.settings import EngineSettings
 
-MODULE = "taskyard.worker.devtools.bench.engine_tasks"
+MODULE = "taskyard.worker.devtools.clusters.tasks"
 NO_ENGINE = "none"
 SLOTS = 2  # and nodes, of one seat each
 RATE = 100
@@ -134,14 +134,14 @@ def _unit(figure: str) -> str:
 
 def _table(figures: dict[str, dict[str, float]]) -> Table:
     """Returns the figures with a line for each engine."""
-    table = Table(title="Engines", title_justify="left")
+    again = "seconds from kill -9 until it runs again"
+    table = Table(title=f"Engines: start at {RATE}/s, no-ops in threads and processes, {again}", title_justify="left")
     columns: dict[str, Callable[[dict[str, float]], str]] = {
-        "cold start, s": partial(_joined, names=("cold",), digits=2),
-        "start p50/p99, ms": partial(_joined, names=("p50", "p99"), digits=1),
-        "no-ops/s: threads": partial(_joined, names=("threads",), digits=0),
-        "processes": partial(_joined, names=("processes",), digits=0),
-        "runs again, s: handler": partial(_joined, names=(HANDLER,), digits=2),
-        **{kind: partial(_joined, names=(kind,), digits=2) for kind in (SEAT, PROCESS, NODE)},
+        "cold s": partial(_joined, names=("cold",), digits=2),
+        "p50/p99 ms": partial(_joined, names=("p50", "p99"), digits=1),
+        "thr/s": partial(_joined, names=("threads",), digits=0),
+        "proc/s": partial(_joined, names=("processes",), digits=0),
+        **{kind: partial(_joined, names=(kind,), digits=2) for kind in DEATHS},
     }
     table.add_column("engine")
     for name in columns:
@@ -152,4 +152,4 @@ def _table(figures: dict[str, dict[str, float]]) -> Table:
 
 
 def _joined(found: dict[str, float], names: tuple[str, ...], digits: int) -> str:
-    return " / ".join(f"{found[name]:,.{digits}f}" if name in found else "–" for name in names)
+    return "/".join(f"{found[name]:,.{digits}f}" if name in found else "–" for name in names)

@@ -1,4 +1,4 @@
-"""Defines the task type of the benchmark of engines."""
+"""Defines the task type of the benchmark of engines, in a module that seats import fast."""
 
 from __future__ import annotations
 

@@ -138,14 +138,14 @@ def _table(figures: dict[str, dict[str, float]]) -> Table:
     table = Table(title=f"Engines: start at {RATE}/s, no-ops in threads and processes, {again}", title_justify="left")
     columns: dict[str, Callable[[dict[str, float]], str]] = {
         "cold s": partial(_joined, names=("cold",), digits=2),
-        "p50/p99 ms": partial(_joined, names=("p50", "p99"), digits=1),
+        "p50/p99 ms": partial(_joined, names=("p50", "p99"), digits=0),
         "thr/s": partial(_joined, names=("threads",), digits=0),
         "proc/s": partial(_joined, names=("processes",), digits=0),
         **{kind: partial(_joined, names=(kind,), digits=2) for kind in DEATHS},
     }
     table.add_column("engine")
     for name in columns:
-        table.add_column(name, justify="right")
+        table.add_column(name, justify="right", overflow="fold")
     for name, found in figures.items():
         table.add_row(name, *(shown(found) for shown in columns.values()))
     return table

@@ -22,12 +22,13 @@ ROWS = 300
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with the page's task module, which nodes can import, too."""
+def folder(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the page's task module, which nodes can import, too; PostgreSQL's user may pass through it."""
+    data_dir.mkdir()
     [module] = [block for block in blocks(PAGE, "python") if '"train.model"' in block]
-    (tmp_path / "training.py").write_text(module, "utf-8")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    return tmp_path
+    (data_dir / "training.py").write_text(module, "utf-8")
+    monkeypatch.syspath_prepend(str(data_dir))
+    return data_dir
 
 
 def main_with_agent(folder: Path, address: str) -> Main:

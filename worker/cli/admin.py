@@ -219,12 +219,35 @@ def prove(
     one by one, in an order that the seed decides; then the agents go back. The kills are spread over all of that.
     """
     from taskyard.core.config import load_settings
+    from taskyard.worker.devtools.prove import command
+
+    _check_prove(cycles, minutes, kind, engine, people, act, upgrade, wheel)
+    settings = load_settings()
+    ends: dict[str, Any] = {"cycles": cycles, "minutes": minutes, "seed": seed, "json_file": json_file, "keep": keep}
+    if upgrade:
+        code = command.run_prove_upgrade(settings, wheel=wheel, **ends)
+    elif people:
+        code = command.run_prove_people(settings, kinds=act or [], **ends)
+    else:
+        code = command.run_prove(settings, kinds=kind or [], engine=engine, **ends)
+    raise typer.Exit(code)
+
+
+def _check_prove(
+    cycles: int,
+    minutes: float,
+    kind: list[str] | None,
+    engine: str,
+    people: bool,
+    act: list[str] | None,
+    upgrade: bool,
+    wheel: Path | None,
+) -> None:
+    """Raises ConfigurationError for options that don't go together."""
     from taskyard.core.errors import ConfigurationError
-    from taskyard.worker.devtools.prove.command import run_prove, run_prove_people, run_prove_upgrade
 
     if not cycles and not minutes:
         raise ConfigurationError(["prove: neither --cycles nor --minutes sets an end"])
-    settings = load_settings()
     if act and not people:
         raise ConfigurationError(["prove: --act requires --people"])
     if kind and people:
@@ -235,26 +258,6 @@ def prove(
         raise ConfigurationError(["prove: --upgrade goes with neither --people nor --kind"])
     if wheel and not upgrade:
         raise ConfigurationError(["prove: --wheel requires --upgrade"])
-    if upgrade:
-        code = run_prove_upgrade(
-            settings, cycles=cycles, minutes=minutes, seed=seed, wheel=wheel, json_file=json_file, keep=keep
-        )
-    elif people:
-        code = run_prove_people(
-            settings, cycles=cycles, minutes=minutes, seed=seed, kinds=act or [], json_file=json_file, keep=keep
-        )
-    else:
-        code = run_prove(
-            settings,
-            cycles=cycles,
-            minutes=minutes,
-            seed=seed,
-            kinds=kind or [],
-            json_file=json_file,
-            keep=keep,
-            engine=engine,
-        )
-    raise typer.Exit(code)
 
 
 def soak(

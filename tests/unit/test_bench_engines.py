@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import subprocess
 import sys
@@ -33,12 +34,15 @@ def chain() -> Iterator[list[psutil.Process]]:
     words = ["engine", SEAT_MODULE, SEAT_MODULE, "forks", "handler"]
     first = subprocess.Popen([sys.executable, "-c", CHAIN, CHAIN, *words])
     root = psutil.Process(first.pid)
+    started = [root]
     try:
         wait_until(lambda: len(root.children(recursive=True)) == len(words) - 1)
-        yield [root, *root.children(recursive=True)]
+        started = [root, *root.children(recursive=True)]
+        yield list(started)
     finally:
-        for process in [root, *root.children(recursive=True)]:
-            process.kill()
+        for process in started:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
         first.wait()
 
 

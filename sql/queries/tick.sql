@@ -35,13 +35,13 @@ SELECT id FROM settled
 -- and, if an agent is named, still with that agent.
 WITH reported AS (
     SELECT * FROM unnest(%(ids)s::uuid[], %(attempts)s::int[], %(agents)s::text[], %(to_states)s::text[],
-        %(errors)s::jsonb[], %(delays)s::float8[], %(refunds)s::int[], %(started)s::float8[], %(events)s::text[],
-        %(details)s::jsonb[], %(run_seconds)s::real[], %(cpu_seconds)s::real[], %(peaks)s::bigint[])
-    AS r(id, attempt, agent_id, to_state, error, delay, refund, started, event, detail, run_seconds, cpu_seconds,
-        peak_memory_bytes)
+        %(errors)s::jsonb[], %(delays)s::float8[], %(refunds)s::int[], %(counted)s::int[], %(started)s::float8[],
+        %(events)s::text[], %(details)s::jsonb[], %(run_seconds)s::real[], %(cpu_seconds)s::real[], %(peaks)s::bigint[])
+    AS r(id, attempt, agent_id, to_state, error, delay, refund, counted, started, event, detail, run_seconds,
+        cpu_seconds, peak_memory_bytes)
 ), current AS MATERIALIZED (
     SELECT t.id, t.state AS from_state, t.assigned_agent_id AS was_agent_id, r.to_state, r.error, r.delay, r.refund,
-        r.started, r.event, r.detail, r.run_seconds, r.cpu_seconds, r.peak_memory_bytes,
+        r.counted, r.started, r.event, r.detail, r.run_seconds, r.cpu_seconds, r.peak_memory_bytes,
         greatest(0, date_part('epoch', coalesce(t.started_at, to_timestamp(r.started)) - t.ready_at)) AS wait_seconds
     FROM tasks t JOIN reported r ON r.id = t.id
     WHERE t.attempt = r.attempt AND t.state IN ('assigned', 'in_progress')
@@ -52,7 +52,7 @@ WITH reported AS (
         state = c.to_state,
         error = coalesce(c.error, t.error),
         refunded = t.refunded + c.refund,
-        refunds = t.refunds + c.refund,
+        refunds = t.refunds + c.counted,
         run_at = CASE WHEN c.to_state = 'scheduled' THEN now() + make_interval(secs => c.delay) ELSE t.run_at END,
         ready_at = CASE WHEN c.to_state = 'failed' THEN t.ready_at
             ELSE now() + make_interval(secs => coalesce(c.delay, 0)) END,

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from taskyard.worker.devtools.clusters.cluster import CLUSTERS
 from taskyard.worker.devtools.prove import plan
+from tests.integration.engine_extras import skip_without
 from tests.servers import REPOSITORY, wait_until
 
 CYCLES = 2 * len(plan.KINDS)
@@ -62,6 +64,36 @@ def test_a_kind_that_is_not_killed_is_refused(arguments: list[str], data_dir: Pa
     assert run.returncode == 2
     assert "--kind" in run.stderr
     assert "Traceback" not in run.stderr
+
+
+@pytest.mark.parametrize("arguments", [["--engine", "spark"], ["--people", "--engine", "ray"]])
+def test_an_engine_that_can_t_be_killed_is_refused(arguments: list[str], data_dir: Path) -> None:
+    command = [sys.executable, "-m", "worker", "prove", *arguments]
+    run = subprocess.run(
+        command, cwd=REPOSITORY, env=environment(data_dir), capture_output=True, text=True, timeout=60, check=False
+    )
+    assert run.returncode == 2
+    assert "--engine" in run.stderr
+    assert "Traceback" not in run.stderr
+    assert not data_dir.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.engines
+@pytest.mark.parametrize("engine", CLUSTERS)
+def test_seats_and_nodes_of_an_engine_die(engine: str, tmp_path: Path, data_dir: Path) -> None:
+    skip_without(engine)
+    found = tmp_path / "found.json"
+    options = ["--engine", engine, "--kind", "seat", "--kind", "node", "--cycles", "6", "--json", str(found)]
+    command = [sys.executable, "-m", "worker", "prove", *options]
+    run = subprocess.run(
+        command, cwd=REPOSITORY, env=environment(data_dir), capture_output=True, text=True, timeout=600, check=False
+    )
+    assert run.returncode == 0, run.stdout + run.stderr
+    findings = json.loads(found.read_text())
+    assert findings["kills"] == {**dict.fromkeys(plan.KINDS, 0), "seat": 3, "node": 3}
+    assert findings["counts"]["tasks accepted"] > 6
+    assert findings["counts"]["run twice"] == findings["counts"]["lost"] == 0
 
 
 @pytest.mark.slow

@@ -12,17 +12,24 @@ from pathlib import Path
 
 import pytest
 
+from taskyard.core.clock import Clock
 from taskyard.core.config import Settings
+from taskyard.core.explain import why
 from taskyard.core.protocol import AgentInfo
 from taskyard.core.redis.broker import Broker
+from taskyard.core.redis.cache import RedisCache
 from taskyard.core.redis.connection import connect_redis
+from taskyard.core.scheduling.retry import MAX_REFUNDS
 from taskyard.core.task_types.registry import registry
-from taskyard.worker.agents import engine_agent
+from taskyard.worker.agents import engine_agent, slot_threads
 from taskyard.worker.agents.engine_agent import EngineAgent
 from taskyard.worker.agents.pool_config import AgentSpec
+from taskyard.worker.dispatch import refusals
 from taskyard.worker.engines.engine import SeatCommand
 from taskyard.worker.engines.local import LocalEngine
 from taskyard.worker.engines.settings import EngineSettings
+from taskyard.worker.monitor import observer
+from taskyard.worker.monitor.monitor import Monitor
 from tests.engine import Engine, engine_for_processes
 from tests.integration.slot_bench import is_dead, pid_in
 from tests.servers import wait_until
@@ -137,6 +144,31 @@ def test_claim_goes_back_at_no_cost_when_no_seat_comes(engine: Engine, start: Ca
     assert "no seat came within 1 s" in event.detail["reason"]
     engine.agent("near")
     wait_until(lambda: engine.task(task_id).assigned_agent_id is not None or engine.task(task_id).state == "completed")
+
+
+def test_claim_goes_back_any_number_of_times_and_why_says_what_the_engine_says(
+    engine: Engine, start: Callable[..., EngineAgent], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(slot_threads, "UNPLACED_SECONDS", 0.1)
+    monkeypatch.setattr(refusals, "FREE_PAUSE_SECONDS", 0.1)
+    monkeypatch.setattr(observer, "COUNT_SHARE", 1.0)
+    start(wait_seconds=0.1)
+    task_id = engine.submit("process.noop", {"number": 5}, max_attempts=1)
+    wait_until(lambda: engine.task(task_id).attempt > MAX_REFUNDS + 2, 60)
+    monkeypatch.setattr(slot_threads, "UNPLACED_SECONDS", 30.0)
+    task = engine.wait_for(task_id, "pending")
+    assert (task.refunded, task.error) == (task.attempt, None)
+
+    [worker] = engine.workers
+    monitor = Monitor(engine.settings, engine.database, engine.broker, worker.dispatcher, "test", Clock())
+
+    def is_told() -> bool:
+        monitor.observe()
+        found = why(engine.database, engine.broker, RedisCache(engine.redis, engine.broker.keys), task_id)
+        reasons = [str(one.reason) for one in found.agents]
+        return any("no seat came within 0.1 s: no node has 1 GPU free" in reason for reason in reasons)
+
+    wait_until(is_told)
 
 
 def test_drain_hands_back_what_waits_for_a_seat(engine: Engine, start: Callable[..., EngineAgent]) -> None:

@@ -5,11 +5,8 @@ They run where the extras are installed: `make test-engines`.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,99 +14,26 @@ from pathlib import Path
 import psutil
 import pytest
 
-from taskyard.worker.engines.known import ENGINES, lacking_extra, make_engine
+from taskyard.worker.devtools.clusters.cluster import CLUSTERS, open_cluster
+from taskyard.worker.engines.known import ENGINES, make_engine
 from taskyard.worker.engines.settings import EngineSettings
+from tests.integration.engine_extras import skip_without
 from tests.integration.seat_bench import SeatBench
 from tests.integration.slot_bench import is_dead, pid_in
-from tests.servers import REPOSITORY, free_port, wait_until
+from tests.servers import REPOSITORY, Endpoints, wait_until
 
 pytestmark = [pytest.mark.engines, pytest.mark.filterwarnings("ignore")]
 READY_SECONDS = 60
-BIN = Path(sys.executable).parent
 
 
-def _environment(**more: str) -> dict[str, str]:
-    paths = os.pathsep.join([str(REPOSITORY), *filter(None, sys.path)])
-    return {**os.environ, "PYTHONPATH": paths, "RAY_USAGE_STATS_ENABLED": "0", **more}
-
-
-@contextlib.contextmanager
-def _running(folder: Path, *commands: list[str], **variables: str) -> Iterator[list[subprocess.Popen[bytes]]]:
-    """The processes of some commands, each of which is killed with all below it."""
-    started: list[subprocess.Popen[bytes]] = []
-    try:
-        for number, command in enumerate(commands):
-            with (folder / f"{number}.log").open("wb") as said:
-                given = [sys.executable, "-m", *command]
-                environment = _environment(**variables)
-                started.append(subprocess.Popen(given, env=environment, stdout=said, stderr=said, cwd=REPOSITORY))
-        yield started
-    finally:
-        below = [one for process in started for one in _tree(process.pid)]
-        for process in below:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        for process in started:
-            process.wait()
-
-
-def _tree(pid: int) -> list[psutil.Process]:
-    try:
-        root = psutil.Process(pid)
-        return [root, *root.children(recursive=True)]
-    except psutil.NoSuchProcess:
-        return []
-
-
-@contextlib.contextmanager
-def ray_cluster(folder: Path) -> Iterator[EngineSettings]:
-    """A head without CPUs, and two nodes of one CPU each."""
-    port = free_port()
-    small = ("--object-store-memory=80000000", f"--temp-dir=/tmp/ray-{port}", "--disable-usage-stats")
-    head = ["ray.scripts.scripts", "start", "--head", f"--port={port}", "--num-cpus=0", "--block",
-            "--include-dashboard=false", *small]  # fmt: skip
-    node = ["ray.scripts.scripts", "start", f"--address=127.0.0.1:{port}", "--num-cpus=1", "--block",
-            "--object-store-memory=80000000", "--disable-usage-stats"]  # fmt: skip
-    with _running(folder, head) as [process]:
-        log = folder / "0.log"
-        wait_until(lambda: "Ray runtime started" in log.read_text() or process.poll() is not None, READY_SECONDS)
-        (folder / "nodes").mkdir()
-        with _running(folder / "nodes", node, node):
-            yield EngineSettings("ray", f"127.0.0.1:{port}", cpus=1)
-
-
-@contextlib.contextmanager
-def dask_cluster(folder: Path) -> Iterator[EngineSettings]:
-    """A scheduler and two workers of one thread each."""
-    address = f"tcp://127.0.0.1:{free_port()}"
-    port = address.rpartition(":")[2]
-    scheduler = ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", port, "--no-dashboard"]
-    worker = ["distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard", "--no-nanny"]
-    with _running(folder, scheduler, worker, worker):
-        yield EngineSettings("dask", address)
-
-
-@contextlib.contextmanager
-def celery_cluster(folder: Path, redis_url: str) -> Iterator[EngineSettings]:
-    """Two workers of one process each."""
-    redis_url = redis_url.replace("unix://", "redis+socket://").replace("db=", "virtual_host=")
-    worker = ["celery", "-A", "taskyard.worker.engines.celery_node", "worker", "-Q", "taskyard", "-c", "1", "-n"]
-    variables = {"CELERY_BROKER_URL": redis_url}
-    with _running(folder, [*worker, "one@here"], [*worker, "two@here"], **variables):
-        yield EngineSettings("celery", redis_url)
-
-
-@pytest.fixture(scope="module", params=["ray", "dask", "celery"])
-def settings(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineSettings]:
-    if lacking := lacking_extra(request.param):
-        pytest.skip(lacking)
+@pytest.fixture(scope="module", params=CLUSTERS)
+def settings(
+    request: pytest.FixtureRequest, server_endpoints: Endpoints, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[EngineSettings]:
+    skip_without(request.param)
     folder = tmp_path_factory.mktemp(request.param)
-    with contextlib.ExitStack() as opened:
-        if request.param == "celery":
-            redis_url = request.getfixturevalue("server_endpoints").redis_url
-            yield opened.enter_context(celery_cluster(folder, redis_url))
-        else:
-            yield opened.enter_context({"ray": ray_cluster, "dask": dask_cluster}[request.param](folder))
+    with open_cluster(request.param, folder, server_endpoints.redis_url) as cluster:
+        yield cluster.settings
 
 
 @pytest.fixture

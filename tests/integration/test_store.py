@@ -303,8 +303,14 @@ def budget(tx: Transaction) -> tuple[int, int, int]:
 def test_a_refund_is_counted_twice(tx: DriverTransaction) -> None:
     """Against the attempts, and against the limit of refunds."""
     insert(tx, "assigned")
-    settle(tx, "pending", refund=1)
+    settle(tx, "pending", refund=1, counted_refund=1)
     assert budget(tx) == (ATTEMPT, 2, 2)
+
+
+def test_a_refund_without_limit_is_counted_against_the_attempts_alone(tx: DriverTransaction) -> None:
+    insert(tx, "assigned")
+    settle(tx, "pending", refund=1)
+    assert budget(tx) == (ATTEMPT, 2, 1)
 
 
 def test_a_charged_attempt_is_not_refunded(tx: DriverTransaction) -> None:

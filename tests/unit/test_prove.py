@@ -98,6 +98,18 @@ def test_every_kind_and_way_has_its_turn() -> None:
     assert {kind: sum(kill.kind == kind for kill in planned) for kind in plan.KINDS} == dict.fromkeys(plan.KINDS, 4)
 
 
+def test_with_an_engine_its_seats_and_nodes_have_their_turn_too() -> None:
+    planned = list(itertools.islice(plan.kills(3, tuple(plan.WAYS_OF_ALL)), len(plan.WAYS_OF_ALL) * 2))
+    assert {(kill.kind, kill.way) for kill in planned if kill.kind in plan.ENGINE_WAYS} == {
+        (plan.SEAT, "SIGKILL"),
+        (plan.SEAT, "the engine's process"),
+        (plan.NODE, "SIGKILL"),
+    }
+    findings = Findings(3, deaths=[Death(kill, "", 0.0, 0.0, 1.0) for kill in planned])
+    assert report.as_json(findings)["kills"] == dict.fromkeys(plan.WAYS_OF_ALL, 2)
+    assert report.as_json(Findings(3))["kills"] == dict.fromkeys(plan.KINDS, 0)
+
+
 def test_only_the_chosen_kinds_are_planned() -> None:
     planned = list(itertools.islice(plan.kills(3, (plan.API, plan.REDIS)), 6))
     assert [kill.kind for kill in planned].count(plan.API) == 3

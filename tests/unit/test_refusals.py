@@ -17,10 +17,12 @@ from taskyard.core.protocol import (
     Released,
     Reply,
     Report,
+    Started,
     SubmitChild,
     encode,
 )
 from taskyard.core.scheduling.placement import unplaceable_reason
+from taskyard.core.scheduling.retry import MAX_REFUNDS
 from taskyard.core.submission.validate import Limits
 from taskyard.core.task_types.registry import Registry, registry
 from taskyard.worker.dispatch.batch import Batch
@@ -234,9 +236,11 @@ def test_what_something_is_in_the_way_of_goes_to_others_at_once_and_not_here_for
     for agent_id in (OLD, NEW):
         desk.hello(agent_id, known(), known("demo.other"))
     give(desk.leader_state, claimed(1, agent_id=OLD))
+    desk.read(Started(OLD, [(task_id(1), 1)], 1.0))
     batch = desk.read(Released(OLD, [(task_id(1), 1)], reason="its loop was blocked", pause_seconds=5.0))
     (settlement,) = batch.settlements
     assert (settlement.to_state, settlement.refund, settlement.event) == ("pending", 1, "handed_back")
+    assert settlement.counted_refund == 1
     assert settlement.detail == '{"reason":"its loop was blocked"}'
     assert (desk.takes(OLD), desk.takes(NEW)) == (False, True)
     assert desk.takes(OLD, Lane("default", "demo.other"))
@@ -249,9 +253,28 @@ def test_what_something_is_in_the_way_of_goes_to_others_at_once_and_not_here_for
 def test_without_others_it_comes_back_later_and_later(desk: Desk) -> None:
     desk.hello(OLD, known())
     give(desk.leader_state, claimed(1, agent_id=OLD)._replace(refunds=2))
+    desk.read(Started(OLD, [(task_id(1), 1)], 1.0))
     (settlement,) = desk.read(Released(OLD, [(task_id(1), 1)], reason="\x00", pause_seconds=5.0)).settlements
     assert (settlement.to_state, settlement.delay_seconds, settlement.refund) == ("scheduled", 4.0, 1)
     assert settlement.detail == '{"reason":"no storable reason was given"}'
+
+
+def test_what_found_no_place_goes_back_at_no_cost_however_often(desk: Desk) -> None:
+    desk.hello(OLD, known())
+    give(desk.leader_state, claimed(1, agent_id=OLD)._replace(refunded=0, refunds=MAX_REFUNDS, max_attempts=1))
+    batch = desk.read(Released(OLD, [(task_id(1), 1)], reason="no seat came", pause_seconds=30.0))
+    (settlement,) = batch.settlements
+    assert (settlement.to_state, settlement.event, settlement.error) == ("pending", "handed_back", None)
+    assert (settlement.refund, settlement.counted_refund, settlement.agent_id) == (1, 0, OLD)
+    assert settlement.detail == '{"reason":"no seat came"}'
+    assert not desk.takes(OLD)
+
+
+def test_what_comes_back_at_once_has_a_limit(desk: Desk) -> None:
+    desk.hello(OLD, known())
+    give(desk.leader_state, claimed(1, agent_id=OLD)._replace(refunds=1))
+    (settlement,) = desk.read(Released(OLD, [(task_id(1), 1)], reason="no seat came", pause_seconds=0.1)).settlements
+    assert (settlement.to_state, settlement.delay_seconds, settlement.counted_refund) == ("scheduled", 2.0, 1)
 
 
 def test_a_shorter_pause_does_not_end_a_longer_one(desk: Desk) -> None:

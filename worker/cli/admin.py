@@ -187,6 +187,7 @@ def prove(
     minutes: Annotated[float, typer.Option(min=0, help="Maximum duration; 0: no limit.")] = 0.0,
     seed: Annotated[int | None, typer.Option(help="Repeats the decisions of an earlier run.")] = None,
     kind: Annotated[list[str] | None, typer.Option(help="Kill only this kind; may repeat.")] = None,
+    engine: Annotated[str, typer.Option(help="Run attempts on nodes of ray, dask or celery; kill these, too.")] = "",
     people: Annotated[bool, typer.Option("--people", help="Simulate users' acts instead of killing.")] = False,
     act: Annotated[list[str] | None, typer.Option(help="Only this act; may repeat.")] = None,
     upgrade: Annotated[
@@ -206,6 +207,9 @@ def prove(
     attempt, if a client's retries doubled one, or if something was left behind. Ctrl-C ends the killing and counts
     what was done.
 
+    With --engine the agents' attempts run in seats of an engine whose nodes are started here; seats, the processes of
+    the engine that they are in, and nodes are killed, too.
+
     With --people nothing is killed: locks are held, servers answer with temporary errors, clocks are set,
     descriptors taken, task modules broken, half a fleet deployed, junk left in Redis. It also fails if work does
     not go on after such an act, or if /healthz is not red within 30 s of a lasting outage, and green within 10 s
@@ -215,33 +219,45 @@ def prove(
     one by one, in an order that the seed decides; then the agents go back. The kills are spread over all of that.
     """
     from taskyard.core.config import load_settings
+    from taskyard.worker.devtools.prove import command
+
+    _check_prove(cycles, minutes, kind, engine, people, act, upgrade, wheel)
+    settings = load_settings()
+    ends: dict[str, Any] = {"cycles": cycles, "minutes": minutes, "seed": seed, "json_file": json_file, "keep": keep}
+    if upgrade:
+        code = command.run_prove_upgrade(settings, wheel=wheel, **ends)
+    elif people:
+        code = command.run_prove_people(settings, kinds=act or [], **ends)
+    else:
+        code = command.run_prove(settings, kinds=kind or [], engine=engine, **ends)
+    raise typer.Exit(code)
+
+
+def _check_prove(
+    cycles: int,
+    minutes: float,
+    kind: list[str] | None,
+    engine: str,
+    people: bool,
+    act: list[str] | None,
+    upgrade: bool,
+    wheel: Path | None,
+) -> None:
+    """Raises ConfigurationError for options that don't go together."""
     from taskyard.core.errors import ConfigurationError
-    from taskyard.worker.devtools.prove.command import run_prove, run_prove_people, run_prove_upgrade
 
     if not cycles and not minutes:
         raise ConfigurationError(["prove: neither --cycles nor --minutes sets an end"])
-    settings = load_settings()
     if act and not people:
         raise ConfigurationError(["prove: --act requires --people"])
     if kind and people:
         raise ConfigurationError(["prove: --kind is not for --people: nothing is killed"])
+    if engine and (people or upgrade):
+        raise ConfigurationError(["prove: --engine goes with neither --people nor --upgrade"])
     if upgrade and (people or kind):
         raise ConfigurationError(["prove: --upgrade goes with neither --people nor --kind"])
     if wheel and not upgrade:
         raise ConfigurationError(["prove: --wheel requires --upgrade"])
-    if upgrade:
-        code = run_prove_upgrade(
-            settings, cycles=cycles, minutes=minutes, seed=seed, wheel=wheel, json_file=json_file, keep=keep
-        )
-    elif people:
-        code = run_prove_people(
-            settings, cycles=cycles, minutes=minutes, seed=seed, kinds=act or [], json_file=json_file, keep=keep
-        )
-    else:
-        code = run_prove(
-            settings, cycles=cycles, minutes=minutes, seed=seed, kinds=kind or [], json_file=json_file, keep=keep
-        )
-    raise typer.Exit(code)
 
 
 def soak(

@@ -67,6 +67,7 @@ def judge(
         detail=orjson.dumps(detail).decode(),
         delay_seconds=decision.delay_seconds if decision.retry else None,
         refund=int(decision.refund),
+        counted_refund=int(decision.refund),
         started_at=done.started_at if done is not None else claim.started_at,
         run_seconds=done.run_seconds if done is not None else None,
         cpu_seconds=done.cpu_seconds if done is not None else None,
@@ -96,6 +97,19 @@ def send_elsewhere(claim: Claim, reason: str, draw: float, *, has_takers: bool) 
     if settlement.refund and not has_takers:
         settlement.to_state, settlement.delay_seconds = "scheduled", 2.0**claim.row.refunds
     return settlement
+
+
+def return_unplaced(claim: Claim, reason: str) -> Settlement:
+    """Returns a claim for which its agent got no place and which it did not start: at no cost, however often."""
+    return Settlement(
+        claim.id,
+        claim.attempt,
+        to_state="pending",
+        event="handed_back",
+        agent_id=claim.agent_id,
+        detail=orjson.dumps({"reason": reason}).decode(),
+        refund=1,
+    )
 
 
 def error_json(error_class: str, message: str, traceback: str | None, mark: str) -> str:

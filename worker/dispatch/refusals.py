@@ -10,8 +10,10 @@ from taskyard.core.errors import ErrorClass
 from taskyard.core.protocol import Failure, Released, is_storable
 from taskyard.core.scheduling.retry import MAX_REFUNDS
 from taskyard.worker.dispatch.batch import Batch
-from taskyard.worker.dispatch.decisions import send_elsewhere
+from taskyard.worker.dispatch.decisions import return_unplaced, send_elsewhere
 from taskyard.worker.dispatch.leader_state import Claim, LeaderState
+
+FREE_PAUSE_SECONDS = 5.0  # and longer: what goes back unstarted costs nothing
 
 log = structlog.get_logger(__name__)
 
@@ -32,12 +34,17 @@ def take_back(leader_state: LeaderState, report: Released, task_type: str, batch
 def take_hindered(leader_state: LeaderState, report: Released, claim: Claim, now: float, batch: Batch) -> None:
     """Pauses a type for a boot that can't run its tasks now; others can take them.
 
-    `now` is monotonic seconds. The caller closes the claim then.
+    What has not started was never in danger, so it waits for whoever can take it, and that is no refund of those that
+    have a limit, if the pause is long: or else a task could go round without end, and fast. `now` is monotonic seconds.
+    The caller closes the claim then.
     """
     why = _reason_of(report)
     log.warning("agent.hindered", agent=report.agent_id, task=claim.id, type=claim.row.type, reason=why)
     has_takers = leader_state.pause_type(report.agent_id, claim.row.type, why, now + report.pause_seconds)
-    batch.settlements.append(send_elsewhere(claim, why, random.random(), has_takers=has_takers))
+    if claim.started is None and report.pause_seconds >= FREE_PAUSE_SECONDS:
+        batch.settlements.append(return_unplaced(claim, why))
+    else:
+        batch.settlements.append(send_elsewhere(claim, why, random.random(), has_takers=has_takers))
 
 
 def _reason_of(report: Released) -> str:

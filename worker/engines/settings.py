@@ -12,7 +12,7 @@ BEATS = 4  # of a seat within its lease
 
 
 class EngineSettings(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An engine, what its seats need, and how long they stay; see docs/howto/engines.md."""
+    """An engine, what its seats need, and how long they stay; see docs/how-to/run-on-an-engine.md."""
 
     name: str
     address: str = ""

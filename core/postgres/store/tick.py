@@ -28,7 +28,8 @@ class Settlement:
     """A failed attempt to be recorded: final, to be retried, or handed back.
 
     If `agent_id` is set, the row must still belong to that boot. `error` and `detail` are JSON texts. `to_state` is
-    failed, scheduled (after `delay_seconds`) or pending.
+    failed, scheduled (after `delay_seconds`) or pending. `refund` is 1 if the attempt does not count, `counted_refund`
+    is 1 if it is one of the refunds that have a limit.
     """
 
     id: str
@@ -40,6 +41,7 @@ class Settlement:
     detail: str | None = None
     delay_seconds: float | None = None
     refund: int = 0
+    counted_refund: int = 0
     started_at: float | None = None
     run_seconds: float | None = None
     cpu_seconds: float | None = None
@@ -108,6 +110,7 @@ def settle(tx: Transaction, settlements: Sequence[Settlement]) -> tuple[set[str]
             "errors": quoted(s.error for s in settlements),
             "delays": plain(s.delay_seconds for s in settlements),
             "refunds": plain(s.refund for s in settlements),
+            "counted": plain(s.counted_refund for s in settlements),
             "started": plain(s.started_at for s in settlements),
             "events": plain(s.event for s in settlements),
             "details": quoted(s.detail for s in settlements),

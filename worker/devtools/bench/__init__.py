@@ -17,6 +17,7 @@ from taskyard.worker.devtools.bench.dashboard import measure_dashboard
 from taskyard.worker.devtools.bench.deliveries import measure_deliveries
 from taskyard.worker.devtools.bench.drains import measure_drain, measure_drain_own, measure_drain_process
 from taskyard.worker.devtools.bench.edges import measure_edges
+from taskyard.worker.devtools.bench.engines import measure_engines
 from taskyard.worker.devtools.bench.environment import Environment
 from taskyard.worker.devtools.bench.history import measure_history
 from taskyard.worker.devtools.bench.http import measure_http
@@ -46,6 +47,7 @@ MEASURES: dict[str, Callable[[Environment], list[Result]]] = {
     "deliveries": measure_deliveries,
     "workflows": measure_workflows,
     "scale": measure_scale,
+    "engines": measure_engines,
 }
 
 

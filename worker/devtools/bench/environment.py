@@ -27,16 +27,19 @@ from taskyard.core.redis.connection import connect_redis
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import registry
 from taskyard.worker.devtools.own_credentials import own_urls
+from taskyard.worker.engines.settings import EngineSettings
 
 START_TIMEOUT_SECONDS = 30.0
+ENGINE_TIMEOUT_SECONDS = 60.0  # its client may be slow
 AGENTS = 2
 POOL = """
 [[agents]]
 kind = "{kind}"
 count = {count}
-types = ["diagnostic.*"]
-max_concurrency = 3
+types = ["diagnostic.*", "bench.*"]
+max_concurrency = {slots}
 """
+SLOTS = 3
 
 
 class Environment:
@@ -68,9 +71,9 @@ class Environment:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @contextmanager
-    def worker(self) -> Iterator[psutil.Process]:
-        """Runs a worker without agents of its own, until the block ends."""
-        with self._process("run", 0) as process:
+    def worker(self, modules: str = "") -> Iterator[psutil.Process]:
+        """Runs a worker without agents of its own, and with more task modules, until the block ends."""
+        with self._process("run", 0, **({"TASKYARD_TASK_MODULES": modules} if modules else {})) as process:
             yield process
 
     @contextmanager
@@ -78,6 +81,19 @@ class Environment:
         """Runs agents, once all of them send heartbeats, until the block ends."""
         with self._process("agent", count) as process:
             self.wait(lambda: len(self.agent_processes(process)) == count and self._beating() >= count, "agents")
+            yield process
+
+    @contextmanager
+    def engine_agent(self, engine: EngineSettings | None, slots: int, modules: str) -> Iterator[psutil.Process]:
+        """Runs one agent, whose seats are on an engine if one is given, until the block ends."""
+        kind = f"{engine.name if engine is not None else 'plain'}{slots}"
+        pool = POOL.format(kind=kind, count=1, slots=slots)
+        if engine is not None:
+            pool += f'[agents.engine]\nname = "{engine.name}"\naddress = "{engine.address}"\n'
+        (self.folder / f"pool-{kind}-1.toml").write_text(pool, encoding="utf-8")
+        before = self._beating()
+        with self._process("agent", 1, kind, TASKYARD_TASK_MODULES=modules) as process:
+            self.wait(lambda: self._beating() > before, "the agent", ENGINE_TIMEOUT_SECONDS)
             yield process
 
     @contextmanager
@@ -159,7 +175,8 @@ class Environment:
     @contextmanager
     def _process(self, command: str, count: int, kind: str = "bench", **variables: str) -> Iterator[psutil.Process]:
         pool = self.folder / f"pool-{kind}-{count}.toml"
-        pool.write_text(POOL.format(kind=kind, count=count), encoding="utf-8")
+        if not pool.exists():
+            pool.write_text(POOL.format(kind=kind, count=count, slots=SLOTS), encoding="utf-8")
         environment = {**os.environ, **self.variables(), "TASKYARD_POOL_FILE": str(pool), **variables}
         process = subprocess.Popen([sys.executable, "-m", "taskyard", command], env=environment)
         try:

@@ -31,9 +31,9 @@ def measure_latency(environment: Environment) -> list[Result]:
     """Measures from the call of `submit` to the handler's start, at a fixed rate whatever the answer (open loop)."""
     results = []
     with environment.worker(), environment.agents():
-        _warm_up(environment)
+        warm_up(environment)
         for rate in RATES:
-            latencies = _open_loop(environment, rate)
+            latencies = open_loop(environment, rate)
             what = f"submit → handler start at {rate:,}/s"
             results += [
                 Result(f"latency_p50_{rate}", 1000 * percentile(latencies, 0.50), "ms", what),
@@ -45,7 +45,7 @@ def measure_latency(environment: Environment) -> list[Result]:
 def measure_roundtrip(environment: Environment) -> list[Result]:
     """Measures from `submit` to the result read back, one at a time."""
     with environment.worker(), environment.agents():
-        _warm_up(environment)
+        warm_up(environment)
         times = []
         for _ in range(ROUNDTRIPS):
             began = time.perf_counter()
@@ -121,12 +121,14 @@ def _has_left(environment: Environment, agent_id: str) -> bool:
         return any(agent.id == agent_id and agent.state == "left" for agent in tasks.agents(tx))
 
 
-def _warm_up(environment: Environment) -> None:
+def warm_up(environment: Environment) -> None:
+    """Runs some tasks, so that whatever runs them is there."""
     for _ in range(50):
         environment.submitter.result(environment.submitter.submit("diagnostic.noop"), timeout_seconds=10)
 
 
-def _open_loop(environment: Environment, rate: int) -> list[float]:
+def open_loop(environment: Environment, rate: int) -> list[float]:
+    """Submits at a rate for LATENCY_SECONDS; returns the seconds from each call to its handler's start."""
     called: dict[str, float] = {}
     start = time.time() + 0.1
 

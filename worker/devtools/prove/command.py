@@ -13,7 +13,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from taskyard.core.config import Settings
 from taskyard.core.errors import ConfigurationError
+from taskyard.worker.devtools.clusters.cluster import CLUSTERS
 from taskyard.worker.devtools.prove import plan, report
+from taskyard.worker.devtools.prove.engine_world import EngineWorld
 from taskyard.worker.devtools.prove.people import plan as people_plan
 from taskyard.worker.devtools.prove.people import report as people_report
 from taskyard.worker.devtools.prove.people.run import prove_people
@@ -26,6 +28,7 @@ from taskyard.worker.devtools.prove.upgrade.release import last_release
 from taskyard.worker.devtools.prove.upgrade.run import prove_upgrade
 from taskyard.worker.devtools.prove.upgrade.world import RollingWorld
 from taskyard.worker.devtools.prove.world import World
+from taskyard.worker.engines.known import lacking_extra
 
 Note = Callable[[str], None]
 
@@ -39,11 +42,20 @@ def run_prove(
     kinds: list[str],
     json_file: Path | None,
     keep: bool,
+    engine: str = "",
 ) -> int:
-    """Kills, and prints the findings; returns 0 if the promise was kept, else 1."""
-    _check("kind", kinds, plan.KINDS)
-    world = ServedWorld(settings)
-    only = [kind for kind in plan.KINDS if kind in kinds] or plan.KINDS
+    """Kills, and prints the findings; returns 0 if the promise was kept, else 1.
+
+    With an engine, the agents' attempts run in seats on nodes that are started here, and both are killed, too.
+    """
+    known = tuple(plan.WAYS_OF_ALL) if engine else plan.KINDS
+    _check("kind", kinds, known)
+    if engine:
+        _check("engine", [engine], CLUSTERS)
+        if lacking := lacking_extra(engine):
+            raise ConfigurationError([f"prove: --engine: {engine!r} is not accepted: {lacking}"])
+    world = EngineWorld(settings, engine) if engine else ServedWorld(settings)
+    only = [kind for kind in known if kind in kinds] or known
 
     def proved(chosen: int, note: Note) -> tuple[bool, Any, dict[str, Any]]:
         findings = prove(

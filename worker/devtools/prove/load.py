@@ -13,7 +13,6 @@ from taskyard.worker.devtools.prove import records
 from taskyard.worker.devtools.prove.signals import Signals
 from taskyard.worker.devtools.prove.world import World
 
-TASKS_PER_SECOND = 30.0
 PROBE_SECONDS = 1.0
 PROBE_PATIENCE_SECONDS = 5.0
 RETRY_SECONDS = 0.05
@@ -48,7 +47,7 @@ class Load:
         self.trouble = self.trouble or self._signals.trouble
 
     def _run(self) -> None:
-        while not self._stop.wait(1 / TASKS_PER_SECOND):
+        while not self._stop.wait(1 / self._world.tasks_per_second):
             try:
                 task = next(self._tasks)
                 task_id = accept(self._world, task)

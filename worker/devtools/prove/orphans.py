@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -10,12 +11,12 @@ import psutil
 from taskyard.worker.devtools.prove.tasks import LEDGER_VARIABLE
 
 
-def orphans(ledger: Path) -> list[str]:
-    """Returns running processes that workers and agents with this ledger started, apart from the servers."""
+def orphans(ledger: Path, is_ours: Callable[[psutil.Process], bool]) -> list[str]:
+    """Returns running processes with this ledger that are ours: those of workers and agents, not of servers."""
     found = []
     for process in psutil.process_iter():
         with suppress(psutil.Error):
-            is_ours = process.environ().get(LEDGER_VARIABLE) == str(ledger)
-            if is_ours and process.status() != psutil.STATUS_ZOMBIE:
+            has_ledger = process.environ().get(LEDGER_VARIABLE) == str(ledger)
+            if has_ledger and process.status() != psutil.STATUS_ZOMBIE and is_ours(process):
                 found.append(f"{process.pid} {' '.join(process.cmdline())[:80]}")
     return found

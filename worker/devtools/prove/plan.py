@@ -10,6 +10,7 @@ from typing import Any
 from taskyard.worker.failpoints import PLACES
 
 AGENT, HANDLER, WORKER, REDIS, POSTGRES, API = "agent", "handler", "worker", "redis", "postgres", "api"
+SEAT, NODE = "seat", "node"
 WAYS = {
     AGENT: ("SIGKILL",),
     HANDLER: ("SIGKILL",),
@@ -19,6 +20,8 @@ WAYS = {
     API: ("SIGKILL",),
 }
 KINDS = tuple(WAYS)
+ENGINE_WAYS = {SEAT: ("SIGKILL", "the engine's process"), NODE: ("SIGKILL",)}  # where agents have an engine
+WAYS_OF_ALL = {**WAYS, **ENGINE_WAYS}
 MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.3, 1.5
 
 
@@ -38,7 +41,7 @@ def kills(seed: int, kinds: Sequence[str] = KINDS) -> Iterator[Kill]:
     turns = dict.fromkeys(kinds, 0)
     while True:
         for kind in random_.sample(kinds, len(kinds)):
-            ways = WAYS[kind]
+            ways = WAYS_OF_ALL[kind]
             way = ways[turns[kind] % len(ways)]
             turns[kind] += 1
             yield Kill(kind, way, random_.uniform(MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS), random_.random())

@@ -39,8 +39,8 @@ def as_json(findings: Findings) -> dict[str, Any]:
         "seed": findings.seed,
         "kept": findings.is_kept,
         "seconds": round(findings.seconds, 1),
-        "kills": {kind: len(_of(findings, kind)) for kind in plan.KINDS},
-        "recovery_seconds": {kind: _percentiles(findings, kind) for kind in plan.KINDS},
+        "kills": {kind: len(_of(findings, kind)) for kind in _kinds(findings)},
+        "recovery_seconds": {kind: _percentiles(findings, kind) for kind in _kinds(findings)},
         "counts": {row[0]: row[1] for row in count_rows(findings)},
         "clients": {
             "accepted": findings.clients.accepted,
@@ -123,7 +123,7 @@ def _recoveries(findings: Findings) -> Table:
     table = Table(title="Seconds until work went on", title_justify="left")
     for column in ("kind", "kills", "p50", "p99", "longest", "not at all"):
         table.add_column(column, justify="left" if column == "kind" else "right")
-    for kind in plan.KINDS:
+    for kind in _kinds(findings):
         deaths = _of(findings, kind)
         p = _percentiles(findings, kind)
         figures = [f"{p[name]:.2f}" if name in p else "" for name in ("p50", "p99", "longest")]
@@ -158,6 +158,12 @@ def broken_json(findings: Count) -> dict[str, list[str]]:
     """Returns what breaks the promise, for programs."""
     workflows = {f"workflows_{name}": lines for name, lines in _workflows_broken(findings).items()}
     return {name: lines for name, lines in {**broken(findings), **workflows}.items() if lines}
+
+
+def _kinds(findings: Findings) -> tuple[str, ...]:
+    """Returns the kinds that are usually killed, and those others that were."""
+    killed = {death.kill.kind for death in findings.deaths}
+    return (*plan.KINDS, *(kind for kind in plan.ENGINE_WAYS if kind in killed))
 
 
 def _of(findings: Findings, kind: str) -> list[Death]:

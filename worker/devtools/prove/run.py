@@ -24,7 +24,7 @@ from taskyard.worker.devtools.prove.workflows import answers, rows
 from taskyard.worker.devtools.prove.workflows.answers import Answers
 from taskyard.worker.devtools.prove.workflows.load import WorkflowLoad, journalled
 from taskyard.worker.devtools.prove.workflows.oracle import WorkflowVerdict, judge_workflows
-from taskyard.worker.devtools.prove.world import AGENTS, SLOTS, World
+from taskyard.worker.devtools.prove.world import AGENTS, World
 
 NEEDED = (plan.REDIS, plan.POSTGRES, plan.WORKER)  # by everybody who submits
 NEEDED_BY_CLIENTS = (*NEEDED, plan.API)
@@ -253,7 +253,7 @@ def _count(world: World, findings: Count, interruptions: int, *, has_steady_cloc
         {row[0]: Outcome(*row[1:]) for row in outcomes},
         ledger,
         kills=interruptions,
-        slots=AGENTS * SLOTS,
+        slots=AGENTS * world.slots,
     )
     interval = schedules.INTERVAL_SECONDS
     oracle.judge_fires(findings.verdict, fires.times, fires.submitted, interval, has_steady_clock=has_steady_clock)

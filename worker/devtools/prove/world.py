@@ -35,6 +35,7 @@ from taskyard.worker.agents.main import Launch
 from taskyard.worker.devtools.own_credentials import own_urls
 from taskyard.worker.devtools.prove import plan
 from taskyard.worker.devtools.prove.orphans import orphans
+from taskyard.worker.devtools.prove.server_kills import kill_postgres, kill_redis, postmaster_of
 from taskyard.worker.devtools.prove.tasks import LEDGER_VARIABLE
 
 WORKERS, AGENTS, SLOTS = 2, 3, 3
@@ -54,6 +55,9 @@ max_concurrency = {slots}
 
 class World:
     """Everything that may die, in a folder of its own. `ledger` and `journal` are outside both servers."""
+
+    slots = SLOTS  # of each agent
+    tasks_per_second = 30.0
 
     def __init__(self, settings: Settings) -> None:
         settings.data_dir.mkdir(parents=True, exist_ok=True)
@@ -87,6 +91,7 @@ class World:
         self.make_schema()
         registry.load(MODULES.split(","))
         self.endpoints = self.doors()
+        self.prepare()
         self.settings = load_settings(
             database_url=self._postgres.url, redis_url=self._redis.url, data_dir=self.folder, task_modules=MODULES
         )
@@ -112,6 +117,13 @@ class World:
         """Returns the URLs by which all processes but the counting one reach the servers, once these run."""
         return Endpoints(self._postgres.url, self._redis.url)
 
+    def prepare(self) -> None:
+        """Starts what agents need beside the servers; raises Unavailable."""
+
+    def pool(self, kind: str, agents: int) -> str:
+        """Returns the pool file of a host of agents."""
+        return POOL.format(kind=kind, count=agents, slots=self.slots)
+
     def variables(self, command: str) -> dict[str, str]:
         """Returns additional variables for a process of `command` (run or agent)."""
         return {}
@@ -128,7 +140,7 @@ class World:
                 process.kill()
                 process.wait()
         self._supervisors, self._workers = [], []
-        return orphans(self.ledger)
+        return self._orphans()
 
     def remove(self) -> None:
         """Removes the folder with all records."""
@@ -170,9 +182,7 @@ class World:
 
     def processes(self) -> dict[str, list[psutil.Process]]:
         """Returns the running processes, by kind."""
-        postmaster = psutil.Process(
-            int((self.folder / "postgres" / "postmaster.pid").read_text(encoding="utf-8").split()[0])
-        )
+        postmaster = postmaster_of(self.folder)
         return {
             "workers": [psutil.Process(worker.pid) for worker in self._workers],
             "supervisor": [psutil.Process(supervisor.pid) for supervisor in self._supervisors],
@@ -185,12 +195,12 @@ class World:
 
     def kill(self, kill: plan.Kill) -> str:
         """Kills as planned; restarts what does not come back by itself. Returns who died."""
-        actions = {
+        actions: dict[str, Callable[[plan.Kill], str]] = {
             plan.AGENT: self._kill_agent,
             plan.HANDLER: self._kill_handler,
             plan.WORKER: self._kill_worker,
-            plan.REDIS: self._kill_redis,
-            plan.POSTGRES: self._kill_postgres,
+            plan.REDIS: lambda one: kill_redis(self.broker.redis, self._redis, one.way),
+            plan.POSTGRES: lambda one: kill_postgres(self.folder, self._postgres, one.way),
         }
         return actions[kill.kind](kill)
 
@@ -206,10 +216,7 @@ class World:
         return ""
 
     def _kill_handler(self, kill: plan.Kill) -> str:
-        children = []
-        for agent in self._agents():
-            with suppress(psutil.NoSuchProcess):
-                children += [child for fork_server in agent.children() for child in fork_server.children()]
+        children = self._handlers()
         if not children:
             return ""
         victim = children[int(kill.which * len(children))]
@@ -232,25 +239,14 @@ class World:
             os.kill(pid, signal.SIGKILL)
         return f"worker {pid}"
 
-    def _kill_redis(self, kill: plan.Kill) -> str:
-        if kill.way == "FLUSHALL":
-            self.broker.redis.flushall()
-            return "redis"
-        process = psutil.Process(int(self.broker.redis.info("server")["process_id"]))
-        process.kill()
-        self._redis.start()
-        return f"process {process.pid}"
-
-    def _kill_postgres(self, kill: plan.Kill) -> str:
-        pid = int((self.folder / "postgres" / "postmaster.pid").read_text(encoding="utf-8").split()[0])
-        server = psutil.Process(pid)
-        server.send_signal(signal.SIGINT if kill.way == "fast" else signal.SIGQUIT)
-        with suppress(psutil.TimeoutExpired):
-            server.wait(timeout=PATIENCE_SECONDS)
-        self._postgres.start()
-        return f"process {pid}"
-
     # ours
+
+    def _handlers(self) -> list[psutil.Process]:
+        children = []
+        for agent in self._agents():
+            with suppress(psutil.NoSuchProcess):
+                children += [child for fork_server in agent.children() for child in fork_server.children()]
+        return children
 
     def _agents(self) -> list[psutil.Process]:
         agents = []
@@ -272,7 +268,7 @@ class World:
         """Starts a worker (run), or a host of agents (agent) that are named after their kind."""
         pool = self.folder / f"pool-{kind}-{agents}.toml"
         if not pool.exists():
-            pool.write_text(POOL.format(kind=kind, count=agents, slots=SLOTS), encoding="utf-8")
+            pool.write_text(self.pool(kind, agents), encoding="utf-8")
         environment = {
             **os.environ,
             "TASKYARD_DATABASE_URL": self.endpoints.database_url,
@@ -295,3 +291,10 @@ class World:
                 stderr=log,
                 start_new_session=True,
             )
+
+    def _orphans(self) -> list[str]:
+        return orphans(self.ledger, self._is_ours)
+
+    def _is_ours(self, process: psutil.Process) -> bool:
+        """Returns False for a process that workers and agents have not started."""
+        return True

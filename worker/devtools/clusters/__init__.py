@@ -1,0 +1,1 @@
+"""Brings up clusters of engines on this host, for the benchmark, `prove` and the tests."""

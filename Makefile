@@ -31,7 +31,7 @@ endif
 test-slow: $(INSTALLED) ## run the slow tests: long searches of the model, proofs, networks, a soak
 	@exec $(RUN) -m pytest -n 3 --dist worksteal -m slow $(ARGS)
 
-test-engines: $(INSTALLED) ## run the tests of Ray, Dask and Celery whose packages are installed
+test-engines: $(INSTALLED) ## run the tests of Ray, Dask, Celery, Kubernetes and Slurm, as far as they are installed
 	@exec $(RUN) -m pytest -m engines $(ARGS)
 
 bench: $(INSTALLED) ## measure throughput and latency on this machine

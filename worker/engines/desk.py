@@ -137,6 +137,9 @@ class Desk:
 
     def _admit(self, connection: socket.socket) -> None:
         try:
+            connection.settimeout(ADMISSION_SECONDS)
+            if self._tls is not None:
+                connection = self._tls.wrap_socket(connection, server_side=True)
             stream, hello = self._greeted(connection)
         except (OSError, EOFError, ProtocolError, ValueError, EngineProblem) as error:
             connection.close()
@@ -150,9 +153,6 @@ class Desk:
 
     def _greeted(self, connection: socket.socket) -> tuple[SeatStream, Hello]:
         """Returns an admitted seat. Raises ValueError with the reason why it is refused."""
-        connection.settimeout(ADMISSION_SECONDS)
-        if self._tls is not None:
-            connection = self._tls.wrap_socket(connection, server_side=True)
         stream = SeatStream(connection, ADMISSION_SECONDS)
         nonce = new_nonce()
         stream.send(Challenge(nonce))

@@ -6,6 +6,7 @@ create, delete and list of `jobs`; create, patch and delete of `secrets`; list o
 
 from __future__ import annotations
 
+import os
 import uuid
 from collections.abc import Callable
 from time import monotonic
@@ -143,11 +144,12 @@ def _connected(settings: EngineSettings) -> tuple[client.ApiClient, str]:
         given = client.Configuration()
         if settings.address == IN_CLUSTER:
             config.load_incluster_config(client_configuration=given)
-            with open("/var/run/secrets/kubernetes.io/serviceaccount/namespace", encoding="utf-8") as file:
-                here = file.read().strip()
+            with open("/var/run/secrets/kubernetes.io/serviceaccount/namespace", encoding="utf-8") as opened:
+                here = opened.read().strip()
         else:
-            config.load_kube_config(context=settings.address, client_configuration=given)
-            contexts, _ = config.list_kube_config_contexts()
+            file = os.environ.get("KUBECONFIG")  # its client reads this only once, when it is imported
+            config.load_kube_config(file, settings.address, given)
+            contexts, _ = config.list_kube_config_contexts(file)
             [own] = [one["context"] for one in contexts if one["name"] == settings.address]
             here = own.get("namespace") or "default"
     except (ConfigException, OSError) as error:

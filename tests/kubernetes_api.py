@@ -70,7 +70,7 @@ class KubernetesApi:
             thread.join()
         self._server.server_close()
         for pod in self.pods.values():
-            pod.kill()
+            pod.close()
 
     def kill_node(self, name: str) -> None:
         """Takes a node away, with all that runs there; the API does not notice, as for minutes in a real cluster."""

@@ -131,6 +131,12 @@ class Pod:
         if not self._containers:
             self._copies = 0
 
+    def close(self) -> None:
+        """Kills its containers, and forgets what they have written."""
+        self.kill()
+        for one in self._containers:
+            one.output.close()
+
     def pids(self) -> list[int]:
         """The processes of its containers that run."""
         return [one.process.pid for one in self._containers if one.process.poll() is None]

@@ -16,7 +16,7 @@ import structlog
 from taskyard.core.declarations import one_line
 from taskyard.core.threads import OnEscape, start_thread
 from taskyard.worker.engines.desk import Arrival, Desk, SeatTaker
-from taskyard.worker.engines.engine import Engine
+from taskyard.worker.engines.engine import Engine, EngineProblem
 from taskyard.worker.engines.seat_link import SeatLink
 from taskyard.worker.engines.settings import EngineSettings, Leases
 
@@ -293,7 +293,7 @@ class Seats:
         try:
             return call() or ""
         except Exception as error:  # an engine's package raises what it likes
+            asked = f"{self._settings.name}, asked to {what}: {type(error).__name__}: {error}".removesuffix(": ")
             with self._lock:
-                text = f"{self._settings.name}, asked to {what}: {type(error).__name__}: {error}"
-                self._note_failure(text.removesuffix(": "))
+                self._note_failure(str(error) if isinstance(error, EngineProblem) else asked)
             return None

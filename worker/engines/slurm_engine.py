@@ -133,5 +133,5 @@ def _run(
         raise EngineProblem(f"Slurm: {error}") from None
     if done.returncode and not (is_lookup and UNKNOWN_JOB in done.stderr):
         last = done.stderr.strip().splitlines()[-1:] or [f"{command[0]} ended with exit code {done.returncode}"]
-        raise EngineProblem(f"Slurm: {last[0]}")
+        raise EngineProblem(f"Slurm: {last[0].removeprefix(f'{command[0]}: error: ')}")
     return done.stdout

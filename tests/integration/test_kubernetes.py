@@ -119,9 +119,12 @@ def test_container_that_fails_is_told_with_its_last_line(
 ) -> None:
     template = tmp_path / "pod.yaml"
     template.write_text("spec: {containers: [{name: seat, command: [/bin/false]}]}")
-    _, settings = cluster
+    api, settings = cluster
     bench = make_bench(wait_seconds=4.0, options={**settings.options, "template": str(template)})
     assert "Kubernetes: its container ended with exit code 1" in bench.runners.reserve(0, lambda: True)
+    bench.runners.close(kill=True)
+    assert api.jobs  # for those who look for the cause
+    assert all(job["status"]["conditions"][0]["type"] == "Failed" for job in api.jobs.values())
 
 
 def test_what_the_api_refuses_is_told_in_its_words(cluster: Cluster, make_bench: MakeBench) -> None:

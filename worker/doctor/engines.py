@@ -18,8 +18,9 @@ CONNECT_SECONDS = 3.0
 
 def engine_checks(specs: Sequence[AgentSpec]) -> Iterator[Check]:
     """Yields a check for each engine and address; a missing package is a problem of the pool file."""
-    engines = {(spec.engine.name, spec.engine.address): spec.engine for spec in specs if spec.engine is not None}
-    for (name, _), engine in sorted(engines.items()):
+    found = (spec.engine for spec in specs if spec.engine is not None)
+    engines = {(one.name, one.address, one.listen, repr(one.options)): one for one in found}
+    for (name, *_), engine in sorted(engines.items()):
         known = ENGINES[name]
         version = installed_version(known)
         shown = f"{known.package} {version}" if version else "needs no package"

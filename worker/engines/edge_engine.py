@@ -28,7 +28,7 @@ class EdgeEngine:
         return ""
 
     def why(self, seat_id: str) -> str:
-        return f"no host has dialled in with a free seat, from none of the sites {', '.join(read_sites(self._path))}"
+        return f"no host has dialled in with a free seat; known sites: {', '.join(read_sites(self._path))}"
 
     def secret_of_site(self, site: str) -> bytes | None:
         """Returns the key of a site, as its file has it now; None if it is not known. Raises EngineProblem."""

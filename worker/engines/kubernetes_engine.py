@@ -49,6 +49,7 @@ class KubernetesEngine:
         self._jobs, self._core = client.BatchV1Api(self._api), client.CoreV1Api(self._api)
         self._desk_id = uuid.uuid4().hex[:12]
         self._launched: dict[str, float] = {}  # when (monotonic seconds)
+        self._failed: set[str] = set()  # whose Jobs have ended before their seats came
         self._looked_at = 0.0
         self._seen_jobs: dict[str, Any] = {}
         self._seen_pods: dict[str, Any] = {}
@@ -66,6 +67,9 @@ class KubernetesEngine:
     def cancel(self, seat_id: str) -> None:
         if self._launched.pop(seat_id, None) is None:
             return
+        if seat_id in self._failed:
+            self._failed.discard(seat_id)
+            return  # those who look for the cause find it for a while; then Kubernetes deletes it
         name = job_name(seat_id)
         deleted = client.V1DeleteOptions(propagation_policy="Background")
         try:
@@ -81,6 +85,7 @@ class KubernetesEngine:
             return "" if is_new else f"Kubernetes: Job {job_name(seat_id)} is not there any more"
         for condition in job.status.conditions or ():
             if condition.type in ("Failed", "Complete") and condition.status == "True":
+                self._failed.add(seat_id)
                 return f"Kubernetes: {_end_of(pod) or condition.message or condition.reason or 'its Job has ended'}"
         return ""
 

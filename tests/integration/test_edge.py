@@ -19,6 +19,8 @@ import psutil
 import pytest
 from msgspec.structs import replace
 
+from taskyard.worker.agents.pool_config import AgentSpec
+from taskyard.worker.doctor.engines import engine_checks
 from taskyard.worker.engines.handshake import key_of, new_nonce, proof_of
 from taskyard.worker.engines.known import make_engine
 from taskyard.worker.engines.seat_frames import SEAT_VERSION, Admitted, Challenge, Frame, Hello, Refused, SeatStream
@@ -280,6 +282,15 @@ def test_handlers_learn_no_key_of_the_site(hosts: Hosts, make_bench: MakeBench) 
         said = Path(f"/proc/{process.pid}/environ").read_bytes() + Path(f"/proc/{process.pid}/cmdline").read_bytes()
         assert hosts.key.encode() not in said
     assert hosts.key not in " ".join(hosts.started[0].args)  # type: ignore[arg-type]
+
+
+def test_doctor_says_where_sites_dial_in_and_whether_the_certificate_can_be_used(hosts: Hosts) -> None:
+    spec = AgentSpec("a-1", "a", ("*",), (), 1, engine=hosts.settings)
+    [found] = engine_checks([spec])
+    assert (found.ok, found.found) == (True, f"hosts dial in at {hosts.settings.listen}, from sites berlin")
+    other = replace(hosts.settings, private_key=str(hosts.certificate.authority))
+    [found] = engine_checks([AgentSpec("a-1", "a", ("*",), (), 1, engine=other)])
+    assert (found.ok, "can't be used" in found.found) == (False, True)
 
 
 @pytest.mark.parametrize(

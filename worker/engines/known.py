@@ -76,7 +76,7 @@ ENGINES: dict[str, KnownEngine] = {
     ),
     "slurm": KnownEngine(
         f"{_AT}.slurm_engine:SlurmEngine",
-        programs=("sbatch", "squeue", "scancel"),
+        programs=("sbatch", "squeue", "scancel", "sinfo"),
         options={"arguments": list, "python": str, "output": str},
         takes=ALL,
         whole=frozenset({"cpus", "gpus"}),

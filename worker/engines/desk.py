@@ -9,6 +9,7 @@ whose key is made of the site's, and is admitted, once as well, while the agent 
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import re
 import secrets
 import socket
@@ -228,5 +229,16 @@ def _advertised(settings: EngineSettings, listener: socket.socket) -> str:
     if settings.advertise:
         host, _, port = settings.advertise.rpartition(":")
         return settings.advertise if host and port.isdecimal() else f"{settings.advertise}:{bound_port}"
-    host = socket.gethostname() if bound_host in ("0.0.0.0", "::") else bound_host
+    host = _own_host() if bound_host in ("0.0.0.0", "::") else bound_host
     return f"[{host}]:{bound_port}" if ":" in host else f"{host}:{bound_port}"
+
+
+def _own_host() -> str:
+    """Returns this host's address, as pods have no name that others know; its name if that leads back to itself."""
+    name = socket.gethostname()
+    try:
+        address = str(socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)[0][4][0])
+        found = ipaddress.ip_address(address)
+    except (OSError, ValueError):  # unknown, or with a scope that others do not have
+        return name
+    return name if found.is_loopback or found.is_link_local else address

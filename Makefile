@@ -35,11 +35,11 @@ endif
 test-slow: $(INSTALLED) ## run the slow tests: long searches of the model, proofs, networks, a soak
 	@exec $(RUN) -m pytest -n 3 --dist worksteal -m slow $(ARGS)
 
-test-engines: $(ENGINES_INSTALLED) ## run the tests of Ray, Dask and Celery, on clusters of two nodes
+test-engines: $(ENGINES_INSTALLED) ## run the tests of engines: Ray, Dask, Celery, Kubernetes, Slurm
 	@TASKYARD_TEST_ENGINES=1 exec $(ENGINES_VENV)/bin/python -m pytest -m "engines and not slow" $(ARGS) \
 	  $$(grep -rl "mark\.engines" tests --include='test_*.py')  # reading all tests takes half a minute
 
-engines: $(ENGINES_INSTALLED) ## install Ray, Dask and Celery beside the virtual environment, for test-engines, bench and prove
+engines: $(ENGINES_INSTALLED) ## install engines' packages beside the virtual environment, for test-engines, bench and prove
 
 bench: $(INSTALLED) ## measure throughput and latency on this machine
 	@exec $(RUN_WITH_ENGINES) -m taskyard bench $(ARGS)
@@ -74,7 +74,7 @@ lock: $(INSTALLED) ## write requirements.txt anew from pyproject.toml, and the i
 	@$(UV) pip compile --system-certs pyproject.toml --extra server --extra dev --extra docs --universal --python-version 3.11 --generate-hashes --no-header --quiet \
 	  --output-file requirements.txt
 	@sed -i '1i # What `make` installs: exact versions with their hashes, made from pyproject.toml by `make lock`. Not edited by hand.' requirements.txt
-	@$(UV) pip compile --system-certs pyproject.toml --extra ray --extra dask --extra celery --universal --python-version 3.11 --generate-hashes --no-header --quiet \
+	@$(UV) pip compile --system-certs pyproject.toml --extra ray --extra dask --extra celery --extra kubernetes --universal --python-version 3.11 --generate-hashes --no-header --quiet \
 	  --output-file requirements-engines.txt
 	@sed -i '1i # What `make engines` installs: exact versions with their hashes, made from pyproject.toml by `make lock`. Not edited by hand.' requirements-engines.txt
 	@$(UV) pip compile --system-certs pyproject.toml --extra server --constraints requirements.txt --universal --python-version 3.11 \

@@ -291,7 +291,7 @@ AT_THE_SERVERS: tuple[str, ...] = (
 )  # fmt: skip
 # Who comes to the worker's host may start these; they ask for no role.
 OF_THE_HOST: tuple[str, ...] = (
-    "run", "agent", "api", "dashboard", "enter", "runbook", "rules", "migrate", "prune", "kept", "seed", "doctor",
-    "prove", "soak", "bench", "access database",
+    "run", "agent", "seats", "api", "dashboard", "enter", "runbook", "rules", "migrate", "prune", "kept", "seed",
+    "doctor", "prove", "soak", "bench", "access database",
 )  # fmt: skip
 OVER_HTTP: frozenset[str] = frozenset(name for row in OPERATIONS for name in row.commands) - set(AT_THE_SERVERS)

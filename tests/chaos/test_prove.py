@@ -13,7 +13,7 @@ import pytest
 
 from taskyard.worker.devtools.clusters.cluster import CLUSTERS
 from taskyard.worker.devtools.prove import plan
-from tests.integration.engine_extras import skip_without
+from tests.engine_extras import skip_without
 from tests.servers import REPOSITORY, wait_until
 
 CYCLES = 2 * len(plan.KINDS)

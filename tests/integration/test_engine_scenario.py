@@ -10,7 +10,7 @@ import pytest
 
 from taskyard.worker.devtools.clusters.cluster import RayCluster
 from tests.acceptance.main import Main
-from tests.integration.engine_extras import skip_without
+from tests.engine_extras import skip_without
 from tests.servers import wait_until
 from tests.unit.docs_support import DOCS, blocks
 

@@ -17,7 +17,7 @@ import pytest
 from taskyard.worker.devtools.clusters.cluster import CLUSTERS, open_cluster
 from taskyard.worker.engines.known import ENGINES, make_engine
 from taskyard.worker.engines.settings import EngineSettings
-from tests.integration.engine_extras import skip_without
+from tests.engine_extras import skip_without
 from tests.integration.seat_bench import SeatBench
 from tests.integration.slot_bench import is_dead, pid_in
 from tests.servers import REPOSITORY, Endpoints, wait_until

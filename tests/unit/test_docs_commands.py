@@ -18,6 +18,7 @@ from taskyard.core.config import ENV_PREFIX, Settings
 from taskyard.worker.agents.pool_config import load_pool
 from taskyard.worker.cli.app import app
 from taskyard.worker.engines import known
+from taskyard.worker.engines.site_host import SITE_KEY_VARIABLE
 from taskyard.worker.remote.api_link import TOKEN_VARIABLE as AGENT_TOKEN_VARIABLE
 from tests.each import for_each
 from tests.servers import REPOSITORY
@@ -31,7 +32,7 @@ COMMAND = re.compile(r"^(?:(?:[A-Z_]+=\S+|runuser|env|-u|--|taskyard(?= --)) )*(
 @for_each("page", ALL, name_of)
 def test_no_unknown_setting_is_named(page: Path) -> None:
     known = {f"{ENV_PREFIX}{name.upper()}" for name in Settings.model_fields} | {URL_VARIABLE, TOKEN_VARIABLE}
-    known |= {AGENT_TOKEN_VARIABLE}
+    known |= {AGENT_TOKEN_VARIABLE, SITE_KEY_VARIABLE}
     named = set(re.findall(rf"\b{ENV_PREFIX}(?!TEST_)[A-Z_]*[A-Z]\b", text_of(page)))
     assert named <= known
 
@@ -113,12 +114,16 @@ def test_examples_are_python(page: Path) -> None:
 
 @for_each("page", [*FRONT, *GUIDES], name_of)
 def test_examples_are_toml(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And pool files and alert rules among them are accepted, but for classes and secrets of users."""
+    """And pool files and alert rules among them are accepted, but for classes, files and secrets of users."""
+    sites = tmp_path / "sites.toml"
+    sites.write_text(f'berlin = "{"k" * 32}"\n')
     for code in blocks(page, "toml"):
         given = tomllib.loads(code)
         file = tmp_path / "example.toml"
-        file.write_text(re.sub(r"^(agent_class|certificate|private_key) .*$", "", code, flags=re.MULTILINE))
+        code = re.sub(r"^agent_class .*$", "", code, flags=re.MULTILINE)
+        file.write_text(re.sub(r'\b(certificate|private_key|sites) = ".*?"', rf'\1 = "{sites}"', code))
         monkeypatch.setattr(known, "is_installed", lambda engine: True)
+        monkeypatch.setattr(known, "missing_programs", lambda engine: [])
         if "agents" in given:
             load_pool(file)
         if "channels" in given:

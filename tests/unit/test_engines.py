@@ -5,11 +5,13 @@ from __future__ import annotations
 import signal
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from taskyard.worker.agents.pool_config import AgentSpec
 from taskyard.worker.doctor.engines import engine_checks
+from taskyard.worker.engines import desk
 from taskyard.worker.engines import lease as leases
 from taskyard.worker.engines.lease import Lease, LeaseEnd
 from taskyard.worker.engines.settings import EngineSettings
@@ -62,3 +64,33 @@ def test_a_lease_runs_from_the_sending_of_the_beat_that_was_answered_last(now: l
     assert end.rest_seconds() == 3.0
     now[0] += 3
     assert end.rest_seconds() == 0.0
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ("10.1.2.3", "10.1.2.3:70"),
+        ("fd00::1", "[fd00::1]:70"),
+        ("127.0.1.1", "me:70"),  # as Debian has it
+        ("fe80::1%eth0", "me:70"),
+        (None, "me:70"),
+    ],
+)
+def test_desk_on_all_addresses_is_found_by_the_host_s(
+    monkeypatch: pytest.MonkeyPatch, found: str | None, expected: str
+) -> None:
+    def looked_up(name: str, *given: object, **named: object) -> list[tuple[object, ...]]:
+        if found is None:
+            raise OSError("unknown")
+        return [(0, 0, 0, "", (found, 0))]
+
+    class Listener:
+        def getsockname(self) -> tuple[str, int]:
+            return "0.0.0.0", 70
+
+    monkeypatch.setattr(socket, "gethostname", lambda: "me")
+    monkeypatch.setattr(socket, "getaddrinfo", looked_up)
+    listener: Any = Listener()
+    assert desk._advertised(EngineSettings("local"), listener) == expected
+    assert desk._advertised(EngineSettings("local", advertise="there"), listener) == "there:70"
+    assert desk._advertised(EngineSettings("local", advertise="there:9"), listener) == "there:9"

@@ -204,8 +204,8 @@ ENGINE = '[[agents]]\nkind = "a"\ntypes = ["*"]\n{}[agents.engine]\n{}'
 
 
 def test_an_engine_of_a_kind(pool_file: Path) -> None:
-    pool_file.write_text(ENGINE.format("count = 2\n", 'name = "local"\nruns_per_seat = 1\nlisten = "0.0.0.0:7070"\n'))
-    expected = EngineSettings("local", runs_per_seat=1, listen="0.0.0.0:7070")
+    pool_file.write_text(ENGINE.format("count = 2\n", 'name = "local"\nruns_per_seat = 1\nlisten = "0.0.0.0:0"\n'))
+    expected = EngineSettings("local", runs_per_seat=1, listen="0.0.0.0:0")
     assert [spec.engine for spec in load_pool(pool_file)] == [expected] * 2
 
 
@@ -224,6 +224,26 @@ def test_an_engine_of_a_kind(pool_file: Path) -> None:
         ("", 'name = "local"\noptions = { queue = "q" }', "engine.options.queue: local does not know this option"),
         ("", 'name = "celery"\noptions = { queue = 3 }', "engine.options.queue: 3 is not accepted, expected a text"),
         ("", 'name = "dask"', "engine.address: missing: expected that of the scheduler"),
+        ("", 'name = "local"\naddress = "auto"', "engine.address: 'auto' is not accepted: local has no address"),
+        ("", 'name = "local"\ncpus = 2', "engine.cpus: 2 is not accepted: local can't be asked for it: its seats"),
+        ("", 'name = "dask"\ncpus = 2', "engine.cpus: 2 is not accepted: dask can't be asked for it: a seat takes"),
+        ("", 'name = "celery"\nmemory_mib = 9', "engine.memory_mib: 9 is not accepted: celery can't be asked for it"),
+        ("", 'name = "kubernetes"\ngpus = 0.5', "engine.gpus: 0.5 is not accepted: expected a whole number"),
+        ("", 'name = "slurm"\ncpus = 1.5', "engine.cpus: 1.5 is not accepted: expected a whole number"),
+        ("", 'name = "slurm"\noptions = { arguments = ["-p"] }', "options.arguments: '-p' is not accepted, expected"),
+        ("", 'name = "slurm"\noptions = { arguments = ["--mem=1"] }', "'--mem=1' is not accepted: Taskyard gives"),
+        ("", 'name = "kubernetes"\naddress = "c"', "engine.options.image: missing: expected an image"),
+        (
+            "",
+            'name = "kubernetes"\naddress = "c"\noptions = { template = "no/such" }',
+            "engine.options.template: 'no/such' is not accepted: expected a YAML file with a Pod",
+        ),
+        ("", 'name = "edge"', "engine.certificate: missing"),
+        ("", 'name = "edge"', "engine.listen: '127.0.0.1:0' is not accepted: expected a port"),
+        ("", 'name = "edge"', "engine.options.sites: missing"),
+        ("", 'name = "edge"\noptions = { sites = "no/such" }', "options.sites: 'no/such' is not accepted"),
+        ("", 'name = "edge"\nmemory_mib = 9', "engine.memory_mib: 9 is not accepted: edge can't be asked for it"),
+        ("count = 2\n", 'name = "local"\nlisten = "a:7070"', "engine.listen: 'a:7070' is not accepted for 2 agents"),
         (
             'agent_class = "tests.agent_classes:Mine"\n',
             'name = "local"',
@@ -235,6 +255,7 @@ def test_a_wrong_engine_is_one_clear_line(
     pool_file: Path, monkeypatch: pytest.MonkeyPatch, kind: str, engine: str, problem: str
 ) -> None:
     monkeypatch.setattr(known, "is_installed", lambda engine: True)
+    monkeypatch.setattr(known, "missing_programs", lambda engine: [])
     pool_file.write_text(ENGINE.format(kind, engine))
     with pytest.raises(ConfigurationError) as raised:
         load_pool(pool_file)

@@ -33,6 +33,7 @@ from taskyard.worker.cli import (
     report,
     restart,
     schedules,
+    seats,
     seed,
     show,
     signals,
@@ -68,6 +69,7 @@ ID = "0199c0de-0000-7000-8000-000000000001"
 COMMANDS = (
     ("run", admin.run, RUN, "run --dashboard --demo"),
     ("agent", admin.agent, RUN, "agent --pool gpu.toml"),
+    ("seats", seats.seats, RUN, "seats agents.example.org:7070 --site berlin --key-file site.key --count 4"),
     ("api", api.api, RUN, "api"),
     ("dashboard", dashboard.dashboard, RUN, "dashboard"),
     ("enter", enter.enter, RUN, "enter"),

@@ -6,9 +6,11 @@ import socket
 from collections.abc import Iterator, Sequence
 from urllib.parse import urlsplit
 
+from taskyard.core.declarations import one_line
 from taskyard.core.health.check import Check, fine, problem
 from taskyard.worker.agents.pool_config import AgentSpec
-from taskyard.worker.engines.known import ENGINES, installed_version
+from taskyard.worker.engines.engine import EngineProblem
+from taskyard.worker.engines.known import ENGINES, attribute_at, installed_version
 from taskyard.worker.engines.settings import EngineSettings
 
 CONNECT_SECONDS = 3.0
@@ -16,10 +18,15 @@ CONNECT_SECONDS = 3.0
 
 def engine_checks(specs: Sequence[AgentSpec]) -> Iterator[Check]:
     """Yields a check for each engine and address; a missing package is a problem of the pool file."""
-    engines = {(spec.engine.name, spec.engine.address): spec.engine for spec in specs if spec.engine is not None}
-    for (name, _), engine in sorted(engines.items()):
-        version = installed_version(ENGINES[name])
-        shown = f"{ENGINES[name].package} {version}" if version else "needs no package"
+    found = (spec.engine for spec in specs if spec.engine is not None)
+    engines = {(one.name, one.address, one.listen, repr(one.options)): one for one in found}
+    for (name, *_), engine in sorted(engines.items()):
+        known = ENGINES[name]
+        version = installed_version(known)
+        shown = f"{known.package} {version}" if version else "needs no package"
+        if known.probe:
+            yield _probed(name, shown if known.package else "", known.probe, engine)
+            continue
         host, port = host_and_port(engine)
         if not host or port is None:
             yield fine(f"engine {name}", shown)
@@ -31,6 +38,15 @@ def engine_checks(specs: Sequence[AgentSpec]) -> Iterator[Check]:
             yield problem(f"engine {name}", f"{host}:{port} is not reached: {error}", advice)
         else:
             yield fine(f"engine {name}", f"{shown}, {host}:{port} is reached")
+
+
+def _probed(name: str, shown: str, probe: str, engine: EngineSettings) -> Check:
+    """Returns the check of an engine whose adapter looks itself."""
+    try:
+        reached = attribute_at(probe)(engine)
+    except (EngineProblem, ImportError) as error:
+        return problem(f"engine {name}", one_line(error), "correct the pool file's table agents.engine, or start it")
+    return fine(f"engine {name}", ", ".join(filter(None, (shown, reached))))
 
 
 def host_and_port(engine: EngineSettings) -> tuple[str, int | None]:

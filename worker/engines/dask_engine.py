@@ -11,6 +11,7 @@ from taskyard.worker.engines.node import run_seat
 from taskyard.worker.engines.settings import EngineSettings
 
 CONNECT_SECONDS = 30
+MIB = 1 << 20
 
 
 class DaskEngine:
@@ -18,8 +19,9 @@ class DaskEngine:
 
     def __init__(self, settings: EngineSettings) -> None:
         self._client = Client(settings.address, timeout=CONNECT_SECONDS, set_as_default=False)
+        self._resources = _resources(settings)
         self._where: dict[str, Any] = {
-            "resources": settings.options.get("resources") or None,
+            "resources": self._resources or None,
             "workers": settings.options.get("workers") or None,
             "pure": False,
             "retries": 0,
@@ -46,6 +48,13 @@ class DaskEngine:
         workers = self._client.scheduler_info(n_workers=-1)["workers"].values()
         if not workers:
             return "Dask has no worker"
+        lacking = [
+            f"{need:g} {name}"
+            for name, need in self._resources.items()
+            if not any(worker["resources"].get(name, 0.0) >= need for worker in workers)
+        ]
+        if lacking:
+            return f"Dask has no worker with {', '.join(lacking)}"
         busy = sum(len(found) for found in self._client.processing().values())
         threads = sum(worker["nthreads"] for worker in workers)
         return f"Dask has not started it yet: {busy} tasks on {threads} threads of {len(workers)} workers"
@@ -54,3 +63,12 @@ class DaskEngine:
         for seat_id in list(self._seats):
             self.cancel(seat_id)
         self._client.close()
+
+
+def _resources(settings: EngineSettings) -> dict[str, float]:
+    """Returns what a seat takes of its worker's resources, which are what the worker's `--resources` says.
+
+    GPU and MEMORY (bytes) are the names that Dask's own documentation gives them.
+    """
+    named = {"GPU": settings.gpus, "MEMORY": float(settings.memory_mib * MIB), **settings.options.get("resources", {})}
+    return {name: need for name, need in named.items() if need}

@@ -2,18 +2,23 @@
 
 A seat has an id that the agent expects, and proves that it has this id's key before anything that it says is looked
 at. Its admission uses the id up: a second start of the same command, by whoever, is refused, and so is a recorded
-admission, since each connection has a challenge of its own.
+admission, since each connection has a challenge of its own. A seat of a known site comes with an id of its own making,
+whose key is made of the site's, and is admitted, once as well, while the agent has room for it.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ipaddress
+import re
 import secrets
 import socket
 import ssl
 import threading
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import structlog
 
@@ -21,9 +26,10 @@ from taskyard.core.declarations import one_line
 from taskyard.core.threads import OnEscape, start_thread
 from taskyard.worker.engines.engine import EngineProblem, SeatCommand
 from taskyard.worker.engines.handshake import KEY_VARIABLE, is_proof, key_of, new_nonce, proof_of
-from taskyard.worker.engines.seat import ADMISSION_SECONDS, CERTIFICATE_VARIABLE
+from taskyard.worker.engines.seat_connection import ADMISSION_SECONDS, CERTIFICATE_VARIABLE
 from taskyard.worker.engines.seat_frames import SEAT_VERSION, Admitted, Challenge, Hello, Refused, SeatStream
 from taskyard.worker.engines.settings import EngineSettings, Leases
+from taskyard.worker.engines.sites import UsedSeats, seat_id_at
 from taskyard.worker.isolation.frames import MAX_FRAME_BYTES, ProtocolError
 
 BACKLOG = 512
@@ -33,11 +39,35 @@ SECRET_BYTES = 32
 SEAT_MODULE = "taskyard.worker.engines.seat"
 UNKNOWN = "its id is not expected: it was admitted before, or its agent no longer waits for it"
 
+_ID_AT_SITE = re.compile(r"[0-9a-f]{12}")
+NO_ROOM = "it has as many seats as it wants"
+
 log = structlog.get_logger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An admitted seat."""
+
+    seat_id: str
+    node: str  # what its host calls itself
+    pid: int
+    stream: SeatStream
+    is_guest: bool  # of a site: nobody has launched it
+
+
+class SeatTaker(Protocol):
+    """Takes admitted seats, from threads of the desk."""
+
+    def take_in(self, arrival: Arrival) -> None:
+        """Takes a seat; it ends one that has no place any more."""
+
+    def has_room(self) -> bool:
+        """Returns True if it would take a seat of a site now."""
+
+
 class Desk:
-    """The listener; `on_seat(seat_id, node, pid, stream)` takes an admitted seat, in a thread of its own."""
+    """The listener. Each admission has a thread of its own."""
 
     def __init__(
         self,
@@ -46,10 +76,12 @@ class Desk:
         modules: tuple[str, ...],
         output_limit_bytes: int,
         log_level: str,
-        on_seat: Callable[[str, str, int, SeatStream], None],
+        taker: SeatTaker,
+        secret_of_site: Callable[[str], bytes | None] = lambda site: None,
     ) -> None:
         """Opens the port. Raises EngineProblem if it, or the certificate, can't be used."""
-        self._leases, self._modules, self._on_seat = leases, modules, on_seat
+        self._leases, self._modules, self._taker = leases, modules, taker
+        self._secret_of_site, self._used = secret_of_site, UsedSeats()
         self._output_limit_bytes, self._log_level = output_limit_bytes, log_level
         self._secret = secrets.token_bytes(SECRET_BYTES)
         self._lock = threading.Lock()
@@ -106,41 +138,37 @@ class Desk:
 
     def _admit(self, connection: socket.socket) -> None:
         try:
+            connection.settimeout(ADMISSION_SECONDS)
+            if self._tls is not None:
+                connection = self._tls.wrap_socket(connection, server_side=True)
             stream, hello = self._greeted(connection)
-        except (OSError, EOFError, ProtocolError, ValueError) as error:
+        except (OSError, EOFError, ProtocolError, ValueError, EngineProblem) as error:
             connection.close()
             log.info("desk.stranger", reason=str(error) or "the connection ended")
             return
         finally:
             self._strangers.release()
         log.info("desk.seat", seat=hello.seat_id, node=hello.node)
-        self._on_seat(hello.seat_id, one_line(hello.node, MAX_NAME_LENGTH), hello.pid, stream)
+        node = one_line(hello.node, MAX_NAME_LENGTH)
+        self._taker.take_in(Arrival(hello.seat_id, node, hello.pid, stream, bool(hello.site)))
 
     def _greeted(self, connection: socket.socket) -> tuple[SeatStream, Hello]:
         """Returns an admitted seat. Raises ValueError with the reason why it is refused."""
-        connection.settimeout(ADMISSION_SECONDS)
-        if self._tls is not None:
-            connection = self._tls.wrap_socket(connection, server_side=True)
         stream = SeatStream(connection, ADMISSION_SECONDS)
         nonce = new_nonce()
         stream.send(Challenge(nonce))
         hello = stream.receive_within(ADMISSION_SECONDS)
         if not isinstance(hello, Hello):
             raise ValueError("it does not say what a seat says")
-        key = key_of(self._secret, hello.seat_id)
+        secret = self._secret_of_site(hello.site) if hello.site else self._secret
+        key = key_of(secret or secrets.token_bytes(SECRET_BYTES), hello.seat_id)
         if not is_proof(hello.proof, proof_of(key, "seat", nonce, hello.nonce, hello.seat_id)):
-            stream.send(Refused("its key is not the one that its agent has made for this id", False))
+            whose = "its site's" if hello.site else "the one that its agent has made for this id"
+            stream.send(Refused(f"its key is not {whose}", False))
             raise ValueError(f"seat {hello.seat_id!r}: wrong key")
-        if hello.version != SEAT_VERSION:
-            refusal = f"it speaks version {hello.version}, its agent {SEAT_VERSION}: install the same Taskyard on both"
-            stream.send(Refused(refusal, True))
-            raise ValueError(f"seat {hello.seat_id}: {refusal}")
-        with self._lock:
-            is_expected = hello.seat_id in self._expected
-            self._expected.discard(hello.seat_id)
-        if not is_expected:
-            stream.send(Refused(UNKNOWN, True))
-            raise ValueError(f"seat {hello.seat_id}: {UNKNOWN}")
+        if refused := self._refusal(hello):
+            stream.send(refused)
+            raise ValueError(f"seat {hello.seat_id}: {refused.reason}")
         stream.limit_bytes = MAX_FRAME_BYTES
         stream.patience_seconds = self._leases.lost_seconds
         stream.send(
@@ -154,6 +182,24 @@ class Desk:
             )
         )
         return stream, hello
+
+    def _refusal(self, hello: Hello) -> Refused | None:
+        """Returns why a seat that has its key is not admitted; None if it is, and uses its id up."""
+        is_guest = bool(hello.site)
+        if hello.version != SEAT_VERSION:
+            reason = f"it speaks version {hello.version}, its agent {SEAT_VERSION}: install the same Taskyard on both"
+            return Refused(reason, not is_guest)  # a site's hosts come again, maybe with another release
+        if is_guest:
+            own = hello.seat_id.removeprefix(seat_id_at(hello.site, ""))
+            if not _ID_AT_SITE.fullmatch(own) or own == hello.seat_id:
+                return Refused("its id is not one of its site", False)
+            if not self._taker.has_room():
+                return Refused(NO_ROOM, False)
+            return None if self._used.use(hello.seat_id) else Refused(UNKNOWN, False)
+        with self._lock:
+            is_expected = hello.seat_id in self._expected
+            self._expected.discard(hello.seat_id)
+        return None if is_expected else Refused(UNKNOWN, True)
 
 
 def _tls_of(settings: EngineSettings) -> tuple[ssl.SSLContext | None, str]:
@@ -183,5 +229,16 @@ def _advertised(settings: EngineSettings, listener: socket.socket) -> str:
     if settings.advertise:
         host, _, port = settings.advertise.rpartition(":")
         return settings.advertise if host and port.isdecimal() else f"{settings.advertise}:{bound_port}"
-    host = socket.gethostname() if bound_host in ("0.0.0.0", "::") else bound_host
+    host = _own_host() if bound_host in ("0.0.0.0", "::") else bound_host
     return f"[{host}]:{bound_port}" if ":" in host else f"{host}:{bound_port}"
+
+
+def _own_host() -> str:
+    """Returns this host's address, as pods have no name that others know; its name if that leads back to itself."""
+    name = socket.gethostname()
+    try:
+        address = str(socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)[0][4][0])
+        found = ipaddress.ip_address(address)
+    except (OSError, ValueError):  # unknown, or with a scope that others do not have
+        return name
+    return name if found.is_loopback or found.is_link_local else address

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class EngineProblem(Exception):
@@ -41,3 +41,11 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Ends whatever was launched, and frees what the engine's client holds."""
+
+
+@runtime_checkable
+class DialledEngine(Protocol):
+    """An engine whose seats come unasked, from hosts of known sites."""
+
+    def secret_of_site(self, site: str) -> bytes | None:
+        """Returns what the keys of a site's seats are made of; None if it is not known. From any thread."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import importlib.metadata
 import importlib.util
+import math
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,38 +17,78 @@ from taskyard.worker.engines.settings import EngineSettings
 
 @dataclass(frozen=True, slots=True)
 class KnownEngine:
-    """An engine: where its adapter is, what it needs, and which options it takes with which type."""
+    """An engine: where its adapter is, what it needs, and which options and resources it takes."""
 
     place: str  # "module:Class" of the adapter
     package: str = ""  # that it imports; empty: nothing but ours
     extra: str = ""  # of this distribution, which installs the package
+    programs: tuple[str, ...] = ()  # that it calls
     options: Mapping[str, type] = field(default_factory=dict)
     address: str = ""  # what `address` is, for texts; empty: it has none
+    takes: frozenset[str] = frozenset()  # of RESOURCES
+    whole: frozenset[str] = frozenset()  # of those that it takes, in whole numbers alone
+    instead: str = ""  # of a resource that it does not take, what to do
+    check: str = ""  # "module:function" that returns problems of settings, as "field: …"; it imports no package
+    probe: str = ""  # "module:function" that returns what is reached; raises EngineProblem; empty: `address` is enough
 
 
 KINDS = {"str": "a text", "dict": "a table", "list": "a list"}  # how texts name the types of options
+RESOURCES = ("cpus", "gpus", "memory_mib")
+ALL = frozenset(RESOURCES)
+_AT = "taskyard.worker.engines"
 ENGINES: dict[str, KnownEngine] = {
-    "local": KnownEngine("taskyard.worker.engines.local:LocalEngine"),
+    "local": KnownEngine(f"{_AT}.local:LocalEngine", instead="its seats share this host"),
     "ray": KnownEngine(
-        "taskyard.worker.engines.ray_engine:RayEngine",
+        f"{_AT}.ray_engine:RayEngine",
         "ray",
         "ray",
-        {"namespace": str, "resources": dict},
-        '"auto" or ray://HOST:PORT',
+        options={"namespace": str, "resources": dict},
+        address='"auto" or ray://HOST:PORT',
+        takes=ALL,
     ),
     "dask": KnownEngine(
-        "taskyard.worker.engines.dask_engine:DaskEngine",
+        f"{_AT}.dask_engine:DaskEngine",
         "distributed",
         "dask",
-        {"resources": dict, "workers": list},
-        "that of the scheduler, such as tcp://HOST:8786",
+        options={"resources": dict, "workers": list},
+        address="that of the scheduler, such as tcp://HOST:8786",
+        takes=frozenset({"gpus", "memory_mib"}),
+        instead="a seat takes one thread of a Dask worker; name what its workers offer in options.resources",
     ),
     "celery": KnownEngine(
-        "taskyard.worker.engines.celery_engine:CeleryEngine",
+        f"{_AT}.celery_engine:CeleryEngine",
         "celery",
         "celery",
-        {"queue": str},
-        "the URL of the broker",
+        options={"queue": str},
+        address="the URL of the broker",
+        instead="Celery has queues only; name that of workers that have enough in options.queue",
+    ),
+    "kubernetes": KnownEngine(
+        f"{_AT}.kubernetes_engine:KubernetesEngine",
+        "kubernetes",
+        "kubernetes",
+        options={"namespace": str, "image": str, "template": str, "gpu_resource": str},
+        address='"in-cluster" or a context of the kubeconfig',
+        takes=ALL,
+        whole=frozenset({"gpus"}),
+        check=f"{_AT}.kubernetes_job:problems",
+        probe=f"{_AT}.kubernetes_engine:reached",
+    ),
+    "slurm": KnownEngine(
+        f"{_AT}.slurm_engine:SlurmEngine",
+        programs=("sbatch", "squeue", "scancel", "sinfo"),
+        options={"arguments": list, "python": str, "output": str},
+        takes=ALL,
+        whole=frozenset({"cpus", "gpus"}),
+        check=f"{_AT}.slurm_engine:problems",
+        probe=f"{_AT}.slurm_engine:reached",
+    ),
+    "edge": KnownEngine(
+        f"{_AT}.edge_engine:EdgeEngine",
+        options={"sites": str},
+        instead="a site's hosts say how many seats they have",
+        check=f"{_AT}.edge_engine:problems",
+        probe=f"{_AT}.edge_engine:reached",
     ),
 }
 
@@ -54,6 +96,11 @@ ENGINES: dict[str, KnownEngine] = {
 def is_installed(engine: KnownEngine) -> bool:
     """Returns True if the engine's package is there; it is not imported."""
     return not engine.package or importlib.util.find_spec(engine.package) is not None
+
+
+def missing_programs(engine: KnownEngine) -> list[str]:
+    """Returns the programs that the engine needs and that are not on the path."""
+    return [program for program in engine.programs if shutil.which(program) is None]
 
 
 def installed_version(engine: KnownEngine) -> str:
@@ -65,11 +112,13 @@ def installed_version(engine: KnownEngine) -> str:
 
 
 def lacking_extra(name: str) -> str:
-    """Returns what to do so that an engine's package is there; empty if it is."""
+    """Returns what to do so that an engine's package and programs are there; empty if they are."""
     engine = ENGINES[name]
-    if is_installed(engine):
-        return ""
-    return f"package {engine.package!r} is not installed here: pip install 'taskyard[{engine.extra}]'"
+    if not is_installed(engine):
+        return f"package {engine.package!r} is not installed here: pip install 'taskyard[{engine.extra}]'"
+    if missing := missing_programs(engine):
+        return f"{', '.join(missing)}: not on this host's PATH: install {name}'s client programs"
+    return ""
 
 
 def option_problems(name: str, options: Mapping[str, Any]) -> list[str]:
@@ -85,6 +134,21 @@ def option_problems(name: str, options: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def resource_problems(name: str, given: Mapping[str, Any]) -> list[str]:
+    """Returns one line for each resource in `[agents.engine]` that an engine can't be asked for."""
+    engine = ENGINES[name]
+    found = []
+    for resource in RESOURCES:
+        value = given.get(resource)
+        if not isinstance(value, (int, float)) or not value or not math.isfinite(value):
+            continue  # not asked for, or a problem that is told elsewhere
+        if resource not in engine.takes:
+            found.append(f"{resource}: {value!r} is not accepted: {name} can't be asked for it: {engine.instead}")
+        elif resource in engine.whole and value != int(value):
+            found.append(f"{resource}: {value!r} is not accepted: expected a whole number, as {name} wants it")
+    return found
+
+
 def make_engine(settings: EngineSettings) -> Engine:
     """Returns the adapter of an engine, importing its package. Raises EngineProblem."""
     known = ENGINES.get(settings.name)
@@ -92,9 +156,14 @@ def make_engine(settings: EngineSettings) -> Engine:
         raise EngineProblem(f"engine.name: {settings.name!r} is not known, expected one of {', '.join(ENGINES)}")
     if problem := lacking_extra(settings.name):
         raise EngineProblem(f"engine {settings.name}: {problem}")
-    module, _, attribute = known.place.partition(":")
     try:
-        engine: Engine = getattr(importlib.import_module(module), attribute)(settings)
+        engine: Engine = attribute_at(known.place)(settings)
     except ImportError as error:
         raise EngineProblem(f"engine {settings.name}: its package does not import: {error}") from None
     return engine
+
+
+def attribute_at(place: str) -> Any:
+    """Returns what "module:name" leads to, importing the module."""
+    module, _, attribute = place.partition(":")
+    return getattr(importlib.import_module(module), attribute)

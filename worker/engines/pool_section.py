@@ -7,10 +7,10 @@ import re
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from taskyard.core.declarations import Whole
-from taskyard.worker.engines.known import ENGINES, lacking_extra, option_problems
+from taskyard.worker.engines.known import ENGINES, attribute_at, lacking_extra, option_problems, resource_problems
 from taskyard.worker.engines.settings import EngineSettings
 
 MAX_SECONDS = 86_400.0
@@ -85,13 +85,35 @@ def engine_problems(where: str, agents: object) -> list[str]:
         if not isinstance(engine, dict) or not isinstance(name := engine.get("name"), str) or name not in ENGINES:
             continue
         place = f"{where}: agents.{at}.engine"
-        if lacking := lacking_extra(name):
-            problems.append(f"{place}.name: {name!r} is not accepted: {lacking}")
-        options = engine.get("options", {})
-        if isinstance(options, dict):
-            problems += [f"{place}.{problem}" for problem in option_problems(name, options)]
-        if ENGINES[name].address and not engine.get("address"):
-            problems.append(f"{place}.address: missing: expected {ENGINES[name].address}")
         if one.get("agent_class"):
             problems.append(f"{place}: not accepted together with agent_class: seats run the shipped agent's attempts")
+        problems += [f"{place}.{problem}" for problem in _problems_of(name, engine)]
+        if not _is_any_port(engine.get("listen")) and isinstance(count := one.get("count"), int) and count > 1:
+            expected = "expected port 0, or a kind for each port: each agent listens on a port of its own"
+            problems.append(f"{place}.listen: {engine['listen']!r} is not accepted for {count} agents: {expected}")
     return problems
+
+
+def _problems_of(name: str, engine: dict[str, Any]) -> list[str]:
+    """Returns what is wrong with the settings of one engine, each as "field: …"."""
+    known = ENGINES[name]
+    options = engine.get("options", {})
+    found = option_problems(name, options) if isinstance(options, dict) else []
+    found += resource_problems(name, engine)
+    if lacking := lacking_extra(name):
+        found.append(f"name: {name!r} is not accepted: {lacking}")
+    if known.address and not engine.get("address"):
+        found.append(f"address: missing: expected {known.address}")
+    elif engine.get("address") and not known.address:
+        found.append(f"address: {engine['address']!r} is not accepted: {name} has no address")
+    if not found and known.check:
+        try:
+            settings = EngineSection.model_validate(engine).settings()
+        except ValidationError:
+            return []  # told with the rest of the file
+        found += attribute_at(known.check)(settings)
+    return found
+
+
+def _is_any_port(listen: object) -> bool:
+    return not isinstance(listen, str) or listen.endswith(":0")

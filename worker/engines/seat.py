@@ -1,8 +1,7 @@
 """Runs attempts on a node for an agent elsewhere: `python -m taskyard.worker.engines.seat HOST:PORT ID`.
 
 An engine starts it. It connects to its agent's desk, proves who it is, loads the task modules, and takes one attempt
-after another over this connection. Its key comes by the environment (TASKYARD_SEAT_KEY, or TASKYARD_SEAT_KEY_FILE
-with the path of a file); TASKYARD_SEAT_CERTIFICATE, if set, is the desk's certificate for TLS. Everything else it
+after another over this connection. Its environment says how to prove it (see `seat_connection`). Everything else it
 hears from its agent. It ends, with everything that it runs, when the connection does, when its lease is over (see
 `lease`), when it is told to, and when its parent ends.
 
@@ -15,8 +14,6 @@ import logging
 import os
 import queue
 import signal
-import socket
-import ssl
 import sys
 import threading
 from collections.abc import Callable
@@ -29,42 +26,21 @@ from taskyard.core.protocol import Done, Run
 from taskyard.core.task_types.registry import registry
 from taskyard.core.threads import OnEscape, start_thread
 from taskyard.worker.attempts.execution import failed
-from taskyard.worker.engines.handshake import is_proof, new_nonce, proof_of, take_key
 from taskyard.worker.engines.keeper import keep
 from taskyard.worker.engines.lease import Lease, LeaseEnd
 from taskyard.worker.engines.seat_channel import SeatChannel
-from taskyard.worker.engines.seat_frames import (
-    SEAT_VERSION,
-    Admitted,
-    Challenge,
-    Hello,
-    Leave,
-    Ping,
-    Pong,
-    Refused,
-    SeatStream,
-)
+from taskyard.worker.engines.seat_connection import NotAdmitted, admitted_at
+from taskyard.worker.engines.seat_frames import Admitted, Leave, Ping, Pong, SeatStream
 from taskyard.worker.isolation.divided_output import divide_output
-from taskyard.worker.isolation.frames import MAX_FRAME_BYTES, Cancel, End, Loading, ProtocolError, Ready, Reply, Start
+from taskyard.worker.isolation.frames import Cancel, End, Loading, ProtocolError, Ready, Reply, Start
 from taskyard.worker.isolation.kernel import LINUX
 from taskyard.worker.isolation.raw_output import RawOutput
 from taskyard.worker.isolation.slots import Runners
 from taskyard.worker.logging.context import bind_attempt
 
-CONNECT_SECONDS = 20.0
-ADMISSION_SECONDS = 20.0
-CERTIFICATE_VARIABLE = "TASKYARD_SEAT_CERTIFICATE"
 USAGE = "expected: python -m taskyard.worker.engines.seat HOST:PORT ID"
 
 log = logging.getLogger(__name__)
-
-
-class NotAdmitted(Exception):
-    """Raised if the desk does not take this seat; `code` is what the process ends with."""
-
-    def __init__(self, reason: str, code: int = 1) -> None:
-        super().__init__(reason)
-        self.code = code
 
 
 def main(arguments: list[str]) -> int:
@@ -83,9 +59,7 @@ def main(arguments: list[str]) -> int:
 def _serve(host: str, port: int, seat_id: str, lease_end: LeaseEnd) -> int:
     refuse_inspection()
     try:
-        key = take_key()
-        stream = SeatStream(_connected(host, port), ADMISSION_SECONDS)
-        admitted = _admission(stream, seat_id, key)
+        stream, admitted = admitted_at(host, port, seat_id)
     except NotAdmitted as refused:
         log.error("seat %s: %s", seat_id, refused)
         return refused.code
@@ -95,35 +69,6 @@ def _serve(host: str, port: int, seat_id: str, lease_end: LeaseEnd) -> int:
     lease = Lease(admitted.lease_seconds, lease_end)
     _, raw_output = divide_output(admitted.log_level)
     return Seat(stream, admitted, lease).serve(raw_output)
-
-
-def _connected(host: str, port: int) -> socket.socket:
-    connection = socket.create_connection((host, port), CONNECT_SECONDS)
-    certificate = os.environ.pop(CERTIFICATE_VARIABLE, "")
-    if not certificate:
-        return connection
-    context = ssl.create_default_context(cadata=certificate)
-    context.check_hostname = False  # this very certificate is expected, whatever name led here
-    context.verify_flags |= ssl.VERIFY_X509_PARTIAL_CHAIN
-    return context.wrap_socket(connection, server_hostname=host)
-
-
-def _admission(stream: SeatStream, seat_id: str, key: str) -> Admitted:
-    """Returns the desk's admission. Raises NotAdmitted, EOFError or OSError."""
-    challenge = stream.receive_within(ADMISSION_SECONDS)
-    if not isinstance(challenge, Challenge):
-        raise NotAdmitted("what answers there is not an agent's desk")
-    nonce = new_nonce()
-    proof = proof_of(key, "seat", challenge.nonce, nonce, seat_id)
-    stream.send(Hello(SEAT_VERSION, seat_id, nonce, proof, socket.gethostname(), os.getpid()))
-    answer = stream.receive_within(ADMISSION_SECONDS)
-    if isinstance(answer, Refused):
-        raise NotAdmitted(f"its agent refuses it: {answer.reason}", 0 if answer.for_good else 1)
-    expected = proof_of(key, "desk", challenge.nonce, nonce, seat_id)
-    if not isinstance(answer, Admitted) or not is_proof(answer.proof, expected):
-        raise NotAdmitted("the desk does not prove that it is its agent's")
-    stream.limit_bytes = MAX_FRAME_BYTES
-    return answer
 
 
 class Seat:

@@ -47,6 +47,7 @@ class Hello(Frame):
     proof: bytes
     node: str
     pid: int
+    site: str = ""  # of a seat that dials in unasked; its key is made of this site's
 
 
 class Admitted(Frame):

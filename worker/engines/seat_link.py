@@ -14,7 +14,8 @@ from taskyard.core.protocol import AttemptEnd, Run
 from taskyard.core.threads import OnEscape, start_thread
 from taskyard.worker.attempts.context import Channel
 from taskyard.worker.attempts.execution import failed, kept_from_running
-from taskyard.worker.engines.seat_frames import Leave, Ping, Pong, SeatStream
+from taskyard.worker.engines.desk import Arrival
+from taskyard.worker.engines.seat_frames import Leave, Ping, Pong
 from taskyard.worker.engines.settings import Leases
 from taskyard.worker.isolation.answering import start_answering
 from taskyard.worker.isolation.frames import Cancel, Emit, End, Frame, Loading, ProtocolError, Ready, Request, Start
@@ -43,28 +44,21 @@ class SeatLink:
     `on_change` is called, from any thread, when it is ready, can't serve or is lost.
     """
 
-    def __init__(
-        self,
-        seat_id: str,
-        node: str,
-        pid: int,
-        stream: SeatStream,
-        leases: Leases,
-        on_change: Callable[[SeatLink], None],
-    ) -> None:
-        self.id, self.node, self.pid = seat_id, node, pid
+    def __init__(self, arrival: Arrival, leases: Leases, on_change: Callable[[SeatLink], None]) -> None:
+        self.id, self.node, self.pid = arrival.seat_id, arrival.node, arrival.pid
+        self.is_guest = arrival.is_guest  # its host keeps it, also while it is idle
         self.remark = "it loads its task modules"  # what it does before it is ready
         self.is_ready = False
         self.loss = ""  # why it is no longer there
         self.runs = 0  # that it has ended
         self.idle_since = monotonic()
-        self._stream, self._leases, self._on_change = stream, leases, on_change
+        self._stream, self._leases, self._on_change = arrival.stream, leases, on_change
         self._frames: queue.SimpleQueue[Frame | None] = queue.SimpleQueue()
         self._attempt: _Attempt | None = None
         self._ended_by_agent = False
         self._lock = threading.Lock()
         self._gone = threading.Event()  # the connection has ended, so its process has, or ends at once
-        start_thread(f"seat {seat_id}", self._read, OnEscape.END_THREAD)
+        start_thread(f"seat {self.id}", self._read, OnEscape.END_THREAD)
 
     @property
     def running(self) -> tuple[str, int] | None:

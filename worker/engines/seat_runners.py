@@ -9,7 +9,7 @@ from taskyard.core.protocol import AttemptEnd, Run, SeatComing, SeatHere, SeatsR
 from taskyard.worker.attempts.context import Channel
 from taskyard.worker.attempts.execution import kept_from_running
 from taskyard.worker.engines.desk import Desk
-from taskyard.worker.engines.engine import Engine
+from taskyard.worker.engines.engine import DialledEngine, Engine
 from taskyard.worker.engines.seat_link import SeatLink
 from taskyard.worker.engines.seats import Seats, SeatsState
 from taskyard.worker.engines.settings import EngineSettings, Leases
@@ -34,13 +34,9 @@ class SeatRunners:
         leases = Leases.within(ttl_seconds)
         self._reserved: list[SeatLink | None] = [None] * slots
         self._is_closed = False
-        self.seats = Seats(
-            engine,
-            settings,
-            leases,
-            slots,
-            lambda on_seat: Desk(settings, leases, modules, output_limit_bytes, log_level, on_seat),
-        )
+        given = (settings, leases, modules, output_limit_bytes, log_level)
+        sites = (engine.secret_of_site,) if isinstance(engine, DialledEngine) else ()
+        self.seats = Seats(engine, settings, leases, slots, lambda taker: Desk(*given, taker, *sites))
 
     def reserve(self, slot_index: int, is_wanted: Callable[[], bool]) -> str:
         """Waits until the slot has a seat, or is no longer wanted; returns why it got none in time, or ""."""

@@ -15,9 +15,8 @@ import structlog
 
 from taskyard.core.declarations import one_line
 from taskyard.core.threads import OnEscape, start_thread
-from taskyard.worker.engines.desk import Desk
-from taskyard.worker.engines.engine import Engine
-from taskyard.worker.engines.seat_frames import SeatStream
+from taskyard.worker.engines.desk import Arrival, Desk, SeatTaker
+from taskyard.worker.engines.engine import Engine, EngineProblem
 from taskyard.worker.engines.seat_link import SeatLink
 from taskyard.worker.engines.settings import EngineSettings, Leases
 
@@ -63,7 +62,7 @@ class Seats:
         settings: EngineSettings,
         leases: Leases,
         limit: int,
-        desk: Callable[[Callable[[str, str, int, SeatStream], None]], Desk],
+        desk: Callable[[SeatTaker], Desk],
     ) -> None:
         """`desk` opens the desk for what takes its seats. Raises EngineProblem."""
         self._engine, self._settings, self._leases, self._limit = engine, settings, leases, limit
@@ -79,7 +78,7 @@ class Seats:
         self._failures = 0  # launches in a row
         self._launch_at = 0.0
         self._is_closed = False
-        self._desk = desk(self._take_in)
+        self._desk = desk(self)
         self._thread = start_thread(
             "seats", self._run, OnEscape.GO_ON, is_essential=True, is_over=lambda: self._is_closed
         )
@@ -153,14 +152,32 @@ class Seats:
 
     # what happens to seats; from their threads
 
-    def _take_in(self, seat_id: str, node: str, pid: int, stream: SeatStream) -> None:
+    def take_in(self, arrival: Arrival) -> None:
+        """Takes an admitted seat; ends one that has no place any more."""
         with self._lock:
-            coming = self._coming.get(seat_id)
+            coming = self._place_of_guest(arrival) if arrival.is_guest else self._coming.get(arrival.seat_id)
             if coming is None or self._is_closed:
-                stream.shut()
-                stream.close()
+                arrival.stream.shut()
+                arrival.stream.close()
                 return
-            coming.link = SeatLink(seat_id, node, pid, stream, self._leases, self._note)
+            coming.link = SeatLink(arrival, self._leases, self._note)
+
+    def has_room(self) -> bool:
+        """Returns True if a seat of a site has a place now."""
+        with self._lock:
+            return self._total() < self._limit or any(one.link is None for one in self._coming.values())
+
+    def _place_of_guest(self, arrival: Arrival) -> Coming | None:
+        """Returns the place of a seat that nobody has launched: that of one that has not come, or another one."""
+        if not self.has_room():
+            return None
+        replaced = next((one for one in self._coming.values() if one.link is None), None)
+        if replaced is not None:
+            del self._coming[replaced.id]
+            self._over.append(replaced.id)
+            self._work.notify()
+        coming = self._coming[arrival.seat_id] = Coming(arrival.seat_id, monotonic())
+        return coming
 
     def _note(self, link: SeatLink) -> None:
         """Notes that a seat is ready, or lost."""
@@ -215,8 +232,10 @@ class Seats:
         with self._lock:
             if self._is_closed or monotonic() < self._launch_at:
                 return 0
-            total = len(self._idle) + len(self._busy) + len(self._coming)
-            return max(0, min(self._waiting - len(self._idle) - len(self._coming), self._limit - total))
+            return max(0, min(self._waiting - len(self._idle) - len(self._coming), self._limit - self._total()))
+
+    def _total(self) -> int:
+        return len(self._idle) + len(self._busy) + len(self._coming)
 
     def _launch(self) -> None:
         seat_id = uuid.uuid4().hex[:12]
@@ -249,8 +268,8 @@ class Seats:
     def _send_idle_away(self) -> None:
         with self._lock:
             since = monotonic() - self._settings.idle_seconds
-            gone = [link for link in self._idle if link.idle_since < since]
-            self._idle = [link for link in self._idle if link.idle_since >= since]
+            gone = [link for link in self._idle if link.idle_since < since and not link.is_guest]
+            self._idle = [link for link in self._idle if link not in gone]
             self._over += [link.id for link in gone]
         for link in gone:
             link.leave()
@@ -274,7 +293,7 @@ class Seats:
         try:
             return call() or ""
         except Exception as error:  # an engine's package raises what it likes
+            asked = f"{self._settings.name}, asked to {what}: {type(error).__name__}: {error}".removesuffix(": ")
             with self._lock:
-                text = f"{self._settings.name}, asked to {what}: {type(error).__name__}: {error}"
-                self._note_failure(text.removesuffix(": "))
+                self._note_failure(str(error) if isinstance(error, EngineProblem) else asked)
             return None

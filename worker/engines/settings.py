@@ -18,7 +18,7 @@ class EngineSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     address: str = ""
     cpus: float = 1.0  # of each seat, as are …
     gpus: float = 0.0
-    memory_mib: int = 0  # … these; 0: whatever there is
+    memory_mib: int = 0  # … these, of engines that can be asked for them; 0: whatever there is
     idle_seconds: float = 30.0  # then a seat goes
     runs_per_seat: int = 0  # then a seat goes; 0: any number
     wait_seconds: float = 600.0  # for a seat; then a claim goes back, at no cost

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from unittest.mock import ANY
 
 import pytest
@@ -27,7 +28,13 @@ from tests.servers import wait_until
 pytestmark = [pytest.mark.engines, pytest.mark.filterwarnings("ignore")]
 
 
-@pytest.fixture(scope="module", params=sorted(set(ENGINES) - {"local"}))
+def each_engine() -> list[Any]:
+    """All engines; what uses Ray runs on one worker of xdist, since its clusters take the most memory."""
+    names = sorted(set(ENGINES) - {"local"})
+    return [pytest.param(name, marks=pytest.mark.xdist_group("ray" if name == "ray" else "others")) for name in names]
+
+
+@pytest.fixture(scope="module", params=each_engine())
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineSettings]:
     """The engine of an agent whose seats come to a cluster on this host."""
     name, folder = request.param, tmp_path_factory.mktemp(request.param)

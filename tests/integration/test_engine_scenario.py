@@ -14,7 +14,7 @@ from tests.engine_extras import skip_without
 from tests.servers import wait_until
 from tests.unit.docs_support import DOCS, blocks
 
-pytestmark = [pytest.mark.engines, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("ray"), pytest.mark.filterwarnings("ignore")]
 PAGE = DOCS / "how-to" / "run-on-an-engine.md"
 ADDRESS = "127.0.0.1:6399"  # of the page
 PATIENCE_SECONDS = 120

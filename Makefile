@@ -36,7 +36,7 @@ test-slow: $(INSTALLED) ## run the slow tests: long searches of the model, proof
 	@exec $(RUN) -m pytest -n 3 --dist worksteal -m slow $(ARGS)
 
 test-engines: $(ENGINES_INSTALLED) ## run the tests of engines: Ray, Dask, Celery, Kubernetes, Slurm
-	@TASKYARD_TEST_ENGINES=1 exec $(ENGINES_VENV)/bin/python -m pytest -m "engines and not slow" $(ARGS) \
+	@TASKYARD_TEST_ENGINES=1 exec $(ENGINES_VENV)/bin/python -m pytest -n 2 --dist loadgroup -m "engines and not slow" $(ARGS) \
 	  $$(grep -rl "mark\.engines" tests --include='test_*.py')  # reading all tests takes half a minute
 
 engines: $(ENGINES_INSTALLED) ## install engines' packages beside the virtual environment, for test-engines, bench and prove

@@ -9,7 +9,7 @@ from taskyard.worker.engines.settings import EngineSettings
 from tests.engine_extras import skip_without
 from tests.integration.seat_bench import SeatBench
 
-pytestmark = [pytest.mark.engines, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("others"), pytest.mark.filterwarnings("ignore")]
 
 
 def test_seat_comes_to_a_worker_with_enough(monkeypatch: pytest.MonkeyPatch) -> None:

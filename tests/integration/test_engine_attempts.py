@@ -8,12 +8,14 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from unittest.mock import ANY
 
 import pytest
 
 from taskyard.core.config import Settings
 from taskyard.worker.agents.pool_config import AgentSpec
+from taskyard.worker.devtools.clusters.cluster import open_cluster
 from taskyard.worker.engines.known import ENGINES, make_engine
 from taskyard.worker.engines.settings import EngineSettings
 from tests.engine import engine_for_processes
@@ -21,13 +23,18 @@ from tests.engine_extras import skip_without
 from tests.engine_places import PLACES
 from tests.integration.seat_bench import SeatBench
 from tests.integration.slot_bench import Recorder, is_dead, lasting, pid_in
-from tests.integration.test_engines import celery_cluster, dask_cluster, ray_cluster
 from tests.servers import wait_until
 
 pytestmark = [pytest.mark.engines, pytest.mark.filterwarnings("ignore")]
 
 
-@pytest.fixture(scope="module", params=sorted(set(ENGINES) - {"local"}))
+def each_engine() -> list[Any]:
+    """All engines; what uses Ray runs on one worker of xdist, since its clusters take the most memory."""
+    names = sorted(set(ENGINES) - {"local"})
+    return [pytest.param(name, marks=pytest.mark.xdist_group("ray" if name == "ray" else "others")) for name in names]
+
+
+@pytest.fixture(scope="module", params=each_engine())
 def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[EngineSettings]:
     """The engine of an agent whose seats come to a cluster on this host."""
     name, folder = request.param, tmp_path_factory.mktemp(request.param)
@@ -36,11 +43,8 @@ def place(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
             yield opened.enter_context(PLACES[name](folder))
             return
         skip_without(name)
-        if name == "celery":
-            redis_url = request.getfixturevalue("server_endpoints").redis_url
-            yield opened.enter_context(celery_cluster(folder, redis_url))
-        else:
-            yield opened.enter_context({"ray": ray_cluster, "dask": dask_cluster}[name](folder))
+        redis_url = request.getfixturevalue("server_endpoints").redis_url
+        yield opened.enter_context(open_cluster(name, folder, redis_url)).settings
 
 
 def test_start_is_announced_once_and_before_the_handler_runs(

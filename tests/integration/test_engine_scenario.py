@@ -14,7 +14,7 @@ from tests.engine_extras import skip_without
 from tests.servers import wait_until
 from tests.unit.docs_support import DOCS, blocks
 
-pytestmark = [pytest.mark.engines, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("ray"), pytest.mark.filterwarnings("ignore")]
 PAGE = DOCS / "how-to" / "run-on-an-engine.md"
 ADDRESS = "127.0.0.1:6399"  # of the page
 PATIENCE_SECONDS = 120
@@ -55,7 +55,7 @@ def test_a_task_waits_for_a_gpu_runs_once_a_node_has_one_and_again_elsewhere_whe
             main.wait_until_up()
             task_id = main.submit("train.model", rows=ROWS)
             waits = "waits for a seat: Ray has no 1 CPU, 1 GPU free"
-            wait_until(lambda: waits in said(main, "why", task_id), PATIENCE_SECONDS)
+            wait_until(lambda: waits in " ".join(said(main, "why", task_id).split()), PATIENCE_SECONDS)
             first = cluster.start_node("--num-gpus=1")
             wait_until(lambda: "runs it" in said(main, "why", task_id), PATIENCE_SECONDS)
             cluster.kill_node(first)

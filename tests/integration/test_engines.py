@@ -22,7 +22,7 @@ from tests.integration.seat_bench import SeatBench
 from tests.integration.slot_bench import is_dead, pid_in
 from tests.servers import REPOSITORY, Endpoints, wait_until
 
-pytestmark = [pytest.mark.engines, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("ray"), pytest.mark.filterwarnings("ignore")]
 READY_SECONDS = 60
 
 

@@ -27,7 +27,7 @@ from tests.kubernetes_api import KubernetesApi
 from tests.kubernetes_nodes import Node
 from tests.servers import wait_until
 
-pytestmark = [pytest.mark.engines, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("others"), pytest.mark.filterwarnings("ignore")]
 MakeBench = Callable[..., SeatBench]
 Cluster = tuple[KubernetesApi, EngineSettings]
 

@@ -23,7 +23,7 @@ from tests.integration.slot_bench import is_dead, pid_in
 from tests.servers import wait_until
 from tests.slurm_cluster import SlurmCluster, run
 
-pytestmark = [pytest.mark.engines, pytest.mark.filterwarnings("ignore")]
+pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("others"), pytest.mark.filterwarnings("ignore")]
 MakeBench = Callable[..., SeatBench]
 Cluster = tuple[SlurmCluster, EngineSettings]
 JOB_ENDS_SECONDS = 30

@@ -17,7 +17,8 @@ from taskyard.core.postgres.store import holds as holds_store
 from taskyard.core.postgres.store import kept_reports, principals, questions, tasks
 from taskyard.core.postgres.store import locks as locks_store
 from taskyard.core.postgres.store.tasks import Parent
-from taskyard.core.questions.reach import unreached, unreached_text
+from taskyard.core.questions.reach import unreached
+from taskyard.core.questions.unreached_text import unreached_text
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.cache import RedisCache
 from taskyard.core.scheduling.agent_demand import KindDemand

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Sequence
 from taskyard.core.access.identity import LOGIN
 from taskyard.core.access.permissions import ROLES, Role
 from taskyard.core.access.principals import Kind, Principal
-from taskyard.core.i18n import TranslatableText, msg
 from taskyard.core.questions.question import Question, QuestionState, is_role
 from taskyard.core.questions.rules import can_answer
 
@@ -30,13 +29,6 @@ def unreached(question: Question, principals: Sequence[Principal]) -> tuple[str,
         name for name in asked
         if (bool(people) and not _has_role(able, name) if is_role(name) else name not in names)
     )  # fmt: skip
-
-
-def unreached_text(name: str) -> TranslatableText:
-    """Returns what is wrong with a name of `unreached`."""
-    if is_role(name):
-        return msg("nobody known by name has the role {name} and may answer", name=name)
-    return msg("{name} is no role, and nobody of this name may answer", name=name)
 
 
 def _has_role(people: Iterable[Principal], role: str) -> bool:

@@ -89,7 +89,7 @@ def test_the_end_of_a_task_waits_for_a_leader_that_understands_it(
     task_id = engine.submit("demo.step")
     pair = agent.run_one()
     agent.end(pair)
-    wait_until(lambda: kept(engine))
+    wait_until(lambda: agent.beat() or kept(engine))
     [report] = kept(engine)
     assert (report.version, report.kind, report.agent_id, report.pairs) == (NEWER, "ended", agent.id, (pair,))
     rosters(old, agent)
@@ -102,7 +102,7 @@ def test_the_end_of_a_task_waits_for_a_leader_that_understands_it(
     assert {agent.run_one()[0] for _ in others} == set(others)
     for one in list(agent.running):
         agent.end(one)
-    wait_until(lambda: len(kept(engine)) == 4)
+    wait_until(lambda: agent.beat() or len(kept(engine)) == 4)
     # neither its death nor a wipe changes that
     agent.report(Deregister(agent.id, "left"))
     engine.redis.flushdb()
@@ -129,7 +129,7 @@ def test_a_report_is_kept_once_and_the_fence_decides_when_it_is_applied(
     agent.running.append(pair)
     agent.end(pair)
     agent.report(Started(agent.id, [pair], NOW))
-    wait_until(lambda: engine.broker.results_length() == 0)
+    wait_until(lambda: agent.beat() or engine.broker.results_length() == 0)
     assert len(kept(engine)) == 1
     engine.submitter.cancel(task_id, actor="ann", reason="no longer needed")
     newer_leader(old)
@@ -146,7 +146,7 @@ def test_a_value_that_only_the_next_version_has_is_kept(
     agent = NewerAgent(engine.broker, "edge", engine.settings.agent_ttl_seconds)
     task_id = engine.submit("demo.step")
     agent.end(agent.run_one(), says=b'["done","%s",%d,null,["over_budget","no"],%f,0.1,null,null,"%s"]')
-    wait_until(lambda: kept(engine))
+    wait_until(lambda: agent.beat() or kept(engine))
     assert "over_budget" in kept(engine)[0].reason
     rosters(old, agent)
     assert engine.task(task_id).state == "in_progress"
@@ -161,7 +161,7 @@ def test_what_somebody_drops_holds_nothing_back(engine: Engine) -> None:
     agent = NewerAgent(engine.broker, "edge", engine.settings.agent_ttl_seconds)
     task_id = engine.submit("demo.step")
     agent.end(agent.run_one())
-    wait_until(lambda: kept(engine))
+    wait_until(lambda: agent.beat() or kept(engine))
     rosters(old, agent)
     with engine.database.transaction() as tx:
         assert store.drop(tx, [one.id for one in kept(engine)], "ann", "the agents are rolled back")

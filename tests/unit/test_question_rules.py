@@ -16,7 +16,7 @@ from taskyard.core.access.principals import Kind, Principal, acting
 from taskyard.core.errors import NotPermitted, SubmissionError
 from taskyard.core.questions.errors import QuestionClosed
 from taskyard.core.questions.question import Asked, Decision, GivenAnswer, Question, QuestionState, check_asked, key_of
-from taskyard.core.questions.reach import unreached, unreached_text
+from taskyard.core.questions.reach import unreached
 from taskyard.core.questions.rules import (
     check_answerer,
     check_delegator,
@@ -25,6 +25,7 @@ from taskyard.core.questions.rules import (
     outcome,
     person_of,
 )
+from taskyard.core.questions.unreached_text import unreached_text
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 QUESTION = Question(

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from taskyard.core.payload.printable_text import visible
-from taskyard.core.questions.reach import unreached_text
+from taskyard.core.questions.unreached_text import unreached_text
 from taskyard.worker.cli.doors import placed
 from taskyard.worker.cli.help_text import Group
 from taskyard.worker.cli.opened import opened_questions

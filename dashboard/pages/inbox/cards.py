@@ -9,8 +9,8 @@ import streamlit as st
 
 from taskyard.core.access.permissions import Permission
 from taskyard.core.questions.question import QUESTION_STATE_WORDS, Decision, GivenAnswer, Question, QuestionState
-from taskyard.core.questions.reach import unreached_text
 from taskyard.core.questions.rules import answer_of, person_of
+from taskyard.core.questions.unreached_text import unreached_text
 from taskyard.dashboard.components.json_tree import show_json
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.permitted import lacking

@@ -38,7 +38,7 @@ async def streamed(
     """
     if not _running.acquire(blocking=False):
         raise Busy(msg("{count} exports and bulk operations are running: try again", count=MAX_AT_ONCE))
-    made = _released(pieces)
+    made = _Pieces(_released(pieces))
     try:
         first = await anyio.to_thread.run_sync(lambda: next(made, b""))
     except BaseException:
@@ -64,7 +64,29 @@ def _released(pieces: Callable[[], Generator[bytes, None, None]]) -> Generator[b
         _running.release()
 
 
-async def _sent(rights: Rights, first: bytes, pieces: Generator[bytes, None, None]) -> AsyncIterator[bytes]:
+class _Pieces:
+    """Makes pieces in threads; whoever ends it waits for the one that is being made.
+
+    A request whose time is up is cancelled while a thread goes on.
+    """
+
+    def __init__(self, made: Generator[bytes, None, None]) -> None:
+        self._made = made
+        self._lock = threading.Lock()
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        with self._lock:
+            return next(self._made)
+
+    def close(self) -> None:
+        with self._lock:
+            self._made.close()
+
+
+async def _sent(rights: Rights, first: bytes, pieces: _Pieces) -> AsyncIterator[bytes]:
     """Yields the pieces, made in a thread; a client that disconnects leaves nothing open."""
     try:
         yield first
@@ -75,7 +97,7 @@ async def _sent(rights: Rights, first: bytes, pieces: Generator[bytes, None, Non
         await _closed(pieces)
 
 
-async def _closed(pieces: Generator[bytes, None, None]) -> None:
+async def _closed(pieces: _Pieces) -> None:
     """Ends the making of pieces, also of a request that is cancelled."""
     with anyio.CancelScope(shield=True):
         await anyio.to_thread.run_sync(pieces.close)

@@ -153,12 +153,12 @@ def test_a_server_that_goes_away_meanwhile_ends_the_answer_with_a_problem(
 def test_an_operation_may_take_longer_than_a_request(
     app: FastAPI, many: list[str], small_batches: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("TASKYARD_API_REQUEST_SECONDS", "1")
+    monkeypatch.setenv("TASKYARD_API_REQUEST_SECONDS", "5")
     settings.cache_clear()
     original = operations.Bulk._change
 
     def change(self: operations.Bulk, operation: operations.Operation, ids: list[str]) -> tuple[int, int]:
-        time.sleep(0.6)
+        time.sleep(2.0)
         return original(self, operation, ids)
 
     monkeypatch.setattr(operations.Bulk, "_change", change)

@@ -37,6 +37,7 @@ VALUES = {
     "errors": "{1}",
     "delays": "{1}",
     "refunds": "{0}",
+    "counted": "{0}",
     "events": "{failed}",
     "details": "{1}",
     "reported": "{failed}",

@@ -75,7 +75,8 @@ def _value(hint: typing.Any) -> st.SearchStrategy[typing.Any]:
 
 def _within(hint: typing.Any, meta: msgspec.Meta) -> st.SearchStrategy[typing.Any]:
     if typing.get_origin(hint) is dict:
-        return st.dictionaries(texts.filter(bool).map(lambda text: text[:100]), st.integers(0, 9), max_size=3)
+        names = texts.map(lambda text: text.replace("\x00", "")[:100]).filter(bool)
+        return st.dictionaries(names, st.integers(0, 9), max_size=3)
     if hint is int:
         return st.integers(meta.ge, meta.le)
     if hint is float:

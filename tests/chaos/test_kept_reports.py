@@ -94,7 +94,9 @@ def test_the_end_of_a_task_waits_for_a_leader_that_understands_it(
     assert (report.version, report.kind, report.agent_id, report.pairs) == (NEWER, "ended", agent.id, (pair,))
     rosters(old, agent)
     task = engine.task(task_id)
-    assert (task.state, task.attempt) == ("in_progress", 1), "its agent does not hold it, and it is not given up"
+    # its start may not have been recorded before its end was kept
+    assert task.state in ("assigned", "in_progress"), "its agent does not hold it, and it is not given up"
+    assert task.attempt == 1
     assert "report_kept" in engine.events(task_id)
     assert engine.broker.quarantine.count() == 0
     # the agent has all its slots
@@ -149,7 +151,7 @@ def test_a_value_that_only_the_next_version_has_is_kept(
     wait_until(lambda: agent.beat() or kept(engine))
     assert "over_budget" in kept(engine)[0].reason
     rosters(old, agent)
-    assert engine.task(task_id).state == "in_progress"
+    assert engine.task(task_id).state in ("assigned", "in_progress")
     newer_leader(old)
     failed = engine.wait_for(task_id, timeout_seconds=20)
     assert (failed.state, failed.error and failed.error["class"], failed.attempt) == ("failed", "permanent", 1)

@@ -73,12 +73,12 @@ def services() -> dict[str, Any]:
 
 def test_services_of_ours_are_confined(services: dict[str, Any]) -> None:
     ours = {name: one for name, one in services.items() if "build" in one}
-    assert set(ours) == {"migrate", "worker-1", "worker-2", "agent", "dashboard", "api"}
+    assert set(ours) == {"worker-1", "worker-2", "agent", "dashboard", "api"}
     for name, one in ours.items():
         assert one["read_only"] is True, name
         assert one["cap_drop"] == ["ALL"], name
         assert one["pids_limit"] > 0, name
-        assert "mem_limit" in one or name == "migrate", name
+        assert "mem_limit" in one, name
         grace_seconds = int(one["environment"].get("TASKYARD_GRACE_SECONDS", 0))
         assert one["stop_grace_period"] == f"{grace_seconds + 15}s", name
     assert "TASKYARD_DATABASE_URL" not in ours["agent"]["environment"], "agents need Redis alone"

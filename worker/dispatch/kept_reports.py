@@ -56,6 +56,7 @@ class KeptReports:
         self._asked: set[int] = set()
         self._read: list[tuple[bytes, bytes]] = []  # entries: of reports that are to be applied now
         self._applied: list[int] = []
+        self._size_bytes = 0  # of _kept and _new
         self._withheld: Counter[Held] = Counter()
         self.parked: dict[Pair, Any] = {}  # claims that look lost and may have ended so; see withheld_claims
         self._full: dict[bytes, list[Held]] = {}  # entries that stay in the results, with what they name
@@ -119,11 +120,11 @@ class KeptReports:
             hint = "upgrade the workers: until then it is kept"
             log.warning("report.kept", agent=new.agent_id, kind=report.tag, version=version, knows=VERSION, hint=hint)
         self._withheld.update(_held(new))
-        size_bytes = sum(one.size_bytes for one in self._kept.values()) + sum(len(one.body) for one in self._new)
-        if len(self._kept) + len(self._new) >= MAX_KEPT or size_bytes + len(new.body) > MAX_KEPT_BYTES:
+        if len(self._kept) + len(self._new) >= MAX_KEPT or self._size_bytes + len(new.body) > MAX_KEPT_BYTES:
             self._full.setdefault(entry, []).extend(_held(new))
             return None
         self._new.append(new)
+        self._size_bytes += len(new.body)
         return new
 
     def keeps(self, entry: bytes) -> bool:
@@ -154,6 +155,7 @@ class KeptReports:
 
     def _count(self) -> None:
         named = [_held(one) for one in self._kept.values()] + [_held(one) for one in self._new]
+        self._size_bytes = sum(one.size_bytes for one in self._kept.values()) + sum(len(one.body) for one in self._new)
         self._withheld = Counter(held for listed in (*named, *self._full.values()) for held in listed)
 
     # what this leader understands
@@ -187,6 +189,7 @@ class KeptReports:
         taken, self._read = self._read, []
         for entry, _ in taken:
             report = self._kept.pop(_number(entry))
+            self._size_bytes -= report.size_bytes
             self._withheld.subtract(_held(report))
         return taken
 

@@ -33,6 +33,11 @@ class Role(StrEnum):
     ADMIN = "admin"
 
 
+def is_role(name: str) -> bool:
+    """Returns True if a name is that of a role."""
+    return name in set(Role)
+
+
 ALL_PERMISSIONS = frozenset(Permission)
 # Visitors from this machine who have not opened the link: they see and operate, but run no code and manage no access.
 LOCAL_PERMISSIONS = ALL_PERMISSIONS - {Permission.CODE_SUBMIT, Permission.ACCESS_MANAGE}

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from taskyard.core.access.permissions import Role
+from taskyard.core.access.permissions import Role, is_role
 from taskyard.core.access.principals import check_name
 from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import N_, msg
@@ -216,11 +216,6 @@ def check_state(value: object) -> QuestionState:
     if not isinstance(value, str) or value not in set(QuestionState):
         raise refused("state", value, msg("one of {names}", names=", ".join(QuestionState)))
     return QuestionState(value)
-
-
-def is_role(name: str) -> bool:
-    """Returns True if a name in `of` is a role, not a person."""
-    return name in set(Role)
 
 
 def _written(schema: dict[str, Any]) -> bytes:

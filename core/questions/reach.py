@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from taskyard.core.access.identity import LOGIN
-from taskyard.core.access.permissions import ROLES, Role
+from taskyard.core.access.permissions import ROLES, Role, is_role
 from taskyard.core.access.principals import Kind, Principal
-from taskyard.core.questions.question import Question, QuestionState, is_role
+from taskyard.core.questions.question import Question, QuestionState
 from taskyard.core.questions.rules import can_answer
 
 

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from taskyard.core.access.identity import Actor
-from taskyard.core.access.permissions import ROLES, Permission, Role
+from taskyard.core.access.permissions import ROLES, Permission, Role, is_role
 from taskyard.core.errors import NotPermitted
 from taskyard.core.i18n import N_, msg
 from taskyard.core.questions.errors import QuestionClosed, QuestionNotFound
-from taskyard.core.questions.question import Decision, GivenAnswer, Question, QuestionState, is_role
+from taskyard.core.questions.question import Decision, GivenAnswer, Question, QuestionState
 
 _PREFIXES = ("person", "token", "local", "service", "hook")  # of names in the audit log; see core.access.principals
 _CLOSED = {

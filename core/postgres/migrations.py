@@ -61,12 +61,6 @@ def schema_state(url: str) -> SchemaState:
         engine.dispose()
 
 
-def migration_state(url: str) -> tuple[str | None, str]:
-    """Returns the schema's version in the database (None: not migrated) and the newest version."""
-    state = schema_state(url)
-    return state.version, state.newest
-
-
 def _state(connection: Connection) -> SchemaState:
     from alembic.migration import MigrationContext
     from alembic.script import ScriptDirectory

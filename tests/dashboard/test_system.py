@@ -14,7 +14,7 @@ from taskyard.core.config import Settings, load_settings
 from taskyard.core.embedded.servers import Endpoints
 from taskyard.core.humanize import byte_size
 from taskyard.core.postgres.database import Database, connect_engine
-from taskyard.core.postgres.migrations import migration_state
+from taskyard.core.postgres.migrations import schema_state
 from taskyard.core.postgres.store import live_counts, rollups
 from taskyard.core.postgres.store.rollups import Sample
 from taskyard.core.redis.cache import RedisCache
@@ -201,7 +201,7 @@ def test_versions_of_what_runs(open_page: OpenPage, database: Database) -> None:
     assert versions["Streamlit"] == st.__version__
     with database.transaction() as tx:
         assert versions["PostgreSQL"] == live_counts.server(tx).version
-    assert versions["Schema"] == migration_state(database.url)[1]
+    assert versions["Schema"] == schema_state(database.url).newest
     assert "Redis" in versions
 
 

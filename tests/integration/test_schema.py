@@ -16,7 +16,7 @@ from alembic.script import ScriptDirectory
 
 from taskyard.core.health.checks import database_checks
 from taskyard.core.postgres.database import Database, connect_engine
-from taskyard.core.postgres.migrations import alembic_config, migrate, migration_state, schema_state
+from taskyard.core.postgres.migrations import alembic_config, migrate, schema_state
 from taskyard.core.postgres.schema import metadata
 from taskyard.core.postgres.store import recovery
 from taskyard.worker.devtools.prove.upgrade.release import named_release
@@ -111,11 +111,11 @@ def test_down_and_up_again(engine: sa.Engine, database_url: str) -> None:
     downgrade(engine, "base")
     with engine.connect() as connection:
         assert [name for name in sa.inspect(connection).get_table_names() if name != ALEMBIC_TABLE] == []
-    assert migration_state(database_url)[0] is None
+    assert schema_state(database_url).version is None
     migrate(database_url)
     migrate(database_url)
-    current, head = migration_state(database_url)
-    assert current == head
+    state = schema_state(database_url)
+    assert state.version == state.newest
     with engine.connect() as connection:
         assert described(connection) == before
 

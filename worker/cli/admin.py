@@ -129,9 +129,9 @@ def migrate() -> None:
         url = settings.database_url
         if url is None:
             url = stack.enter_context(EmbeddedServers(settings.data_dir, redis=False)).database_url
-        before, _ = migrations.migration_state(url)
+        before = migrations.schema_state(url).version
         migrations.migrate(url)
-        after, _ = migrations.migration_state(url)
+        after = migrations.schema_state(url).version
     print_line(f"database is at {after}" + (" already" if before == after else f", was at {before or 'nothing'}"))
 
 

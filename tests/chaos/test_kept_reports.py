@@ -62,6 +62,14 @@ def newer_leader(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Callable[[R
     return upgrade
 
 
+def newer_agent_with_a_task(engine: Engine) -> tuple[RunningWorker, NewerAgent, str]:
+    """A leader of this version, an agent of the next one, and the id of a task for it."""
+    worker = engine.worker()
+    engine.define("demo.step", lambda given, context: given)
+    agent = NewerAgent(engine.broker, "edge", engine.settings.agent_ttl_seconds)
+    return worker, agent, engine.submit("demo.step")
+
+
 def kept(engine: Engine) -> list[store.Kept]:
     with engine.database.transaction() as tx:
         return store.kept(tx)
@@ -83,10 +91,7 @@ def rosters(worker: RunningWorker, agent: NewerAgent, count: int = 4) -> None:
 def test_the_end_of_a_task_waits_for_a_leader_that_understands_it(
     engine: Engine, newer_leader: Callable[[RunningWorker], RunningWorker]
 ) -> None:
-    old = engine.worker()
-    engine.define("demo.step", lambda given, context: given)
-    agent = NewerAgent(engine.broker, "edge", engine.settings.agent_ttl_seconds)
-    task_id = engine.submit("demo.step")
+    old, agent, task_id = newer_agent_with_a_task(engine)
     pair = agent.run_one()
     agent.end(pair)
     wait_until(lambda: agent.beat() or kept(engine))
@@ -122,10 +127,7 @@ def test_the_end_of_a_task_waits_for_a_leader_that_understands_it(
 def test_a_report_is_kept_once_and_the_fence_decides_when_it_is_applied(
     engine: Engine, newer_leader: Callable[[RunningWorker], RunningWorker]
 ) -> None:
-    old = engine.worker()
-    engine.define("demo.step", lambda given, context: given)
-    agent = NewerAgent(engine.broker, "edge", engine.settings.agent_ttl_seconds)
-    task_id = engine.submit("demo.step")
+    old, agent, task_id = newer_agent_with_a_task(engine)
     pair = agent.run_one()
     agent.end(pair)
     agent.running.append(pair)
@@ -143,10 +145,7 @@ def test_a_report_is_kept_once_and_the_fence_decides_when_it_is_applied(
 def test_a_value_that_only_the_next_version_has_is_kept(
     engine: Engine, newer_leader: Callable[[RunningWorker], RunningWorker]
 ) -> None:
-    old = engine.worker()
-    engine.define("demo.step", lambda given, context: given)
-    agent = NewerAgent(engine.broker, "edge", engine.settings.agent_ttl_seconds)
-    task_id = engine.submit("demo.step")
+    old, agent, task_id = newer_agent_with_a_task(engine)
     agent.end(agent.run_one(), says=b'["done","%s",%d,null,["over_budget","no"],%f,0.1,null,null,"%s"]')
     wait_until(lambda: agent.beat() or kept(engine))
     assert "over_budget" in kept(engine)[0].reason
@@ -158,10 +157,7 @@ def test_a_value_that_only_the_next_version_has_is_kept(
 
 
 def test_what_somebody_drops_holds_nothing_back(engine: Engine) -> None:
-    old = engine.worker()
-    engine.define("demo.step", lambda given, context: given)
-    agent = NewerAgent(engine.broker, "edge", engine.settings.agent_ttl_seconds)
-    task_id = engine.submit("demo.step")
+    old, agent, task_id = newer_agent_with_a_task(engine)
     agent.end(agent.run_one())
     wait_until(lambda: agent.beat() or kept(engine))
     rosters(old, agent)
@@ -180,10 +176,7 @@ def test_the_same_words_of_an_agent_of_this_version_are_quarantined(engine: Engi
 
 
 def test_a_heartbeat_of_the_next_version_is_a_sign_of_life(engine: Engine) -> None:
-    engine.worker()
-    engine.define("demo.step", lambda given, context: given)
-    agent = NewerAgent(engine.broker, "edge", engine.settings.agent_ttl_seconds)
-    task_id = engine.submit("demo.step")
+    _, agent, task_id = newer_agent_with_a_task(engine)
     agent.run_one()
     beat = msgspec.json.decode(engine.redis.get(engine.broker.keys.heartbeat(agent.id)))
     odd = encode(beat | {"held": {"as": "the next version says"}})

@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from taskyard.worker.devtools.clusters.cluster import CLUSTERS
 from taskyard.worker.devtools.prove import plan
+from tests.chaos.prove_command import PROVE, environment, prove
 from tests.engine_extras import skip_without
 from tests.servers import REPOSITORY, wait_until
 
 CYCLES = 2 * len(plan.KINDS)
 
 
-def environment(data_dir: Path) -> dict[str, str]:
-    return {**os.environ, "TASKYARD_DATA_DIR": str(data_dir)}
-
-
 @pytest.mark.slow
 def test_every_kind_of_death_twice(tmp_path: Path, data_dir: Path) -> None:
     found = tmp_path / "found.json"
-    command = [sys.executable, "-m", "worker", "prove", "--cycles", str(CYCLES), "--seed", "5", "--json", str(found)]
-    run = subprocess.run(
-        command, cwd=REPOSITORY, env=environment(data_dir), capture_output=True, text=True, timeout=240, check=False
-    )
+    run = prove(data_dir, "--cycles", str(CYCLES), "--seed", "5", "--json", str(found), timeout_seconds=240)
     assert run.returncode == 0, run.stdout + run.stderr
     assert "The promise was kept." in run.stdout
     findings = json.loads(found.read_text())
@@ -43,10 +35,7 @@ def test_every_kind_of_death_twice(tmp_path: Path, data_dir: Path) -> None:
 def test_the_api_dies_under_its_clients(tmp_path: Path, data_dir: Path) -> None:
     found = tmp_path / "found.json"
     options = ["--kind", "api", "--cycles", "4", "--seed", "5", "--json", str(found)]
-    command = [sys.executable, "-m", "worker", "prove", *options]
-    run = subprocess.run(
-        command, cwd=REPOSITORY, env=environment(data_dir), capture_output=True, text=True, timeout=240, check=False
-    )
+    run = prove(data_dir, *options, timeout_seconds=240)
     assert run.returncode == 0, run.stdout + run.stderr
     findings = json.loads(found.read_text())
     assert findings["kills"] == {**dict.fromkeys(plan.KINDS, 0), "api": 4}
@@ -57,10 +46,7 @@ def test_the_api_dies_under_its_clients(tmp_path: Path, data_dir: Path) -> None:
 
 @pytest.mark.parametrize("arguments", [["--kind", "dashboard"], ["--people", "--kind", "api"]])
 def test_a_kind_that_is_not_killed_is_refused(arguments: list[str], data_dir: Path) -> None:
-    command = [sys.executable, "-m", "worker", "prove", *arguments]
-    run = subprocess.run(
-        command, cwd=REPOSITORY, env=environment(data_dir), capture_output=True, text=True, timeout=60, check=False
-    )
+    run = prove(data_dir, *arguments, timeout_seconds=60)
     assert run.returncode == 2
     assert "--kind" in run.stderr
     assert "Traceback" not in run.stderr
@@ -68,10 +54,7 @@ def test_a_kind_that_is_not_killed_is_refused(arguments: list[str], data_dir: Pa
 
 @pytest.mark.parametrize("arguments", [["--engine", "spark"], ["--people", "--engine", "ray"]])
 def test_an_engine_that_can_t_be_killed_is_refused(arguments: list[str], data_dir: Path) -> None:
-    command = [sys.executable, "-m", "worker", "prove", *arguments]
-    run = subprocess.run(
-        command, cwd=REPOSITORY, env=environment(data_dir), capture_output=True, text=True, timeout=60, check=False
-    )
+    run = prove(data_dir, *arguments, timeout_seconds=60)
     assert run.returncode == 2
     assert "--engine" in run.stderr
     assert "Traceback" not in run.stderr
@@ -85,10 +68,7 @@ def test_seats_and_nodes_of_an_engine_die(engine: str, tmp_path: Path, data_dir:
     skip_without(engine)
     found = tmp_path / "found.json"
     options = ["--engine", engine, "--kind", "seat", "--kind", "node", "--cycles", "6", "--json", str(found)]
-    command = [sys.executable, "-m", "worker", "prove", *options]
-    run = subprocess.run(
-        command, cwd=REPOSITORY, env=environment(data_dir), capture_output=True, text=True, timeout=600, check=False
-    )
+    run = prove(data_dir, *options, timeout_seconds=600)
     assert run.returncode == 0, run.stdout + run.stderr
     findings = json.loads(found.read_text())
     assert findings["kills"] == {**dict.fromkeys(plan.KINDS, 0), "seat": 3, "node": 3}
@@ -99,7 +79,7 @@ def test_seats_and_nodes_of_an_engine_die(engine: str, tmp_path: Path, data_dir:
 @pytest.mark.slow
 def test_ctrl_c_ends_the_killing_and_counts(tmp_path: Path, data_dir: Path) -> None:
     found = tmp_path / "found.json"
-    command = [sys.executable, "-m", "worker", "prove", "--minutes", "10", "--cycles", "0", "--json", str(found)]
+    command = [*PROVE, "--minutes", "10", "--cycles", "0", "--json", str(found)]
     run = subprocess.Popen(
         command, cwd=REPOSITORY, env=environment(data_dir), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -115,10 +95,7 @@ def test_ctrl_c_ends_the_killing_and_counts(tmp_path: Path, data_dir: Path) -> N
 
 @pytest.mark.parametrize("arguments", [["--cycles", "0"], ["--cycles", "-1"], ["--minutes", "-1"]])
 def test_a_run_without_an_end_is_refused(arguments: list[str], data_dir: Path) -> None:
-    command = [sys.executable, "-m", "worker", "prove", *arguments]
-    run = subprocess.run(
-        command, cwd=REPOSITORY, env=environment(data_dir), capture_output=True, text=True, timeout=60, check=False
-    )
+    run = prove(data_dir, *arguments, timeout_seconds=60)
     assert run.returncode == 2
     assert "Traceback" not in run.stderr
     assert not data_dir.exists()

@@ -13,6 +13,7 @@ import pytest
 from taskyard.core.redis.mailbox import BURY
 from taskyard.worker.devtools.prove.upgrade import plan
 from taskyard.worker.devtools.prove.upgrade.release import Release, last_release, named_release
+from tests.chaos.prove_command import prove
 from tests.servers import REPOSITORY
 
 CYCLES, SEED = 9, 4
@@ -37,15 +38,7 @@ def test_the_last_release_is_replaced_while_it_works(release: Release, tmp_path:
     cache.mkdir(parents=True)
     (cache / release.folder.name).symlink_to(release.folder)
     options = ["--upgrade", "--cycles", str(CYCLES), "--seed", str(SEED), "--json", str(found)]
-    run = subprocess.run(
-        [sys.executable, "-m", "worker", "prove", *options],
-        cwd=REPOSITORY,
-        env={**os.environ, "TASKYARD_DATA_DIR": str(data_dir)},
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-    )
+    run = prove(data_dir, *options, timeout_seconds=400)
     assert run.returncode == 0, run.stdout + run.stderr
     findings = json.loads(found.read_text())
     assert findings["kept"] is True
@@ -79,15 +72,7 @@ def test_a_wheel_alone_is_refused(data_dir: Path) -> None:
         (["--upgrade", "--people"], "neither --people nor --kind"),
         (["--upgrade", "--wheel", "no-such.whl"], "no-such.whl is no file"),
     ):
-        run = subprocess.run(
-            [sys.executable, "-m", "worker", "prove", *arguments],
-            cwd=REPOSITORY,
-            env={**os.environ, "TASKYARD_DATA_DIR": str(data_dir)},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
+        run = prove(data_dir, *arguments, timeout_seconds=120)
         assert run.returncode == 2, run.stderr
         assert what in run.stderr
         assert "Traceback" not in run.stderr

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from msgspec.structs import replace
 
 from taskyard.core.protocol import AttemptEnd, Run
 from taskyard.worker.attempts.context import Channel
 from taskyard.worker.engines.engine import Engine, SeatCommand
+from taskyard.worker.engines.known import make_engine
 from taskyard.worker.engines.local import LocalEngine
 from taskyard.worker.engines.seat_link import SeatLink
 from taskyard.worker.engines.seat_runners import SeatRunners
@@ -60,6 +64,24 @@ class SeatBench(Bench):
     def seat(self) -> SeatLink:
         """The only seat that is there."""
         return wait_until(lambda: self.runners.links)[0]  # type: ignore[no-any-return]
+
+
+MakeBench = Callable[..., SeatBench]
+
+
+@contextlib.contextmanager
+def benches(settings: EngineSettings) -> Iterator[MakeBench]:
+    """Makes benches of an engine, each with the settings that are given otherwise, and ends them."""
+    made: list[SeatBench] = []
+
+    def make(**options: object) -> SeatBench:
+        own = replace(settings, **options)  # type: ignore[arg-type]
+        made.append(SeatBench(settings=own, make=make_engine))
+        return made[-1]
+
+    yield make
+    for bench in made:
+        bench.runners.close(kill=True)
 
 
 class Recording(LocalEngine):

@@ -12,7 +12,7 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -22,16 +22,13 @@ from msgspec.structs import replace
 from taskyard.worker.agents.pool_config import AgentSpec
 from taskyard.worker.doctor.engines import engine_checks
 from taskyard.worker.engines.handshake import key_of, new_nonce, proof_of
-from taskyard.worker.engines.known import make_engine
 from taskyard.worker.engines.seat_frames import SEAT_VERSION, Admitted, Challenge, Frame, Hello, Refused, SeatStream
 from taskyard.worker.engines.site_host import SITE_KEY_VARIABLE
 from tests.certificates import make_certificate
-from tests.integration.seat_bench import SeatBench
+from tests.integration.seat_bench import MakeBench, benches
 from tests.integration.slot_bench import is_dead, pid_in
 from tests.servers import REPOSITORY, wait_until
 from tests.site_hosts import Hosts, site_of_hosts
-
-MakeBench = Callable[..., SeatBench]
 
 
 @pytest.fixture
@@ -42,16 +39,8 @@ def hosts(tmp_path: Path) -> Iterator[Hosts]:
 
 @pytest.fixture
 def make_bench(hosts: Hosts) -> Iterator[MakeBench]:
-    made: list[SeatBench] = []
-
-    def make(**options: object) -> SeatBench:
-        settings = replace(hosts.settings, **options)
-        made.append(SeatBench(settings=settings, make=make_engine))  # type: ignore[arg-type]
-        return made[-1]
-
-    yield make
-    for bench in made:
-        bench.runners.close(kill=True)
+    with benches(hosts.settings) as make:
+        yield make
 
 
 def test_host_that_dials_in_runs_attempts_and_keeps_its_seat(hosts: Hosts, make_bench: MakeBench) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -21,14 +21,13 @@ from taskyard.worker.engines.known import make_engine
 from taskyard.worker.engines.settings import EngineSettings
 from tests.engine import engine_for_processes
 from tests.engine_places import kubernetes, small_nodes
-from tests.integration.seat_bench import SeatBench
+from tests.integration.seat_bench import MakeBench, SeatBench, benches
 from tests.integration.slot_bench import is_dead, pid_in
 from tests.kubernetes_api import KubernetesApi
 from tests.kubernetes_nodes import Node
 from tests.servers import wait_until
 
 pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("others"), pytest.mark.filterwarnings("ignore")]
-MakeBench = Callable[..., SeatBench]
 Cluster = tuple[KubernetesApi, EngineSettings]
 
 
@@ -40,16 +39,8 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 @pytest.fixture
 def make_bench(cluster: Cluster) -> Iterator[MakeBench]:
-    made: list[SeatBench] = []
-
-    def make(**options: object) -> SeatBench:
-        settings = replace(cluster[1], **options)
-        made.append(SeatBench(settings=settings, make=make_engine))  # type: ignore[arg-type]
-        return made[-1]
-
-    yield make
-    for bench in made:
-        bench.runners.close(kill=True)
+    with benches(cluster[1]) as make:
+        yield make
 
 
 def test_pod_that_is_started_twice_is_one_seat(cluster: Cluster, make_bench: MakeBench) -> None:

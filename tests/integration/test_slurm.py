@@ -4,27 +4,24 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 import pytest
-from msgspec.structs import replace
 
 from taskyard.core.config import Settings
 from taskyard.worker.agents.pool_config import AgentSpec
 from taskyard.worker.doctor.engines import engine_checks
-from taskyard.worker.engines.known import make_engine
 from taskyard.worker.engines.settings import EngineSettings
 from tests.engine import engine_for_processes
 from tests.engine_places import slurm
-from tests.integration.seat_bench import SeatBench
+from tests.integration.seat_bench import MakeBench, benches
 from tests.integration.slot_bench import is_dead, pid_in
 from tests.servers import wait_until
 from tests.slurm_cluster import SlurmCluster, run
 
 pytestmark = [pytest.mark.engines, pytest.mark.xdist_group("others"), pytest.mark.filterwarnings("ignore")]
-MakeBench = Callable[..., SeatBench]
 Cluster = tuple[SlurmCluster, EngineSettings]
 JOB_ENDS_SECONDS = 30
 
@@ -37,16 +34,8 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 @pytest.fixture
 def make_bench(cluster: Cluster) -> Iterator[MakeBench]:
-    made: list[SeatBench] = []
-
-    def make(**options: object) -> SeatBench:
-        settings = replace(cluster[1], **options)
-        made.append(SeatBench(settings=settings, make=make_engine))  # type: ignore[arg-type]
-        return made[-1]
-
-    yield make
-    for bench in made:
-        bench.runners.close(kill=True)
+    with benches(cluster[1]) as make:
+        yield make
     wait_until(lambda: not run("squeue", "--noheader"), JOB_ENDS_SECONDS, "all jobs have ended")
 
 

@@ -8,8 +8,10 @@ import pytest
 
 from taskyard.core.config import Settings
 from taskyard.core.models import Lane, Waiting
+from taskyard.core.redis.broker import Publication
 from taskyard.worker.dispatch.sweep import PAGE, STEPS, Sweeper
 from tests.engine import Engine, running_engine
+from tests.servers import wait_until
 from tests.unit.leader_state_support import task_id
 
 LANES = 3 * STEPS
@@ -44,3 +46,23 @@ def test_a_round_sees_every_member_a_page_at_a_time(engine: Engine) -> None:
 def test_an_empty_redis_is_a_short_round(engine: Engine) -> None:
     sweeping = Sweeper(engine.broker)
     assert [sweeping._read() for _ in range(3)] == [[], [], []]
+
+
+def test_a_priority_that_changes_during_a_sweep_stays(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine.define("demo.echo", lambda given, context: given)
+    first, second = engine.submit("demo.echo"), engine.submit("demo.echo")
+    worker = engine.worker()
+    lane = engine.broker.keys.ready(Lane("default", "demo.echo"))
+    publish, orders = worker.broker.publish, []
+
+    def publish_late(epoch: int, publication: Publication) -> None:
+        is_sweep = second in {task.id for task in publication.waiting}
+        if is_sweep and not orders:
+            engine.submitter.reprioritise(second, "urgent", actor="me")
+        publish(epoch, publication)
+        if is_sweep:
+            orders.append(engine.redis.zrange(lane, 0, -1))
+
+    monkeypatch.setattr(worker.broker, "publish", publish_late)
+    wait_until(lambda: orders)
+    assert orders[0] == [second.encode(), first.encode()]

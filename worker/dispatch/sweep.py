@@ -61,9 +61,10 @@ class Sweeper:
                 continue  # this batch's own: its publication removes it
             task = committed.compared.get(member.task_id)
             is_right, is_in_order = self._broker.is_at_its_place(member, task) if task is not None else (False, False)
-            if not is_right:
-                leftover.append(member)
-            if task is not None and not (is_right and is_in_order):
+            if is_right and is_in_order:
+                continue
+            leftover.append(member)  # a publication adds only what is missing
+            if task is not None:
                 again[task.id] = task
         committed.waiting += again.values()
         if leftover:

@@ -33,12 +33,14 @@ for _ = 1, number() do
     local lane = text()
     in_pieces(number(), 'ZREM', ready .. lane)
 end
+-- A member that is there already was added after the rows were read, with a newer priority: it stays.
+local function if_missing(command, key, ...) return redis.call(command, key, 'NX', ...) end
 for _ = 1, number() do
     local lane = text()
     redis.call('SADD', KEYS[3], lane)
-    in_pieces(number(), 'ZADD', ready .. lane)
+    in_pieces(number(), 'ZADD', ready .. lane, if_missing)
 end
-in_pieces(number(), 'ZADD', KEYS[4])
+in_pieces(number(), 'ZADD', KEYS[4], if_missing)
 for _ = 1, number() do
     local agent = text()
     redis.call('XADD', inbox .. agent, '*', 'm', text())

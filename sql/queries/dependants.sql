@@ -10,9 +10,10 @@ SELECT EXISTS (SELECT FROM task_dependencies WHERE is_open)
 
 -- name: unblock
 -- Closes edges whose parent ended as their condition says; a child with none left becomes pending, or scheduled if not
--- yet due; one whose input is made of its parents' outputs becomes due to get it. Returns every changed child, and how
--- many parents were met. A parent that no longer exists counts as cancelled. The rows of those that this transaction
--- itself completed are its own already: they need no look and no lock.
+-- yet due, or assigned at once, if an agent was offered for its lane; one whose input is made of its parents' outputs
+-- becomes due to get it. Returns every changed child, how many parents were met, and what a claim returns. A parent
+-- that no longer exists counts as cancelled. The rows of those that this transaction itself completed are its own
+-- already: they need no look and no lock.
 WITH held AS MATERIALIZED (
     SELECT f.id, state_for_children(p.state, p.failed_before) AS state
     FROM unnest(%(ids)s::uuid[]) AS f(id)
@@ -26,13 +27,17 @@ WITH held AS MATERIALIZED (
     UNION ALL
     SELECT f.id, 'completed' FROM unnest(%(completed_here)s::uuid[]) AS f(id)
 ), edge AS MATERIALIZED (
-    SELECT e.child_id, e.was, e.place
+    SELECT e.child_id, e.was, e.place, e.waiting_on, e.priority, e.lane
     FROM parent f
     CROSS JOIN LATERAL (
-        SELECT d.child_id, c.state AS was, d.ctid AS place
+        SELECT d.child_id, c.state AS was, d.ctid AS place, c.waiting_on, c.priority, c.lane
         FROM task_dependencies d
         CROSS JOIN LATERAL (
-            SELECT t.id, t.state FROM tasks t
+            SELECT t.id, t.state, t.waiting_on, t.priority,
+                CASE WHEN t.state = 'blocked' AND (t.run_at IS NULL OR t.run_at <= now())
+                    AND t.suspension IS NULL AND t.has_signals IS NULL
+                    THEN concat(t.queue, '|', t.type, '|', array_to_string(t.requires, ',')) END AS lane
+            FROM tasks t
             WHERE t.id = d.child_id AND t.state IN ('blocked', 'suspended') FOR NO KEY UPDATE SKIP LOCKED
         ) c
         WHERE d.parent_id = f.id AND d.is_open
@@ -42,7 +47,16 @@ WITH held AS MATERIALIZED (
     ) e
     LIMIT %(limit)s::int
 ), child AS MATERIALIZED (
-    SELECT child_id AS id, was, count(*)::int AS n FROM edge GROUP BY child_id, was
+    SELECT id, was, n, CASE WHEN number <= (%(counts)s::int[])[lane]
+        THEN (%(agents)s::text[])[(%(offers)s::int[])[(%(firsts)s::int[])[lane] + number]] END AS agent_id
+    FROM (
+        SELECT id, was, n, lane, (row_number() OVER (PARTITION BY lane ORDER BY priority DESC, id))::int AS number
+        FROM (
+            SELECT child_id AS id, was, priority, count(*)::int AS n,
+                CASE WHEN waiting_on = count(*) THEN array_position(%(lanes)s::text[], lane) END AS lane
+            FROM edge GROUP BY child_id, was, waiting_on, priority, lane
+        ) counted
+    ) numbered
 ), met AS (
     UPDATE task_dependencies SET is_open = false, met_at = now() WHERE ctid = ANY(ARRAY(SELECT place FROM edge))
 ), changed AS (
@@ -50,21 +64,37 @@ WITH held AS MATERIALIZED (
         waiting_on = t.waiting_on - c.n,
         state = CASE
             WHEN t.waiting_on > c.n THEN t.state
+            WHEN c.agent_id IS NOT NULL THEN 'assigned'
             WHEN t.state = 'blocked' AND t.run_at > now() THEN 'scheduled'
             ELSE 'pending' END,
-        ready_at = CASE WHEN t.state = 'blocked' THEN greatest(now(), t.run_at) ELSE now() END
+        ready_at = CASE WHEN t.state = 'blocked' THEN greatest(now(), t.run_at) ELSE now() END,
+        attempt = CASE WHEN c.agent_id IS NULL THEN t.attempt ELSE t.attempt + 1 END,
+        assigned_agent_id = coalesce(c.agent_id, t.assigned_agent_id),
+        assigned_at = CASE WHEN c.agent_id IS NULL THEN t.assigned_at ELSE now() END,
+        started_at = CASE WHEN c.agent_id IS NULL THEN t.started_at END
     FROM child c WHERE t.id = c.id
     RETURNING t.id, t.attempt, c.was, t.state, t.queue, t.type, t.requires, t.priority,
-        extract(epoch FROM t.ready_at)::float8 AS ready, c.n, t.waiting_on
+        extract(epoch FROM t.ready_at)::float8 AS ready, c.n, t.waiting_on, c.agent_id,
+        CASE WHEN c.agent_id IS NOT NULL THEN t.input::text END AS input, t.timeout_seconds,
+        CASE WHEN c.agent_id IS NOT NULL THEN t.checkpoint::text END AS checkpoint, t.max_attempts, t.refunded,
+        t.refunds, coalesce(t.checkpoint_children, 0) AS checkpoint_children,
+        coalesce(t.retry_afters, 0) AS retry_afters, date_part('epoch', t.scheduled_for) AS scheduled_for
 ), input_due AS (
     UPDATE task_inputs SET is_due = true
     WHERE resolved_at IS NULL AND task_id = ANY(ARRAY(SELECT id FROM changed WHERE waiting_on = 1 AND was = 'blocked'))
 ), audit AS (
-    INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor)
-    SELECT id, CASE was WHEN 'blocked' THEN 'unblocked' ELSE 'woken' END, was, state, attempt, 'dispatcher'
+    INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, agent_id)
+    SELECT id, CASE was WHEN 'blocked' THEN 'unblocked' ELSE 'woken' END, was,
+        CASE WHEN agent_id IS NULL THEN state ELSE 'pending' END,
+        CASE WHEN agent_id IS NULL THEN attempt ELSE attempt - 1 END, 'dispatcher', NULL
     FROM changed WHERE state <> was
+    UNION ALL
+    SELECT id, 'assigned', 'pending', 'assigned', attempt, 'dispatcher', agent_id
+    FROM changed WHERE agent_id IS NOT NULL
 )
-SELECT id, state, queue, type, requires, priority, ready, n, waiting_on FROM changed
+SELECT id, state, queue, type, requires, priority, ready, n, waiting_on, agent_id, attempt, input, timeout_seconds,
+    checkpoint, max_attempts, refunded, refunds, checkpoint_children, retry_afters, scheduled_for
+FROM changed
 
 -- name: cancel_below
 -- Cancels some of the blocked tasks that wait, directly or not, for one of these, which ended otherwise than their

@@ -1,4 +1,4 @@
-"""Tasks that a tick frees are claimed by the next one, without a way through Redis."""
+"""Tasks that a tick frees are claimed by the same transaction, without a way through Redis."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from taskyard.core.config import Settings
 from taskyard.core.models import Lane
 from taskyard.core.postgres.connections import connect_driver
 from taskyard.core.postgres.database import Database
-from taskyard.core.postgres.store import holds
+from taskyard.core.postgres.store import holds, tasks
 from taskyard.core.protocol import AgentInfo, Done, Heartbeat, Pair, Register, Run, decode_orders, encode
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
@@ -79,6 +79,19 @@ class Steps:
             self._position = entry
         return pairs
 
+    def receive(self, task_ids: list[str]) -> list[Pair]:
+        """Ticks until the agent has been given these tasks, and no others; returns them with their attempts."""
+        pairs: list[Pair] = []
+
+        def are_here() -> bool:
+            self.settle()
+            pairs.extend(self.orders())
+            return len(pairs) >= len(task_ids)
+
+        wait_until(are_here, timeout_seconds=20)
+        assert sorted(pairs) == sorted((task_id, 1) for task_id in task_ids)
+        return pairs
+
     def finish(self, pairs: list[Pair]) -> None:
         self.broker.report(encode([Done(*pair, Raw(b"{}"), None, 1_700_000_000.0, 0.001) for pair in pairs]))
 
@@ -91,6 +104,11 @@ class Steps:
     def states(self, ids: list[str]) -> set[str]:
         with self.database.transaction() as tx:
             return {row[0] for row in tx.rows("SELECT state FROM tasks WHERE id = ANY(%(ids)s::uuid[])", {"ids": ids})}
+
+    def events(self, task_id: str) -> list[tuple[str, int | None]]:
+        """Its history: event and attempt."""
+        with self.database.transaction() as tx:
+            return [(event.event, event.attempt) for event in tasks.history(tx, task_id)]
 
     def close(self) -> None:
         self.term.committer.close()
@@ -107,46 +125,76 @@ def steps(settings: Settings, database_url: str) -> Iterator[Steps]:
     steps.close()
 
 
-def freed_by_one_tick(steps: Steps) -> tuple[list[str], Batch | None]:
-    """Ends the parents of as many children at once; returns these, and the next tick's batch."""
-    parents = list(steps.submitter.submit_many({"type": TYPE} for _ in range(CHAINS)))
-    children = list(steps.submitter.submit_many({"type": TYPE, "after": [parent]} for parent in parents))
+def layers(steps: Steps, count: int) -> list[list[str]]:
+    """Submits chains: the ids of each layer of them."""
+    found = [list(steps.submitter.submit_many({"type": TYPE} for _ in range(CHAINS)))]
+    for _ in range(count - 1):
+        found.append(list(steps.submitter.submit_many({"type": TYPE, "after": [parent]} for parent in found[-1])))
+    return found
+
+
+def run_first(steps: Steps, first: list[str], second: list[str]) -> list[Pair]:
+    """Runs the first layer; returns the agent's work, the second one, which went through its lane."""
+    pairs = steps.receive(first)
+    steps.finish(pairs)
+    return steps.receive(second)
+
+
+def test_children_are_claimed_by_the_tick_that_frees_them(steps: Steps) -> None:
+    first, second, third, fourth = layers(steps, 4)
+    steps.finish(run_first(steps, first, second))
+    batch = steps.tick()
+    assert batch is not None, "a large batch is committed while the next one is collected"
+    assert {offer.lane for offer, _ in batch.offers} == {Lane("default", TYPE)}
+    assert CHAINS <= len(batch.offers) <= 2 * CHAINS
     steps.settle()
     pairs = steps.orders()
-    assert {pair[0] for pair in pairs} == set(parents)
-    steps.finish(pairs)
-    assert steps.tick() is not None, "a large batch is committed while the next one is collected"
-    return children, steps.tick()
-
-
-def test_children_are_claimed_by_the_tick_after_their_parents_ends(steps: Steps) -> None:
-    children, batch = freed_by_one_tick(steps)
-    assert batch is not None
-    assert {task.id for task in batch.freed} == {candidate.id for candidate, _ in batch.claims} == set(children)
+    assert sorted(pairs) == sorted((child, 1) for child in third)
     assert steps.queued() == set(), "they never are in Redis"
-    steps.settle()
-    pairs = steps.orders()
-    assert sorted(pairs) == sorted((child, 1) for child in children)
+    events = steps.events(third[0])
+    assert events == [("submitted", 0), ("unblocked", 0), ("assigned", 1)]
     steps.finish(pairs)
     steps.settle()
-    assert steps.states(children) == {"completed"}
-    assert steps.term.leader_state.claiming == {}
-
-
-def test_children_whose_claims_cannot_even_be_tried_go_into_their_lane(steps: Steps) -> None:
-    somebody: psycopg2.extensions.connection = connect_driver(steps.database.url)
-    parents = list(steps.submitter.submit_many({"type": TYPE} for _ in range(CHAINS)))
-    children = list(steps.submitter.submit_many({"type": TYPE, "after": [parent]} for parent in parents))
+    assert sorted(steps.orders()) == sorted((child, 1) for child in fourth)
+    steps.finish([(child, 1) for child in fourth])
     steps.settle()
-    steps.finish(steps.orders())
+    assert steps.states([*first, *second, *third, *fourth]) == {"completed"}
+    slots = steps.term.leader_state.agents[AGENT.id].slots
+    assert (slots.open_tasks, steps.term.leader_state.claims, steps.term.leader_state.claiming) == (0, {}, {})
+
+
+def test_a_child_that_somebody_holds_is_claimed_later(steps: Steps) -> None:
+    somebody: psycopg2.extensions.connection = connect_driver(steps.database.url)
+    first, second, third = layers(steps, 3)
+    pairs = run_first(steps, first, second)
+    with somebody.cursor() as cursor:
+        cursor.execute("SELECT FROM tasks WHERE id = %s FOR UPDATE", (third[0],))
+    steps.finish(pairs)
+    steps.settle()
+    assert {pair[0] for pair in steps.orders()} == set(third[1:])
+    assert steps.term.leader_state.agents[AGENT.id].slots.open_tasks == CHAINS - 1, "offers that nobody took go back"
+    somebody.rollback()
+    somebody.close()
+
+    def it_came() -> bool:
+        steps.tick()
+        return third[0] in {pair[0] for pair in steps.orders()}
+
+    wait_until(it_came, timeout_seconds=30)
+
+
+def test_children_whose_claims_are_blocked_wait_in_their_lane(steps: Steps) -> None:
+    somebody: psycopg2.extensions.connection = connect_driver(steps.database.url)
+    first, second, third = layers(steps, 3)
+    pairs = run_first(steps, first, second)
+    other = steps.submitter.submit(TYPE)
     with somebody.cursor() as cursor:
         cursor.execute("LOCK TABLE questions IN ACCESS EXCLUSIVE MODE")  # only claims need it
-    steps.tick()
-    batch = steps.tick()
-    assert batch is not None
-    assert len(batch.freed) == CHAINS
-    wait_until(lambda: steps.tick() is None, timeout_seconds=20)
-    assert steps.queued() == set(children)
+    wait_until(lambda: steps.tick() or steps.term.committer.pauses, timeout_seconds=20)
+    steps.finish(pairs)
+    steps.settle()
+    assert steps.orders() == []
+    assert steps.queued() == {other, *third}
     somebody.rollback()
     somebody.close()
     found: set[str] = set()
@@ -154,33 +202,28 @@ def test_children_whose_claims_cannot_even_be_tried_go_into_their_lane(steps: St
     def all_came() -> bool:
         steps.tick()
         found.update(task_id for task_id, _ in steps.orders())
-        return found == set(children)
+        return found == {other, *third}
 
     wait_until(all_came, timeout_seconds=30)
 
 
 def test_children_in_a_paused_queue_wait_in_their_lane(steps: Steps) -> None:
-    parents = list(steps.submitter.submit_many({"type": TYPE} for _ in range(CHAINS)))
-    children = list(steps.submitter.submit_many({"type": TYPE, "after": [parent]} for parent in parents))
-    steps.settle()
+    first, second, third = layers(steps, 3)
+    pairs = run_first(steps, first, second)
     with steps.database.transaction() as tx:
         holds.hold(tx, HoldKind.QUEUE, "default", HoldMode.PAUSED, "somebody", "a test")
     steps.tick(ROSTER)
     steps.settle()
-    steps.finish(steps.orders())
-    steps.tick()
+    steps.finish(pairs)
     steps.settle()
     assert steps.orders() == []
-    assert steps.queued() == set(children)
+    assert steps.queued() == set(third)
 
 
 def test_a_leader_that_stops_claims_nothing_more(steps: Steps) -> None:
-    parents = list(steps.submitter.submit_many({"type": TYPE} for _ in range(CHAINS)))
-    children = list(steps.submitter.submit_many({"type": TYPE, "after": [parent]} for parent in parents))
-    steps.settle()
-    steps.finish(steps.orders())
-    steps.tick()
+    first, second, third = layers(steps, 3)
+    steps.finish(run_first(steps, first, second))
     steps.dispatcher.stop()
     assert steps.tick() is None
     assert steps.orders() == []
-    assert steps.queued() == set(children)
+    assert steps.states(third) == {"blocked"}, "the next leader finds their parents' ends"

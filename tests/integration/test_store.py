@@ -15,11 +15,11 @@ from hypothesis import strategies as st
 
 from taskyard.core.edges import Condition, RetryScope
 from taskyard.core.errors import IllegalTransition, TaskNotFound
-from taskyard.core.models import Task, Waiting
+from taskyard.core.models import Lane, Task, Waiting
 from taskyard.core.postgres.arrays import plain, quoted
 from taskyard.core.postgres.database import Database, DriverTransaction, Transaction, connect_leader
 from taskyard.core.postgres.store import audit, commands, dependants, recovery, retries, suspension, tasks, tick
-from taskyard.core.postgres.store.dependants import Ended
+from taskyard.core.postgres.store.dependants import Ended, Slice
 from taskyard.core.postgres.store.suspension import Suspension
 from taskyard.core.postgres.store.tick import Completion, Settlement, Stale
 from taskyard.core.states import CLAIMED, TERMINAL, WAITING, Priority, TaskState, is_legal
@@ -405,6 +405,64 @@ def test_a_row_that_somebody_holds_is_skipped(database: Database) -> None:
         holder.rows("SELECT FROM tasks WHERE id = %(id)s FOR UPDATE", {"id": task_id(1)})
         rows = tick.claim(claimer, [task_id(1), task_id(2)], [AGENT, AGENT])
         assert [row.id for row in rows] == [task_id(2)]
+
+
+LANE = "default|demo.work|gpu"
+
+
+def offered(tx: Transaction, *offers: tuple[str, str]) -> Slice:
+    """What the tick does once PARENT is completed, with room at these agents."""
+    return dependants.settle(tx, Ended([], []), "test", completed_here=[PARENT], offers=offers)
+
+
+@pytest.mark.parametrize("changes", [{}, {"run_at": PAST, "checkpoint": '{"step":3}', "retry_afters": 2}])
+def test_a_task_that_is_claimed_as_it_is_freed_is_as_if_it_had_waited(
+    tx: DriverTransaction, changes: dict[str, object]
+) -> None:
+    rows, claims, stories = [], [], []
+    for is_offered in (False, True):
+        tx.rows("SAVEPOINT one", {})
+        insert(tx, "completed", int(PARENT[-12:]))
+        insert(tx, "blocked", **changes)
+        done = offered(tx, *[(LANE, AGENT)] * is_offered)
+        claims += [one.claim for one in done.freed] or tick.claim(tx, [TASK], [AGENT])
+        assert [one.waiting.lane for one in done.freed] == [Lane("default", "demo.work", ("gpu",))] * is_offered
+        rows.append(whole_row(tx))
+        stories.append([(e.event, e.from_state, e.to_state, e.attempt, e.agent_id) for e in tasks.history(tx, TASK)])
+        tx.rows("ROLLBACK TO SAVEPOINT one", {})
+    assert rows[0] == rows[1]
+    assert claims[0] == claims[1]
+    assert stories[0] == stories[1]
+
+
+def test_the_most_urgent_ones_take_the_offers_of_their_lane(tx: DriverTransaction) -> None:
+    insert(tx, "completed", int(PARENT[-12:]))
+    for number, priority in enumerate((0, 3, 1, 3), 1):
+        insert(tx, "blocked", number, priority=priority)
+    insert(tx, "blocked", 5, requires="{}")
+    done = offered(
+        tx, (LANE, AGENT), ("default|demo.other|", AGENT), (LANE, "other:1"), ("default|demo.work|", "other:1")
+    )
+    assert {one.claim.id: one.claim.agent_id for one in done.freed} == {
+        task_id(2): AGENT,
+        task_id(4): "other:1",
+        task_id(5): "other:1",
+    }
+    assert {one.id for one in done.waiting} == {task_id(1), task_id(3)}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"run_at": FUTURE}, {"waiting_on": 2}, {"has_signals": True}, {"suspension": '{"kind": "time"}'}],
+    ids=["due later", "another parent", "signals", "was suspended"],
+)
+def test_an_offer_is_for_what_can_start_at_once_and_needs_nothing_more(
+    tx: DriverTransaction, changes: dict[str, object]
+) -> None:
+    insert(tx, "completed", int(PARENT[-12:]))
+    insert(tx, "blocked", **changes)
+    assert offered(tx, (LANE, AGENT)).freed == []
+    assert tasks.get_task(tx, TASK).state in ("scheduled", "blocked", "pending")
 
 
 @pytest.mark.parametrize(("run_at", "state"), [(None, "pending"), (PAST, "pending"), (FUTURE, "scheduled")])

@@ -95,6 +95,7 @@ SHOWN_BY = {
 TRANSACTIONS = {
     "P6 order": "rows are locked in the order of their ids",
     "P6 parents": "what waits for a task that has ended is found again",
+    "P6 freed": "a child is freed and claimed under a lock on its row",
     "P17": "a child is inserted under a lock on its parent's row, and only for the current attempt",
     "P19": "a signal is stored under a lock on its task's row",
 }
@@ -119,6 +120,8 @@ def without(rule: str) -> RuleRow:
         return RuleRow(rule, TRANSACTIONS[rule], *transactions.two_writers(in_order=False))
     if rule == "P6 parents":
         return RuleRow(rule, TRANSACTIONS[rule], *transactions.parent_and_child(looks_again=False))
+    if rule == "P6 freed":
+        return RuleRow(rule, TRANSACTIONS[rule], *transactions.child_claimed_as_it_is_freed(locks_child=False))
     if rule == "P17":
         return RuleRow(rule, TRANSACTIONS[rule], *transactions.child_of_a_cancelled_task(locks_parent=False))
     if rule == "P19":

@@ -69,6 +69,7 @@ def test_two_writers_and_an_insert_are_safe_by_their_locks() -> None:
     assert transactions.two_writers(in_order=True) == ("", ())
     assert transactions.parent_and_child(looks_again=True) == ("", ())
     assert transactions.parent_and_child(looks_again=True, is_cut_off=True) == ("", ())
+    assert transactions.child_claimed_as_it_is_freed(locks_child=True) == ("", ())
     assert transactions.child_of_a_cancelled_task(locks_parent=True) == ("", ())
     assert transactions.signal_and_suspension(locks_task=True) == ("", ())
 

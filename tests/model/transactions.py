@@ -135,6 +135,32 @@ def parent_and_child(*, looks_again: bool, is_cut_off: bool = False) -> tuple[st
     return search(world, lambda end: "the child stays blocked for ever" if "child blocked" in end.committed else "")
 
 
+def child_claimed_as_it_is_freed(*, locks_child: bool) -> tuple[str, tuple[str, ...]]:
+    """A tick frees a child and claims it at once, while an operator cancels that."""
+
+    def read(seen: Facts) -> Facts:
+        return seen if "cancelled" in seen else seen | {"read blocked"}
+
+    def claim(seen: Facts) -> Facts:
+        return seen | {"claimed"} if "read blocked" in seen else seen
+
+    def cancel(seen: Facts) -> Facts:
+        return seen | ({"agent told"} if "claimed" in seen else set()) | {"cancelled"}
+
+    tick = (
+        Statement("reads the child", "child" if locks_child else "", read),
+        Statement("frees and claims it", "child", claim),
+    )
+    operator = (Statement("cancels the child", "child", cancel),)
+    world = World(frozenset(), (Transaction("tick", tick), Transaction("operator", operator)))
+
+    def wrong(end: World) -> str:
+        is_missed = {"claimed", "cancelled"} <= end.committed and "agent told" not in end.committed
+        return "a cancelled child is claimed" if is_missed else ""
+
+    return search(world, wrong)
+
+
 def child_of_a_cancelled_task(*, locks_parent: bool) -> tuple[str, tuple[str, ...]]:
     """A running task submits a child while it is cancelled, and then what it submitted is looked for."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from taskyard.core.models import Lane, Waiting
+from taskyard.core.postgres.store.dependants import Freed
 from taskyard.core.protocol import Cancel, Reply, Run, Welcome, decode_orders
 from taskyard.core.redis.broker import Publication
 from taskyard.worker.dispatch.batch import Batch, Committed
@@ -49,6 +50,19 @@ def test_a_row_that_was_not_claimed_leaves_the_lane_and_frees_its_agent(leader_s
     assert publication.removed == {WORK: [task_id(1), task_id(2)]}
     assert [claim.id for claim in claims] == [task_id(2)]
     assert (slots.open_tasks, slots.open_seconds) == (1, 1.0)
+
+
+def test_an_offer_that_nobody_took_frees_its_agent(leader_state: LeaderState) -> None:
+    slots = leader_state.agents[AGENT].slots
+    batch = Batch(offers=[placed(0, slots, 2.0), placed(0, slots, 2.0)])
+    freed = [Freed(claimed(1), Waiting(task_id(1), WORK, 1, 7.0, is_due_later=False))]
+    publication, [claim] = published(leader_state, batch, Committed(freed=freed))
+    assert [order.task_id for order in decode_orders(publication.orders[AGENT]) if isinstance(order, Run)] == [
+        task_id(1)
+    ]
+    assert publication.removed == {}, "it was in no lane"
+    assert (claim.ready, claim.expected_seconds) == (7.0, 2.0)
+    assert (slots.open_tasks, slots.open_seconds) == (1, 2.0)
 
 
 def test_a_claim_of_an_agent_that_ended_meanwhile_is_kept_for_the_reaper(leader_state: LeaderState) -> None:

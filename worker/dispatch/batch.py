@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from taskyard.core.access.agent_user import AgentUser
 from taskyard.core.models import Lane, Submission, Waiting
-from taskyard.core.postgres.store.dependants import NONE, Ended
+from taskyard.core.postgres.store.dependants import NONE, Ended, Freed
 from taskyard.core.postgres.store.kept_reports import Kept, NewReport
 from taskyard.core.postgres.store.suspension import Suspension
 from taskyard.core.postgres.store.tick import Claimed, Completion, Settlement, Stale
@@ -110,7 +111,7 @@ class Batch:
     fenced: list[str] = field(default_factory=list)
     orders: dict[str, list[Order]] = field(default_factory=dict)
     claims: list[tuple[Candidate, AgentSlots]] = field(default_factory=list)
-    freed: list[Waiting] = field(default_factory=list)  # the tasks of claims that were never in a lane
+    offers: list[tuple[Candidate, AgentSlots]] = field(default_factory=list)  # room for tasks that it may free
     has_unclaimable: bool = False  # whether a claim among them was refused before
     failed: list[Failed] = field(default_factory=list)
     successes: Successes = field(default_factory=dict)
@@ -165,6 +166,10 @@ class Batch:
         """Returns the approximate number of tasks it changes."""
         return len(self.completions) + len(self.claims) + len(self.settlements) + len(self.suspensions)
 
+    def ends(self) -> int:
+        """Returns how many tasks it ends, more or less."""
+        return len(self.completions) + len(self.settlements) + len(self.ended.completed) + len(self.ended.failed)
+
     def arrival(self, info: AgentInfo) -> Arrival:
         """Returns what is to be recorded of a boot in this tick."""
         if len(self._arrived) != len(self.arrivals):
@@ -201,6 +206,8 @@ class Committed:
     """Holds what the transaction returned."""
 
     claimed: Sequence[Claimed] = ()
+    freed: Sequence[Freed] = ()  # tasks that were claimed as they were freed
+    freed_lanes: Counter[Lane] | None = None  # of all tasks that it freed; None: it had nothing to free
     unclaimable: list[str] = field(default_factory=list)  # tasks whose claim was refused, or took too long
     waiting: list[Waiting] = field(default_factory=list)
     replies: list[tuple[str, Order]] = field(default_factory=list)
@@ -241,6 +248,7 @@ class Committed:
             getattr(self, name).extend(getattr(other, name))
         for name in (
             "claimed",
+            "freed",
             "sweep_next",
             "database_time",
             "holds",
@@ -251,7 +259,7 @@ class Committed:
         ):
             if getattr(other, name):
                 setattr(self, name, getattr(other, name))
-        for name in ("agent_users", "next_fire", "kept", "kept_bodies"):
+        for name in ("agent_users", "next_fire", "kept", "kept_bodies", "freed_lanes"):
             if getattr(other, name) is not None:
                 setattr(self, name, getattr(other, name))
         self.ended += other.ended

@@ -149,8 +149,10 @@ class Dispatcher:
         failpoint(COLLECTED)
         self.progress.begin(COMMITTING)
         earlier = term.committer.wait() if in_flight is not None else None
-        if earlier is not None and not self._stop.is_set():
-            self._placing.place_freed(term, batch, earlier)
+        if in_flight is not None and earlier is not None:
+            term.note_freed(in_flight, earlier)
+        if not self._stop.is_set():
+            self._placing.offer(term, batch)
         is_large = batch.size() >= LARGE_BATCH
         if is_large:
             term.committer.start(batch)
@@ -160,7 +162,9 @@ class Dispatcher:
             self.progress.complete()
             return batch
         if not batch.is_empty():
-            self._publish(term, batch, term.committer.commit(batch))
+            committed = term.committer.commit(batch)
+            term.note_freed(batch, committed)
+            self._publish(term, batch, committed)
         self.progress.complete()
         return None
 
@@ -249,13 +253,11 @@ class Dispatcher:
         batch.consumed = self._note_left(term, batch, committed)
         self._sweeping.conclude(term, batch, committed)
         now = self._clock.monotonic()
-        if committed.left.claims:
-            committed.waiting += batch.freed
         term.unclaimable.note(committed.unclaimable, [row.id for row in committed.claimed], now)
         committed.waiting = term.unclaimable.without_paused(committed.waiting, now)
         publication, claims = publication_of(term.leader_state, batch, committed, self._terms.policy_of)
         term.unpublished += committed.unpublished
-        term.leader_state.durations.note_inputs(committed.claimed)
+        term.leader_state.durations.note_inputs([*committed.claimed, *(task.claim for task in committed.freed)])
         if not publication.is_empty():
             refused = publish_apart(lambda part: self._broker.publish(term.epoch, part), publication)
             self._broker.set_aside(odd_of(part, reason) for part, reason in refused)

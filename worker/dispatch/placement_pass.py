@@ -9,8 +9,8 @@ from taskyard.core.ids import is_id
 from taskyard.core.models import Lane
 from taskyard.core.redis.ports import LeaderPort
 from taskyard.core.redis.quarantine import Odd
-from taskyard.core.scheduling.placement import MAX_SCORE, Candidate, Placed, Rotation, place, score
-from taskyard.worker.dispatch.batch import Batch, Committed
+from taskyard.core.scheduling.placement import MAX_SCORE, Candidate, Placed, Rotation, place
+from taskyard.worker.dispatch.batch import Batch
 from taskyard.worker.dispatch.term import Term
 from taskyard.worker.dispatch.transaction_parts import CLAIMS
 from taskyard.worker.dispatch.unprocessable import ESCAPES, reason_of
@@ -53,46 +53,33 @@ class Placing:
         if not candidates:
             return
         placed = self._placed(term, candidates, batch)
-        self._add(term, batch, placed)
+        batch.claims += placed
+        for candidate, _ in placed:
+            leader_state.claiming[candidate.id] = candidate.lane
         leader_state.hot_lanes.note_served({candidate.lane for candidate, _ in placed})
         if len(placed) < len(candidates):
             leader_state.hot_lanes.update({candidate.lane for candidate in candidates})
         batch.has_unclaimable = any(candidate.id in term.unclaimable for candidate, _ in placed)
 
-    def place_freed(self, term: Term, batch: Batch, committed: Committed) -> None:
-        """Moves from a commit's waiting tasks to the next batch's claims those for which agents still have room.
+    def offer(self, term: Term, batch: Batch) -> None:
+        """Adds to a batch what room agents have left for tasks that its transaction may free.
 
-        A task that waited for another one is thus claimed without a way through Redis: it takes a tick less.
+        A task that waited for another one is thus claimed as it is freed, without a way through Redis.
         """
-        if not committed.waiting or term.committer.pauses.is_paused(CLAIMS, self._clock.monotonic()):
+        expected = term.freed_lanes.expected(batch.ends())
+        if not expected or term.committer.pauses.is_paused(CLAIMS, self._clock.monotonic()):
             return
         leader_state = term.leader_state
-        candidates = {
-            task.id: Candidate(
-                task.id,
-                task.lane,
-                score(task.ready, task.priority, self._policy_of(task.lane.queue)),
-                leader_state.durations.expected(task.lane.type),
-            )
-            for task in committed.waiting
-            if not task.is_due_later
-            and task.id not in leader_state.claiming
-            and task.id not in term.unclaimable
-            and leader_state.holds.of_lane(task.lane) is None
-        }
-        placed = self._placed(term, list(candidates.values()), batch) if candidates else []
-        if not placed:
-            return
-        self._add(term, batch, placed)
-        taken = {candidate.id for candidate, _ in placed}
-        batch.freed = [task for task in committed.waiting if task.id in taken]
-        committed.waiting = [task for task in committed.waiting if task.id not in taken]
-
-    @staticmethod
-    def _add(term: Term, batch: Batch, placed: Placed) -> None:
-        batch.claims += placed
-        for candidate, _ in placed:
-            term.leader_state.claiming[candidate.id] = candidate.lane
+        candidates = [
+            Candidate("", lane, 0.0, leader_state.durations.expected(lane.type))
+            for lane, count in expected.items()
+            if leader_state.holds.of_lane(lane) is None
+            for _ in range(min(count, leader_state.durations.at_once(lane.type, MAX_INPUTS_BYTES)))
+        ]
+        try:
+            batch.offers = place(candidates, leader_state.crews, self._policy_of, self._rotation, term.cover_seconds)
+        except ESCAPES:
+            batch.offers = []  # what causes it is found where these tasks wait then, in their lanes
 
     def _candidates(self, term: Term, lane: Lane, flat: Sequence[bytes]) -> list[Candidate]:
         """Returns the tasks at the head of a lane; removes invalid members."""

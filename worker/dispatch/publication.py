@@ -8,11 +8,13 @@ from typing import Any
 
 from msgspec import Raw
 
+from taskyard.core.models import Lane
 from taskyard.core.postgres.store.tick import Claimed
 from taskyard.core.protocol import Cancel, Order, Pair, Run, encode
 from taskyard.core.redis.broker import Publication, Refused
 from taskyard.core.redis.quarantine import Odd
-from taskyard.core.scheduling.placement import ready_of
+from taskyard.core.scheduling.agent_slots import AgentSlots
+from taskyard.core.scheduling.placement import Candidate, ready_of
 from taskyard.worker.dispatch.batch import Batch, Committed, Unpublished, lanes_of
 from taskyard.worker.dispatch.decisions import DEFAULT_POLICY, hand_back
 from taskyard.worker.dispatch.leader_state import Claim, LeaderState
@@ -66,9 +68,32 @@ def _open_claims(
             claims.append(claim)
         except ESCAPES as error:
             committed.unpublished.append(Unpublished(claim, reason_of(error)))
+    claims += _open_freed(leader_state, batch, committed, orders)
     # a locked row, or one that is no longer waiting: its agent has room after all
     for candidate, agent in placed.values():
         agent.take_back(candidate.expected_seconds)
+    return claims
+
+
+def _open_freed(
+    leader_state: LeaderState, batch: Batch, committed: Committed, orders: dict[str, list[Order]]
+) -> list[Claim]:
+    """Opens the claims of tasks that took offers, and takes back the other offers."""
+    offers: dict[tuple[Lane, str], list[tuple[Candidate, AgentSlots]]] = {}
+    for offer, agent in batch.offers:
+        offers.setdefault((offer.lane, agent.id), []).append((offer, agent))
+    claims = []
+    for row, waiting in committed.freed:
+        offer, _ = offers[waiting.lane, row.agent_id].pop()
+        claim = leader_state.open(row, offer.expected_seconds, waiting.ready)
+        try:
+            orders.setdefault(row.agent_id, []).append(_run_of(row))
+            claims.append(claim)
+        except ESCAPES as error:
+            committed.unpublished.append(Unpublished(claim, reason_of(error)))
+    for unused in offers.values():
+        for offer, agent in unused:
+            agent.take_back(offer.expected_seconds)
     return claims
 
 

@@ -32,6 +32,7 @@ from taskyard.worker.dispatch.decisions import policy_of
 from taskyard.worker.dispatch.due_schedules import DueSchedules
 from taskyard.worker.dispatch.durations import Durations
 from taskyard.worker.dispatch.fleet_types import FleetTypes
+from taskyard.worker.dispatch.freed_lanes import FreedLanes
 from taskyard.worker.dispatch.input_checks import InputChecks
 from taskyard.worker.dispatch.intake import Intake
 from taskyard.worker.dispatch.leader import LeaderConnection
@@ -73,6 +74,7 @@ class Term:
     wake_after: bytes = b"0-0"
     next_due: float | None = None
     cover_seconds: float = 0.01
+    freed_lanes: FreedLanes = field(default_factory=FreedLanes)
     has_roster: bool = False  # whether it has read who is present
     unpublished: list[Unpublished] = field(default_factory=list)  # claims to be settled by the next tick
     unclaimable: Unclaimable = field(default_factory=Unclaimable)
@@ -97,6 +99,11 @@ class Term:
         batch.input_checks = self.input_checks
         batch.looks_for_inputs |= self.due_inputs.take(batch.began)
         batch.firing = self.schedules.take(self.database_now(clock), batch.began)
+
+    def note_freed(self, batch: Batch, committed: Committed) -> None:
+        """Takes how many tasks a tick freed, before the next one is committed."""
+        if committed.freed_lanes is not None:
+            self.freed_lanes.note(batch.ends(), committed.freed_lanes)
 
     def note(self, committed: Committed, clock: Clock) -> None:
         """Takes what a tick's transaction read."""

@@ -7,6 +7,7 @@ Each names the tables that it needs, so that one whose tables are locked is left
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -67,8 +68,13 @@ def _has_ended(batch: Batch, committed: Committed) -> object:
 
 def _publish_dependants(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
     left = batch.ended + Ended([], committed.ended.failed)
-    done = dependants.settle(tx, left, "dispatcher", completed_here=committed.ended.completed)
+    # where locks are looked for, claims are the claims' part alone
+    offers = [] if isinstance(tx, Careful) else [(str(offer.lane), agent.id) for offer, agent in batch.offers]
+    done = dependants.settle(tx, left, "dispatcher", completed_here=committed.ended.completed, offers=offers)
     committed.waiting += done.waiting
+    committed.freed = done.freed
+    freed = [*done.waiting, *(task.waiting for task in done.freed)]
+    committed.freed_lanes = Counter(task.lane for task in freed if not task.is_due_later)
     committed.cancelled += len(done.cancelled)
     committed.ended = done.left
     committed.may_lack_inputs |= done.may_lack_inputs

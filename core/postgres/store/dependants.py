@@ -7,11 +7,13 @@ such rows finds it again after a crash, a lock, or a child that was inserted whi
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from itertools import accumulate, chain
+from typing import Any, NamedTuple
 
 from taskyard.core.models import Waiting
-from taskyard.core.postgres.arrays import plain
+from taskyard.core.postgres.arrays import plain, quoted
 from taskyard.core.postgres.database import Transaction, queries
+from taskyard.core.postgres.store.tick import Claimed
 from taskyard.core.states import TERMINAL, TaskState
 
 SLICE = 1_000  # children in one transaction: some 40 ms
@@ -34,6 +36,13 @@ class Ended(NamedTuple):
 NONE = Ended((), ())
 
 
+class Freed(NamedTuple):
+    """A task that got an agent as it was freed: its claim, and how it would wait without."""
+
+    claim: Claimed
+    waiting: Waiting
+
+
 class Slice(NamedTuple):
     """The result of one slice: tasks now waiting for an agent, cancelled tasks, and what is left to do."""
 
@@ -41,21 +50,29 @@ class Slice(NamedTuple):
     cancelled: list[str]
     left: Ended
     may_lack_inputs: bool = False  # whether a child may have become due to get its input
+    freed: Sequence[Freed] = ()
 
 
 def settle(
-    tx: Transaction, ended: Ended, actor: str, limit: int = SLICE, *, completed_here: Sequence[str] = ()
+    tx: Transaction,
+    ended: Ended,
+    actor: str,
+    limit: int = SLICE,
+    *,
+    completed_here: Sequence[str] = (),
+    offers: Sequence[tuple[str, str]] = (),
 ) -> Slice:
     """Releases children whose conditions are met, and cancels those whose can't be any more, at most `limit` of each.
 
     Locked rows are skipped; `left` then names the parents that still have children. `completed_here` are more parents,
-    which this transaction itself completed.
+    which this transaction itself completed. `offers` are pairs of a lane and the id of an agent that has room for one
+    of its tasks: tasks that can start are claimed for these agents at once, those of the highest priority first.
     """
     if not (ended or completed_here) or not tx.rows(queries("dependants")["has_any"], {})[0][0]:
         return Slice([], [], NONE)  # a child inserted at the same time is settled by its inserter: see look_again
     others = {*ended.completed, *ended.failed}.difference(completed_here)  # each once: its edges count once
     parents = {"ids": plain(sorted(others)), "completed_here": plain(completed_here), "limit": limit}
-    changed = tx.rows(queries("dependants")["unblock"], parents)
+    changed = tx.rows(queries("dependants")["unblock"], parents | _as_arrays(offers))
     both = [*others, *completed_here]
     left = _with_children(tx, both)
     cancelled = _cancel(tx, sorted(left), actor, limit) if left else []
@@ -67,7 +84,47 @@ def settle(
     failed = [parent for parent in (*ended.failed, *cancelled) if parent in left]
     waiting = [Waiting.from_row(row) for row in changed if row[1] in (TaskState.PENDING, TaskState.SCHEDULED)]
     lacks_input = any(row[1] == TaskState.BLOCKED and row[8] == 1 for row in changed)
-    return Slice(waiting, cancelled, Ended(completed, failed), lacks_input)
+    freed = [_freed(row) for row in changed if row[9] is not None]
+    return Slice(waiting, cancelled, Ended(completed, failed), lacks_input, freed)
+
+
+def _as_arrays(offers: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Returns offers as `unblock` reads them: for each lane how many, and behind which ones, of numbers of agents."""
+    by_lane: dict[str, list[int]] = {}
+    agents: dict[str, int] = {}
+    for lane, agent_id in offers:
+        by_lane.setdefault(lane, []).append(agents.setdefault(agent_id, len(agents) + 1))
+    counts = [len(numbers) for numbers in by_lane.values()]
+    return {
+        "lanes": quoted(by_lane),
+        "counts": plain(counts),
+        "firsts": plain(accumulate(counts[:-1], initial=0)),
+        "offers": plain(chain.from_iterable(by_lane.values())),
+        "agents": quoted(agents),
+    }
+
+
+def _freed(row: Sequence[Any]) -> Freed:
+    id_, _, _, type_, _, priority, _, _, _, agent_id, attempt, input_, timeout_seconds, checkpoint = row[:14]
+    max_attempts, refunded, refunds, checkpoint_children, retry_afters, scheduled_for = row[14:]
+    claim = Claimed(
+        id_,
+        attempt,
+        type_,
+        input_,
+        timeout_seconds,
+        checkpoint,
+        priority,
+        agent_id,
+        max_attempts,
+        refunded,
+        refunds,
+        checkpoint_children,
+        retry_afters,
+        None,
+        scheduled_for,
+    )
+    return Freed(claim, Waiting.from_row(row))
 
 
 def cancel_below(tx: Transaction, parents: Sequence[str], actor: str, limit: int = SLICE) -> Slice:

@@ -14,6 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from taskyard.core.embedded.redis import RedisServer
+from taskyard.core.redis.connection import connect_redis
 from taskyard.worker.devtools.clusters.cluster import CLUSTERS, open_cluster
 from taskyard.worker.engines.known import ENGINES, make_engine
 from taskyard.worker.engines.settings import EngineSettings
@@ -102,3 +104,29 @@ def test_every_known_engine_has_an_adapter() -> None:
     for known in ENGINES.values():
         module = known.place.partition(":")[0].removeprefix("taskyard.").replace(".", "/")
         assert (REPOSITORY / f"{module}.py").is_file()
+
+
+def test_seats_that_a_wiped_broker_loses_are_asked_for_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    skip_without("celery")
+    from taskyard.worker.engines import celery_engine
+
+    monkeypatch.setattr(celery_engine, "LOOK_SECONDS", 1.0)
+    server = RedisServer(tmp_path)
+    server.start()
+    try:
+        with (
+            connect_redis(server.url) as broker,
+            open_cluster("celery", tmp_path / "nodes", server.url, nodes=0) as cluster,
+        ):
+            bench = SeatBench(settings=cluster.settings, make=make_engine)  # type: ignore[arg-type]
+            started = bench.begin("thread.noop", {"number": 5})
+            wait_until(lambda: broker.llen("taskyard") == 1, timeout_seconds=READY_SECONDS)
+            broker.flushall()
+            wait_until(lambda: broker.llen("taskyard") == 1, timeout_seconds=READY_SECONDS)
+            cluster.start_node()
+            done = started.end(READY_SECONDS)
+            assert done is not None
+            assert done.failure is None
+            bench.runners.close(kill=True)
+    finally:
+        server.stop()

@@ -38,7 +38,9 @@ class UntilChildren(msgspec.Struct, array_like=True, tag="children", gc=False):
 class UntilSignal(msgspec.Struct, array_like=True, tag="signal", gc=False):
     """Waits for a signal with a number beyond `after` whose data fits the JSON Schema, or for the timeout.
 
-    With a `question` it is the answer that people give, whose signal has the name `signal_of(key)`.
+    With a `question` it is the answer that people give, whose signal has the name `signal_of(key)`. `used` is the
+    number of the last signal by the name that the handler has taken (0: none). It tells waits by a name apart: one that
+    begins again keeps its deadline. None from older agents.
     """
 
     name: SignalName
@@ -46,6 +48,7 @@ class UntilSignal(msgspec.Struct, array_like=True, tag="signal", gc=False):
     after: Annotated[int, Meta(ge=0, le=MAX_INTEGER)] = 0
     timeout_seconds: Seconds | None = None
     question: Asked | None = None
+    used: Annotated[int, Meta(ge=0, le=MAX_INTEGER)] | None = None
 
 
 Until = UntilTime | UntilChildren | UntilSignal

@@ -61,7 +61,7 @@ SELECT id FROM tasks WHERE <narrowed> ORDER BY id <direction> OFFSET %(size)s LI
 
 -- name: page
 -- The first tasks of a window, behind a position, without inputs, outputs, checkpoints and tracebacks.
-SELECT <task: NULL AS input, NULL AS output, NULL AS checkpoint, suspension - 'schema' AS suspension, error - 'traceback' AS error>, <key> AS key
+SELECT <task: NULL AS input, NULL AS output, NULL AS checkpoint, suspension - 'schema' - 'deadlines' AS suspension, error - 'traceback' AS error>, <key> AS key
 FROM tasks
 WHERE <narrowed> AND <fitting> AND <key> IS NOT NULL
     AND (%(place_key)s::float8 IS NULL OR (<key>, id) <behind> (%(place_key)s::float8, %(place_id)s::uuid))

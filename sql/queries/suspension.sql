@@ -3,7 +3,9 @@
 
 -- name: suspend
 -- assigned | in_progress → suspended, if the attempt is still the current one; it costs no attempt. A state that was
--- reported becomes the checkpoint. Returns those that are due at a time, as a sweep does, and the others.
+-- reported becomes the checkpoint. A wait for a signal that begins again, which is one by the same name behind the same
+-- used one, is due when it was the first time at the latest: `deadlines` of the suspension has that until a checkpoint
+-- was saved after the wait. Returns those that are due at a time, as a sweep does, and the others.
 WITH reported AS (
     SELECT * FROM unnest(%(ids)s::uuid[], %(attempts)s::int[], %(suspensions)s::jsonb[], %(delays)s::float8[],
         %(ats)s::float8[], %(states)s::json[], %(children)s::int[], %(signals)s::jsonb[], %(errors)s::jsonb[],
@@ -12,15 +14,30 @@ WITH reported AS (
         peak_memory_bytes)
 ), current AS MATERIALIZED (
     SELECT t.id, t.state AS from_state, t.assigned_agent_id AS was_agent_id, r.suspension, r.state, r.children,
-        r.signals, r.error, r.run_seconds, r.cpu_seconds, r.peak_memory_bytes,
-        coalesce(to_timestamp(r.at), now() + make_interval(secs => r.delay)) AS due,
+        r.signals, r.error, r.run_seconds, r.cpu_seconds, r.peak_memory_bytes, w.due,
+        coalesce(d.earlier, '{}') || CASE WHEN w.due IS NULL OR r.suspension -> 'used' IS NULL THEN '{}'
+            ELSE jsonb_build_object(r.suspension ->> 'name', jsonb_build_object('used', r.suspension -> 'used',
+                'at', w.due)) END AS deadlines,
         greatest(0, date_part('epoch', coalesce(t.started_at, to_timestamp(r.started)) - t.ready_at)) AS wait_seconds
     FROM tasks t JOIN reported r ON r.id = t.id
+    CROSS JOIN LATERAL (
+        SELECT jsonb_object_agg(e.name, e.deadline) AS earlier
+        FROM jsonb_each(t.suspension -> 'deadlines') AS e(name, deadline)
+        WHERE (e.deadline ->> 'used')::int
+            >= coalesce((CASE WHEN r.state IS NULL THEN t.checkpoint_signals ELSE r.signals END ->> e.name)::int, 0)
+    ) d
+    CROSS JOIN LATERAL (
+        SELECT least(coalesce(to_timestamp(r.at), now() + make_interval(secs => r.delay)),
+            CASE WHEN e.deadline -> 'used' = r.suspension -> 'used' THEN (e.deadline ->> 'at')::timestamptz END) AS due
+        FROM (SELECT d.earlier -> (r.suspension ->> 'name') AS deadline) e
+    ) w
     WHERE t.attempt = r.attempt AND t.state IN ('assigned', 'in_progress')
         AND (r.state IS NULL OR r.state::jsonb IS NOT NULL) -- refuses what json takes and a search could not read
     ORDER BY t.id FOR NO KEY UPDATE OF t SKIP LOCKED
 ), suspended AS (
-    UPDATE tasks t SET state = 'suspended', suspension = c.suspension, refunded = t.refunded + 1,
+    UPDATE tasks t SET state = 'suspended', refunded = t.refunded + 1,
+        suspension = CASE WHEN c.deadlines = '{}' THEN c.suspension
+            ELSE c.suspension || jsonb_build_object('deadlines', c.deadlines) END,
         error = coalesce(c.error, t.error),
         retry_afters = CASE WHEN c.error IS NULL THEN t.retry_afters ELSE coalesce(t.retry_afters, 0) + 1 END,
         checkpoint = coalesce(c.state, t.checkpoint),

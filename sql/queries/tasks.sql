@@ -5,7 +5,7 @@ FROM tasks WHERE id = %(id)s::uuid
 
 -- name: list_tasks
 -- The newest tasks that match the filters (a NULL filter matches all), without large columns.
-SELECT <task: NULL AS input, NULL AS output, NULL AS checkpoint, suspension - 'schema' AS suspension, error - 'traceback' AS error>
+SELECT <task: NULL AS input, NULL AS output, NULL AS checkpoint, suspension - 'schema' - 'deadlines' AS suspension, error - 'traceback' AS error>
 FROM tasks
 WHERE (%(state)s::text IS NULL OR state = %(state)s) AND (%(type)s::text IS NULL OR type = %(type)s)
     AND (%(queue)s::text IS NULL OR queue = %(queue)s)
@@ -13,7 +13,7 @@ ORDER BY id DESC LIMIT %(limit)s
 
 -- name: tasks
 -- Some tasks, without their inputs, outputs and checkpoints.
-SELECT <task: NULL AS input, NULL AS output, NULL AS checkpoint, suspension - 'schema' AS suspension>
+SELECT <task: NULL AS input, NULL AS output, NULL AS checkpoint, suspension - 'schema' - 'deadlines' AS suspension>
 FROM tasks WHERE id = ANY(%(ids)s::uuid[])
 
 -- name: history

@@ -288,3 +288,78 @@ def test_a_signal_that_only_the_model_refuses_is_passed_over_and_wakes_once(busy
         "signal approved with the id first is not accepted: "
         "data.by: 'nobody' is not accepted, expected a value that passes its check: somebody who works here"
     }
+
+
+@pytest.mark.parametrize("timeouts", [(3600, 3600, 3600), (3600, 7200, None)], ids=["same", "longer"])
+def test_a_wait_that_begins_again_keeps_its_deadline(busy: Engine, timeouts: tuple[float | None, ...]) -> None:
+    def wait(given: Payload, context: TaskContext) -> Payload:
+        timeout = timeouts[min(context.attempt, 3) - 1]
+        if context.attempt == 3:
+            context.suspend(children())  # there are none, so it goes on at once
+        found = [context.suspend(signal("approved", Named, timeout_seconds=timeout)) for _ in range(2)]
+        return Payload.model_validate({"by": [one and one.by for one in found]})
+
+    busy.define("demo.wait", wait)
+    task_id = busy.submit("demo.wait")
+    deadline = busy.wait_for(task_id, "suspended").run_at
+    assert deadline is not None
+    for number in (2, 3):
+        busy.submitter.send_signal(task_id, "approved", {"by": "nobody"}, actor="test")
+        wait_until(lambda expected=number: busy.events(task_id).count("suspended") == expected)
+        assert busy.wait_for(task_id, "suspended").run_at == deadline
+    busy.submitter.send_signal(task_id, "approved", {"by": "ann"}, actor="test")
+    wait_until(lambda: busy.events(task_id).count("suspended") == 4)
+    other = busy.wait_for(task_id, "suspended").run_at
+    assert other is None if timeouts[2] is None else other is not None and other > deadline
+    busy.submitter.send_signal(task_id, "approved", {"by": "ben"}, actor="test")
+    assert busy.wait_for(task_id).output == {"by": ["ann", "ben"]}
+
+
+def test_a_wait_that_begins_again_may_be_shorter(busy: Engine) -> None:
+    def wait(given: Payload, context: TaskContext) -> Payload:
+        timeout = 3600 if context.attempt == 1 else 0.2
+        answer = context.suspend(signal("approved", Named, timeout_seconds=timeout))
+        return Payload.model_validate({"by": answer and answer.by})
+
+    busy.define("demo.wait", wait)
+    task_id = busy.submit("demo.wait")
+    busy.wait_for(task_id, "suspended")
+    busy.submitter.send_signal(task_id, "approved", {"by": "nobody"}, actor="test")
+    assert busy.wait_for(task_id).output == {"by": None}
+
+
+def test_a_deadline_stays_while_the_task_waits_for_something_else(busy: Engine) -> None:
+    def wait(given: Payload, context: TaskContext) -> Payload:
+        if context.attempt == 2:
+            context.suspend(signal("other", Approval, timeout_seconds=0.1))
+        if context.attempt == 3:
+            raise RetryAfter(0.05, "429: slow down")
+        if context.attempt == 4:
+            context.suspend(datetime.now(UTC) + timedelta(milliseconds=50))
+        context.suspend(signal("approved", Named, timeout_seconds=3600))
+        return Payload()
+
+    busy.define("demo.wait", wait)
+    task_id = busy.submit("demo.wait")
+    deadline = busy.wait_for(task_id, "suspended").run_at
+    busy.submitter.send_signal(task_id, "approved", {"by": "nobody"}, actor="test")
+    wait_until(lambda: busy.events(task_id).count("suspended") == 5)
+    assert busy.wait_for(task_id, "suspended").run_at == deadline
+
+
+def test_deadlines_are_forgotten_once_a_checkpoint_was_saved_after_their_waits(busy: Engine) -> None:
+    def wait(given: Payload, context: TaskContext) -> Payload:
+        for number in range(context.last_checkpoint or 0, 3):
+            context.suspend(signal(f"item-{number}", Approval, timeout_seconds=3600))
+            context.checkpoint(number + 1)
+        context.suspend(60.0, state=3)
+        return Payload()
+
+    busy.define("demo.wait", wait)
+    task_id = busy.submit("demo.wait")
+    for number in range(3):
+        wait_until(lambda expected=number + 1: busy.events(task_id).count("suspended") == expected)
+        assert list((busy.task(task_id).suspension or {})["deadlines"]) == [f"item-{number}"]
+        busy.submitter.send_signal(task_id, f"item-{number}", {"by": "ann"}, actor="test")
+    wait_until(lambda: busy.events(task_id).count("suspended") == 4)
+    assert busy.task(task_id).suspension == {"kind": "time"}

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar, overload
 from pydantic import BaseModel
 
 from taskyard.core.errors import PermanentError, TaskCancelled
-from taskyard.core.protocol import Until, UntilChildren, UntilSignal, UntilTime
+from taskyard.core.protocol import Until, UntilChildren, UntilTime
 from taskyard.core.questions.answer import Answer
 from taskyard.core.redis.message import Message
 from taskyard.core.workflows.checked import Submitted
@@ -130,8 +130,7 @@ class TaskContext(MailContext):
             is_there, data = self._resumption.take(until)
             if is_there:
                 return data
-            after = self._resumption.seen(until.name)
-            awaited = UntilSignal(until.name, until.schema, after, until.timeout_seconds)
+            awaited = self._resumption.until(until.name, until.schema, until.timeout_seconds)
         elif isinstance(until, ChildrenEnded):
             ids = None if until.ids is None else list(until.ids)
             outcomes = outcomes_of(ids, self._request)
@@ -169,8 +168,8 @@ class TaskContext(MailContext):
         `model` makes the form of what they approve; `of` has roles and names of people, without it operators and
         admins; `needs` of them must approve, and one declines. `context` is shown to them as text. The question is
         known by `key`, without one by its text: the same one is not asked again by a later attempt, unless the model
-        does not accept the answer, somebody retried the task, or a checkpoint was saved after it. Raises
-        PermanentError for what is not accepted.
+        does not accept the answer, somebody retried the task, or a checkpoint was saved after it. The time runs from
+        when it was asked first, until somebody retries the task. Raises PermanentError for what is not accepted.
         """
         text = None if state is _KEPT else json_of("ask", state)
         self._check_process("ask")
@@ -180,8 +179,7 @@ class TaskContext(MailContext):
         if is_there:
             return found
         asked.refused = refused_answer(self._resumption.passed_over(wanted.name))
-        after = self._resumption.seen(wanted.name)
-        raise self._ending(UntilSignal(wanted.name, {}, after, wanted.timeout_seconds, asked), text)
+        raise self._ending(self._resumption.until(wanted.name, {}, wanted.timeout_seconds, asked), text)
 
     def _ending(self, awaited: Until, state: bytes | None) -> SuspendAttempt:
         """Returns what ends the attempt; a checkpoint has the children and signals that were before it."""

@@ -16,7 +16,8 @@ from taskyard.core.errors import PermanentError, SubmissionError, shortened
 from taskyard.core.ids import parsed_id
 from taskyard.core.payload.encode import decode_input
 from taskyard.core.payload.storable_json import refusal
-from taskyard.core.protocol import MAX_LISTED, Until
+from taskyard.core.protocol import MAX_LISTED, Until, UntilSignal
+from taskyard.core.questions.question import Asked
 from taskyard.core.submission.signal_names import check_name
 from taskyard.core.task_types.schemas import input_schema
 from taskyard.worker.attempts.outputs import one_line
@@ -182,6 +183,7 @@ class Resumption:
         None: the time ran out. Signals whose data do not fit are passed over: that may be seen by the handler's model
         alone, whose validators no JSON Schema has.
         """
+        self._passed_over.pop(wanted.name, None)
         for number, name, id_, kind, data, _sender, _at in self._received:
             if name != wanted.name or number <= self.used.get(name, 0):
                 continue
@@ -200,13 +202,16 @@ class Resumption:
         return False, None
 
     def passed_over(self, name: str) -> PassedOver | None:
-        """Returns the last signal by a name that `take` has passed over."""
+        """Returns the last signal by a name that `take` has passed over behind the last one that was used."""
         return self._passed_over.get(name)
 
-    def seen(self, name: str) -> int:
-        """Returns the number of the last signal by a name that was used or passed over: a later one is waited for."""
-        passed = self._passed_over.get(name)
-        return max(self.used.get(name, 0), 0 if passed is None else passed.number)
+    def until(
+        self, name: str, schema: dict[str, Any], timeout_seconds: float | None, asked: Asked | None = None
+    ) -> UntilSignal:
+        """Returns the wait for a signal by a name behind all that were used or passed over."""
+        used, passed = self.used.get(name, 0), self._passed_over.get(name)
+        after = max(used, 0 if passed is None else passed.number)
+        return UntilSignal(name, schema, after, timeout_seconds, asked, used)
 
     def signals(self, name: str) -> list[Signal]:
         """Returns all signals by a name, oldest first, as of the attempt's beginning."""

@@ -59,6 +59,8 @@ def suspension_of(claim: Claim, report: Suspended) -> Suspension:
         told = {"kind": "signal", "name": until.name, "schema": until.schema, "after": until.after}
         if until.question is not None:
             told["question"] = until.question.text
+        if until.used is not None:
+            told["used"] = until.used
         _check_question(until)
         found.question = until.question
         found.signal, found.schema, found.after = until.name, until.schema, until.after

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from taskyard.core.access.modes import Mode
 from taskyard.core.explain_parents import never_starts, waits_for
 from taskyard.core.explain_suspended import reason_of
 from taskyard.core.explanation import Eligibility, Explanation
@@ -17,8 +18,8 @@ from taskyard.core.postgres.store import holds as holds_store
 from taskyard.core.postgres.store import kept_reports, principals, questions, tasks
 from taskyard.core.postgres.store import locks as locks_store
 from taskyard.core.postgres.store.tasks import Parent
-from taskyard.core.questions.reach import unreached
-from taskyard.core.questions.unreached_text import unreached_text
+from taskyard.core.questions.in_vain_text import in_vain_texts
+from taskyard.core.questions.reach import known_people, reach
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.cache import RedisCache
 from taskyard.core.scheduling.agent_demand import KindDemand
@@ -50,11 +51,11 @@ class Situation:
     locks: Sequence[str] = ()  # who keeps the row, or the tables that its transitions need, from the tick
     returned: str = ""
     kept: tuple[int, int] | None = None  # number and version of a kept report on its attempt
-    unreached: Sequence[str] = ()  # roles and names of its question of which nobody may answer
+    in_vain: Sequence[str] = ()  # why its question can't be answered as it is asked
 
 
-def why(database: Database, broker: Broker, cache: RedisCache, task_id: str) -> Explanation:
-    """Returns the explanation for one task; raises TaskNotFound or Unavailable."""
+def why(database: Database, broker: Broker, cache: RedisCache, task_id: str, mode: Mode) -> Explanation:
+    """Returns the explanation for one task; raises TaskNotFound or Unavailable. `mode` is how users come in here."""
     with database.transaction() as tx:
         task = tasks.get_task(tx, task_id)
         if task.state is TaskState.CANCELLED and (stoppers := tasks.stoppers(tx, task_id)):
@@ -65,17 +66,20 @@ def why(database: Database, broker: Broker, cache: RedisCache, task_id: str) -> 
         locks = [] if task.state in TERMINAL else [blocker.text for blocker in locks_store.in_the_way_of(tx, task_id)]
         kept = kept_reports.newest_of(tx, task_id) if task.state in CLAIMED else None
         returned = tasks.last_return(tx, task_id, task.attempt) if task.state is TaskState.SCHEDULED else ""
-        in_vain = _unreached(tx, task)
+        in_vain = _in_vain(tx, task, mode)
     before, depth = broker.place(Lane(task.queue, task.type, task.requires), task.id)
     live = read_live(cache)
     return explain(task, Situation(live, holds, parents, before, depth, now, locks, returned, kept, in_vain))
 
 
-def _unreached(tx: Transaction, task: Task) -> Sequence[str]:
+def _in_vain(tx: Transaction, task: Task, mode: Mode) -> Sequence[str]:
     if task.state is not TaskState.SUSPENDED or (task.suspension or {}).get("question") is None:
         return ()
-    asked = questions.of_task(tx, task.id, limit=1)
-    return unreached(asked[0], principals.principals(tx)) if asked else ()
+    asked = next(iter(questions.of_task(tx, task.id, limit=1)), None)
+    if asked is None:
+        return ()
+    found = reach(asked, known_people(principals.principals(tx)), mode)
+    return in_vain_texts(found.unreached, found.lacking, asked.needs, asked.not_by_submitter)
 
 
 def explain(task: Task, situation: Situation) -> Explanation:
@@ -145,7 +149,7 @@ def _held(task: Task, situation: Situation) -> list[str]:
             held.append(TranslatableText(again if task.attempt else _DUE, values))
     if task.state is TaskState.SUSPENDED and (reason := reason_of(task, situation.now)) is not None:
         held.append(reason)
-        held += map(unreached_text, situation.unreached)
+        held += situation.in_vain
     hold = situation.holds.of_lane(Lane(task.queue, task.type, task.requires))
     if hold is not None:
         held.append(hold.text)

@@ -15,7 +15,7 @@ class GivenAnswerInfo(BaseModel):
 
     person: str = Field(description="Their name", examples=["ann"])
     decision: str = Field(description="approved or declined", examples=["approved"])
-    data: Any = Field(description="What they approved; null without data, and for those who may not read payloads")
+    data: Any = Field(description="What they approved; null without data; masked for those who may not read payloads")
     reason: str = Field(examples=["looks well"])
     at: datetime
 
@@ -27,6 +27,11 @@ class RefusedAnswerInfo(BaseModel):
     reason: str = Field(
         description="Why it was not accepted; masked for those who may not read payloads",
         examples=["data.version: '1.2' is not accepted, expected a version that was built"],
+    )
+    data: Any = Field(
+        None,
+        description="What was approved in it, to be corrected; masked for those who may not read payloads",
+        examples=[{"version": "1.2"}],
     )
 
 
@@ -54,6 +59,11 @@ class QuestionInfo(BaseModel):
     deadline: datetime | None = Field(description="When its time runs out; null: never")
     ended_at: datetime | None
     unreached: list[str] = Field(description="Those of whom it is asked by whom nobody may answer", examples=[["lead"]])
+    lacking: int = Field(
+        description="How many more people would have to be among those who may answer it, so that enough can approve; "
+        "0 also where everybody on the machine may answer",
+        examples=[0],
+    )
     refused: RefusedAnswerInfo | None = Field(
         description="The answer because of which it is asked again; null: it is asked for the first time"
     )

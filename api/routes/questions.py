@@ -12,6 +12,7 @@ from taskyard.api.models.common import Changed
 from taskyard.api.models.questions import Delegation, GivenAnswer
 from taskyard.api.reading import ServicesDep, acting_for, in_thread, read
 from taskyard.core.access.identity import Actor
+from taskyard.core.access.modes import Mode
 from taskyard.core.access.permissions import Permission
 from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
@@ -44,14 +45,15 @@ async def find(
         raise refused("limit", limit, msg("a number from 1 to {limit}", limit=MAX_LIMIT))
     wanted = None if state == "ended" else check_state(state)
     place = None if before is None else check_question_id(before)
-    found = await read(services, _find, actor, wanted, own, place, limit)
+    found = await read(services, _find, actor, services.settings.auth, wanted, own, place, limit)
     return [_info(one, actor) for one in found]
 
 
 @router.get("/{id}", summary="Get a question", dependencies=[READS])
 async def get(question_id: Id, services: ServicesDep, actor: ActorDep) -> QuestionInfo:
     """Returns a question with its answers."""
-    found = await read(services, questions.one_question, actor, check_question_id(question_id))
+    wanted = check_question_id(question_id)
+    found = await read(services, questions.one_question, actor, wanted, services.settings.auth)
     return _info(found, actor)
 
 
@@ -71,10 +73,10 @@ async def delegate(question_id: Id, given: Delegation, services: ServicesDep, ac
 
 
 def _find(
-    tx: Transaction, actor: Actor, state: QuestionState | None, is_own: bool, before: str | None, limit: int
+    tx: Transaction, actor: Actor, mode: Mode, state: QuestionState | None, is_own: bool, before: str | None, limit: int
 ) -> list[Question]:
     if state is QuestionState.OPEN:
-        return questions.inbox(tx, actor, is_own=is_own)[:limit]
+        return questions.inbox(tx, actor, mode, is_own=is_own)[:limit]
     return questions.ended(tx, actor, state=state, before=before, limit=limit)
 
 

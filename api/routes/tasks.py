@@ -226,7 +226,8 @@ async def log(
 async def why(task_id: TaskId, services: ServicesDep, actor: ActorDep) -> dict[str, Any]:
     """Returns its holds, its place in its lane, each agent's eligibility and its estimated start."""
     wanted = await seen_task(services, actor, task_id)
-    found = await in_thread(explained, services.database, services.broker, services.cache, wanted)
+    servers = services.database, services.broker, services.cache
+    found = await in_thread(explained, *servers, wanted, services.settings.auth)
     return found.as_json()
 
 

@@ -101,7 +101,8 @@ class GivenAnswer:
 class Question:
     """A question of a task. `submitted_by` is who submitted the task, or the one whose handlers submitted it.
 
-    `unreached` are the roles and names of which nobody may answer; see core.questions.reach.
+    `refused_data` is what was approved in the answer that was `refused`; None: unknown. `unreached` are the roles and
+    names of which nobody may answer, `lacking` how many people there are too few; see core.questions.reach.
     """
 
     id: str
@@ -124,7 +125,9 @@ class Question:
     title: str | None
     answers: tuple[GivenAnswer, ...] = ()
     refused: RefusedAnswer | None = None
+    refused_data: Any = None
     unreached: tuple[str, ...] = ()
+    lacking: int = 0
 
     @property
     def approvals(self) -> tuple[GivenAnswer, ...]:
@@ -153,7 +156,9 @@ class Question:
             "deadline": self.deadline and self.deadline.isoformat(),
             "ended_at": self.ended_at and self.ended_at.isoformat(),
             "unreached": list(self.unreached),
-            "refused": self.refused and {"people": self.refused.people, "reason": self.refused.reason},
+            "lacking": self.lacking,
+            "refused": self.refused
+            and {"people": self.refused.people, "reason": self.refused.reason, "data": self.refused_data},
             "answers": [
                 {
                     "person": one.person,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from taskyard.core.access.identity import Actor
+from taskyard.core.config import settings
 from taskyard.core.questions.question import Question
 from taskyard.core.questions.rules import may_answer
 from taskyard.core.submission.open_servers import Servers
@@ -17,7 +18,7 @@ from taskyard.dashboard.data.viewer import viewer
 def open_questions(servers: Servers, sight: Actor) -> Sequence[Question]:
     """Returns the open questions that the viewer sees, those that were asked first first."""
     with servers.database.transaction() as tx:
-        return view.inbox(tx, sight)
+        return view.inbox(tx, sight, settings().auth)
 
 
 def count_own() -> int:

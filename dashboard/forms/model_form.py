@@ -41,6 +41,7 @@ SMALL_WIDTH_PX = 210
 ONE_LINE_CHARACTERS = 200  # a text that may be longer gets the whole width
 SHORT_FORMATS = frozenset({"date", "date-time", "time", "duration", "ipv4"})
 LINE_HEIGHT_PX, EDITOR_HEIGHT_PX = 68, 320
+_EMPTY: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +63,18 @@ INPUT_WORDS = FormWords(
 
 
 class ModelForm:
-    """The form of a model's fields, under its own prefix in the session."""
+    """The form of a model's fields, under its own prefix in the session; it starts with a JSON value."""
 
-    def __init__(self, prefix: str, fields: Sequence[FormField] | None, words: FormWords = INPUT_WORDS) -> None:
+    def __init__(
+        self, prefix: str, fields: Sequence[FormField] | None, words: FormWords = INPUT_WORDS, start: Any = _EMPTY
+    ) -> None:
         self._prefix = prefix
         self._words = words
         self._fields = fields or ()
         self._only_json = fields is None
+        self._start = start
         if self._key("#raw") not in st.session_state:
-            self.fill({})
+            self.fill(start)
 
     @property
     def is_expert(self) -> bool:
@@ -127,12 +131,14 @@ class ModelForm:
 
     @property
     def is_untouched(self) -> bool:
-        """Returns True if the form holds what an empty one does."""
+        """Returns True if the form holds what it started with."""
+        start = self._start
         if self.is_expert:
-            return self._only_json and str(st.session_state.get(self._key("#json"))) == written({})
-        empty = fill(self._fields, {}).states
+            began_so = self._only_json or not isinstance(start, Mapping)
+            return began_so and str(st.session_state.get(self._key("#json"))) == written(start)
+        first = fill(self._fields, start if isinstance(start, Mapping) else {})
         form = self._form()
-        return not form.raw and all(form.states.get(path) == held for path, held in empty.items())
+        return form.raw == first.raw and all(form.states.get(path) == held for path, held in first.states.items())
 
     def draft(self, secret: re.Pattern[str]) -> tuple[Any, dict[str, str]]:
         """Returns the form's value and, by the widgets' keys, its texts, for `restore`.

@@ -42,11 +42,17 @@ SELECT task_id FROM questions WHERE id = %(id)s::uuid
 
 -- name: questions
 -- Questions with their answers: one, or those of a task, or open ones, those that asked first first; or ones that have
--- ended, the last ended first, before a place in that order. `queues` and `types` narrow them.
+-- ended, the last ended first, before a place in that order. `queues` and `types` narrow them. One that is asked again
+-- because an answer was not accepted has the data of that one: what was approved last before, by the same key.
 SELECT q.id, q.task_id, q.key, q.question, q.context_text, q.schema, q.of, q.needs, q.not_by_submitter, q.submitted_by,
     q.delegated_to, q.refused, q.state, q.asked_at, q.deadline, q.ended_at, t.queue, t.type, t.title,
     (SELECT json_agg(json_build_array(a.answered_by, a.actor, a.decision, a.data, a.reason, a.at) ORDER BY a.at)
-        FROM question_answers a WHERE a.question_id = q.id)
+        FROM question_answers a WHERE a.question_id = q.id),
+    CASE WHEN q.refused IS NOT NULL THEN (
+        SELECT a.data FROM questions p JOIN question_answers a ON a.question_id = p.id
+        WHERE p.task_id = q.task_id AND p.key = q.key AND p.state = 'answered' AND p.ended_at < q.asked_at
+        ORDER BY p.ended_at DESC, a.at LIMIT 1
+    ) END
 FROM questions q JOIN tasks t ON t.id = q.task_id
 WHERE (%(id)s::uuid IS NULL OR q.id = %(id)s::uuid)
     AND (%(task)s::uuid IS NULL OR q.task_id = %(task)s::uuid)

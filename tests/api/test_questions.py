@@ -11,7 +11,7 @@ from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import principals
 from taskyard.core.submission.submit import Submitter
 from tests.api.conftest import Sender, problem_of
-from tests.asked import asked
+from tests.asked import asked, asked_again
 
 V1 = "/api/v1"
 SCHEMA: dict[str, Any] = {
@@ -59,6 +59,18 @@ def test_who_may_not_see_or_answer(
     refused = submitter_of_tasks.post(f"{V1}/questions/{question_id}/answer", json={"decision": "approved"})
     assert "it is asked of operator" in problem_of(refused, 403)["detail"]
     assert submitter_of_tasks.get(f"{V1}/questions", params={"own": "true"}).json() == []
+
+
+def test_a_question_that_is_asked_again_has_the_answer_that_was_not_accepted(
+    client: TestClient, sent_by: Sender, submitter: Submitter, database: Database
+) -> None:
+    first = asked(submitter, database, schema=SCHEMA)
+    path, body = f"{V1}/questions/{first}/answer", {"decision": "approved", "data": {"version": "9"}}
+    assert sent_by("operator").post(path, json=body).status_code == 200
+    second = asked_again(database, first, "data.version: '9' is not accepted")
+    seen = {role: sent_by(role).get(f"{V1}/questions/{second}").json()["refused"] for role in ("operator", "viewer")}
+    assert (seen["operator"]["data"], seen["viewer"]["data"]) == ({"version": "9"}, "…")
+    assert (seen["operator"]["reason"], seen["viewer"]["reason"]) == ("data.version: '9' is not accepted", "…")
 
 
 def test_delegating(client: TestClient, sent_by: Sender, submitter: Submitter, database: Database) -> None:

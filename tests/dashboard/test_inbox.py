@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date, datetime, time
 from typing import Any
 
@@ -13,11 +14,12 @@ from taskyard.core.access.permissions import Role
 from taskyard.core.access.principals import Kind, acting
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import principals, questions, tasks
-from taskyard.core.questions.question import Question, QuestionState, RefusedAnswer
+from taskyard.core.questions.question import Question, QuestionState
 from taskyard.core.submission.submit import Submitter
 from taskyard.dashboard.data import viewer
-from tests.asked import asked
-from tests.dashboard.conftest import HOSTILE, OpenPage, refreshed
+from taskyard.dashboard.pages.inbox.answering import BEGUN_KEY
+from tests.asked import asked, asked_again
+from tests.dashboard.conftest import HOSTILE, OpenPage, SignIn, refreshed
 from tests.dashboard.seen import plain_texts, rendered
 
 
@@ -282,13 +284,62 @@ def test_in_chinese(open_page: OpenPage, submitter: Submitter, database: Databas
 def test_a_form_says_which_answer_was_not_accepted(
     open_page: OpenPage, submitter: Submitter, database: Database, as_ann: None
 ) -> None:
-    refused = RefusedAnswer(["kim"], f"data.version: {HOSTILE} is not accepted")
-    question_id = asked(submitter, database, schema=PLAN, refused=refused)
+    first = asked(submitter, database, schema=PLAN)
+    submitter.questions.answer(first, "approved", {"version": HOSTILE[:20], "share": 20}, actor=KIM)
+    question_id = asked_again(database, first, f"data.version: {HOSTILE} is not accepted")
     page = open_page("inbox", query={"question": question_id})
     assert not page.exception
     [warning] = page.warning
     assert str(warning.value).startswith("The answer of kim was not accepted by the handler: ")
     assert HOSTILE not in str(warning.value)
+    key = f"inbox_input_{question_id}"
+    assert page.text_input(key=f"{key}.version").value == HOSTILE[:20]
+    assert page.text_input(key=f"{key}.share").value == "20"
+    assert not page.session_state[BEGUN_KEY].is_touched
+    page.text_input(key=f"{key}.version").set_value("1.2").run()
+    assert page.session_state[BEGUN_KEY].is_touched
+    page.button(key="inbox_approve").click().run()
+    assert not page.exception
+    assert [one.data for one in found(database, question_id).answers] == [{"version": "1.2", "share": 20}]
+
+
+@pytest.mark.parametrize("data", [["a", 1], {"any": {"thing": [1]}}], ids=["list", "object"])
+def test_an_answer_without_fields_is_corrected_as_json(
+    open_page: OpenPage, submitter: Submitter, database: Database, as_ann: None, data: Any
+) -> None:
+    first = asked(submitter, database, schema={"title": "Anything"})
+    submitter.questions.answer(first, "approved", data, actor=KIM)
+    question_id = asked_again(database, first, "data: not this")
+    page = open_page("inbox", query={"question": question_id})
+    assert not page.exception
+    assert json.loads(page.text_area(key=f"inbox_input_{question_id}.#json").value) == data
+    assert not page.session_state[BEGUN_KEY].is_touched
+
+
+def test_who_may_not_answer_gets_no_answer_to_correct(
+    open_page: OpenPage, submitter: Submitter, database: Database, as_ann: None
+) -> None:
+    first = asked(submitter, database, schema=PLAN, of=["kim"])
+    submitter.questions.answer(first, "approved", {"version": "9"}, actor=KIM)
+    question_id = asked_again(database, first, "data.version: not this")
+    page = open_page("inbox", query={"question": question_id})
+    assert not page.exception
+    assert page.text_input(key=f"inbox_input_{question_id}.version").value == ""
+
+
+@pytest.mark.parametrize("auth", ["password", "loopback"])
+def test_a_question_for_more_people_than_there_are_is_told(
+    open_page: OpenPage, submitter: Submitter, database: Database, sign_in: SignIn, auth: str
+) -> None:
+    sign_in("operator")
+    question_id = asked(submitter, database, needs=2)
+    told = "2 people must approve, and 1 known by name may answer"
+    for query in ({}, {"question": question_id}):
+        page = open_page("inbox", query=query, auth=auth)
+        assert not page.exception
+        assert (told in rendered(page)) == (auth == "password")
+    page = open_page("task", query={"id": found(database, question_id).task_id}, auth=auth)
+    assert (f"• {told}" in plain_texts(page)) == (auth == "password")
 
 
 def test_names_that_nobody_has_are_told(

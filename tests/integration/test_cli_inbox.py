@@ -10,18 +10,21 @@ import pytest
 from rich.cells import cell_len
 from typer.testing import CliRunner, Result
 
+from taskyard.core.access.identity import LOGIN
+from taskyard.core.access.permissions import Role
+from taskyard.core.access.principals import Kind, acting
 from taskyard.core.config import Settings
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import principals
-from taskyard.core.questions.question import RefusedAnswer
 from taskyard.core.submission.submit import Submitter, open_submitter
 from taskyard.core.task_types.registry import registry
 from taskyard.worker.cli import exits
 from taskyard.worker.cli.app import app
-from tests.asked import asked
+from tests.asked import asked, asked_again
 
 Cli = Callable[..., Result]
 SCHEMA = {"type": "object", "properties": {"version": {"type": "string"}}, "required": ["version"]}
+KIM = acting(Kind.PERSON, "kim", LOGIN, Role.OPERATOR, ("*",), ("*",))
 NOBODY = "0199c0de-0000-7000-8000-000000000001"
 
 
@@ -69,15 +72,20 @@ def test_the_life_of_a_question(cli: Cli, submitter: Submitter, database: Databa
 
 
 def test_an_answer_that_was_not_accepted_is_shown(cli: Cli, submitter: Submitter, database: Database) -> None:
-    refused = RefusedAnswer(["ann", "ben"], "data.version: '9' is not accepted")
-    question_id = asked(submitter, database, schema=SCHEMA, refused=refused)
+    first, reason = asked(submitter, database, schema=SCHEMA), "data.version: '9' is not accepted"
+    submitter.questions.answer(first, "approved", {"version": "9"}, actor=KIM)
+    question_id = asked_again(database, first, reason)
     shown = " ".join(cli("inbox", "show", question_id).stdout.split())
-    assert "the answer of ann, ben was not accepted by the handler: data.version: '9' is not accepted" in shown
+    assert "the answer of kim was not accepted by the handler: data.version: '9' is not accepted" in shown
+    assert 'data that were not accepted { "version": "9" }' in shown
     found = json.loads(cli("inbox", "show", question_id, "--json").stdout)
-    assert found["refused"] == {"people": ["ann", "ben"], "reason": "data.version: '9' is not accepted"}
+    assert found["refused"] == {"people": ["kim"], "reason": reason, "data": {"version": "9"}}
+    assert json.loads(cli("inbox", "show", first, "--json").stdout)["refused"] is None
 
 
-def test_names_that_nobody_has_are_told(cli: Cli, submitter: Submitter, database: Database) -> None:
+def test_names_that_nobody_has_are_told(
+    cli: Cli, submitter: Submitter, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
     question_id = asked(submitter, database, of=["leads", "operator"])
     listed, shown = (" ".join(cli("inbox", *words).stdout.split()) for words in (["list"], ["show", question_id]))
     in_vain = "leads is no role, and nobody of this name may answer"
@@ -90,7 +98,29 @@ def test_names_that_nobody_has_are_told(cli: Cli, submitter: Submitter, database
     with database.transaction() as tx:
         principals.create(tx, "leads", "viewer", "test")
     [found] = json.loads(cli("inbox", "list", "--json").stdout)
+    assert found["unreached"] == ["leads"], "whoever is on the machine is an operator, as nobody signs in"
+    monkeypatch.setenv("TASKYARD_AUTH", "password")
+    [found] = json.loads(cli("inbox", "list", "--json").stdout)
     assert found["unreached"] == ["leads", "operator"]
+
+
+def test_a_question_for_more_people_than_there_are_is_told(
+    cli: Cli, submitter: Submitter, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with database.transaction() as tx:
+        principals.create(tx, "ann", "operator", "test")
+    question_id = asked(submitter, database, needs=2)
+    assert json.loads(cli("inbox", "show", question_id, "--json").stdout)["lacking"] == 0
+    monkeypatch.setenv("TASKYARD_AUTH", "password")
+    told = "2 people must approve, and 1 known by name may answer"
+    found = json.loads(cli("inbox", "show", question_id, "--json").stdout)
+    assert (found["unreached"], found["lacking"]) == ([], 1)
+    assert told in " ".join(cli("inbox", "show", question_id).stdout.split())
+    assert "2 people must" in " ".join(cli("inbox", "list").stdout.split())
+    assert json.loads(cli("why", found["task_id"], "--json").stdout)["holds"][1] == told
+    with database.transaction() as tx:
+        principals.create(tx, "kim", "admin", "test")
+    assert json.loads(cli("inbox", "show", question_id, "--json").stdout)["lacking"] == 0
 
 
 def test_declining(cli: Cli, submitter: Submitter, database: Database) -> None:

@@ -164,7 +164,8 @@ def test_claim_goes_back_any_number_of_times_and_why_says_what_the_engine_says(
 
     def is_told() -> bool:
         monitor.observe()
-        found = why(engine.database, engine.broker, RedisCache(engine.redis, engine.broker.keys), task_id)
+        cache = RedisCache(engine.redis, engine.broker.keys)
+        found = why(engine.database, engine.broker, cache, task_id, engine.settings.auth)
         reasons = [str(one.reason) for one in found.agents]
         return any("no seat came within 0.1 s: no node has 1 GPU free" in reason for reason in reasons)
 

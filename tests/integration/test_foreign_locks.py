@@ -237,7 +237,8 @@ def test_a_standstill_is_named_and_costs_no_leader(running: Engine, gate: Gate, 
 
 
 def why_text(engine: Engine, task_id: str) -> str:
-    found = why(engine.database, engine.broker, RedisCache(engine.broker.redis, engine.broker.keys), task_id)
+    cache = RedisCache(engine.broker.redis, engine.broker.keys)
+    found = why(engine.database, engine.broker, cache, task_id, engine.settings.auth)
     return f"{found.summary} {found.holds}"
 
 

@@ -42,7 +42,8 @@ def test_neighbours_of_a_blocker_are_not_charged_and_everybody_learns_of_it(engi
     ids = [engine.submit("async.noop", {"number": n}, timeout_seconds=1, max_attempts=1) for n in range(4)]
     returned = wait_until(lambda: next((task_id for task_id in ids if handed_back(engine, task_id)), None))
     is_scheduled = engine.task(returned).state == "scheduled"
-    why = explain.why(engine.database, engine.broker, RedisCache(engine.redis, engine.broker.keys), returned).summary
+    cache = RedisCache(engine.redis, engine.broker.keys)
+    why = explain.why(engine.database, engine.broker, cache, returned, engine.settings.auth).summary
     is_scheduled = is_scheduled and engine.task(returned).state == "scheduled"
     engine.wait_for_all([blocker, *ids], timeout_seconds=30)
     for task_id in ids:

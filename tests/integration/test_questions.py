@@ -17,7 +17,7 @@ from taskyard.core.access.permissions import Role
 from taskyard.core.access.principals import Kind, acting
 from taskyard.core.config import load_settings
 from taskyard.core.embedded.servers import Endpoints
-from taskyard.core.errors import NotPermitted, SubmissionError
+from taskyard.core.errors import NotPermitted, RetryAfter, SubmissionError
 from taskyard.core.postgres.store import principals, questions, retention
 from taskyard.core.questions.errors import QuestionClosed, QuestionNotFound
 from taskyard.core.questions.question import Question, QuestionState, RefusedAnswer
@@ -529,9 +529,9 @@ def test_an_answer_that_only_the_model_refuses_is_asked_for_again(busy: Engine, 
     second = wait_until(lambda: (found := the_question(busy, task_id)).id != first.id and found)
     reason = "data.version: '9' is not accepted, expected a value that passes its check: a version that was built"
     assert (second.key, second.refused) == (first.key, RefusedAnswer(["ann", "ben"], reason))
-    assert second.deadline is not None
+    assert second.refused_data == {"version": "9"}
     assert first.deadline is not None
-    assert second.deadline > first.deadline
+    assert second.deadline == first.deadline
     for person_ in (ANN, BEN):
         commands.answer(second.id, "approved", {"version": "1.2"}, actor=person_)
     task = busy.wait_for(task_id)
@@ -540,4 +540,81 @@ def test_an_answer_that_only_the_model_refuses_is_asked_for_again(busy: Engine, 
     told = [event.detail or {} for event in busy.history(task_id) if event.event == "question_asked"]
     assert [one.get("refused") for one in told] == [None, {"people": ["ann", "ben"], "reason": reason}]
     masked = masked_question(second, person("eve", Role.VIEWER))
-    assert masked.refused == RefusedAnswer(["ann", "ben"], "…")
+    assert (masked.refused, masked.refused_data) == (RefusedAnswer(["ann", "ben"], "…"), "…")
+
+
+def question_after(engine: Engine, earlier: Question) -> Question:
+    """The open question that the same task asked after an earlier one."""
+    return wait_until(lambda: (found := the_question(engine, earlier.task_id)).id != earlier.id and found)
+
+
+def test_a_question_keeps_its_deadline_until_somebody_retries_the_task(
+    busy: Engine, commands: QuestionCommands
+) -> None:
+    trouble: dict[int, Exception] = {2: ConnectionError("the network"), 3: RetryAfter(0.05, "429")}
+
+    def deploy(given: Payload, context: TaskContext) -> Payload:
+        if context.attempt in trouble:
+            raise trouble[context.attempt]
+        answer = context.ask("Deploy?", Built, timeout_seconds=3600)
+        return Payload.model_validate({"version": answer and answer.data and answer.data.version})
+
+    busy.define(TYPE, deploy, retry=RetryPolicy(max_attempts=5, backoff_seconds=0))
+    task_id = busy.submit(TYPE)
+    first = the_question(busy, task_id)
+    commands.answer(first.id, "approved", {"version": "9"}, actor=ANN)
+    second = question_after(busy, first)
+    assert second.refused is not None
+    assert first.deadline is not None
+    assert second.deadline == first.deadline
+    assert {"attempt_failed", "question_answered"} <= set(busy.events(task_id))
+    busy.submitter.cancel(task_id, actor="test")
+    busy.submitter.retry(task_id, actor="test")
+    third = question_after(busy, second)
+    assert (third.refused, third.refused_data) == (None, None)
+    assert third.deadline is not None
+    assert third.deadline > first.deadline
+
+
+def test_an_answer_that_is_passed_over_when_the_time_has_run_out_is_not_asked_for_again(
+    busy: Engine, commands: QuestionCommands
+) -> None:
+    deadlines: list[datetime] = []
+
+    def deploy(given: Payload, context: TaskContext) -> Payload:
+        if context.attempt == 2:
+            wait_until(lambda: datetime.now(UTC) > deadlines[0])
+        answer = context.ask("Deploy?", Built, timeout_seconds=2)
+        return Payload.model_validate({"answer": answer and answer.decision.value})
+
+    busy.define(TYPE, deploy)
+    task_id = busy.submit(TYPE)
+    first = the_question(busy, task_id)
+    assert first.deadline is not None
+    deadlines.append(first.deadline)
+    commands.answer(first.id, "approved", {"version": "9"}, actor=ANN)
+    task = busy.wait_for(task_id)
+    assert (task.state, task.output) == ("completed", {"answer": None})
+    assert {one.state for one in all_of(busy, task_id)} == {QuestionState.ANSWERED, QuestionState.EXPIRED}
+
+
+def test_another_question_by_the_same_key_has_its_own_time_and_is_not_one_that_is_asked_again(
+    busy: Engine, commands: QuestionCommands
+) -> None:
+    def deploy(given: Payload, context: TaskContext) -> Payload:
+        answers = [context.ask(text, Built, key="same", timeout_seconds=3600) for text in ("First?", "Second?")]
+        return Payload.model_validate({"answers": len(answers)})
+
+    busy.define(TYPE, deploy)
+    task_id = busy.submit(TYPE)
+    first = the_question(busy, task_id)
+    commands.answer(first.id, "approved", {"version": "9"}, actor=ANN)
+    again = question_after(busy, first)
+    commands.answer(again.id, "approved", {"version": "1.2"}, actor=ANN)
+    other = question_after(busy, again)
+    assert (other.text, other.key, other.refused, other.refused_data) == ("Second?", first.key, None, None)
+    assert other.deadline is not None
+    assert first.deadline is not None
+    assert other.deadline > first.deadline
+    commands.answer(other.id, "approved", {"version": "1.2"}, actor=ANN)
+    assert busy.wait_for(task_id).output == {"answers": 2}

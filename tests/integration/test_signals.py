@@ -128,6 +128,7 @@ def test_signals_of_a_task_are_limited_together(engine: Engine) -> None:
 
 def test_why_says_what_it_waits_for(asking: tuple[Engine, str]) -> None:
     engine, task_id = asking
-    found = why(engine.database, engine.broker, RedisCache(engine.redis, engine.broker.keys), task_id)
+    cache = RedisCache(engine.redis, engine.broker.keys)
+    found = why(engine.database, engine.broker, cache, task_id, engine.settings.auth)
     assert found.summary.startswith("waits for signal approved, for ")
     assert found.state == "suspended"

@@ -11,12 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskyard.core.access.identity import LOGIN, TOKEN, Actor
+from taskyard.core.access.modes import Mode
 from taskyard.core.access.permissions import ROLES, Role
 from taskyard.core.access.principals import Kind, Principal, acting
 from taskyard.core.errors import NotPermitted, SubmissionError
 from taskyard.core.questions.errors import QuestionClosed
+from taskyard.core.questions.in_vain_text import in_vain_texts
 from taskyard.core.questions.question import Asked, Decision, GivenAnswer, Question, QuestionState, check_asked, key_of
-from taskyard.core.questions.reach import unreached
+from taskyard.core.questions.reach import known_people, reach
 from taskyard.core.questions.rules import (
     check_answerer,
     check_delegator,
@@ -25,7 +27,6 @@ from taskyard.core.questions.rules import (
     outcome,
     person_of,
 )
-from taskyard.core.questions.unreached_text import unreached_text
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 QUESTION = Question(
@@ -228,11 +229,11 @@ def known(name: str, role: Role = Role.OPERATOR, **fields: Any) -> Principal:
 @pytest.mark.parametrize(
     ("of", "people", "expected"),
     [
-        (("operator", "kim"), [], ("kim",)),  # without accounts, whoever is on the machine is an operator
+        (("operator", "kim"), [], ("operator", "kim")),
         (("operator", "kim"), [known("kim")], ()),
         (("operator",), [known("ann", Role.ADMIN)], ()),
         (("operator",), [known("ann", Role.SUBMITTER)], ("operator",)),
-        (("admin", "kim"), [known("kim", disabled_at=NOW)], ("kim",)),
+        (("admin", "kim"), [known("kim", disabled_at=NOW)], ("admin", "kim")),
         (("admin", "kim"), [known("kim"), known("ann", Role.ADMIN, disabled_at=NOW)], ("admin",)),
         (("kim",), [known("kim", Role.VIEWER)], ("kim",)),
         (("kim",), [known("kim", queues=("other",))], ("kim",)),
@@ -244,11 +245,70 @@ def known(name: str, role: Role = Role.OPERATOR, **fields: Any) -> Principal:
 def test_a_question_is_asked_in_vain_of_names_that_nobody_has(
     of: tuple[str, ...], people: list[Principal], expected: tuple[str, ...]
 ) -> None:
-    assert unreached(asked(of=of), people) == expected
-    assert unreached(asked(of=of, state=QuestionState.ANSWERED), people) == ()
-    assert all(name in unreached_text(name) for name in expected)
+    question, known_ = asked(of=of), known_people(people)
+    assert reach(question, known_, Mode.PASSWORD) == (expected, 0)
+    assert reach(asked(of=of, state=QuestionState.ANSWERED), known_, Mode.PASSWORD) == ((), 0)
+    texts = in_vain_texts(expected, 0, 1, False)
+    assert len(texts) == len(expected)
+    assert all(name in text for name, text in zip(expected, texts, strict=True))
+    # whoever is on the machine has the roles, where nobody signs in
+    assert reach(question, known_, Mode.LOOPBACK).unreached == tuple(one for one in expected if one not in set(Role))
 
 
 def test_whom_it_was_delegated_to_counts_like_whom_it_was_asked_of() -> None:
     delegated = asked(of=("kim",), delegated_to=("ben",))
-    assert unreached(delegated, [known("kim"), known("ben", disabled_at=NOW)]) == ("ben",)
+    people = known_people([known("kim"), known("ben", disabled_at=NOW)])
+    assert reach(delegated, people, Mode.PASSWORD) == (("ben",), 0)
+
+
+ANN_AND_KIM = [known("ann"), known("kim", Role.SUBMITTER)]
+
+
+@pytest.mark.parametrize(
+    ("changes", "people", "expected", "text"),
+    [
+        ({"needs": 2}, [known("ann"), known("ben", Role.ADMIN)], 0, ""),
+        ({"needs": 2}, ANN_AND_KIM, 1, "2 people must approve, and 1 known by name may answer"),
+        ({"needs": 3}, ANN_AND_KIM, 2, "3 people must approve, and 1 known by name may answer"),
+        ({"needs": 2, "of": ("operator", "ann")}, ANN_AND_KIM, 1, "and 1 known by name"),  # one person, asked twice
+        ({"needs": 2, "of": ("operator", "kim")}, ANN_AND_KIM, 0, ""),
+        ({"needs": 2, "delegated_to": ("kim",)}, ANN_AND_KIM, 0, ""),
+        ({"needs": 2, "of": ("ann", "nobody")}, ANN_AND_KIM, 1, "and 1 known by name"),
+        ({"needs": 2, "of": ("nobody", "no-one")}, ANN_AND_KIM, 0, ""),  # the names say it
+        ({"needs": 2}, [*ANN_AND_KIM, known("bot", kind=Kind.SERVICE)], 0, ""),  # by a token
+        ({"needs": 2}, [*ANN_AND_KIM, known("ben", disabled_at=NOW)], 1, "and 1 known by name"),
+        ({"needs": 2}, [*ANN_AND_KIM, known("ben", queues=("other",))], 1, "and 1 known by name"),
+        ({"submitted_by": "token:ann"}, ANN_AND_KIM, 0, ""),
+        (
+            {"submitted_by": "token:ann", "not_by_submitter": True},
+            ANN_AND_KIM,
+            1,
+            "nobody known by name who is asked may answer, whoever submitted the task not counted",
+        ),
+        ({"submitted_by": "token:kim", "not_by_submitter": True}, ANN_AND_KIM, 0, ""),
+        (
+            {"submitted_by": "person:ann@10.0.0.7", "not_by_submitter": True, "needs": 2, "of": ("submitter",)},
+            ANN_AND_KIM,
+            1,
+            "2 people must approve, and 1 known by name may answer, whoever submitted the task not counted",
+        ),
+    ],
+)
+def test_a_question_may_need_more_people_than_may_answer(
+    changes: dict[str, Any], people: list[Principal], expected: int, text: str
+) -> None:
+    question, known_ = asked(**changes), known_people(people)
+    found = reach(question, known_, Mode.PASSWORD)
+    assert found.lacking == expected
+    texts = in_vain_texts(found.unreached, found.lacking, question.needs, question.not_by_submitter)
+    assert len(texts) == len(found.unreached) + (expected > 0)
+    assert text in " ".join(texts)
+    # one person may answer on the page, over HTTP and on the command line by other names
+    assert reach(question, known_, Mode.LOOPBACK).lacking == 0
+
+
+def test_who_has_approved_counts_though_they_may_not_any_more() -> None:
+    done = GivenAnswer("ben", "person:ben", Decision.APPROVED, None, "", NOW)
+    people = known_people([known("ann"), known("ben", disabled_at=NOW)])
+    assert reach(asked(needs=2, answers=(done,)), people, Mode.PASSWORD).lacking == 0
+    assert reach(asked(needs=3, answers=(done,)), people, Mode.PASSWORD).lacking == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -9,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from taskyard.core.payload.printable_text import visible
-from taskyard.core.questions.unreached_text import unreached_text
+from taskyard.core.questions.in_vain_text import in_vain_texts
 from taskyard.worker.cli.doors import placed
 from taskyard.worker.cli.help_text import Group
 from taskyard.worker.cli.opened import opened_questions
@@ -64,7 +65,7 @@ def list_questions(
             ),
             stacked(
                 (" ".join([*one["of"], *one["delegated_to"]]), ""),
-                *((unreached_text(name), "yellow") for name in one["unreached"]),
+                *((text, "yellow") for text in _in_vain(one)),
             ),
             age(datetime.fromisoformat(one["asked_at"])),
             written(one["deadline"]),
@@ -94,7 +95,7 @@ def show(id: Id, as_json: AsJson = False) -> None:
             ("deadline", written(found["deadline"])),
             ("asked of", " ".join(found["of"])),
             ("delegated to", " ".join(found["delegated_to"])),
-            *[("asked in vain", visible(unreached_text(name))) for name in found["unreached"]],
+            *[("asked in vain", visible(text)) for text in _in_vain(found)],
             ("needs", counted(found["needs"], "approval")),
             ("submitted by", found["submitted_by"] + (" (may not answer)" if found["not_by_submitter"] else "")),
             ("asked again", _refusal(found)),
@@ -106,6 +107,8 @@ def show(id: Id, as_json: AsJson = False) -> None:
             print_line(visible(line))
     if found["schema"] is not None:
         print_document("data of an approval", found["schema"])
+    if found["refused"] is not None and found["refused"]["data"] is not None:
+        print_document("data that were not accepted", found["refused"]["data"])
     for one in found["answers"]:
         said = f"{one['person']} {one['decision']} at {written(one['at'])}"
         print_line(visible(f"{said}: {one['reason']}" if one["reason"] else said))
@@ -154,6 +157,10 @@ def delegate(
         print_json({"question": id, "to": to, "changed": is_changed})
     else:
         print_line(f"{to} may answer question {id}" + ("" if is_changed else " already"))
+
+
+def _in_vain(found: dict[str, Any]) -> Sequence[str]:
+    return in_vain_texts(found["unreached"], found["lacking"], found["needs"], found["not_by_submitter"])
 
 
 def _refusal(found: dict[str, Any]) -> str | None:

@@ -162,7 +162,7 @@ def _questions(
 
 def _question(row: Sequence[Any]) -> Question:
     id_, task_id, key, text, context, schema, of, needs, is_not_by_submitter, submitted_by, delegated_to, *rest = row
-    refused, state, asked_at, deadline, ended_at, queue, type_, title, answers = rest
+    refused, state, asked_at, deadline, ended_at, queue, type_, title, answers, refused_data = rest
     return Question(
         id=id_,
         task_id=task_id,
@@ -184,6 +184,7 @@ def _question(row: Sequence[Any]) -> Question:
         title=title,
         answers=tuple(_answer(*answer) for answer in answers or ()),
         refused=None if refused is None else RefusedAnswer(refused["people"], refused["reason"]),
+        refused_data=refused_data,
     )
 
 

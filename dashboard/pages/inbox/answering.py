@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import streamlit as st
 
+from taskyard.core.access.permissions import Permission
 from taskyard.core.errors import NotPermitted, SubmissionError, TaskyardError
 from taskyard.core.i18n import N_
 from taskyard.core.payload.typed_text import MAX_REASON_LENGTH
@@ -24,6 +25,7 @@ from taskyard.dashboard.components.permitted import button, reason_of
 from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.data.base import now
+from taskyard.dashboard.data.viewer import viewer
 from taskyard.dashboard.forms.field_widgets import show_problem, translated_problem
 from taskyard.dashboard.forms.model_form import FormWords, ModelForm
 from taskyard.dashboard.forms.placed import place
@@ -156,11 +158,16 @@ def what_happened(question: Question) -> str:
 
 
 def form_of(question: Question, begun: Begun | None) -> ModelForm | None:
-    """Returns the form of what is approved; None without data, or if somebody had approved some before."""
+    """Returns the form of what is approved; None without data, or if somebody had approved some before.
+
+    It starts with the answer that was not accepted, if the question is asked again for that, to be corrected.
+    """
     has_data = not question.approvals and question.state is QuestionState.OPEN if begun is None else begun.has_data
     if question.schema is None or not has_data:
         return None
-    return ModelForm(f"inbox_input_{question.id}", schema_fields(question.schema), ANSWER_WORDS)
+    is_known = question.refused_data is not None and data.is_mine(question) and viewer().may(Permission.PAYLOAD_READ)
+    start = question.refused_data if is_known else {}
+    return ModelForm(f"inbox_input_{question.id}", schema_fields(question.schema), ANSWER_WORDS, start)
 
 
 def show_buttons(question: Question, form: ModelForm | None, reason: str) -> None:

@@ -8,9 +8,9 @@ from typing import Literal
 import streamlit as st
 
 from taskyard.core.access.permissions import Permission
+from taskyard.core.questions.in_vain_text import in_vain_texts
 from taskyard.core.questions.question import QUESTION_STATE_WORDS, Decision, GivenAnswer, Question, QuestionState
 from taskyard.core.questions.rules import answer_of, person_of
-from taskyard.core.questions.unreached_text import unreached_text
 from taskyard.dashboard.components.json_tree import show_json
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.permitted import lacking
@@ -72,8 +72,8 @@ def show_head(question: Question) -> None:
     if question.submitted_by:
         facts.append(_("task of {name}").format(name=escaped(person_of(question.submitted_by))))
     st.caption(" · ".join(facts))
-    for name in question.unreached:
-        st.markdown(f":orange[:material/person_off: {escaped(translate(unreached_text(name)))}]")
+    for why in in_vain_texts(question.unreached, question.lacking, question.needs, question.not_by_submitter):
+        st.markdown(f":orange[:material/person_off: {escaped(translate(why))}]")
     if question.state is QuestionState.OPEN and question.deadline is not None:
         left = (question.deadline - at).total_seconds()
         text = _("Its time runs out in {left}, {time}").format(

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 from taskyard.core.access.identity import Actor
+from taskyard.core.config import settings
 from taskyard.core.questions.question import Question
 from taskyard.core.questions.rules import is_asked, may_answer
 from taskyard.core.submission.open_servers import Servers
@@ -34,7 +35,7 @@ def ended(servers: Servers, sight: Actor) -> Sequence[Question]:
 def one(servers: Servers, sight: Actor, question_id: str) -> Question:
     """Returns a question; raises SubmissionError and QuestionNotFound."""
     with servers.database.transaction() as tx:
-        return view.one_question(tx, sight, check_question_id(question_id))
+        return view.one_question(tx, sight, check_question_id(question_id), settings().auth)
 
 
 def is_mine(question: Question) -> bool:

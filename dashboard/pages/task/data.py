@@ -10,6 +10,7 @@ from typing import Any
 from taskyard.core import explain
 from taskyard.core.access.identity import Actor
 from taskyard.core.access.permissions import Permission
+from taskyard.core.config import settings
 from taskyard.core.edges import RetryScope
 from taskyard.core.errors import Unavailable
 from taskyard.core.explanation import Explanation
@@ -92,7 +93,7 @@ def details(servers: Servers, sight: Actor, task_id: str) -> Details | None:
     why, problem = None, ""
     if task.state in WAITING or task.state in (TaskState.CANCELLED, TaskState.SUSPENDED):
         try:
-            why = explain.why(servers.database, servers.broker, servers.cache, task_id)
+            why = explain.why(servers.database, servers.broker, servers.cache, task_id, settings().auth)
             why = None if task.state is TaskState.CANCELLED and not why.holds else why
         except Unavailable as error:
             problem = error.text
@@ -206,7 +207,7 @@ def _similar_seen(tx: Transaction, sight: Actor, fingerprint: str, besides: str)
 def asked(servers: Servers, sight: Actor, task_id: str) -> Sequence[Question]:
     """Returns what a task has asked people, an open question first."""
     with servers.database.transaction() as tx:
-        return question_views.of_task(tx, sight, task_id)
+        return question_views.of_task(tx, sight, task_id, settings().auth)
 
 
 @seen(ttl_seconds=2.0)

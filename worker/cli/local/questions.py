@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from taskyard.core.access.identity import local_actor
+from taskyard.core.config import load_settings
 from taskyard.core.questions.question import Question, QuestionState, check_state
 from taskyard.core.questions.rules import may_answer
 from taskyard.core.submission.questions import check_question_id
@@ -19,14 +20,15 @@ class LocalQuestions:
         wanted = None if state == "ended" else check_state(state)
         with opened_reading() as tx:
             if wanted is QuestionState.OPEN:
-                found = questions.inbox(tx, local_actor())[:limit]
+                found = questions.inbox(tx, local_actor(), load_settings().auth)[:limit]
             else:
                 found = questions.ended(tx, local_actor(), state=wanted, limit=limit)
         return [_record(one) for one in found]
 
     def get(self, question_id: str) -> dict[str, Any]:
         with opened_reading() as tx:
-            return _record(questions.one_question(tx, local_actor(), check_question_id(question_id)))
+            wanted = check_question_id(question_id)
+            return _record(questions.one_question(tx, local_actor(), wanted, load_settings().auth))
 
     def answer(self, question_id: str, decision: str, data: Any, reason: str) -> dict[str, Any]:
         with acting() as (allowed, _database):

@@ -85,7 +85,8 @@ class LocalTasks:
 
     def why(self, task_id: str) -> Explanation:
         with opened_servers() as (database, broker):
-            return why(database, broker, RedisCache(broker.redis, broker.keys), checked(task_id))
+            cache, mode = RedisCache(broker.redis, broker.keys), load_settings().auth
+            return why(database, broker, cache, checked(task_id), mode)
 
     def cancel(self, task_id: str, reason: str) -> int:
         permitted = self._acting()

@@ -10,7 +10,7 @@ from taskyard.worker.cli.remote.records import path_of, record_of
 _QUESTION = (
     "id", "task_id", "task_type", "task_title", "queue", "key", "question", "context", "schema", "of", "needs",
     "not_by_submitter", "submitted_by", "delegated_to", "state", "asked_at", "deadline", "ended_at",
-    "unreached", "refused", "answers", "is_yours",
+    "unreached", "lacking", "refused", "answers", "is_yours",
 )  # fmt: skip
 _TIMES = ("asked_at", "deadline", "ended_at")
 _ANSWER = ("person", "decision", "data", "reason", "at")

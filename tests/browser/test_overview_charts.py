@@ -50,8 +50,8 @@ CELL = """() => {
     return null;
 }"""
 SHOWN = """() => {
-    const { xaxis, meta } = document.querySelector('.st-key-panels_overview .js-plotly-plot')._fullLayout;
-    return { range: xaxis.range.join(), first: meta.at[0] };
+    const layout = document.querySelector('.st-key-panels_overview .js-plotly-plot')?._fullLayout;
+    return layout?.xaxis && { range: layout.xaxis.range.join(), first: layout.meta.at[0] };
 }"""
 
 
@@ -61,6 +61,11 @@ def fire(database: Database, rule: str, subject: str, severity: str, minutes: in
     with database.transaction() as tx:
         assert alerts.fire(tx, [one])
     return one
+
+
+def when(condition: str) -> str:
+    """A condition of what the chart shows; while the chart is drawn anew it is not met."""
+    return f"(known) => {{ const shown = ({SHOWN})(); return shown && {condition}; }}"
 
 
 def shown(page: Page) -> Page:
@@ -151,11 +156,11 @@ def test_a_cell_opens_its_tasks_and_a_zoom_stays(
     page.mouse.down()
     page.mouse.move(chart["x"] + 500, line, steps=5)
     page.mouse.up()
-    page.wait_for_function(f"(whole) => ({SHOWN})().range !== whole", arg=whole["range"])
+    page.wait_for_function(when("shown.range !== known"), arg=whole["range"])
     zoomed = page.evaluate(SHOWN)
-    page.wait_for_function(f"(first) => ({SHOWN})().first !== first", arg=zoomed["first"], timeout=150_000)
-    page.wait_for_function(f"(range) => ({SHOWN})().range === range", arg=zoomed["range"])
+    page.wait_for_function(when("shown.first !== known"), arg=zoomed["first"], timeout=150_000)
+    page.wait_for_function(when("shown.range === known"), arg=zoomed["range"])
     page.get_by_text("1h", exact=True).click()  # another range is shown whole
-    page.wait_for_function(f"(first) => ({SHOWN})().first < first - 1800", arg=zoomed["first"])
+    page.wait_for_function(when("shown.first < known - 1800"), arg=zoomed["first"])
     first, last = (datetime.fromisoformat(at) for at in page.evaluate(SHOWN)["range"].split(","))
     assert last - first >= timedelta(minutes=59)

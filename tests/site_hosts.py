@@ -28,10 +28,19 @@ class Hosts:
     key: str
     started: list[subprocess.Popen[bytes]]
 
-    def start(self, count: int = 1, *, key: str = "", site: str = "berlin", desk: str = "", ca_file: str = "") -> int:
+    def start(
+        self,
+        count: int = 1,
+        *,
+        key: str = "",
+        site: str = "berlin",
+        desk: str = "",
+        ca_file: str = "",
+        grace_seconds: float = 30.0,
+    ) -> int:
         """Starts a host; returns its number."""
         given = ["seats", desk or self.settings.listen, "--site", site, "--count", str(count)]
-        given += ["--ca-file", ca_file or str(self.certificate.authority)]
+        given += ["--ca-file", ca_file or str(self.certificate.authority), "--grace-seconds", f"{grace_seconds:g}"]
         paths = os.pathsep.join([str(REPOSITORY), *filter(None, sys.path)])
         environment = {**os.environ, "PYTHONPATH": paths, SITE_KEY_VARIABLE: key or self.key}
         number = len(self.started)

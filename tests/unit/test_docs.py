@@ -60,7 +60,7 @@ def test_the_index_of_runbooks_has_them_all() -> None:
 
 def test_the_units_are_those_of_the_repository() -> None:
     shown = blocks(DOCS / "operations" / "deployment.md", "ini")
-    units = [(REPOSITORY / "deploy" / "systemd" / f"taskyard-{name}.service") for name in ("worker", "agent")]
+    units = [(REPOSITORY / "deploy" / "systemd" / f"taskyard-{name}.service") for name in ("worker", "agent", "seats")]
     assert [block.strip() for block in shown] == [unit.read_text().strip() for unit in units]
 
 

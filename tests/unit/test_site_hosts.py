@@ -9,11 +9,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from taskyard.core.config import Settings
+from taskyard.core.errors import ConfigurationError
 from taskyard.worker.engines import site_host
 from taskyard.worker.engines.engine import EngineProblem
 from taskyard.worker.engines.handshake import KEY_VARIABLE, key_of
 from taskyard.worker.engines.seat_connection import AUTHORITIES_VARIABLE, SITE_VARIABLE, SYSTEM
-from taskyard.worker.engines.site_host import MAX_PAUSE_SECONDS, MIN_PAUSE_SECONDS, STEADY_SECONDS, Place, Site
+from taskyard.worker.engines.site_host import (
+    MAX_PAUSE_SECONDS,
+    MIN_PAUSE_SECONDS,
+    STEADY_SECONDS,
+    Place,
+    Site,
+    grace_of,
+)
 from taskyard.worker.engines.sites import REMEMBERED_SEATS, UsedSeats, read_sites
 
 KEY = "k" * 32
@@ -124,3 +133,19 @@ def test_hosts_do_not_come_back_at_the_same_time() -> None:
         place._failures = 5
         place._wait()
     assert len({round(place.due_at, 3) for place in places}) > 25
+
+
+def test_grace_is_that_of_agents_hosts_unless_it_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("TASKYARD_GRACE_SECONDS", raising=False)
+    assert grace_of(None) == Settings.model_fields["grace_seconds"].default
+    monkeypatch.setenv("TASKYARD_GRACE_SECONDS", "90")
+    assert (grace_of(None), grace_of(5.5)) == (90.0, 5.5)
+
+
+@pytest.mark.parametrize("text", ["-1", "3601", "nan", "soon", ""])
+def test_grace_that_cannot_be_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("TASKYARD_GRACE_SECONDS", text)
+    with pytest.raises(ConfigurationError, match=r"TASKYARD_GRACE_SECONDS: .* expected 0 to 3600 seconds"):
+        grace_of(None)
+    with pytest.raises(ConfigurationError, match="--grace-seconds: nan is not accepted"):
+        grace_of(float("nan"))

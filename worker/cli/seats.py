@@ -20,16 +20,21 @@ def seats(
     ca_file: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Trust these certificates (PEM) instead of the usual ones.")
     ] = None,
+    grace_seconds: Annotated[
+        float | None,
+        typer.Option(help="How long a stopping host may finish its tasks; default TASKYARD_GRACE_SECONDS, else 30."),
+    ] = None,
 ) -> None:
     """Keeps seats on this host for an agent elsewhere, whose engine is `edge`, until Ctrl-C or SIGTERM.
 
     It only dials out, over TLS, and needs neither PostgreSQL nor Redis nor settings. The desk's certificate must be
-    valid for the name that is dialled. What runs when this command ends counts as an attempt, and is retried.
+    valid for the name that is dialled. The first signal lets running tasks finish within the grace period, and what is
+    left then goes back at no cost; a second one ends at once, which counts as an attempt.
     """
     from taskyard.core.private_files import refuse_inspection
-    from taskyard.worker.engines.site_host import keep_seats, site_of
+    from taskyard.worker.engines.site_host import grace_of, keep_seats, site_of
     from taskyard.worker.logging.setup import configure_logs
 
     refuse_inspection()
     configure_logs("info")
-    raise typer.Exit(keep_seats(site_of(site, desk, key_file, ca_file), count))
+    raise typer.Exit(keep_seats(site_of(site, desk, key_file, ca_file), count, grace_of(grace_seconds)))

@@ -2,8 +2,8 @@
 
 An engine starts it. It connects to its agent's desk, proves who it is, loads the task modules, and takes one attempt
 after another over this connection. Its environment says how to prove it (see `seat_connection`). Everything else it
-hears from its agent. It ends, with everything that it runs, when the connection does, when its lease is over (see
-`lease`), when it is told to, and when its parent ends.
+hears from its agent, and from the host that keeps it at a site (see `seat_orders`). It ends, with everything that it
+runs, when the connection does, when its lease is over (see `lease`), when it is told to, and when its parent ends.
 
 Exit codes: 0 told to go, or refused for good, as when it was started twice; 1 it could not serve; otherwise killed.
 """
@@ -30,7 +30,8 @@ from taskyard.worker.engines.keeper import keep
 from taskyard.worker.engines.lease import Lease, LeaseEnd
 from taskyard.worker.engines.seat_channel import SeatChannel
 from taskyard.worker.engines.seat_connection import NotAdmitted, admitted_at
-from taskyard.worker.engines.seat_frames import Admitted, Leave, Ping, Pong, SeatStream
+from taskyard.worker.engines.seat_frames import Admitted, Draining, HandBack, Leave, Ping, Pong, SeatStream
+from taskyard.worker.engines.seat_orders import Orders
 from taskyard.worker.isolation.divided_output import divide_output
 from taskyard.worker.isolation.frames import Cancel, End, Loading, ProtocolError, Ready, Reply, Start
 from taskyard.worker.isolation.kernel import LINUX
@@ -58,6 +59,7 @@ def main(arguments: list[str]) -> int:
 
 def _serve(host: str, port: int, seat_id: str, lease_end: LeaseEnd) -> int:
     refuse_inspection()
+    orders = Orders()
     try:
         stream, admitted = admitted_at(host, port, seat_id)
     except NotAdmitted as refused:
@@ -68,14 +70,14 @@ def _serve(host: str, port: int, seat_id: str, lease_end: LeaseEnd) -> int:
         return 1
     lease = Lease(admitted.lease_seconds, lease_end)
     _, raw_output = divide_output(admitted.log_level)
-    return Seat(stream, admitted, lease).serve(raw_output)
+    return Seat(stream, admitted, lease, orders).serve(raw_output)
 
 
 class Seat:
     """An admitted seat: the main thread loads the modules, one thread reads, one beats, one runs attempts."""
 
-    def __init__(self, stream: SeatStream, admitted: Admitted, lease: Lease) -> None:
-        self._stream, self._admitted, self._lease = stream, admitted, lease
+    def __init__(self, stream: SeatStream, admitted: Admitted, lease: Lease, orders: Orders) -> None:
+        self._stream, self._admitted, self._lease, self._orders = stream, admitted, lease, orders
         stream.patience_seconds = admitted.lease_seconds
         self._attempts: queue.SimpleQueue[SeatChannel] = queue.SimpleQueue()
         self._current: SeatChannel | None = None
@@ -87,6 +89,7 @@ class Seat:
         """Serves the agent until this process ends."""
         start_thread("seat-reader", lambda: self._ends_process(self._read), OnEscape.END_THREAD)
         start_thread("seat-beat", lambda: self._ends_process(self._beat), OnEscape.END_THREAD)
+        self._orders.obey(self._drain, self._hand_back)
         try:
             registry.load(self._admitted.modules, on_slow=lambda remark: self._stream.send(Loading(remark)))
             self._runners = Runners(
@@ -170,9 +173,10 @@ class Seat:
                 channel.close()
             if done is None:
                 return
-            self._stream.send(End.of(done, self._is_hopeless, 0.0))
-            if self._is_hopeless:
-                os._exit(0)
+            with self._ending:
+                self._stream.send(End.of(done, self._is_hopeless, 0.0))
+                if self._is_hopeless:
+                    os._exit(0)
 
     def _end_stuck(self, run: Run, done: Done) -> None:
         """Ends the process, and with it an attempt that does not stop."""
@@ -180,6 +184,22 @@ class Seat:
             if self._current is not None:
                 self._current.close()
             self._stream.send(End.of(done, True, 0.0))
+            os._exit(0)
+
+    def _drain(self) -> None:
+        """Ends after the attempt under way; the agent says when, since it may have sent another one already."""
+        self._stream.send(Draining())
+
+    def _hand_back(self) -> None:
+        """Ends the process; the agent hands the attempt back once nothing of it runs."""
+        try:
+            with self._ending:
+                if self._current is not None:
+                    self._current.close()
+                self._stream.send(HandBack())
+            if self._runners is not None:
+                self._runners.close(kill=True)
+        finally:  # a connection that fails meanwhile is told by the agent
             os._exit(0)
 
     def _note_hopeless(self, reason: str) -> None:

@@ -84,8 +84,16 @@ class Leave(Frame):
     """Tells a seat without an attempt to end."""
 
 
+class Draining(Frame):
+    """Tells the agent that the seat's host drains: it should send it away once it runs nothing."""
+
+
+class HandBack(Frame):
+    """Tells the agent that the seat ends now, since its host does: what it runs goes back at no cost."""
+
+
 SEAT_FRAMES = (
-    Challenge | Hello | Admitted | Refused | Ping | Pong | Leave
+    Challenge | Hello | Admitted | Refused | Ping | Pong | Leave | Draining | HandBack
     | Start | Cancel | Reply | Ready | Loading | Emit | Request | End
 )  # fmt: skip
 

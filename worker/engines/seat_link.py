@@ -15,7 +15,7 @@ from taskyard.core.threads import OnEscape, start_thread
 from taskyard.worker.attempts.context import Channel
 from taskyard.worker.attempts.execution import failed, kept_from_running
 from taskyard.worker.engines.desk import Arrival
-from taskyard.worker.engines.seat_frames import Leave, Ping, Pong
+from taskyard.worker.engines.seat_frames import Draining, HandBack, Leave, Ping, Pong
 from taskyard.worker.engines.settings import Leases
 from taskyard.worker.isolation.answering import start_answering
 from taskyard.worker.isolation.frames import Cancel, Emit, End, Frame, Loading, ProtocolError, Ready, Request, Start
@@ -41,7 +41,7 @@ class _Attempt:
 class SeatLink:
     """One admitted seat. A thread reads its frames; the slot that has it runs one attempt at a time in it.
 
-    `on_change` is called, from any thread, when it is ready, can't serve or is lost.
+    `on_change` is called, from any thread, when it is ready, drains, can't serve or is lost.
     """
 
     def __init__(self, arrival: Arrival, leases: Leases, on_change: Callable[[SeatLink], None]) -> None:
@@ -49,6 +49,7 @@ class SeatLink:
         self.is_guest = arrival.is_guest  # its host keeps it, also while it is idle
         self.remark = "it loads its task modules"  # what it does before it is ready
         self.is_ready = False
+        self.is_draining = False  # its host keeps it no longer than it runs something
         self.loss = ""  # why it is no longer there
         self.runs = 0  # that it has ended
         self.idle_since = monotonic()
@@ -72,7 +73,7 @@ class SeatLink:
         return f"seat {self.id} on {self.node}"
 
     def run(self, run: Run, channel: Channel) -> AttemptEnd | None:
-        """Runs an attempt to its end; returns None if the agent ended the seat meanwhile."""
+        """Runs an attempt to its end, or until it goes back; returns None if the agent ended the seat meanwhile."""
         began_at, began = time(), monotonic()
         stop_at = began + run.timeout_seconds + OVERDUE_SECONDS
         self._attempt = attempt = _Attempt(run, channel, stop_at)
@@ -152,6 +153,10 @@ class SeatLink:
                     self._gone.wait(self._leases.lost_seconds)
                     self._lose("it ended after its last attempt")
                 return done
+            elif isinstance(frame, HandBack):
+                self._gone.wait(self._leases.lost_seconds)  # and nothing of the attempt runs any more
+                self._lose("its host stops")
+                return kept_from_running(attempt.run, f"the host of its {self.name} stops")
 
     # its thread
 
@@ -184,6 +189,10 @@ class SeatLink:
                     return frame.problem
                 self.is_ready, self.idle_since = True, monotonic()
                 self._on_change(self)
+            elif isinstance(frame, Draining):
+                self.is_draining = True
+                if self.is_ready:  # else it drains as soon as it is
+                    self._on_change(self)
             elif isinstance(frame, Loading):
                 self.remark = frame.remark
             else:

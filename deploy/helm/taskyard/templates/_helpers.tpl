@@ -102,3 +102,70 @@ tags = {{ $its.tags | toJson }}
 max_concurrency = {{ $its.slots }}
 {{ end }}
 {{- end }}
+
+{{/* Where the seats of a kind connect to. */}}
+{{- define "taskyard.deskPort" -}}7070{{- end }}
+
+{{- define "taskyard.seatNamespace" -}}
+{{ (.its.engine.options | default dict).namespace | default .root.Release.Namespace }}
+{{- end }}
+
+{{/* The pool file of one kind; `name` is the kind's. */}}
+{{- define "taskyard.kindPool" -}}
+[[agents]]
+kind = {{ .name | quote }}
+types = {{ .its.types | toJson }}
+tags = {{ .its.tags | toJson }}
+max_concurrency = {{ .its.slots }}
+{{- with .its.engine }}
+{{- $options := .options | default dict }}
+
+[agents.engine]
+{{- range $setting, $value := omit . "options" }}
+{{ $setting }} = {{ toJson $value }}
+{{- end }}
+address = "in-cluster"
+listen = "0.0.0.0:{{ include "taskyard.deskPort" $.root }}"
+
+[agents.engine.options]
+namespace = {{ include "taskyard.seatNamespace" $ | quote }}
+image = {{ $options.image | default $.its.image | default (include "taskyard.image" $.root) | quote }}
+{{- with $options.gpu_resource }}
+gpu_resource = {{ . | quote }}
+{{- end }}
+template = "/etc/taskyard/seat.yaml"
+{{- end }}
+{{- end }}
+
+{{/* What a seat's pod is made of, confined like all others; the agent adds what the engine's settings say. */}}
+{{- define "taskyard.seatPod" -}}
+metadata:
+  labels: {{- include "taskyard.selector" (dict "root" .root "component" (printf "seat-%s" .name)) | nindent 4 }}
+spec:
+  {{- with .root.Values.imagePullSecrets }}
+  imagePullSecrets: {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .root.Values.priorityClassName }}
+  priorityClassName: {{ . }}
+  {{- end }}
+  securityContext: {{- include "taskyard.podSecurity" .root | nindent 4 }}
+  {{- with .its.seats.nodeSelector }}
+  nodeSelector: {{- toYaml . | nindent 4 }}
+  {{- end }}
+  {{- with .its.seats.tolerations }}
+  tolerations: {{- toYaml . | nindent 4 }}
+  {{- end }}
+  containers:
+    - name: seat
+      imagePullPolicy: {{ .root.Values.image.pullPolicy }}
+      securityContext: {{- include "taskyard.containerSecurity" .root | nindent 8 }}
+      {{- with .its.seats.env }}
+      env: {{- toYaml . | nindent 8 }}
+      {{- end }}
+      volumeMounts:
+        {{- include "taskyard.mounts" .root | nindent 8 }}
+        {{- with .its.seats.volumeMounts }}{{ toYaml . | nindent 8 }}{{ end }}
+  volumes:
+    {{- include "taskyard.volumes" .root | nindent 4 }}
+    {{- with .its.seats.volumes }}{{ toYaml . | nindent 4 }}{{ end }}
+{{- end }}

@@ -12,6 +12,7 @@ import pytest
 
 from taskyard.core.redis.mailbox import BURY
 from taskyard.worker.devtools.prove.upgrade import plan
+from taskyard.worker.devtools.prove.upgrade.pages import NEW, OLD, ROUNDS
 from taskyard.worker.devtools.prove.upgrade.release import Release, last_release, named_release
 from tests.chaos.prove_command import prove
 from tests.servers import REPOSITORY
@@ -48,6 +49,9 @@ def test_the_last_release_is_replaced_while_it_works(release: Release, tmp_path:
     assert steps[plan.MIGRATE] == (5, 0), "all of the last release went on with the new schema"
     assert steps[plan.steps(SEED)[5]] == (0, 5), "nothing of it is left"
     assert list(steps.values())[-1] == (3, 2), "its agents work for this release's leader"
+    pages = findings["pages"]
+    assert set(pages) == {OLD, NEW}
+    assert all(one["rounds"] >= ROUNDS and not one["problems"] for one in pages.values()), pages
     assert findings["counts"]["lost"] == findings["counts"]["run twice"] == findings["counts"]["doubled"] == 0
 
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from taskyard.core.errors import ConfigurationError
 from taskyard.worker.devtools.prove.plan import API, KINDS, WORKER
-from taskyard.worker.devtools.prove.upgrade import plan
+from taskyard.worker.devtools.prove.upgrade import pages, plan
+from taskyard.worker.devtools.prove.upgrade.pages import NEW, OLD, PageReaders, PagesDrawn
 from taskyard.worker.devtools.prove.upgrade.release import NAMED_IN, last_release, named_release
-from tests.servers import REPOSITORY
+from taskyard.worker.devtools.prove.upgrade.run import UpgradeFindings
+from tests.servers import REPOSITORY, wait_until
 
 SEEDS = range(40)
 
@@ -78,3 +81,50 @@ def test_a_wheel_of_the_last_release_is_unpacked_once(tmp_path: Path) -> None:
     assert (release.version, release.folder.parent) == ("0.1.0", tmp_path / "cache")
     assert release.variables()["PYTHONPATH"] == str(release.folder)
     assert last_release(tmp_path / "cache", wheel) == release
+
+
+READER = """
+import json, sys, time
+with open(sys.argv[2], "w") as records:
+    for line in json.loads(sys.argv[1]):
+        print(json.dumps(line), file=records)
+if not sys.argv[1].endswith(" "):
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def readers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PageReaders]:
+    """Readers that draw what the name of the journal says, and end after it if that ends with a space."""
+    reader = tmp_path / "reader.py"
+    reader.write_text(READER)
+    monkeypatch.setattr(pages, "READER", reader)
+    found = PageReaders(tmp_path)
+    yield found
+    found.stop()
+
+
+def test_pages_of_both_releases_are_counted_from_the_migration_on(readers: PageReaders) -> None:
+    readers.migrated_at = 5.0
+    readers.start(OLD, {}, Path('[[1, "tasks", ""], [4, "", ""], [6, "", ""], [7, "audit", "x"], [8, "", ""]]'))
+    wait_until(lambda: readers.findings()[OLD] == PagesDrawn(2, 2, ("audit: x",)))
+    assert readers.have_drawn_all()
+    readers.start(NEW, {}, Path('[[6, "tasks", ""], [7, "", ""]]'))
+    wait_until(lambda: readers.findings()[NEW] == PagesDrawn(1, 1))
+    assert not readers.have_drawn_all()
+
+
+def test_reader_that_ends_is_a_problem(readers: PageReaders) -> None:
+    readers.start(OLD, {}, Path('[[1, "tasks", ""]] '))
+    wait_until(readers.have_drawn_all)
+    [problem] = readers.findings()[OLD].problems
+    assert problem.startswith("its reader ended with code 0: see ")
+
+
+@pytest.mark.parametrize(
+    ("drawn", "is_kept"),
+    [(PagesDrawn(9, 2), True), (PagesDrawn(9, 2, ("audit: no such column",)), False), (PagesDrawn(), False)],
+)
+def test_page_that_fails_breaks_the_promise(drawn: PagesDrawn, is_kept: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(UpgradeFindings, "is_all_kept", True)
+    assert UpgradeFindings(1, pages={OLD: PagesDrawn(9, 2), NEW: drawn}).is_kept is is_kept

@@ -14,7 +14,7 @@ from taskyard.worker.devtools.prove.upgrade.run import UpgradeFindings
 
 def tables(findings: UpgradeFindings) -> Group:
     """Returns the findings for users."""
-    return Group(_steps(findings), *report.parts(findings), report.headline(findings.is_kept))
+    return Group(_steps(findings), _pages(findings), *report.parts(findings), report.headline(findings.is_kept))
 
 
 def as_json(findings: UpgradeFindings) -> dict[str, Any]:
@@ -29,7 +29,21 @@ def as_json(findings: UpgradeFindings) -> dict[str, Any]:
         }
         for one in findings.steps
     ]
-    return {**report.as_json(findings), "last_release": findings.release, "steps": steps}
+    pages = {
+        release: {"drawn": one.drawn, "rounds": one.rounds, "problems": list(one.problems)}
+        for release, one in findings.pages.items()
+    }
+    return {**report.as_json(findings), "last_release": findings.release, "steps": steps, "pages": pages}
+
+
+def _pages(findings: UpgradeFindings) -> Table:
+    table = Table(title="Pages of the dashboard, drawn all the time", title_justify="left")
+    for column in ("of", "drawn", "failed", "what was wrong"):
+        table.add_column(column, justify="right" if column in ("drawn", "failed") else "left")
+    for release, one in findings.pages.items():
+        wrong = "\n".join(dict.fromkeys(one.problems[: report.SHOWN]))
+        table.add_row(release, str(one.drawn), str(len(one.problems)), wrong)
+    return table
 
 
 def _steps(findings: UpgradeFindings) -> Table:

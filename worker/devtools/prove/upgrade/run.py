@@ -15,6 +15,7 @@ from taskyard.worker.devtools.prove.load import Probing
 from taskyard.worker.devtools.prove.plan import API, tasks
 from taskyard.worker.devtools.prove.run import Findings, canary, death, pause, under_load
 from taskyard.worker.devtools.prove.upgrade import plan
+from taskyard.worker.devtools.prove.upgrade.pages import PagesDrawn
 from taskyard.worker.devtools.prove.upgrade.world import RollingWorld
 
 log = structlog.get_logger(__name__)
@@ -41,6 +42,7 @@ class UpgradeFindings(Findings):
 
     release: str = ""
     steps: list[StepTaken] = field(default_factory=list)
+    pages: dict[str, PagesDrawn] = field(default_factory=dict)  # by release
 
     @property
     def unexplained(self) -> list[Probing]:
@@ -59,7 +61,8 @@ class UpgradeFindings(Findings):
         return is_up and all(one.recovery_seconds is not None for one in self.deaths) and self._is_else_kept()
 
     def _is_else_kept(self) -> bool:
-        return self.is_all_kept and not self.unexplained
+        are_shown = all(one.drawn and not one.problems for one in self.pages.values())
+        return self.is_all_kept and not self.unexplained and are_shown
 
 
 def prove_upgrade(
@@ -98,6 +101,8 @@ def prove_upgrade(
             for phase in (plan.Phase(plan.FIRST, migration.kills), *others):
                 run(phase)
             clients.close()  # nothing is submitted while it is counted
+            world.wait(world.pages.have_drawn_all, "a whole round of pages of both releases")
+            findings.pages = world.pages.findings()
     findings.trouble = findings.trouble or findings.clients.trouble
     return findings
 

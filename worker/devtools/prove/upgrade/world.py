@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from contextlib import suppress
 
 import psutil
@@ -14,6 +15,7 @@ from taskyard.core.errors import Unavailable
 from taskyard.core.postgres.migrations import migrate
 from taskyard.worker.devtools.prove.served_world import ServedWorld
 from taskyard.worker.devtools.prove.upgrade import plan
+from taskyard.worker.devtools.prove.upgrade.pages import NEW, OLD, PageReaders
 from taskyard.worker.devtools.prove.upgrade.release import Release
 from taskyard.worker.devtools.prove.world import AGENTS, OWN, PATIENCE_SECONDS
 
@@ -27,6 +29,18 @@ class RollingWorld(ServedWorld):
         super().__init__(settings)
         self.release = release
         self._is_old = {"run": True, "agent": True, "api": True}  # what the next process of a command runs
+        self.pages = PageReaders(self.folder)
+
+    def start(self) -> None:
+        """Starts everything, and has the last release's pages drawn; raises Unavailable."""
+        super().start()
+        self.pages.reach(self.endpoints)
+        self.pages.start(OLD, self.release.variables(), self.journal)
+
+    def stop(self) -> list[str]:
+        """Stops everything as an operator would; returns what still runs of workers and agents afterwards."""
+        self.pages.stop()
+        return super().stop()
 
     def variables(self, command: str) -> dict[str, str]:
         """Returns variables for the release that a process of this command runs next."""
@@ -52,6 +66,8 @@ class RollingWorld(ServedWorld):
         if part == plan.MIGRATE:
             migrate(self.database_url)
             self._is_old["run"] = self._is_old["api"] = False  # now installed everywhere: what starts is new
+            self.pages.migrated_at = time.monotonic()
+            self.pages.start(NEW, {}, self.journal)
         elif part in plan.WORKERS:
             self._restart_worker()
         elif part == plan.API:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from taskyard.worker.engines import desk
 from taskyard.worker.engines.handshake import KEY_VARIABLE, new_nonce, proof_of
 from taskyard.worker.engines.seat_frames import Admitted, Challenge, Hello, Refused, SeatStream
 from taskyard.worker.engines.settings import Leases
@@ -196,6 +198,25 @@ def test_stranger_is_neither_read_for_long_nor_kept(make_bench: MakeBench) -> No
         stranger.recv(4096)
         stranger.sendall(b"\xff" * 100)  # announces a frame of 4 GB
         assert stranger.recv(1) == b""
+
+
+@pytest.mark.parametrize("has_tls", [False, True], ids=["plain", "TLS"])
+def test_seats_come_past_many_that_say_nothing(
+    make_bench: MakeBench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, has_tls: bool
+) -> None:
+    monkeypatch.setattr(desk, "ADMISSION_SECONDS", 600.0)  # they would stay
+    settings = SETTINGS
+    if has_tls:
+        made = make_certificate(tmp_path)
+        settings = replace(SETTINGS, certificate=str(made.file), private_key=str(made.key))
+    bench = make_bench(settings=settings)
+    host, _, port = bench.runners.seats._desk.address.rpartition(":")
+    with contextlib.ExitStack() as silent:
+        for _ in range(desk.MAX_STRANGERS + 44):
+            silent.enter_context(socket.create_connection((host, int(port)), 20))
+        done = bench.begin("thread.noop", {"number": 7}).end(60)
+        assert done is not None
+        assert done.failure is None
 
 
 def test_seats_over_tls(make_bench: MakeBench, tmp_path: Path) -> None:

@@ -33,7 +33,7 @@ from taskyard.worker.engines.sites import UsedSeats, seat_id_at
 from taskyard.worker.isolation.frames import MAX_FRAME_BYTES, ProtocolError
 
 BACKLOG = 512
-MAX_STRANGERS = 256  # connections that have not proved who they are
+MAX_STRANGERS = 256  # connections that have not proved who they are; then the oldest goes: a seat takes a moment
 MAX_NAME_LENGTH = 200  # characters of what a node calls itself
 SECRET_BYTES = 32
 SEAT_MODULE = "taskyard.worker.engines.seat"
@@ -86,7 +86,7 @@ class Desk:
         self._secret = secrets.token_bytes(SECRET_BYTES)
         self._lock = threading.Lock()
         self._expected: set[str] = set()
-        self._strangers = threading.BoundedSemaphore(MAX_STRANGERS)
+        self._strangers: dict[socket.socket, None] = {}  # the oldest first
         self._is_closed = False
         self._tls, self._certificate = _tls_of(settings)
         self._listener = _listening(settings.listen)
@@ -126,28 +126,42 @@ class Desk:
                 if self._is_closed:
                     return
                 raise
-            if not self._strangers.acquire(blocking=False):
-                connection.close()
-                continue
             try:
+                connection.settimeout(ADMISSION_SECONDS)
+                if self._tls is not None:
+                    connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+                self._make_room(connection)
                 start_thread("admission", lambda one=connection: self._admit(one), OnEscape.END_THREAD)  # type: ignore[misc]
-            except BaseException:
-                self._strangers.release()
+            except BaseException as error:
+                self._forget_stranger(connection)
                 connection.close()
-                raise
+                if not isinstance(error, OSError):  # as of a connection that has ended already
+                    raise
+
+    def _make_room(self, connection: socket.socket) -> None:
+        with self._lock:
+            oldest = next(iter(self._strangers)) if len(self._strangers) >= MAX_STRANGERS else None
+            self._strangers.pop(oldest, None)  # type: ignore[arg-type]
+            self._strangers[connection] = None
+        if oldest is not None:
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(oldest, socket.SHUT_RDWR)  # its thread, which waits for it, closes it
+
+    def _forget_stranger(self, connection: socket.socket) -> None:
+        with self._lock:
+            self._strangers.pop(connection, None)
 
     def _admit(self, connection: socket.socket) -> None:
         try:
-            connection.settimeout(ADMISSION_SECONDS)
-            if self._tls is not None:
-                connection = self._tls.wrap_socket(connection, server_side=True)
+            if isinstance(connection, ssl.SSLSocket):
+                connection.do_handshake()
             stream, hello = self._greeted(connection)
         except (OSError, EOFError, ProtocolError, ValueError, EngineProblem) as error:
             connection.close()
             log.info("desk.stranger", reason=str(error) or "the connection ended")
             return
         finally:
-            self._strangers.release()
+            self._forget_stranger(connection)
         log.info("desk.seat", seat=hello.seat_id, node=hello.node)
         node = one_line(hello.node, MAX_NAME_LENGTH)
         self._taker.take_in(Arrival(hello.seat_id, node, hello.pid, stream, bool(hello.site)))

@@ -22,7 +22,7 @@ NAMES_SHOWN = 5
 # The reasons why no agent could ever take a task.
 NO_AGENT = N_("no agent is registered")
 NO_TYPE = N_("no registered agent takes type {type}")
-NO_KNOWLEDGE = N_("no registered agent can run type {type}: {agents} do not know it, or not in this version")
+NO_KNOWLEDGE = N_("no registered agent can run type {type}: it, or this version of it, is not known to {agents}")
 NO_TAGS = N_("no agent for type {type} has tag {tags} (closest one is missing {missing})")
 
 

@@ -132,7 +132,7 @@ def test_with_half_of_the_fleet_deployed_nothing_fails(
             reason = Reasons.read(tx).of_task(engine.task(waiting))
             known = next(agent.known_types for agent in tasks_store.agents(tx) if agent.left_at is None)
         assert reason == (
-            "no registered agent can run type fleet.removed: new-1 do not know it, or not in this version"
+            "no registered agent can run type fleet.removed: it, or this version of it, is not known to new-1"
         )
         assert known == {name: one.version for name, one in registries["new"].types.items()}
         assert engine.task(waiting).attempt == 0

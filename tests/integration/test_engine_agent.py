@@ -15,10 +15,12 @@ import pytest
 from taskyard.core.clock import Clock
 from taskyard.core.config import Settings
 from taskyard.core.explain import why
+from taskyard.core.postgres.store import holds
 from taskyard.core.protocol import AgentInfo
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.cache import RedisCache
 from taskyard.core.redis.connection import connect_redis
+from taskyard.core.scheduling.holds import HoldKind, HoldMode
 from taskyard.core.scheduling.retry import MAX_REFUNDS
 from taskyard.core.task_types.registry import registry
 from taskyard.worker.agents import engine_agent, slot_threads
@@ -179,6 +181,18 @@ def test_drain_hands_back_what_waits_for_a_seat(engine: Engine, start: Callable[
     assert agent.drain(5.0)
     wait_until(lambda: "handed_back" in engine.events(task_id))
     wait_until(lambda: agent.gate.cancelled)  # type: ignore[attr-defined]
+
+
+def test_operators_drain_hands_back_what_waits_for_a_seat(engine: Engine, start: Callable[..., EngineAgent]) -> None:
+    agent = start()
+    task_id = engine.submit("process.noop", {"number": 5})
+    wait_until(lambda: agent._runners.seats.state().coming)
+    with engine.database.transaction() as tx:
+        holds.hold(tx, HoldKind.AGENT, agent.info.name, HoldMode.DRAINING, "me", "")
+    assert engine.wait_for(task_id, "pending").attempt == 1
+    assert "handed_back" in engine.events(task_id)
+    assert not agent.is_draining, "the process goes on"
+    wait_until(lambda: agent._runners.seats.state().waiting == 0)
 
 
 def test_killed_agent_and_killed_seat_run_nothing_twice(engine: Engine, tmp_path: Path) -> None:

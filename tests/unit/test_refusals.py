@@ -199,7 +199,7 @@ def test_what_can_be_no_type_is_not_remembered(desk: Desk, field: dict[str, obje
 def test_why_nobody_can_take_a_type_names_who_does_not_know_it(desk: Desk) -> None:
     desk.hello(OLD, known("demo.other"))
     reason = unplaceable_reason(LANE, [agent.slots for agent in desk.leader_state.agents.values()])
-    assert reason == "no registered agent can run type demo.work: old-1 do not know it, or not in this version"
+    assert reason == "no registered agent can run type demo.work: it, or this version of it, is not known to old-1"
 
 
 def test_a_fleet_knows_the_types_of_its_own_process_first() -> None:

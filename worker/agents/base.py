@@ -240,7 +240,7 @@ class BaseAgent(Places, abc.ABC):
         if runs:
             self._accept(runs, agent_id)
         drains = self.is_draining or any(type(order) is Drain for order in orders)
-        if drains and (unstarted := self._waiting.clear()):
+        if drains and (unstarted := [*self._waiting.clear(), *self._slots.withdraw_all()]):
             self.hand_back(unstarted)
 
     def _accept(self, orders: Sequence[Run], agent_id: str) -> None:

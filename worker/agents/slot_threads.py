@@ -145,6 +145,17 @@ class SlotThreads:
                     return True
         return False
 
+    def withdraw_all(self) -> list[Pair]:
+        """Keeps all runs from starting that slots have taken and can't run yet; returns them."""
+        found: list[Pair] = []
+        with self._withdrawing:
+            for slot in self._slots:
+                if slot.withdrawn is not None:
+                    pairs = [pair for pair in _pairs(slot.runs) if pair not in slot.withdrawn]
+                    slot.withdrawn.update(pairs)
+                    found += pairs
+        return found
+
     def _reserve(self, slot: _Slot) -> bool:
         """Waits until the agent can run the slot's runs; returns False if nothing of them is left to run."""
         agent, agent_id = self._agent, self._agent.info.id

@@ -26,7 +26,8 @@ def pools_live(
             by_kind.setdefault(one.kind, []).append((report.host, one))
     running: dict[str, list[int]] = {}
     for agent in agents:
-        running.setdefault(agent.kind, []).append(agent.running)
+        waiting = 0 if agent.seats is None else agent.seats.waiting  # for a seat: these are not in the backlog any more
+        running.setdefault(agent.kind, []).append(agent.running + waiting)
     demands = [_demand(kind, by_kind[kind][0][1], running.get(kind, [])) for kind in sorted(by_kind)]
     needed = agents_needed(demands, backlog, seconds_by_type)
     return [_pool(kind, by_kind[kind], needed[kind]) for kind in sorted(by_kind)]

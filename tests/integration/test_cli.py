@@ -411,6 +411,8 @@ def test_agents(cli: Callable[..., Result], database: Database) -> None:
     assert cli("agents").stdout == "no agent is registered\n"
     register(database, types=["code.*"], tags=["python"])
     assert "coder-1  online      3  code.*  python  [b]host[/b]  1" in cli("agents").stdout
+    assert cli("drain", "agent", "coder-1").exit_code == 0
+    assert "coder-1  draining      3" in cli("agents").stdout
     with database.transaction() as tx:
         recovery.end_agents(tx, [(AGENT, "left")])
 

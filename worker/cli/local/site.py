@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,7 +28,7 @@ from taskyard.core.reasons import Reasons
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.cache import RedisCache
 from taskyard.core.redis.pools import Pools
-from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode
+from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode, Holds
 from taskyard.core.states import TaskState
 from taskyard.core.submission import authorized_alerts, authorized_controls, authorized_mail
 from taskyard.core.submission.validate import check_label
@@ -83,6 +83,7 @@ class LocalSite:
         database, broker = self._both()
         with database.transaction() as tx:
             found = tasks_store.agents(tx) if every else tasks_store.present_agents(tx)
+            found = _as_held(found, holds_store.holds(tx))
             now = tasks_store.now(tx).timestamp()
             did = history.reliability(tx, now - DAY, now)
         names = {agent.name for agent in found}
@@ -242,3 +243,9 @@ def _summary(task_type: Any) -> dict[str, Any]:
         "memory_limit_mib": task_type.memory_limit_mib,
         "description": " ".join(task_type.description.split()),
     }
+
+
+def _as_held(agents: Sequence[AgentRecord], holds: Holds) -> list[AgentRecord]:
+    """Returns agents with the state that operators gave to those that are present."""
+    modes = {one.name: hold.mode for one in agents if one.left_at is None and (hold := holds.of_agent(one.name))}
+    return [replace(one, state=modes[one.name]) if one.left_at is None and one.name in modes else one for one in agents]

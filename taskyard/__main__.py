@@ -23,7 +23,7 @@ def main() -> None:
 
         run()
     except ModuleNotFoundError as error:
-        lacking = hint(error)
+        lacking = hint(error, "".join(sys.argv[1:2]))
         if lacking is None:
             raise
         print(lacking, file=sys.stderr)

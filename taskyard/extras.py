@@ -1,14 +1,22 @@
 """Names the part of the package that an installation lacks.
 
-`pip install taskyard` brings the client alone; its extra `cli` brings the command line, and `server` everything.
+`pip install taskyard` brings the client alone. Its extra `cli` brings the command line, `agent` what hosts of agents
+and of seats need, `server` everything; extras of engines bring `agent`, too.
 """
 
 from __future__ import annotations
 
 from importlib.util import find_spec
 
-CLI_MODULES = frozenset({"orjson", "typer"})
-SERVER_MARK = "psycopg2"  # a module that comes with the extra only
+CLI_MODULES = frozenset({"orjson", "rich", "typer", "yaml"})
+AGENT_COMMANDS = frozenset({"agent", "doctor", "seats"})  # which need no more than the extra `agent`
+AGENT_MARK = "psycopg2"  # a module that comes with the extra only
+SERVER_MARK = "streamlit"
+
+
+def has_agent_parts() -> bool:
+    """Returns True if the extra `agent` is installed."""
+    return find_spec(AGENT_MARK) is not None
 
 
 def has_server_parts() -> bool:
@@ -16,13 +24,18 @@ def has_server_parts() -> bool:
     return find_spec(SERVER_MARK) is not None
 
 
-def hint(error: ModuleNotFoundError) -> str | None:
-    """Returns how to install what an import lacked; None if all extras are installed, so that it is another lack."""
+def hint(error: ModuleNotFoundError, command: str = "") -> str | None:
+    """Returns how to install what an import lacked; None if all extras are installed, so that it is another lack.
+
+    `command` is the one that lacked it, if it was a command.
+    """
     lacking = (error.name or "taskyard").partition(".")[0]
     if lacking == "taskyard":
         return None
     if lacking in CLI_MODULES:
         extra = "cli"
+    elif command in AGENT_COMMANDS and not has_agent_parts():
+        extra = "agent"
     elif not has_server_parts():
         extra = "server"
     else:

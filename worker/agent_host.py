@@ -31,6 +31,10 @@ from taskyard.worker.remote.api_link import ApiLink, RemoteApi, TokenRefused
 from taskyard.worker.remote.http_port import HttpAgentPort
 
 REFUSED_POLL_SECONDS = 0.5
+NO_REDIS = (
+    "TASKYARD_REDIS_URL: not set: agents on a host of their own need it, or --url and a token; "
+    "where all runs on one host, `taskyard run` runs the agents, too, and TASKYARD_POOL_FILE names their file"
+)
 
 log = structlog.get_logger(__name__)
 
@@ -44,7 +48,7 @@ def run_agents(settings: Settings, pool_file: Path | None) -> int:
     shipper = configure_logs(settings.log_level)
     redis_url = settings.redis_url
     if redis_url is None:
-        raise ConfigurationError(["TASKYARD_REDIS_URL: not set: agents on a host of their own need it"])
+        raise ConfigurationError([NO_REDIS])
     if pool_file is not None:
         settings = settings.model_copy(update={"pool_file": pool_file})
     registry.load(settings.task_modules)

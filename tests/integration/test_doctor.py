@@ -312,6 +312,23 @@ def test_pool_file_that_does_not_parse(settings: Settings, tmp_path: Path) -> No
     assert "pool.toml" in found["agent pool"].found
 
 
+def test_a_pool_file_that_is_named_is_read_and_agents_alone_do_not_miss_postgresql(
+    settings: Settings, tmp_path: Path
+) -> None:
+    file = tmp_path / "pool.toml"
+    file.write_text('[[agents]]\nkind = "till"\ntypes = ["*"]\n')
+    alone = settings.model_copy(update={"database_url": None, "data_dir": tmp_path / "none"})
+    assert settings.redis_url is not None
+    found = by_name(checks(alone, file))
+    assert (found["Redis"].ok, "PostgreSQL" in found) == (True, False)
+    assert (found["agent pool"].ok, found["agent pool"].found) == (True, str(file))
+    by_api = alone.model_copy(update={"redis_url": None})
+    assert not {"PostgreSQL", "Redis"} & set(by_name(checks(by_api, file, has_api=True)))
+    assert "TASKYARD_REDIS_URL" in by_name(checks(by_api, file))["Redis"].advice
+    file.write_text("[[agents]]\n")
+    assert not by_name(checks(alone, file))["agent pool"].ok
+
+
 def test_everything_is_fine(settings: Settings) -> None:
     found = checks(settings)
 

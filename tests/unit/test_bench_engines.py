@@ -16,8 +16,8 @@ from rich.console import Console
 
 from taskyard.worker.attempts.context import TaskContext
 from taskyard.worker.devtools.bench import engine_deaths, engines
-from taskyard.worker.devtools.clusters.processes import SEAT_MODULE
 from taskyard.worker.devtools.clusters.tasks import Hold, attempts_in, hold
+from taskyard.worker.engines.seat_main import SEAT_MODULE
 from tests.servers import wait_until
 
 # Each process starts the one of the next word, and the last one sleeps.

@@ -210,6 +210,7 @@ def test_agents_alone_need_redis() -> None:
 
     assert result.exit_code == exits.BAD_INPUT
     assert result.stderr.startswith("error: TASKYARD_REDIS_URL: ")
+    assert "`taskyard run`" in result.stderr, "where all runs on one host"
 
 
 @pytest.mark.parametrize(

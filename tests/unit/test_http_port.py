@@ -169,6 +169,7 @@ def test_the_token_leaves_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_p
         ((URL, None, None, None), f"{TOKEN_VARIABLE}: not set"),
         ((None, "t", None, None), "TASKYARD_URL: not set"),
         ((URL, None, Path("/nowhere"), None), "--token-file /nowhere: it can't be read"),
+        ((URL, None, Path("/dev/null"), None), "--token-file /dev/null: its first line is empty"),
         ((URL, "t", None, Path("/nowhere")), "--ca-file /nowhere: no certificates can be read"),
         ((None, None, None, Path("/nowhere")), "--ca-file: it needs --url"),
         (("http://far.example.com", "t", None, None), "a token is not sent over plain http"),

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from taskyard.core.health.check import Check
 from taskyard.core.humanize import compact_duration
-from taskyard.extras import has_server_parts
+from taskyard.extras import has_agent_parts
 from taskyard.worker.cli import exits
 from taskyard.worker.cli.opened import opened_site
 from taskyard.worker.cli.output import (
@@ -135,13 +135,19 @@ def migrate() -> None:
     print_line(f"database is at {after}" + (" already" if before == after else f", was at {before or 'nothing'}"))
 
 
-def doctor(as_json: AsJson = False) -> None:
+def doctor(
+    pool: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="The pool's TOML file; default TASKYARD_POOL_FILE.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
     """Checks everything Taskyard depends on, and says how to fix what is wrong.
 
     With TASKYARD_URL it also checks that the API there is reached, its certificate, the token and its role, and that
-    both are of the same release. Where only the command line is installed it checks that alone.
+    both are of the same release. Where only the command line is installed it checks that alone. With --pool on a host
+    of agents alone it does not miss PostgreSQL.
     """
-    found = list(_doctors_checks())
+    found = list(_doctors_checks(pool))
     are_fine = all(check.ok for check in found)
     if as_json:
         keys = ("name", "ok", "warning", "found", "advice")
@@ -153,16 +159,16 @@ def doctor(as_json: AsJson = False) -> None:
         raise typer.Exit(exits.FAILED)
 
 
-def _doctors_checks() -> Iterator[Check]:
+def _doctors_checks(pool_file: Path | None) -> Iterator[Check]:
     if is_remote():
         from taskyard.worker.doctor.installation import installation_checks
 
         yield from installation_checks()
-        if not has_server_parts():
+        if not has_agent_parts():
             return
     from taskyard.worker.doctor.report import checks
 
-    yield from checks()
+    yield from checks(pool_file=pool_file, has_api=is_remote())
 
 
 def _verdict(check: Check) -> Text:

@@ -23,14 +23,26 @@ from taskyard.core.health.checks import (
 from taskyard.core.task_types.registry import registry
 from taskyard.worker.doctor.room import room_checks
 
+START = "start it with `taskyard run`"
+START_REDIS = f"{START}, or set TASKYARD_REDIS_URL if agents alone run here"
 
-def checks(settings: Settings | None = None) -> list[Check]:
-    """Returns all checks; reads the settings itself unless they are given."""
+
+def checks(settings: Settings | None = None, pool_file: Path | None = None, has_api: bool = False) -> list[Check]:
+    """Returns all checks; reads the settings itself unless they are given.
+
+    `pool_file` is that of agents, in place of the settings'; a host of agents alone needs Redis or, with `has_api`, not
+    even that.
+    """
     if settings is None:
         try:
             settings = load_settings()
         except ConfigurationError as error:
             return [problem("settings", text, "correct it in the environment or in .env") for text in error.problems]
+    if pool_file is not None:
+        settings = settings.model_copy(update={"pool_file": pool_file})
+        if settings.database_url is None and (settings.redis_url or has_api):
+            found = redis_checks(settings.redis_url, settings.namespace) if settings.redis_url else []
+            return [fine("settings", "readable"), *found, *local_checks(settings)]
     return [fine("settings", "readable"), *server_checks(settings), *local_checks(settings)]
 
 
@@ -52,8 +64,8 @@ def server_checks(settings: Settings, endpoints: Endpoints | None = None) -> lis
     database_url = endpoints.database_url if endpoints else settings.database_url or running_database
     redis_url = endpoints.redis_url if endpoints else settings.redis_url or running_redis
     found = [
-        *(database_checks(database_url) if database_url else [_not_running("PostgreSQL")]),
-        *(redis_checks(redis_url, settings.namespace) if redis_url else [_not_running("Redis")]),
+        *(database_checks(database_url) if database_url else [_not_running("PostgreSQL", START)]),
+        *(redis_checks(redis_url, settings.namespace) if redis_url else [_not_running("Redis", START_REDIS)]),
     ]
     if database_url and redis_url and all(check.ok for check in found):
         found += agent_user_checks(database_url, redis_url, settings.namespace)
@@ -113,5 +125,5 @@ def local_data_checks(data_dir: Path) -> Iterator[Check]:
         yield problem("data folder", f"{existing} is not writable: {reason}", "set TASKYARD_DATA_DIR to one that is")
 
 
-def _not_running(name: str) -> Check:
-    return warning(name, "embedded, not running now", "start it with `taskyard run`")
+def _not_running(name: str, advice: str) -> Check:
+    return warning(name, "embedded, not running now", advice)

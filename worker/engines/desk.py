@@ -28,6 +28,7 @@ from taskyard.worker.engines.engine import EngineProblem, SeatCommand
 from taskyard.worker.engines.handshake import KEY_VARIABLE, is_proof, key_of, new_nonce, proof_of
 from taskyard.worker.engines.seat_connection import ADMISSION_SECONDS, CERTIFICATE_VARIABLE
 from taskyard.worker.engines.seat_frames import SEAT_VERSION, Admitted, Challenge, Hello, Refused, SeatStream
+from taskyard.worker.engines.seat_main import SEAT_MODULE
 from taskyard.worker.engines.settings import EngineSettings, Leases
 from taskyard.worker.engines.sites import UsedSeats, seat_id_at
 from taskyard.worker.isolation.frames import MAX_FRAME_BYTES, ProtocolError
@@ -36,7 +37,6 @@ BACKLOG = 512
 MAX_STRANGERS = 256  # connections that have not proved who they are; then the oldest goes: a seat takes a moment
 MAX_NAME_LENGTH = 200  # characters of what a node calls itself
 SECRET_BYTES = 32
-SEAT_MODULE = "taskyard.worker.engines.seat"
 UNKNOWN = "its id is not expected: it was admitted before, or its agent no longer waits for it"
 
 _ID_AT_SITE = re.compile(r"[0-9a-f]{12}")

@@ -1,4 +1,4 @@
-"""Runs attempts on a node for an agent elsewhere: `python -m taskyard.worker.engines.seat HOST:PORT ID`.
+"""Runs attempts on a node for an agent elsewhere: `python -m taskyard.worker.engines.seat_main HOST:PORT ID`.
 
 An engine starts it. It connects to its agent's desk, proves who it is, loads the task modules, and takes one attempt
 after another over this connection. Its environment says how to prove it (see `seat_connection`). Everything else it
@@ -14,7 +14,6 @@ import logging
 import os
 import queue
 import signal
-import sys
 import threading
 from collections.abc import Callable
 from time import time
@@ -39,7 +38,7 @@ from taskyard.worker.isolation.raw_output import RawOutput
 from taskyard.worker.isolation.slots import Runners
 from taskyard.worker.logging.context import bind_attempt
 
-USAGE = "expected: python -m taskyard.worker.engines.seat HOST:PORT ID"
+USAGE = "expected: python -m taskyard.worker.engines.seat_main HOST:PORT ID"
 
 log = logging.getLogger(__name__)
 
@@ -205,7 +204,3 @@ class Seat:
     def _note_hopeless(self, reason: str) -> None:
         log.error("the seat ends after its attempt: it can't run coroutines any more: %s", reason)
         self._is_hopeless = True
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

@@ -23,11 +23,11 @@ from taskyard.core.config import ENV_PREFIX, Settings
 from taskyard.core.errors import ConfigurationError
 from taskyard.worker.engines.handshake import KEY_FILE_VARIABLE, KEY_VARIABLE, key_of
 from taskyard.worker.engines.seat_connection import AUTHORITIES_VARIABLE, CERTIFICATE_VARIABLE, SITE_VARIABLE, SYSTEM
+from taskyard.worker.engines.seat_main import SEAT_MODULE
 from taskyard.worker.engines.seat_orders import DRAIN, HAND_BACK, VARIABLE, OrderPipe
 from taskyard.worker.engines.sites import EXPECTED_KEY, MAX_KEY_LENGTH, MIN_KEY_LENGTH, SITE, seat_id_at
 from taskyard.worker.process.stopping import StopSignals
 
-SEAT_MODULE = "taskyard.worker.engines.seat"
 SITE_KEY_VARIABLE = "TASKYARD_SITE_KEY"
 MIN_PAUSE_SECONDS, MAX_PAUSE_SECONDS = 0.5, 30.0
 STEADY_SECONDS = 30.0  # after which a seat that ends was not in vain
@@ -79,8 +79,10 @@ def site_of(name: str, desk: str, key_file: Path | None, ca_file: Path | None) -
     host, _, port = desk.rpartition(":")
     if not host or not port.isdecimal() or not 0 < int(port) <= 65535:
         problems.append(f"DESK: {desk!r} is not accepted, expected HOST:PORT")
-    if not given:
+    if not given and key_file is None:
         problems.append(f"{SITE_KEY_VARIABLE}: not set, and no --key-file: one of them has the key of the site")
+    elif not given.strip():
+        problems.append(f"{source}: its first line is empty, {EXPECTED_KEY}")
     elif not MIN_KEY_LENGTH <= len(given.strip()) <= MAX_KEY_LENGTH:
         problems.append(f"{source}: the key is not accepted, {EXPECTED_KEY}")
     if ca_file is not None and not ca_file.is_file():

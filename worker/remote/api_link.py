@@ -184,9 +184,12 @@ def remote_api(url: str | None, token: str | None, token_file: Path | None, ca_f
 def _read_token(file: Path) -> str:
     try:
         with file.open(encoding="utf-8") as opened:
-            return opened.readline(MAX_TOKEN_LENGTH).strip()
+            found = opened.readline(MAX_TOKEN_LENGTH).strip()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigurationError([f"--token-file {file}: it can't be read: {error}"]) from None
+    if not found:
+        raise ConfigurationError([f"--token-file {file}: its first line is empty, expected the token"])
+    return found
 
 
 def _verification(remote: RemoteApi) -> ssl.SSLContext | bool:

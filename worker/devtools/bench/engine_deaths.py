@@ -10,8 +10,9 @@ import psutil
 
 from taskyard.worker.devtools.bench.environment import Environment
 from taskyard.worker.devtools.clusters.cluster import Cluster
-from taskyard.worker.devtools.clusters.processes import SEAT_MODULE, holder_of
+from taskyard.worker.devtools.clusters.processes import holder_of
 from taskyard.worker.devtools.clusters.tasks import attempts_in
+from taskyard.worker.engines.seat_main import SEAT_MODULE
 
 HANDLER, SEAT, PROCESS, NODE = "handler", "seat", "process", "node"
 AGENT_MODULE = "taskyard.worker.agents.main"

@@ -15,10 +15,10 @@ from pathlib import Path
 import psutil
 
 from taskyard.core.errors import Unavailable
+from taskyard.worker.engines.seat_main import SEAT_MODULE
 
 READY_SECONDS = 90.0
 LOOK_SECONDS = 0.1
-SEAT_MODULE = "taskyard.worker.engines.seat"
 
 
 @dataclass(slots=True)

@@ -9,10 +9,11 @@ import psutil
 
 from taskyard.core.config import Settings
 from taskyard.worker.devtools.clusters.cluster import Cluster, open_cluster
-from taskyard.worker.devtools.clusters.processes import SEAT_MODULE, holder_of
+from taskyard.worker.devtools.clusters.processes import holder_of
 from taskyard.worker.devtools.prove import plan
 from taskyard.worker.devtools.prove.served_world import ServedWorld
 from taskyard.worker.devtools.prove.tasks import LEDGER_VARIABLE
+from taskyard.worker.engines.seat_main import SEAT_MODULE
 
 NODES, ROOM = 3, 2  # so that without one of its nodes the engine is short of room
 TASKS_PER_SECOND = 10.0

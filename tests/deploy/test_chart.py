@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import tomllib
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
+from taskyard.worker.agents.pool_config import load_kinds
 from tests.deploy.charts import CHART, lacking, manifests_of, template
 from tests.servers import REPOSITORY
 
@@ -48,7 +51,10 @@ def manifests(rendered: str) -> dict[tuple[str, str], Any]:
 
 
 def test_helm_has_nothing_against_it(helm: str) -> None:
-    for values in ([], ["--set", "serviceMonitor.enabled=true,agents.worker.keda.enabled=true"]):
+    for values in (
+        [],
+        ["--set", "serviceMonitor.enabled=true,agents.coder.types={code.*},agents.coder.keda.enabled=true"],
+    ):
         done = subprocess.run(
             [helm, "lint", "--strict", str(CHART), *values], capture_output=True, text=True, timeout=120
         )
@@ -192,7 +198,101 @@ def test_what_cannot_work_is_refused(helm: str, tmp_path: Path) -> None:
         ("agents: {ab: {types: [x], engine: {name: ray}}}", "name"),
         ("agents: {ab: {types: [x], engine: {name: kubernetes, cpu: 1}}}", "cpu"),
         ("agents: {ab: {types: [x], engine: {name: kubernetes, options: {template: x}}}}", "template"),
+        ("agents: {ab: {types: [x], engine: {cpus: 1}}}", "agents.ab.engine: it has no name"),
+        ("agents: {ab: {types: [x], keda: {min: 21}}}", "agents.ab.keda: min 21 is above max 20"),
+        ("image: {tag: 20161216}", "image.tag: a number is not accepted"),
+        ("image: {tag: 1.10}", "put it in quotes"),
+        ("settings: {TASKYARD_GRACE_SECONDS: '9'}", "settings.TASKYARD_GRACE_SECONDS: not accepted: use graceSeconds"),
+        ("settings: {TASKYARD_DATABASE_URL: x}", "secretName"),
+        ("agents: {ab: {types: [x], env: [{name: TASKYARD_METRICS_PORT, value: '1'}]}}", "agents.ab.env"),
+        ("agents: {ab: {types: [x], env: [{name: MINE, value: 1}]}}", "got number, want string"),
     ):
         done = template(helm, tmp_path, values)
         assert done.returncode != 0, values
-        assert expected in done.stderr
+        assert expected in done.stderr, done.stderr
+
+
+def test_variables_that_the_chart_sets_can_not_be_set_twice(
+    manifests: dict[tuple[str, str], Any], helm: str, tmp_path: Path
+) -> None:
+    variables = {one["name"] for pod in pods(manifests).values() for one in pod["containers"][0]["env"]}
+    accepted = [name for name in variables if template(helm, tmp_path, f"settings: {{{name}: '1'}}").returncode == 0]
+    assert accepted == []
+
+
+def paths_of(values: dict[str, Any], path: str = "") -> list[str]:
+    """Where tables of values are that have names of ours."""
+    free = {"settings", "podAnnotations", "nodeSelector", "labels", "requests", "limits", "agents"}
+    found = [path]
+    for name, value in values.items():
+        if isinstance(value, dict) and name not in free:
+            found += paths_of(value, f"{path}.{name}")
+    return found
+
+
+def test_names_that_no_template_reads_are_refused(helm: str, tmp_path: Path) -> None:
+    values = yaml.safe_load((CHART / "values.yaml").read_text("utf-8"))
+    paths = paths_of(values)
+    assert ".networkPolicy.kubernetesApi" in paths
+    for path in [*paths, ".agents.ab", ".agents.ab.keda", ".agents.ab.engine"]:
+        typo = f"{path}.typo".removeprefix(".")
+        done = template(helm, tmp_path, "agents: {ab: {types: [x]}}", "--set", f"{typo}=1")
+        assert done.returncode != 0, typo
+        assert "additional properties 'typo' not allowed" in done.stderr, typo
+
+
+def test_large_numbers_of_a_file_stay_numbers(helm: str, tmp_path: Path) -> None:
+    kind = "{types: [x], replicas: 5000000, engine: {name: kubernetes, memory_mib: 4000000, wait_seconds: 8640000}"
+    done = template(
+        helm,
+        tmp_path,
+        f"""
+image: {{tag: "20161216"}}
+maxProcesses: 4194304
+worker: {{replicas: 2000000}}
+dashboard: {{replicas: 3000000}}
+agents:
+  ab: {kind}, tolerations: [{{operator: Exists, tolerationSeconds: 6000000}}]}}
+  ac: {{types: [z], keda: {{enabled: true, min: 7000000, max: 9000000}}}}
+""",
+    )
+    assert done.returncode == 0, done.stderr
+    assert not re.search(r"\d[eE]\+\d", done.stdout)
+    for number in (20161216, *(n * 1_000_000 for n in (2, 3, 4, 5, 6, 7, 9)), 4194304, 8640000):
+        assert re.search(rf"\b{number}\b", done.stdout), number
+
+
+def test_no_agents_run_that_nobody_has_named(helm: str, tmp_path: Path) -> None:
+    found = manifests_of(template(helm, tmp_path, "").stdout)
+    assert not [name for kind, name in found if "agent" in name and kind == "Deployment"]
+    kinds = load_kinds(written(tmp_path, found["ConfigMap", "yard-worker"]["data"]["pool.toml"]))
+    assert [kind.count for kind in kinds] == [0]
+    mine = manifests_of(template(helm, tmp_path, "agents: {coder: {types: [code.*]}}").stdout)
+    assert [name for kind, name in mine if kind == "Deployment" and "agent" in name] == ["yard-agent-coder"]
+
+
+def written(folder: Path, text: str) -> Path:
+    (folder / "pool.toml").write_text(text, "utf-8")
+    return folder / "pool.toml"
+
+
+def test_variables_of_a_kind_take_the_place_of_settings(helm: str, tmp_path: Path) -> None:
+    done = template(
+        helm,
+        tmp_path,
+        """
+settings: {TASKYARD_LOG_LEVEL: info, TASKYARD_NAMESPACE: shop}
+agents:
+  ab:
+    types: [x]
+    env:
+      - {name: TASKYARD_LOG_LEVEL, value: debug}
+      - {name: TASKYARD_REDIS_URL, valueFrom: {secretKeyRef: {name: own, key: url}}}
+""",
+    )
+    env = pods(manifests_of(done.stdout))["yard-agent-ab"]["containers"][0]["env"]
+    names = [one["name"] for one in env]
+    assert len(names) == len(set(names)), "Kubernetes refuses names that come twice"
+    found = {one["name"]: one for one in env}
+    assert (found["TASKYARD_LOG_LEVEL"]["value"], found["TASKYARD_NAMESPACE"]["value"]) == ("debug", "shop")
+    assert found["TASKYARD_REDIS_URL"]["valueFrom"]["secretKeyRef"]["name"] == "own"

@@ -37,7 +37,7 @@ capabilities: {drop: [ALL]}
 
 {{/* Settings of every process. */}}
 {{- define "taskyard.settings" -}}
-- {name: TASKYARD_GRACE_SECONDS, value: {{ .Values.graceSeconds | quote }}}
+- {name: TASKYARD_GRACE_SECONDS, value: {{ .Values.graceSeconds | int64 | quote }}}
 - {name: TASKYARD_METRICS_HOST, value: "0.0.0.0"}
 - {name: TASKYARD_METRICS_PORT, value: "9464"}
 - {name: TASKYARD_METRICS_HOSTS, value: {{ printf "%s-worker.%s,%s-worker" (include "taskyard.name" .) .Release.Namespace (include "taskyard.name" .) | quote }}}
@@ -99,7 +99,12 @@ kind = {{ $kind | quote }}
 count = 0
 types = {{ $its.types | toJson }}
 tags = {{ $its.tags | toJson }}
-max_concurrency = {{ $its.slots }}
+max_concurrency = {{ int64 $its.slots }}
+{{ else }}
+[[agents]]
+kind = "none"
+count = 0
+types = ["*"]
 {{ end }}
 {{- end }}
 
@@ -116,7 +121,7 @@ max_concurrency = {{ $its.slots }}
 kind = {{ .name | quote }}
 types = {{ .its.types | toJson }}
 tags = {{ .its.tags | toJson }}
-max_concurrency = {{ .its.slots }}
+max_concurrency = {{ int64 .its.slots }}
 {{- with .its.engine }}
 {{- $options := .options | default dict }}
 
@@ -168,4 +173,20 @@ spec:
   volumes:
     {{- include "taskyard.volumes" .root | nindent 4 }}
     {{- with .its.seats.volumes }}{{ toYaml . | nindent 4 }}{{ end }}
+{{- end }}
+
+{{/* Variables of a kind's agents. Those of its own take the place of settings, and of the URL with other credentials. */}}
+{{- define "taskyard.agentEnv" -}}
+{{- $own := list }}
+{{- range .its.env }}{{ $own = append $own .name }}{{ end }}
+{{- range concat (include "taskyard.settings" .root | fromYamlArray) (include "taskyard.redis" .root | fromYamlArray) }}
+{{- if not (has .name $own) }}
+{{ list . | toYaml }}
+{{- end }}
+{{- end }}
+- name: TASKYARD_AGENT_SUFFIX
+  valueFrom: {fieldRef: {fieldPath: metadata.name}}
+{{- with .its.env }}
+{{ toYaml . }}
+{{- end }}
 {{- end }}

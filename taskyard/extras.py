@@ -24,6 +24,12 @@ def has_server_parts() -> bool:
     return find_spec(SERVER_MARK) is not None
 
 
+def need_server_parts() -> None:
+    """Raises ModuleNotFoundError, as an import would, if the extra `server` is not installed."""
+    if not has_server_parts():
+        raise ModuleNotFoundError(f"No module named {SERVER_MARK!r}", name=SERVER_MARK)
+
+
 def hint(error: ModuleNotFoundError, command: str = "") -> str | None:
     """Returns how to install what an import lacked; None if all extras are installed, so that it is another lack.
 

@@ -12,16 +12,15 @@ from taskyard.extras import hint
 SEAT_MODULE = "taskyard.worker.engines.seat_main"
 
 
-def main(arguments: list[str]) -> int:
-    """Runs a seat; returns the exit code."""
+def main(arguments: list[str]) -> int | str:
+    """Runs a seat; returns the exit code, or what is lacking: `sys.exit` writes that, with exit code 1."""
     try:
         from taskyard.worker.engines.seat import main as run
     except ModuleNotFoundError as error:
         lacking = hint(error, "seats")
         if lacking is None:
             raise
-        print(lacking, file=sys.stderr)
-        return 1
+        return lacking
     return run(arguments)
 
 

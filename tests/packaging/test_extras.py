@@ -6,7 +6,6 @@ import json
 import os
 import signal
 import subprocess
-import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -81,10 +80,11 @@ def test_the_command_line_needs_no_part_of_the_servers(
     done = run(program, "list", cwd=tmp_path, env=remote)
     assert done.returncode == 5, done.stderr
     assert done.stderr.startswith("error: http://127.0.0.1:1 can't be reached")
-    done = run(program, "run", cwd=tmp_path, env=environment)
-    assert done.returncode == 2
-    assert done.stderr.endswith(" is not installed: pip install 'taskyard[server]'\n")
-    assert len(done.stderr.splitlines()) == 1
+    for command in ("run", "dashboard", "api"):
+        done = run(program, command, cwd=tmp_path, env=environment)
+        assert done.returncode == 2
+        assert done.stderr.endswith(" is not installed: pip install 'taskyard[server]'\n"), done.stderr
+        assert len(done.stderr.splitlines()) == 1
     for command in (["agent"], ["doctor"], ["seats", "127.0.0.1:1", "--site", "berlin"]):
         done = run(program, *command, cwd=tmp_path, env=environment)
         assert done.returncode == 2
@@ -113,16 +113,21 @@ def test_agents_and_seats_run_with_their_extra(
     with ExitStack() as stack:
         worker = stack.enter_context(started(program, "run", "--migrate", cwd=folder, env=environment))
         log = folder / "run.log"
-        wait_until(lambda: "worker.started" in log.read_text() or worker.poll() is not None, 90, "the worker runs")
+        wait_until(lambda: "leader.elected" in log.read_text() or worker.poll() is not None, 90, "the worker runs")
         redis_url = running_urls(folder / ".data")[1]
         assert redis_url is not None
-        agents = {**environment, "TASKYARD_REDIS_URL": redis_url, "TASKYARD_DATA_DIR": str(tmp_path)}
+        agents = {
+            **environment,
+            "TASKYARD_REDIS_URL": redis_url,
+            "TASKYARD_DATA_DIR": str(tmp_path),
+            "TASKYARD_METRICS_PORT": "0",
+        }
         done = run(place / "taskyard", "doctor", "--pool", "edge.toml", cwd=folder, env=agents)
         assert done.returncode == 0, done.stdout + done.stderr
         assert "from sites berlin" in done.stdout
         stack.enter_context(started(place / "taskyard", "agent", "--pool", "edge.toml", cwd=folder, env=agents))
         dial = ("seats", f"localhost:{port}", "--site", "berlin", "--key-file", "berlin.key", "--ca-file", "desk.pem")
-        seats = {**environment, "TASKYARD_DATA_DIR": str(tmp_path)}
+        seats = {**environment, "TASKYARD_DATA_DIR": str(tmp_path), "TASKYARD_METRICS_PORT": "0"}
         stack.enter_context(started(place / "taskyard", *dial, cwd=folder, env=seats))
         command = ("submit", "mine.double", "--input", '{"number": 21}', "--wait", "--json")
         done = run(program, *command, cwd=folder, env=environment)
@@ -150,9 +155,5 @@ def started(program: Path, *arguments: object, cwd: Path, env: dict[str, str]) -
 
 
 @pytest.mark.parametrize("engine", ["ray", "dask", "celery", "kubernetes", "server"])
-def test_extras_of_engines_bring_what_agents_need(built: Path, engine: str) -> None:
-    [wheel] = built.glob("*.whl")
-    [name] = [one for one in zipfile.ZipFile(wheel).namelist() if one.endswith(".dist-info/METADATA")]
-    lines = zipfile.ZipFile(wheel).read(name).decode().splitlines()
-    included = f"Requires-Dist: taskyard[agent]; extra == '{engine}'"
-    assert included in lines or included.replace("'", '"') in lines
+def test_extras_of_engines_bring_what_agents_need(engine: str) -> None:
+    assert extra("agent") < extra(engine)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from taskyard.worker.engines.engine import Engine, EngineProblem
+from taskyard.worker.engines.late_engine import LateEngine
 from taskyard.worker.engines.settings import EngineSettings
 
 
@@ -150,12 +151,19 @@ def resource_problems(name: str, given: Mapping[str, Any]) -> list[str]:
 
 
 def make_engine(settings: EngineSettings) -> Engine:
-    """Returns the adapter of an engine, importing its package. Raises EngineProblem."""
+    """Returns the adapter of an engine; one with an address is opened later. Raises EngineProblem."""
     known = ENGINES.get(settings.name)
     if known is None:
         raise EngineProblem(f"engine.name: {settings.name!r} is not known, expected one of {', '.join(ENGINES)}")
     if problem := lacking_extra(settings.name):
         raise EngineProblem(f"engine {settings.name}: {problem}")
+    if known.address:
+        return LateEngine(settings, lambda: _opened(known, settings))
+    return _opened(known, settings)
+
+
+def _opened(known: KnownEngine, settings: EngineSettings) -> Engine:
+    """Returns the adapter itself, importing its package. Raises EngineProblem."""
     try:
         engine: Engine = attribute_at(known.place)(settings)
     except ImportError as error:

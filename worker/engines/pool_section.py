@@ -88,7 +88,7 @@ def engine_problems(where: str, agents: object) -> list[str]:
         if one.get("agent_class"):
             problems.append(f"{place}: not accepted together with agent_class: seats run the shipped agent's attempts")
         problems += [f"{place}.{problem}" for problem in _problems_of(name, engine)]
-        if not _is_any_port(engine.get("listen")) and isinstance(count := one.get("count"), int) and count > 1:
+        if not is_any_port(engine.get("listen")) and isinstance(count := one.get("count"), int) and count > 1:
             expected = "expected port 0, or a kind for each port: each agent listens on a port of its own"
             problems.append(f"{place}.listen: {engine['listen']!r} is not accepted for {count} agents: {expected}")
     return problems
@@ -115,5 +115,6 @@ def _problems_of(name: str, engine: dict[str, Any]) -> list[str]:
     return found
 
 
-def _is_any_port(listen: object) -> bool:
+def is_any_port(listen: object) -> bool:
+    """Returns True if each agent gets a port of its own; anything but a text is told elsewhere."""
     return not isinstance(listen, str) or listen.endswith(":0")

@@ -21,6 +21,7 @@ from taskyard.core.health.checks import (
     sign_in_check,
 )
 from taskyard.core.task_types.registry import registry
+from taskyard.worker.doctor.absent_agents import absent_agents_checks
 from taskyard.worker.doctor.room import room_checks
 
 
@@ -31,7 +32,12 @@ def checks(settings: Settings | None = None) -> list[Check]:
             settings = load_settings()
         except ConfigurationError as error:
             return [problem("settings", text, "correct it in the environment or in .env") for text in error.problems]
-    return [fine("settings", "readable"), *server_checks(settings), *local_checks(settings)]
+    return [
+        fine("settings", "readable"),
+        *server_checks(settings),
+        *local_checks(settings),
+        *absent_agents_checks(settings),
+    ]
 
 
 def require(settings: Settings, endpoints: Endpoints | None = None) -> None:

@@ -24,15 +24,16 @@ import structlog
 
 from taskyard.core.declarations import one_line
 from taskyard.core.threads import OnEscape, start_thread
+from taskyard.worker.engines.certificates import certificate_problems, server_context
 from taskyard.worker.engines.engine import EngineProblem, SeatCommand
 from taskyard.worker.engines.handshake import KEY_VARIABLE, is_proof, key_of, new_nonce, proof_of
+from taskyard.worker.engines.listening import listening
 from taskyard.worker.engines.seat_connection import ADMISSION_SECONDS, CERTIFICATE_VARIABLE
 from taskyard.worker.engines.seat_frames import SEAT_VERSION, Admitted, Challenge, Hello, Refused, SeatStream
 from taskyard.worker.engines.settings import EngineSettings, Leases
 from taskyard.worker.engines.sites import UsedSeats, seat_id_at
 from taskyard.worker.isolation.frames import MAX_FRAME_BYTES, ProtocolError
 
-BACKLOG = 512
 MAX_STRANGERS = 256  # connections that have not proved who they are; then the oldest goes: a seat takes a moment
 MAX_NAME_LENGTH = 200  # characters of what a node calls itself
 SECRET_BYTES = 32
@@ -89,7 +90,7 @@ class Desk:
         self._strangers: dict[socket.socket, None] = {}  # the oldest first
         self._is_closed = False
         self._tls, self._certificate = _tls_of(settings)
-        self._listener = _listening(settings.listen)
+        self._listener = listening(settings.listen)
         self.address = _advertised(settings, self._listener)
         try:
             start_thread("desk", self._accept, OnEscape.GO_ON, is_essential=True, is_over=lambda: self._is_closed)
@@ -218,23 +219,15 @@ class Desk:
 
 def _tls_of(settings: EngineSettings) -> tuple[ssl.SSLContext | None, str]:
     """Returns the context and the certificate that seats are told to expect; none without one."""
+    if found := certificate_problems(settings.certificate, settings.private_key):
+        raise EngineProblem(f"engine.{found[0]}")
     if not settings.certificate:
         return None, ""
     try:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(settings.certificate, settings.private_key or None)
+        context = server_context(settings.certificate, settings.private_key)
         return context, Path(settings.certificate).read_text("utf-8")
     except (OSError, ValueError) as error:
         raise EngineProblem(f"engine.certificate: {settings.certificate!r} can't be used: {error}") from None
-
-
-def _listening(where: str) -> socket.socket:
-    host, _, port = where.rpartition(":")
-    try:
-        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        return socket.create_server(found[0][4][:2], family=found[0][0], backlog=BACKLOG)
-    except (OSError, OverflowError) as error:
-        raise EngineProblem(f"engine.listen: {where!r} can't be used: {error}") from None
 
 
 def _advertised(settings: EngineSettings, listener: socket.socket) -> str:

@@ -35,6 +35,7 @@ from taskyard.worker.engines.sites import UsedSeats, seat_id_at
 from taskyard.worker.isolation.frames import MAX_FRAME_BYTES, ProtocolError
 
 MAX_STRANGERS = 256  # connections that have not proved who they are; then the oldest goes: a seat takes a moment
+MAX_REASON_LENGTH = 300  # characters of the log's line about a stranger
 MAX_NAME_LENGTH = 200  # characters of what a node calls itself
 SECRET_BYTES = 32
 SEAT_MODULE = "taskyard.worker.engines.seat"
@@ -122,7 +123,7 @@ class Desk:
     def _accept(self) -> None:
         while not self._is_closed:
             try:
-                connection, _ = self._listener.accept()
+                connection, peer = self._listener.accept()
             except OSError:
                 if self._is_closed:
                     return
@@ -132,7 +133,7 @@ class Desk:
                 if self._tls is not None:
                     connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
                 self._make_room(connection)
-                start_thread("admission", lambda one=connection: self._admit(one), OnEscape.END_THREAD)  # type: ignore[misc]
+                start_thread("admission", lambda one=connection, peer=peer: self._admit(one, peer), OnEscape.END_THREAD)  # type: ignore[misc]
             except BaseException as error:
                 self._forget_stranger(connection)
                 connection.close()
@@ -152,18 +153,19 @@ class Desk:
         with self._lock:
             self._strangers.pop(connection, None)
 
-    def _admit(self, connection: socket.socket) -> None:
+    def _admit(self, connection: socket.socket, peer: tuple[object, ...]) -> None:
+        address = f"{peer[0]}:{peer[1]}"
         try:
             if isinstance(connection, ssl.SSLSocket):
                 connection.do_handshake()
             stream, hello = self._greeted(connection)
         except (OSError, EOFError, ProtocolError, ValueError, EngineProblem) as error:
             connection.close()
-            log.info("desk.stranger", reason=str(error) or "the connection ended")
+            log.info("desk.stranger", address=address, reason=str(error) or "the connection ended")
             return
         finally:
             self._forget_stranger(connection)
-        log.info("desk.seat", seat=hello.seat_id, node=hello.node)
+        log.info("desk.seat", seat=hello.seat_id, node=hello.node, address=address)
         node = one_line(hello.node, MAX_NAME_LENGTH)
         self._taker.take_in(Arrival(hello.seat_id, node, hello.pid, stream, bool(hello.site)))
 
@@ -180,7 +182,9 @@ class Desk:
         if not is_proof(hello.proof, proof_of(key, "seat", nonce, hello.nonce, hello.seat_id)):
             whose = "its site's" if hello.site else "the one that its agent has made for this id"
             stream.send(Refused(f"its key is not {whose}", False))
-            raise ValueError(f"seat {hello.seat_id!r}: wrong key")
+            # the answer is the same for an unknown site: only our log tells them apart
+            what = f"site {hello.site!r} is not known" if hello.site and secret is None else "wrong key"
+            raise ValueError(one_line(f"seat {hello.seat_id!r}: {what}", MAX_REASON_LENGTH))
         if refused := self._refusal(hello):
             stream.send(refused)
             raise ValueError(f"seat {hello.seat_id}: {refused.reason}")

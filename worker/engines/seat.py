@@ -62,6 +62,7 @@ def _serve(host: str, port: int, seat_id: str, lease_end: LeaseEnd) -> int:
     orders = Orders()
     try:
         stream, admitted = admitted_at(host, port, seat_id)
+        orders.tell_admitted("{}:{}".format(*stream.connection.getpeername()[:2]))
     except NotAdmitted as refused:
         log.error("seat %s: %s", seat_id, refused)
         return refused.code

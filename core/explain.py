@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from taskyard.core.absent_agents import absence_text
 from taskyard.core.access.modes import Mode
 from taskyard.core.explain_parents import never_starts, waits_for
 from taskyard.core.explain_suspended import reason_of
@@ -27,7 +28,7 @@ from taskyard.core.scheduling.agent_slots import slots_of
 from taskyard.core.scheduling.breaker import breaker_reason
 from taskyard.core.scheduling.holds import Holds
 from taskyard.core.states import CLAIMED, TERMINAL, TaskState
-from taskyard.core.telemetry.live_snapshot import AgentLive, LiveSnapshot, OpenBreaker, read_live
+from taskyard.core.telemetry.live_snapshot import AgentLive, LiveSnapshot, OpenBreaker, PoolLive, read_live
 
 RATE_WINDOW_SECONDS = 60.0  # the period that `LiveSnapshot.recent` covers
 SILENT_AFTER_SECONDS = 5.0
@@ -161,23 +162,35 @@ def _held(task: Task, situation: Situation) -> list[str]:
 def _verdicts(task: Task, situation: Situation) -> list[Eligibility]:
     if situation.live is None:
         return []
-    verdicts = [_verdict(task, agent, situation.live) for agent in situation.live.agents]
-    return sorted(verdicts, key=lambda verdict: (not verdict.takes, not verdict.can, verdict.agent))
+    live = situation.live
+    ranked = [(_rank(task, agent), _verdict(task, agent, live)) for agent in live.agents]
+    ranked.sort(key=lambda one: (not one[1].takes, not one[1].can, one[0], one[1].agent))
+    return [verdict for _rank_of_it, verdict in ranked]
+
+
+def _rank(task: Task, agent: AgentLive) -> int:
+    """Returns how far an agent is from taking a task: 0 it would at other times, 1 it takes the type, 2 it does not."""
+    if not slots_of(agent).matches(task.type):
+        return 2
+    return int(_misfit(task, agent) is not None)
+
+
+def _misfit(task: Task, agent: AgentLive) -> str | None:
+    """Returns why an agent never takes a task, whatever it does now; None if it would."""
+    slots = slots_of(agent)
+    if not slots.matches(task.type):
+        return msg("does not take type {type}, only {types}", type=task.type, types=", ".join(agent.types))
+    if task.type in agent.refused:
+        return msg("can't run type {type}: {reason}", type=task.type, reason=agent.refused[task.type])
+    if agent.known_types is not None and task.type not in agent.known_types:
+        return msg("does not know type {type}", type=task.type)
+    missing = sorted(set(task.requires) - slots.tags)
+    return msg("missing tag: {tags}", tags=", ".join(missing)) if missing else None
 
 
 def _verdict(task: Task, agent: AgentLive, live: LiveSnapshot) -> Eligibility:
-    slots = slots_of(agent)
-    if not slots.matches(task.type):
-        only = msg("does not take type {type}, only {types}", type=task.type, types=", ".join(agent.types))
-        return Eligibility(agent.name, False, False, only)
-    if task.type in agent.refused:
-        reason = msg("can't run type {type}: {reason}", type=task.type, reason=agent.refused[task.type])
-        return Eligibility(agent.name, False, False, reason)
-    if agent.known_types is not None and task.type not in agent.known_types:
-        return Eligibility(agent.name, False, False, msg("does not know type {type}", type=task.type))
-    missing = sorted(set(task.requires) - slots.tags)
-    if missing:
-        return Eligibility(agent.name, False, False, msg("missing tag: {tags}", tags=", ".join(missing)))
+    if (misfit := _misfit(task, agent)) is not None:
+        return Eligibility(agent.name, False, False, misfit)
     if agent.state != "online":
         return Eligibility(agent.name, False, False, msg("is {state}", state=Word(agent.state)))
     silent_seconds = live.at - agent.heartbeat_at
@@ -227,11 +240,19 @@ def _with_pools(text: str, task: Task, situation: Situation) -> str:
     """Returns a reason with how large those pools are whose agents would take the task."""
     lane = Lane(task.queue, task.type, task.requires)
     pools = [
-        msg("pool {kind}: {running} of {wanted} wanted agents run", kind=p.kind, running=p.running, wanted=p.wanted)
+        _pool_text(p)
         for p in (situation.live.pools if situation.live else ())
         if KindDemand(p.kind, tuple(p.types), frozenset(p.tags), p.slots).takes(lane)
     ]
     return msg("{reason}; {pools}", reason=text, pools=listed(pools)) if pools else text
+
+
+def _pool_text(pool: PoolLive) -> str:
+    """Returns how many agents of a pool run, and why others do not."""
+    text = msg(
+        "pool {kind}: {running} of {wanted} wanted agents run", kind=pool.kind, running=pool.running, wanted=pool.wanted
+    )
+    return listed([text, *map(absence_text, pool.absent)])
 
 
 def _first_of(held: Sequence[str]) -> str:
@@ -246,7 +267,7 @@ def _summary(
     if not verdicts:
         return _with_pools(msg("no agent is registered"), task, situation)
     if not any(verdict.can for verdict in verdicts):
-        reasons = sorted({msg("{agent}: {reason}", agent=one.agent, reason=one.reason) for one in verdicts})
+        reasons = list(dict.fromkeys(msg("{agent}: {reason}", agent=one.agent, reason=one.reason) for one in verdicts))
         shown = listed(reasons[:3] + (["…"] if len(reasons) > 3 else []))
         return _with_pools(msg("no agent can take it now: {reasons}", reasons=shown), task, situation)
     if situation.before == 0 and any(verdict.takes for verdict in verdicts):

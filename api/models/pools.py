@@ -19,6 +19,15 @@ class ChosenSize(BaseModel):
     since: datetime
 
 
+class AbsentAgentInfo(BaseModel):
+    """An agent that should run and is not online."""
+
+    name: str = Field(examples=["coder-2"])
+    seconds: float = Field(description="For how long it has not been online")
+    failures: int = Field(description="How often it failed in a row; 0: it is starting")
+    reason: str = Field(description="Why it failed last, or what it waits for")
+
+
 class PoolInfo(BaseModel):
     """The agents of one kind that pools keep running. Null: no pool that runs has the kind, or no worker leads."""
 
@@ -27,10 +36,14 @@ class PoolInfo(BaseModel):
     slots: int | None = Field(description="How many tasks one agent runs at a time")
     configured: int | None = Field(description="The number of agents in the pool file")
     wanted: int | None = Field(description="How many agents should run")
-    running: int | None = Field(description="How many agents run and stay")
+    running: int | None = Field(description="How many agents are online and stay")
+    starting: int | None = Field(description="How many agents start and are not online yet")
+    failing: int | None = Field(description="How many agents fail again and again")
+    absent: list[AbsentAgentInfo] = Field(description="Why agents are not online, of those that fail most")
     leaving: int | None = Field(description="How many agents finish what they run, and end")
     needed: int | None = Field(description="How many agents the backlog calls for")
     is_fixed: bool = Field(description="Whether the pool goes by its file alone: its orchestrator scales it")
+    most: int | None = Field(description="How many agents of it one host can keep")
     chosen: ChosenSize | None = Field(description="Null: the pool file's number counts")
 
 

@@ -20,14 +20,29 @@ from taskyard.core.scheduling.pool_sizes import MAX_AGENTS
 TTL_SECONDS = 10
 MAX_POOLS = 10_000
 
+MAX_TOLD = 3  # agents of a kind of which a pool says why they are absent
+
 Number = Annotated[int, Meta(ge=0, le=MAX_AGENTS)]
+
+
+class AbsentAgent(msgspec.Struct):
+    """An agent that should run and is not online, for so many seconds.
+
+    It has failed `failures` times in a row, last for `reason`; 0: it is starting, and `reason` is what it waits for.
+    """
+
+    name: Name
+    seconds: float
+    failures: Annotated[int, Meta(ge=0)]
+    reason: str
 
 
 class KindReport(msgspec.Struct):
     """The agents of one kind in one pool.
 
-    `configured` is the number in the pool file, `wanted` the one that the pool goes by; `running` agents stay,
-    `leaving` ones finish what they run. With `is_fixed` the pool goes by its file alone.
+    `configured` is the number in the pool file, `wanted` the one that the pool goes by. Of those that stay `running`
+    are online, `starting` are not yet, and `failing` fail again and again; `absent` says why of the worst of both.
+    `leaving` ones finish what they run. With `is_fixed` the pool goes by its file alone; it can keep `most`.
     """
 
     kind: Name
@@ -39,6 +54,10 @@ class KindReport(msgspec.Struct):
     running: Annotated[int, Meta(ge=0)]
     leaving: Annotated[int, Meta(ge=0)]
     is_fixed: bool = False
+    starting: Annotated[int, Meta(ge=0)] = 0
+    failing: Annotated[int, Meta(ge=0)] = 0
+    absent: Annotated[list[AbsentAgent], Meta(max_length=MAX_LISTED)] = []
+    most: Number = MAX_AGENTS
 
 
 class PoolReport(msgspec.Struct):

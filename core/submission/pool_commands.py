@@ -19,6 +19,9 @@ def scale_pool(tx: Transaction, pools: Pools, kind: str, count: int, actor: str,
     if isinstance(count, bool) or not isinstance(count, int) or not 0 <= count <= MAX_AGENTS:
         raise refused("count", count, msg("a whole number from {least} to {most}", least=0, most=MAX_AGENTS))
     found = _the_pool(pools, kind)
+    if count > found.most:
+        expected = msg("at most {most}: its pool file gives it one port to listen on", most=found.most)
+        raise refused("count", count, expected)
     known = pool_sizes.pool_sizes(tx).get(kind)
     if known is None and found.configured == count:
         return False

@@ -12,6 +12,8 @@ import msgspec
 
 from taskyard.core.protocol_presence import SeatsReport
 from taskyard.core.redis.cache import RedisCache
+from taskyard.core.redis.pools import AbsentAgent
+from taskyard.core.scheduling.pool_sizes import MAX_AGENTS
 
 SNAPSHOT = "live"
 VERSION = 1
@@ -186,8 +188,10 @@ class LateSchedule(msgspec.Struct):
 class PoolLive(msgspec.Struct):
     """The agents of one kind that pools keep running, those of all hosts together.
 
-    `wanted` is what they go by, `configured` the number in pool files; `leaving` agents finish what they run. With
-    `is_fixed` a pool goes by its file alone. `needed` is what the backlog calls for, see core.scheduling.agent_demand.
+    `wanted` is what they go by, `configured` the number in pool files. Of those that stay `running` are online,
+    `starting` are not yet, and `failing` fail again and again; `absent` says why of some. `leaving` agents finish what
+    they run. With `is_fixed` a pool goes by its file alone; its host can keep `most`. `needed` is what the backlog
+    calls for, see core.scheduling.agent_demand.
     """
 
     kind: str
@@ -201,6 +205,15 @@ class PoolLive(msgspec.Struct):
     leaving: int
     is_fixed: bool
     needed: int
+    starting: int = 0
+    failing: int = 0
+    absent: list[AbsentAgent] = []
+    most: int = MAX_AGENTS
+
+    @property
+    def staying(self) -> int:
+        """Returns how many agents there are that do not leave, online or not."""
+        return self.running + self.starting + self.failing
 
 
 class LiveSnapshot(msgspec.Struct):

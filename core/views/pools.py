@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from taskyard.core.postgres.database import Transaction
 from taskyard.core.postgres.store import pool_sizes
 from taskyard.core.scheduling.pool_sizes import PoolSize
@@ -39,9 +41,13 @@ class Pool:
             "configured": live.configured if live else None,
             "wanted": self.wanted,
             "running": live.running if live else None,
+            "starting": live.starting if live else None,
+            "failing": live.failing if live else None,
+            "absent": [msgspec.structs.asdict(one) for one in live.absent] if live else [],
             "leaving": live.leaving if live else None,
             "needed": live.needed if live else None,
             "is_fixed": live.is_fixed if live else False,
+            "most": live.most if live else None,
             "chosen": chosen,
         }
 

@@ -11,12 +11,13 @@ from taskyard.core.postgres.store import pool_sizes
 from taskyard.core.redis.cache import RedisCache
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.redis.keys import Keys
-from taskyard.core.redis.pools import KindReport, PoolReport, Pools
+from taskyard.core.redis.pools import AbsentAgent, KindReport, PoolReport, Pools
 from taskyard.core.telemetry.live_snapshot import PoolLive, write_live
 from tests.dashboard.conftest import OpenPage
 from tests.dashboard.seen import audited, rendered
 from tests.dashboard.snapshots import agent, snapshot
 
+ABSENT = [AbsentAgent("train-1", 60.0, 3, "no <key>"), AbsentAgent("train-2", 5.0, 0, "")]
 CODER = KindReport("coder", ["code.*"], [], 3, 3, 3, 3, 0)
 
 
@@ -30,6 +31,7 @@ def led(cache: RedisCache, loaded: dict[str, str], settings: Settings) -> None:
     live.pools = [
         PoolLive("coder", ["here"], ["code.*"], [], 3, 3, 3, 3, 0, False, 7),
         PoolLive("gpu", ["pod-1", "pod-2"], ["train.*"], ["gpu"], 1, 2, 2, 2, 0, True, 2),
+        PoolLive("train", ["pod-3"], ["train.*"], [], 1, 2, 2, 0, 0, True, 2, 1, 1, ABSENT, 1),
     ]
     write_live(cache, live)
     with connect_redis(settings.redis_url or "") as client:
@@ -51,6 +53,9 @@ def test_pools_are_shown_with_what_is_wanted_and_runs(open_page: OpenPage, led: 
     text = rendered(page)
     assert "3 of 3 wanted run" in text
     assert "the backlog needs 7" in text
+    assert "1 starting · 1 failing" in text
+    assert r"failed 3 times in a row, last\: no \<key\>" in text
+    assert "2 has been starting for 5 s" in text
     assert not page.button(key="scale_coder").disabled
     assert page.button(key="scale_gpu").disabled
 

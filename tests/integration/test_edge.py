@@ -12,12 +12,14 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 from msgspec.structs import replace
+from structlog.testing import capture_logs
 
 from taskyard.worker.agents.pool_config import AgentSpec
 from taskyard.worker.doctor.engines import engine_checks
@@ -81,6 +83,34 @@ def test_wrong_keys_and_unknown_sites_are_refused(hosts: Hosts, make_bench: Make
         wait_until(lambda number=number: "its key is not its site's" in hosts.said(number))
         assert hosts.started[number].poll() is None  # it tries again
     assert bench.runners.links == []
+
+
+def test_log_says_from_where_strangers_come_and_tells_a_wrong_site_from_a_wrong_key(
+    hosts: Hosts, make_bench: MakeBench
+) -> None:
+    with capture_logs() as lines:
+        make_bench()
+        hosts.start(key=secrets.token_hex(32))
+        hosts.start(site="oslo")
+        expected = {"wrong key", "site 'oslo' is not known"}
+        wait_until(lambda: {line["reason"].partition(": ")[2] for line in strangers(lines)} == expected)
+    assert all(re.fullmatch(r"127\.0\.0\.1:\d+", line["address"]) for line in strangers(lines))
+
+
+def strangers(lines: Sequence[MutableMapping[str, Any]]) -> list[MutableMapping[str, Any]]:
+    return [line for line in list(lines) if line["event"] == "desk.stranger"]
+
+
+def test_host_says_once_that_it_is_connected_and_that_it_is_not_any_more(hosts: Hosts, make_bench: MakeBench) -> None:
+    bench = make_bench()
+    number = hosts.start(count=2)
+    wait_until(lambda: len(bench.runners.links) == 2)
+    wait_until(lambda: "seats.connected" in hosts.said(number))
+    bench.runners.close(kill=True)
+    wait_until(lambda: "seats.disconnected" in hosts.said(number))
+    [line] = [line for line in hosts.said(number).splitlines() if "seats.connected" in line]
+    assert hosts.settings.listen in line
+    assert hosts.said(number).count("seats.disconnected") == 1
 
 
 def test_site_that_is_added_may_dial_in_at_once(hosts: Hosts, make_bench: MakeBench) -> None:
@@ -279,7 +309,7 @@ def test_doctor_says_where_sites_dial_in_and_whether_the_certificate_can_be_used
     assert (found.ok, found.found) == (True, f"hosts dial in at {hosts.settings.listen}, from sites berlin")
     other = replace(hosts.settings, private_key=str(hosts.certificate.authority))
     [found] = engine_checks([AgentSpec("a-1", "a", ("*",), (), 1, engine=other)])
-    assert (found.ok, "can't be used" in found.found) == (False, True)
+    assert (found.ok, "expected a private key (PEM), it holds a certificate" in found.found) == (False, True)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from taskyard.core.config import Settings
 from taskyard.core.errors import ConfigurationError
 from taskyard.worker.agents.pool_config import AgentSpec, load_pool
 from taskyard.worker.doctor.engines import engine_checks
-from taskyard.worker.engines.engine import EngineProblem
+from taskyard.worker.engines.engine import EngineProblem, RemoteEngine
 from taskyard.worker.engines.known import make_engine
 from taskyard.worker.engines.settings import EngineSettings
 from tests.engine import engine_for_processes
@@ -208,12 +208,18 @@ def test_doctor_says_what_is_reached_and_what_is_not_permitted(cluster: Cluster)
     assert (found.ok, found.found.startswith("Kubernetes is not reached: ")) == (False, True)
 
 
+def opened(settings: EngineSettings) -> None:
+    engine = make_engine(settings)
+    assert isinstance(engine, RemoteEngine)
+    engine.reach()
+
+
 def test_unknown_context_is_one_clear_line(cluster: Cluster) -> None:
     _, settings = cluster
     with pytest.raises(EngineProblem, match=r"engine\.address: 'other' can't be used: .*other"):
-        make_engine(replace(settings, address="other"))
+        opened(replace(settings, address="other"))
     with pytest.raises(EngineProblem, match=r"engine\.address: 'in-cluster' can't be used"):
-        make_engine(replace(settings, address="in-cluster"))
+        opened(replace(settings, address="in-cluster"))
 
 
 def test_template_of_a_pod_is_kept_but_for_what_seats_need(cluster: Cluster, tmp_path: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import socket
 import threading
 from collections.abc import Iterator
 
 import pytest
 
+from taskyard.core.absent_agents import absence_text
 from taskyard.core.config import Settings
 from taskyard.core.errors import SubmissionError
 from taskyard.core.postgres.store import pool_sizes
@@ -16,6 +18,8 @@ from taskyard.core.submission.pool_commands import reset_pool, scale_pool
 from taskyard.worker.agents.pool import Pool
 from taskyard.worker.agents.pool_config import AgentKind
 from taskyard.worker.agents.pool_sizing import Sizing
+from taskyard.worker.doctor.absent_agents import judge_absent
+from taskyard.worker.engines.settings import EngineSettings
 from taskyard.worker.maintenance.pool_sizes import PoolSizes
 from tests.engine import Engine, engine_for_processes
 from tests.servers import wait_until
@@ -115,6 +119,38 @@ def test_a_pool_with_a_suffix_goes_by_its_file(engine: Engine) -> None:
         wait_until(lambda: Pools(engine.redis, engine.broker.keys).reports())
         with pytest.raises(SubmissionError, match="go by its file alone"):
             scale(engine, "coder", 5)
+
+
+def test_agents_that_fail_to_start_do_not_count_as_running_and_say_why(engine: Engine) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        broken = AgentKind("broken", 1, ("lab.*",), (), 1, engine=EngineSettings("local", listen=listen))
+        with pool_of(engine, broken, CODER, count=2) as pool:
+            pools = Pools(engine.redis, engine.broker.keys)
+
+            def told() -> dict[str, KindReport]:
+                return {one.kind: one for report in pools.reports() for one in report.kinds}
+
+            wait_until(lambda: told()["broken"].absent and told()["broken"].absent[0].failures > 1, 60)
+            found = told()["broken"]
+            assert (found.running, found.starting, found.failing, found.most) == (0, 0, 1, 1)
+            assert (found.absent[0].name, found.absent[0].reason) == (
+                "broken-1",
+                f"engine.listen: {listen!r} can't be used: another program, or another agent, listens there already",
+            )
+            wait_until(lambda: told()["coder"].running == 2, 20)
+            assert told()["coder"].absent == []
+            [check, coders] = judge_absent(pools.reports())
+            assert (check.warning, coders.ok) == (True, True)
+            assert f"0 of 1 wanted agents of kind broken run: {absence_text(found.absent[0])}" in check.found
+            with pytest.raises(SubmissionError, match="at most 1: its pool file gives it one port"):
+                scale(engine, "broken", 2)
+            assert pool.sizing is not None
+            pool.sizing.sizes = {"broken": 2}  # somebody has chosen it when the file was another one
+            assert pool.sizing.wanted(broken) == 1
+            taken.close()
+            wait_until(lambda: told()["broken"].running == 1, 60)
+            assert told()["broken"].absent == []
 
 
 def test_what_cannot_be_scaled_is_refused(engine: Engine) -> None:

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,13 +17,16 @@ import pytest
 from msgspec.structs import replace
 
 from taskyard.worker.engines import desk
+from taskyard.worker.engines.engine import Engine, EngineProblem
 from taskyard.worker.engines.handshake import KEY_VARIABLE, new_nonce, proof_of
+from taskyard.worker.engines.late_engine import LateEngine
+from taskyard.worker.engines.local import LocalEngine
 from taskyard.worker.engines.seat_frames import Admitted, Challenge, Hello, Refused, SeatStream
 from taskyard.worker.engines.settings import Leases
 from tests.certificates import make_certificate
 from tests.integration.seat_bench import SETTINGS, Recording, SeatBench, keeper_and_all_below
 from tests.integration.slot_bench import Started, is_dead, parent_of, pid_in
-from tests.servers import wait_until
+from tests.servers import free_port, wait_until
 
 SHORT_TTL_SECONDS = 3.0
 MakeBench = Callable[..., SeatBench]
@@ -233,6 +237,34 @@ def test_seats_over_tls(make_bench: MakeBench, tmp_path: Path) -> None:
 
 
 # coming and going
+
+
+def test_engine_that_does_not_answer_is_told_at_once_and_reached_once_it_does(make_bench: MakeBench) -> None:
+    port = free_port()
+    bench = make_bench(
+        settings=replace(SETTINGS, address=f"127.0.0.1:{port}"),
+        make=lambda settings: LateEngine(settings, lambda: LocalEngine(settings)),
+    )
+    expected = f"local does not answer: 127.0.0.1:{port} is not reached"
+    wait_until(lambda: bench.runners.report().problem.startswith(expected))
+    with socket.create_server(("127.0.0.1", port)):
+        assert bench.value("thread.noop", {"number": 1}) == {"number": 1}
+        assert bench.runners.report().problem == ""
+
+
+def test_agent_ends_while_it_waits_for_its_engine(make_bench: MakeBench) -> None:
+    gate = threading.Event()
+
+    def opened() -> Engine:
+        gate.wait(60)
+        raise EngineProblem("away")
+
+    bench = make_bench(make=lambda settings: LateEngine(settings, opened))
+    assert bench.runners.report().problem == "local has not answered yet"
+    began = time.monotonic()
+    bench.runners.close(kill=True)
+    assert time.monotonic() - began < 10
+    gate.set()
 
 
 def test_idle_seat_goes(make_bench: MakeBench) -> None:

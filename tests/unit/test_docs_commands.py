@@ -20,6 +20,7 @@ from taskyard.worker.cli.app import app
 from taskyard.worker.engines import known
 from taskyard.worker.engines.site_host import SITE_KEY_VARIABLE
 from taskyard.worker.remote.api_link import TOKEN_VARIABLE as AGENT_TOKEN_VARIABLE
+from tests.certificates import make_certificate
 from tests.each import for_each
 from tests.servers import REPOSITORY
 from tests.unit.docs_support import ALL, CODE, DOCS, FRONT, GUIDES, blocks, name_of, prose, text_of
@@ -117,11 +118,15 @@ def test_examples_are_toml(page: Path, tmp_path: Path, monkeypatch: pytest.Monke
     """And pool files and alert rules among them are accepted, but for classes, files and secrets of users."""
     sites = tmp_path / "sites.toml"
     sites.write_text(f'berlin = "{"k" * 32}"\n')
+    certificate = make_certificate(tmp_path)
+    files = {"certificate": certificate.file, "private_key": certificate.key, "sites": sites}
     for code in blocks(page, "toml"):
         given = tomllib.loads(code)
         file = tmp_path / "example.toml"
         code = re.sub(r"^agent_class .*$", "", code, flags=re.MULTILINE)
-        file.write_text(re.sub(r'\b(certificate|private_key|sites) = ".*?"', rf'\1 = "{sites}"', code))
+        for name, path in files.items():
+            code = re.sub(rf'\b{name} = ".*?"', f'{name} = "{path}"', code)
+        file.write_text(code)
         monkeypatch.setattr(known, "is_installed", lambda engine: True)
         monkeypatch.setattr(known, "missing_programs", lambda engine: [])
         if "agents" in given:

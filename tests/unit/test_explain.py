@@ -12,6 +12,7 @@ from taskyard.core.explain import Situation, explain
 from taskyard.core.models import Task
 from taskyard.core.postgres.store.tasks import Parent
 from taskyard.core.protocol import SeatComing, SeatHere, SeatsReport
+from taskyard.core.redis.pools import AbsentAgent
 from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode, Holds
 from taskyard.core.states import Priority, TaskState
 from taskyard.core.telemetry.live_snapshot import (
@@ -154,6 +155,24 @@ def test_nobody_leads_and_nobody_is_there() -> None:
     ]
     summary = explain(task(), situation(scaled)).summary
     assert summary == "no agent is registered; pool coder: 0 of 0 wanted agents run"
+
+
+def test_why_names_agents_first_that_would_take_it_and_says_what_its_pool_lacks() -> None:
+    others = [agent(f"a{n}", types=["lab.*"]) for n in range(4)]
+    unknown = agent("b", known_types={})
+    paused = agent("z", state="paused")
+    found = explain(task(), situation(live(*others, unknown, paused)))
+    assert [one.agent for one in found.agents] == ["z", "b", "a0", "a1", "a2", "a3"]
+    expected = "no agent can take it now: z: is paused; b: does not know type code.run; a0: does not take type code.run"
+    assert found.summary.startswith(expected)
+    scaled = live()
+    absent = [AbsentAgent("coder-1", 90.0, 12, "no key"), AbsentAgent("coder-2", 40.0, 0, "")]
+    scaled.pools = [PoolLive("coder", ["here"], ["*"], [], 3, 3, 3, 1, 0, False, 1, 1, 1, absent)]
+    summary = explain(task(), situation(scaled)).summary
+    assert summary == (
+        "no agent is registered; pool coder: 1 of 3 wanted agents run; coder-1 failed 12 times in a row, last: no key; "
+        "coder-2 has been starting for 40 s"
+    )
 
 
 @pytest.mark.parametrize("state", ["completed", "failed", "cancelled"])

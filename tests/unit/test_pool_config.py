@@ -221,6 +221,20 @@ def test_an_engine_of_a_kind(pool_file: Path) -> None:
         ("", 'name = "local"\nlisten = "a:70700"', "engine.listen: 'a:70700' is not accepted: expected HOST:PORT"),
         ("", 'name = "local"\nadvertise = "a b"', "engine.advertise: 'a b' is not accepted: expected a host"),
         ("", 'name = "local"\ncertificate = "no/such"', "engine.certificate: 'no/such' is not accepted"),
+        (
+            "",
+            'name = "local"\nlisten = "192.0.2.7:70"',
+            "engine.listen: '192.0.2.7:70' is not accepted: expected an addr",
+        ),
+        ("", 'name = "local"\nadvertise = ""', "engine.advertise: '' is not accepted: leave it out"),
+        ("", 'name = "local"\nprivate_key = "README.md"', "engine.private_key: 'README.md' is not accepted: nothing"),
+        (
+            "",
+            'name = "local"\ncertificate = "README.md"',
+            "engine.certificate: 'README.md' is not accepted: expected a c",
+        ),
+        ("", 'name = "local"\ncpus = 0', "engine.cpus: 0 is not accepted: local can't be asked for it: its seats"),
+        ("", 'name = "edge"\nidle_seconds = 5', "engine.idle_seconds: not accepted: edge makes no use of it"),
         ("", 'name = "local"\noptions = { queue = "q" }', "engine.options.queue: local does not know this option"),
         ("", 'name = "celery"\noptions = { queue = 3 }', "engine.options.queue: 3 is not accepted, expected a text"),
         ("", 'name = "dask"', "engine.address: missing: expected that of the scheduler"),
@@ -261,6 +275,18 @@ def test_a_wrong_engine_is_one_clear_line(
         load_pool(pool_file)
     [line] = [line for line in raised.value.problems if problem in line]
     assert line.startswith(f"pool file {pool_file}: agents.0.")
+
+
+def test_kinds_that_listen_in_one_place_are_one_clear_line(pool_file: Path) -> None:
+    text = ENGINE.format("", 'name = "local"\nlisten = "127.0.0.1:7972"\n')
+    text += ENGINE.format("", 'name = "local"\nlisten = "0.0.0.0:7972"').replace('"a"', '"b"')
+    pool_file.write_text(text)
+    with pytest.raises(ConfigurationError) as raised:
+        load_pool(pool_file)
+    assert raised.value.problems == [
+        f"pool file {pool_file}: agents.1.engine.listen: '0.0.0.0:7972' is not accepted: expected a port of its own, "
+        "agents.0.engine.listen is '127.0.0.1:7972'"
+    ]
 
 
 def test_a_missing_extra_is_one_clear_line(pool_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:

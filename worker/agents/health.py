@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 import time
@@ -10,19 +11,26 @@ from collections.abc import Callable
 import msgspec
 
 from taskyard.core import threads
+from taskyard.core.declarations import one_line
 from taskyard.core.threads import OnEscape, start_thread
 
 INTERVAL_SECONDS = 1.0
 SILENT_SECONDS = 10.0  # without a line to its pool, reading its inbox or being heard: it does no work
+MAX_REASON_LENGTH = 500  # characters; a line of less than PIPE_BUF bytes is written as a whole
 _READ_BYTES = 1 << 16
 
 
 class AgentReport(msgspec.Struct, array_like=True):
-    """An agent's health: why it does no work, whether it takes new work, uncaught exceptions of its threads."""
+    """An agent's health: why it does no work, whether it takes new work, uncaught exceptions of its threads.
+
+    It `is_online` once the leader has welcomed it. A process that fails says why with `failure` instead.
+    """
 
     problems: list[str]
     takes_work: bool
     escapes: dict[str, int]
+    is_online: bool = False
+    failure: str = ""
 
 
 _encode = msgspec.json.Encoder().encode
@@ -67,6 +75,7 @@ class HealthReceiver:
         os.set_blocking(self._read_end, False)
         self._begun = b""
         self.report: AgentReport | None = None
+        self.failure = ""  # why its process ends, in its own words
         self.heard_at = time.monotonic()
 
     def hear(self) -> None:
@@ -77,8 +86,12 @@ class HealthReceiver:
             return
         lines = (self._begun + data).split(b"\n")
         self._begun = lines.pop()
-        if lines:
-            self.report, self.heard_at = _decode(lines[-1]), time.monotonic()
+        for report in map(_decode, lines):
+            self.heard_at = time.monotonic()
+            if report.failure:
+                self.failure = report.failure
+            else:
+                self.report = report
 
     @property
     def silence_seconds(self) -> float:
@@ -94,7 +107,14 @@ class HealthReceiver:
         os.close(self._read_end)
 
 
-def report_of(problems: list[str], takes_work: bool) -> AgentReport:
+def report_of(problems: list[str], takes_work: bool, is_online: bool) -> AgentReport:
     """Returns a report that includes the problems of this process's threads."""
     found = [*problems, *threads.problems()]
-    return AgentReport(found, takes_work and not found, threads.escapes())
+    return AgentReport(found, takes_work and not found, threads.escapes(), is_online)
+
+
+def tell_failure(descriptor: int, reason: str) -> None:
+    """Tells the pool why this process ends, before it does; a pool that is gone need not know."""
+    report = AgentReport([], False, {}, failure=one_line(reason, MAX_REASON_LENGTH))
+    with contextlib.suppress(BrokenPipeError, BlockingIOError):
+        os.write(descriptor, _encode(report) + b"\n")

@@ -37,7 +37,7 @@ from taskyard.core.task_types.registry import registry
 from taskyard.core.threads import OnEscape, start_thread
 from taskyard.worker.agents.agent_class import make_agent
 from taskyard.worker.agents.base import BaseAgent
-from taskyard.worker.agents.health import HealthSender, report_of
+from taskyard.worker.agents.health import HealthSender, report_of, tell_failure
 from taskyard.worker.agents.pool_config import AgentSpec
 from taskyard.worker.engines.settings import EngineSettings
 from taskyard.worker.isolation.divided_output import divide_output
@@ -104,6 +104,21 @@ def main(argument: str) -> int:
     keep_files_private()
     refuse_inspection()
     launch = msgspec.json.decode(argument, type=Launch)
+    try:
+        return _prepared(launch)
+    except TaskyardError as error:
+        log.error("agent.failed", agent=launch.name, kind=launch.kind, reason=str(error))
+        reason = str(error)
+    except BaseException as error:  # the interpreter's own output is no longer read by anyone
+        log.exception("agent.failed", agent=launch.name, kind=launch.kind)
+        reason = f"{type(error).__name__}: {error}".removesuffix(": ")
+    if launch.health_fd is not None:
+        tell_failure(launch.health_fd, reason)
+    return 1
+
+
+def _prepared(launch: Launch) -> int:
+    """Runs the agent with what the pool and the settings tell this process; returns the exit code."""
     # neither arguments nor the environment keep a secret
     proof, token, told = (sys.stdin.readline(MAX_SECRET_LENGTH).strip() for _ in range(3))
     engine = msgspec.json.decode(told, type=EngineSettings) if told else None
@@ -116,11 +131,6 @@ def main(argument: str) -> int:
     shipper, raw_output = divide_output(settings.log_level)
     try:
         return _run(launch, engine, proof, token, settings, shipper, raw_output)
-    except TaskyardError:
-        raise
-    except BaseException:  # the interpreter's own output is no longer read by anyone
-        log.exception("agent.failed")
-        return 1
     finally:
         if raw_output is not None:
             raw_output.close()
@@ -198,7 +208,7 @@ def _serve(agent: BaseAgent, settings: Settings, health_fd: int | None, links: S
     signal.signal(signal.SIGTERM, on_term)
     signal.signal(signal.SIGUSR1, lambda _number, _frame: leaving.set())
     if health_fd is not None:
-        teller = HealthSender(health_fd, lambda: report_of(agent.problems(), agent.takes_work))
+        teller = HealthSender(health_fd, lambda: report_of(agent.problems(), agent.takes_work, agent.welcomed.is_set()))
         teller.start()
     if not _started(agent, stopping, links):
         return EXIT_REFUSED if _refusal(links) else 0
@@ -249,11 +259,7 @@ def _started(agent: BaseAgent, stopping: threading.Event, links: Sequence[ApiLin
 
 
 if __name__ == "__main__":
-    try:
-        code = main(sys.argv[1])
-    except TaskyardError as error:
-        log.error("agent.failed", reason=str(error))
-        code = 1
+    code = main(sys.argv[1])
     sys.stdout.flush()
     # threads of handlers that could not be stopped must not hold the process
     os._exit(code)

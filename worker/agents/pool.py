@@ -170,6 +170,7 @@ class Pool:
             return
         if member.health is not None:
             member.health.hear()
+        member.note_online()
         if not member.problems():
             self._well_at = now
         code = process.poll()
@@ -182,7 +183,8 @@ class Pool:
             self.is_refused = True
             self._stop.set()
             return
-        member.failures = 0 if lived > STEADY_SECONDS else member.failures + 1
+        is_steady = lived > STEADY_SECONDS and member.was_online  # a slow start that fails is a failure, too
+        member.failures = 0 if is_steady else member.failures + 1
         backoff = min(MAX_BACKOFF_SECONDS, MIN_BACKOFF_SECONDS * 2 ** min(10, max(0, member.failures - 1)))
         if code == EXIT_REPLACE or member.failures <= 1:
             backoff = 0.0
@@ -190,7 +192,12 @@ class Pool:
         member.start_at = now + backoff
         self._losses.add(member)
         log.warning(
-            "agent.exited", agent=member.agent_id, code=code, lived_seconds=round(lived, 1), restart_seconds=backoff
+            "agent.exited",
+            agent=member.agent_id,
+            code=code,
+            lived_seconds=round(lived, 1),
+            restart_seconds=backoff,
+            reason=member.last_end,
         )
         self._say_if_looping(member)
         if backoff == 0.0:
@@ -218,6 +225,7 @@ class Pool:
         health, member.health = member.health, None
         if health is not None:
             health.hear()
+            member.last_end = health.failure or how
             if health.report is not None:
                 member.escapes.update(health.report.escapes)
             health.close()
@@ -264,7 +272,7 @@ class Pool:
             raise
         finally:
             health.close_write_end()
-        member.health = health
+        member.health, member.was_online = health, False
         member.agent_id, member.started = f"{spec.name}:{boot_id}", time.monotonic()
         member.proof = secrets.token_hex(16)
         token = self.remote.token if self.remote is not None else ""

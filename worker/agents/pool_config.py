@@ -28,7 +28,7 @@ from taskyard.core.scheduling.pool_sizes import MAX_AGENTS
 from taskyard.worker.agents.agent_class import MAX_NAME_LENGTH as MAX_CLASS_NAME_LENGTH
 from taskyard.worker.agents.agent_class import NAME as CLASS_NAME
 from taskyard.worker.agents.agent_class import class_problem
-from taskyard.worker.engines.pool_section import EngineSection, engine_problems
+from taskyard.worker.engines.pool_section import EngineSection, engine_problems, is_any_port
 from taskyard.worker.engines.settings import EngineSettings
 
 DEFAULT_POOL = FILES / "worker" / "pool.toml"
@@ -59,6 +59,11 @@ class AgentKind:
     max_concurrency: int
     agent_class: str = ""
     engine: EngineSettings | None = None
+
+    @property
+    def most(self) -> int:
+        """Returns how many agents of it one host can keep: a port that is given has room for one."""
+        return 1 if self.engine is not None and not is_any_port(self.engine.listen) else MAX_AGENTS
 
     def agent(self, number: int, suffix: str = "") -> AgentSpec:
         """Returns one agent of this kind; `suffix` tells its name apart from those of other hosts."""

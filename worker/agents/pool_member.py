@@ -8,7 +8,9 @@ import time
 from collections import Counter
 from dataclasses import dataclass, field
 
-from taskyard.worker.agents.health import SILENT_SECONDS, HealthReceiver
+from taskyard.core.declarations import one_line
+from taskyard.core.redis.pools import AbsentAgent
+from taskyard.worker.agents.health import MAX_REASON_LENGTH, SILENT_SECONDS, HealthReceiver
 from taskyard.worker.agents.pool_config import AgentSpec
 
 
@@ -25,8 +27,10 @@ class Member:
     proof: str = ""  # proves our right to report its end; see AgentInfo.farewell
     started: float = 0.0
     start_at: float = 0.0
-    failures: int = 0
+    failures: int = 0  # ends in a row, without having been online for a while in between
     last_end: str = "not started yet"
+    was_online: bool = False  # its current process, at some time
+    absent_since: float = field(default_factory=time.monotonic)  # since when it is not online, if it is not
     escapes: Counter[str] = field(default_factory=Counter)  # of its ended processes' threads
 
     @property
@@ -38,6 +42,28 @@ class Member:
     def has_begun(self) -> bool:
         """Returns True if its process has reported; before that it has no task."""
         return self.health is not None and self.health.report is not None
+
+    @property
+    def is_online(self) -> bool:
+        """Returns True if its process runs and the leader has welcomed it."""
+        report = self.health.report if self.health is not None else None
+        return report is not None and report.is_online and self.is_alive
+
+    def note_online(self) -> None:
+        """Notes whether it is online; the pool calls it in every round."""
+        if self.is_online:
+            self.was_online, self.absent_since = True, time.monotonic()
+
+    def absence(self) -> AbsentAgent | None:
+        """Returns why it is not online; None if it is."""
+        if self.is_online:
+            return None
+        seconds = time.monotonic() - self.absent_since
+        if self.failures:
+            return AbsentAgent(self.spec.name, seconds, self.failures, one_line(self.last_end, MAX_REASON_LENGTH))
+        report = self.health.report if self.health is not None else None
+        words = "; ".join(report.problems) if report is not None else ""
+        return AbsentAgent(self.spec.name, seconds, 0, one_line(words, MAX_REASON_LENGTH))
 
     def leave(self) -> None:
         """Lets it finish what it runs, for as long as that takes, and end."""

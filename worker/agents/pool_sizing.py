@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from taskyard.core.errors import Unavailable
-from taskyard.core.redis.pools import KindReport, PoolReport, Pools
+from taskyard.core.redis.pools import MAX_TOLD, KindReport, PoolReport, Pools
 from taskyard.core.scheduling.pool_sizes import size_change
 from taskyard.core.threads import OnEscape, Supervised, start_thread
 from taskyard.worker.agents.pool_config import AgentKind
@@ -44,7 +44,7 @@ class Sizing:
     def wanted(self, kind: AgentKind) -> int:
         """Returns how many agents of a kind should run."""
         chosen = None if self.suffix or self.sizes is None else self.sizes.get(kind.kind)
-        return kind.count if chosen is None else chosen
+        return kind.count if chosen is None else min(chosen, kind.most)
 
     def adjusted(self, members: Sequence[Member]) -> list[Member]:
         """Returns the members with those that are missing; tells those that are too many to leave."""
@@ -96,8 +96,10 @@ class Sizing:
         return PoolReport(f"{self._host}:{self._number}", self._host, kinds)
 
     def _kind_report(self, kind: AgentKind) -> KindReport:
-        own = [member for member in self._members if member.spec.kind == kind.kind and member.is_alive]
-        leaving = sum(member.is_leaving for member in own)
+        own = [member for member in self._members if member.spec.kind == kind.kind]
+        staying = [member for member in own if not member.is_leaving]
+        absent = sorted(filter(None, (member.absence() for member in staying)), key=lambda one: -one.failures)
+        failing = sum(one.failures > 0 for one in absent)
         return KindReport(
             kind=kind.kind,
             types=list(kind.types),
@@ -105,7 +107,11 @@ class Sizing:
             slots=kind.max_concurrency,
             configured=kind.count,
             wanted=self.wanted(kind),
-            running=len(own) - leaving,
-            leaving=leaving,
+            running=len(staying) - len(absent),
+            leaving=sum(member.is_alive for member in own if member.is_leaving),
             is_fixed=bool(self.suffix),
+            starting=len(absent) - failing,
+            failing=failing,
+            absent=absent[:MAX_TOLD],
+            most=kind.most,
         )

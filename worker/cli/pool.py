@@ -6,13 +6,17 @@ from typing import Annotated, Any
 
 import typer
 
+from taskyard.core.absent_agents import absence_text
 from taskyard.core.payload.printable_text import visible
+from taskyard.core.redis.pools import AbsentAgent
 from taskyard.core.scheduling.pool_sizes import MAX_AGENTS
 from taskyard.worker.cli.doors import placed
 from taskyard.worker.cli.help_text import Group
 from taskyard.worker.cli.opened import opened_site
 from taskyard.worker.cli.output import Column, print_json, print_line, print_table
 from taskyard.worker.cli.show import AsJson
+
+NUMBERS = ("wanted", "running", "starting", "failing", "leaving", "needed")
 
 pool = typer.Typer(cls=Group, no_args_is_help=True, context_settings={"help_option_names": ["-h", "--help"]})
 
@@ -25,7 +29,8 @@ Reason = Annotated[str, typer.Option(help="Why; kept in the audit log.")]
 def list_pools(as_json: AsJson = False) -> None:
     """Lists kinds of agents: how many are wanted, run and leave, and how many the backlog calls for.
 
-    "wanted" is the pool file's number, or the one that `pool scale` gave.
+    "wanted" is the pool file's number, or the one that `pool scale` gave. Agents that run are online; of those that
+    start or fail a line says why.
     """
     with opened_site() as site:
         found = site.pools()
@@ -35,8 +40,11 @@ def list_pools(as_json: AsJson = False) -> None:
         print_line("no pool of agents runs")
     else:
         headings = [Column("kind", fixed=True)]
-        headings += [Column(name, fixed=True, justify="right") for name in ("wanted", "running", "leaving", "needed")]
+        headings += [Column(name, fixed=True, justify="right") for name in NUMBERS]
         print_table([*headings, Column("host"), Column("size is from")], [_row(one) for one in found])
+        for one in found:
+            for absent in one["absent"]:
+                print_line(visible(absence_text(AbsentAgent(**absent))))
 
 
 @pool.command("scale", **placed("pool scale", 'pool scale coder 5 --reason "the backlog of the release"'))
@@ -66,7 +74,7 @@ def reset(kind: Kind, reason: Reason = "", as_json: AsJson = False) -> None:
 
 
 def _row(found: dict[str, Any]) -> list[str]:
-    numbers = [found[name] for name in ("wanted", "running", "leaving", "needed")]
+    numbers = [found[name] for name in NUMBERS]
     return [
         visible(found["kind"]),
         *("–" if number is None else str(number) for number in numbers),

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator, Sequence
-from urllib.parse import urlsplit
 
 from taskyard.core.declarations import one_line
 from taskyard.core.health.check import Check, fine, problem
 from taskyard.worker.agents.pool_config import AgentSpec
 from taskyard.worker.engines.engine import EngineProblem
 from taskyard.worker.engines.known import ENGINES, attribute_at, installed_version
+from taskyard.worker.engines.reach import host_and_port, unreached
 from taskyard.worker.engines.settings import EngineSettings
-
-CONNECT_SECONDS = 3.0
 
 
 def engine_checks(specs: Sequence[AgentSpec]) -> Iterator[Check]:
@@ -31,11 +28,9 @@ def engine_checks(specs: Sequence[AgentSpec]) -> Iterator[Check]:
         if not host or port is None:
             yield fine(f"engine {name}", shown)
             continue
-        try:
-            socket.create_connection((host, port), CONNECT_SECONDS).close()
-        except OSError as error:
+        if found_wrong := unreached(engine):
             advice = f"start {name} there, or correct engine.address in the pool file"
-            yield problem(f"engine {name}", f"{host}:{port} is not reached: {error}", advice)
+            yield problem(f"engine {name}", found_wrong, advice)
         else:
             yield fine(f"engine {name}", f"{shown}, {host}:{port} is reached")
 
@@ -47,13 +42,3 @@ def _probed(name: str, shown: str, probe: str, engine: EngineSettings) -> Check:
     except (EngineProblem, ImportError) as error:
         return problem(f"engine {name}", one_line(error), "correct the pool file's table agents.engine, or start it")
     return fine(f"engine {name}", ", ".join(filter(None, (shown, reached))))
-
-
-def host_and_port(engine: EngineSettings) -> tuple[str, int | None]:
-    """Returns where an engine's address leads; nothing for one that names no host, such as "auto"."""
-    address = engine.address if "//" in engine.address else f"//{engine.address}"
-    try:
-        found = urlsplit(address)
-        return found.hostname or "", found.port
-    except ValueError:
-        return "", None

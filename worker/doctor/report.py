@@ -21,6 +21,7 @@ from taskyard.core.health.checks import (
     sign_in_check,
 )
 from taskyard.core.task_types.registry import registry
+from taskyard.worker.doctor.absent_agents import absent_agents_checks
 from taskyard.worker.doctor.room import room_checks
 
 START = "start it with `taskyard run`"
@@ -43,7 +44,12 @@ def checks(settings: Settings | None = None, pool_file: Path | None = None, has_
         if settings.database_url is None and (settings.redis_url or has_api):
             found = redis_checks(settings.redis_url, settings.namespace) if settings.redis_url else []
             return [fine("settings", "readable"), *found, *local_checks(settings)]
-    return [fine("settings", "readable"), *server_checks(settings), *local_checks(settings)]
+    return [
+        fine("settings", "readable"),
+        *server_checks(settings),
+        *local_checks(settings),
+        *absent_agents_checks(settings),
+    ]
 
 
 def require(settings: Settings, endpoints: Endpoints | None = None) -> None:

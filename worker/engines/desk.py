@@ -24,8 +24,10 @@ import structlog
 
 from taskyard.core.declarations import one_line
 from taskyard.core.threads import OnEscape, start_thread
+from taskyard.worker.engines.certificates import certificate_problems, server_context
 from taskyard.worker.engines.engine import EngineProblem, SeatCommand
 from taskyard.worker.engines.handshake import KEY_VARIABLE, is_proof, key_of, new_nonce, proof_of
+from taskyard.worker.engines.listening import listening
 from taskyard.worker.engines.seat_connection import ADMISSION_SECONDS, CERTIFICATE_VARIABLE
 from taskyard.worker.engines.seat_frames import SEAT_VERSION, Admitted, Challenge, Hello, Refused, SeatStream
 from taskyard.worker.engines.seat_main import SEAT_MODULE
@@ -33,8 +35,8 @@ from taskyard.worker.engines.settings import EngineSettings, Leases
 from taskyard.worker.engines.sites import UsedSeats, seat_id_at
 from taskyard.worker.isolation.frames import MAX_FRAME_BYTES, ProtocolError
 
-BACKLOG = 512
 MAX_STRANGERS = 256  # connections that have not proved who they are; then the oldest goes: a seat takes a moment
+MAX_REASON_LENGTH = 300  # characters of the log's line about a stranger
 MAX_NAME_LENGTH = 200  # characters of what a node calls itself
 SECRET_BYTES = 32
 UNKNOWN = "its id is not expected: it was admitted before, or its agent no longer waits for it"
@@ -89,7 +91,7 @@ class Desk:
         self._strangers: dict[socket.socket, None] = {}  # the oldest first
         self._is_closed = False
         self._tls, self._certificate = _tls_of(settings)
-        self._listener = _listening(settings.listen)
+        self._listener = listening(settings.listen)
         self.address = _advertised(settings, self._listener)
         try:
             start_thread("desk", self._accept, OnEscape.GO_ON, is_essential=True, is_over=lambda: self._is_closed)
@@ -121,7 +123,7 @@ class Desk:
     def _accept(self) -> None:
         while not self._is_closed:
             try:
-                connection, _ = self._listener.accept()
+                connection, peer = self._listener.accept()
             except OSError:
                 if self._is_closed:
                     return
@@ -131,7 +133,7 @@ class Desk:
                 if self._tls is not None:
                     connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
                 self._make_room(connection)
-                start_thread("admission", lambda one=connection: self._admit(one), OnEscape.END_THREAD)  # type: ignore[misc]
+                start_thread("admission", lambda one=connection, peer=peer: self._admit(one, peer), OnEscape.END_THREAD)  # type: ignore[misc]
             except BaseException as error:
                 self._forget_stranger(connection)
                 connection.close()
@@ -151,18 +153,19 @@ class Desk:
         with self._lock:
             self._strangers.pop(connection, None)
 
-    def _admit(self, connection: socket.socket) -> None:
+    def _admit(self, connection: socket.socket, peer: tuple[object, ...]) -> None:
+        address = f"{peer[0]}:{peer[1]}"
         try:
             if isinstance(connection, ssl.SSLSocket):
                 connection.do_handshake()
             stream, hello = self._greeted(connection)
         except (OSError, EOFError, ProtocolError, ValueError, EngineProblem) as error:
             connection.close()
-            log.info("desk.stranger", reason=str(error) or "the connection ended")
+            log.info("desk.stranger", address=address, reason=str(error) or "the connection ended")
             return
         finally:
             self._forget_stranger(connection)
-        log.info("desk.seat", seat=hello.seat_id, node=hello.node)
+        log.info("desk.seat", seat=hello.seat_id, node=hello.node, address=address)
         node = one_line(hello.node, MAX_NAME_LENGTH)
         self._taker.take_in(Arrival(hello.seat_id, node, hello.pid, stream, bool(hello.site)))
 
@@ -179,7 +182,9 @@ class Desk:
         if not is_proof(hello.proof, proof_of(key, "seat", nonce, hello.nonce, hello.seat_id)):
             whose = "its site's" if hello.site else "the one that its agent has made for this id"
             stream.send(Refused(f"its key is not {whose}", False))
-            raise ValueError(f"seat {hello.seat_id!r}: wrong key")
+            # the answer is the same for an unknown site: only our log tells them apart
+            what = f"site {hello.site!r} is not known" if hello.site and secret is None else "wrong key"
+            raise ValueError(one_line(f"seat {hello.seat_id!r}: {what}", MAX_REASON_LENGTH))
         if refused := self._refusal(hello):
             stream.send(refused)
             raise ValueError(f"seat {hello.seat_id}: {refused.reason}")
@@ -218,23 +223,15 @@ class Desk:
 
 def _tls_of(settings: EngineSettings) -> tuple[ssl.SSLContext | None, str]:
     """Returns the context and the certificate that seats are told to expect; none without one."""
+    if found := certificate_problems(settings.certificate, settings.private_key):
+        raise EngineProblem(f"engine.{found[0]}")
     if not settings.certificate:
         return None, ""
     try:
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(settings.certificate, settings.private_key or None)
+        context = server_context(settings.certificate, settings.private_key)
         return context, Path(settings.certificate).read_text("utf-8")
     except (OSError, ValueError) as error:
         raise EngineProblem(f"engine.certificate: {settings.certificate!r} can't be used: {error}") from None
-
-
-def _listening(where: str) -> socket.socket:
-    host, _, port = where.rpartition(":")
-    try:
-        found = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-        return socket.create_server(found[0][4][:2], family=found[0][0], backlog=BACKLOG)
-    except (OSError, OverflowError) as error:
-        raise EngineProblem(f"engine.listen: {where!r} can't be used: {error}") from None
 
 
 def _advertised(settings: EngineSettings, listener: socket.socket) -> str:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import ssl
-
+from taskyard.worker.engines.certificates import certificate_problems
 from taskyard.worker.engines.engine import EngineProblem, SeatCommand
 from taskyard.worker.engines.settings import EngineSettings
 from taskyard.worker.engines.sites import read_sites
@@ -59,11 +58,7 @@ def problems(settings: EngineSettings) -> list[str]:
 
 def reached(settings: EngineSettings) -> str:
     """Returns which sites are known, after a look at the certificate. Raises EngineProblem."""
-    try:
-        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(
-            settings.certificate, settings.private_key or None
-        )
-    except (OSError, ValueError) as error:
-        raise EngineProblem(f"certificate {settings.certificate!r} can't be used: {error}") from None
+    if found := certificate_problems(settings.certificate, settings.private_key):
+        raise EngineProblem(found[0])
     sites = ", ".join(read_sites(str(settings.options.get("sites", ""))))
     return f"hosts dial in at {settings.advertise or settings.listen}, from sites {sites}"

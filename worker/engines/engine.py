@@ -44,6 +44,14 @@ class Engine(Protocol):
 
 
 @runtime_checkable
+class RemoteEngine(Protocol):
+    """An engine that has to be reached before it is asked for anything."""
+
+    def reach(self) -> None:
+        """Connects to it; called again, after a pause, until it returns. It may take minutes."""
+
+
+@runtime_checkable
 class DialledEngine(Protocol):
     """An engine whose seats come unasked, from hosts of known sites."""
 

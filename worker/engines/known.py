@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from taskyard.worker.engines.engine import Engine, EngineProblem
+from taskyard.worker.engines.late_engine import LateEngine
 from taskyard.worker.engines.settings import EngineSettings
 
 
@@ -27,6 +28,7 @@ class KnownEngine:
     address: str = ""  # what `address` is, for texts; empty: it has none
     takes: frozenset[str] = frozenset()  # of RESOURCES
     whole: frozenset[str] = frozenset()  # of those that it takes, in whole numbers alone
+    unused: frozenset[str] = frozenset()  # of the other fields of its table, those without effect
     instead: str = ""  # of a resource that it does not take, what to do
     check: str = ""  # "module:function" that returns problems of settings, as "field: …"; it imports no package
     probe: str = ""  # "module:function" that returns what is reached; raises EngineProblem; empty: `address` is enough
@@ -86,6 +88,7 @@ ENGINES: dict[str, KnownEngine] = {
     "edge": KnownEngine(
         f"{_AT}.edge_engine:EdgeEngine",
         options={"sites": str},
+        unused=frozenset({"idle_seconds"}),
         instead="a site's hosts say how many seats they have",
         check=f"{_AT}.edge_engine:problems",
         probe=f"{_AT}.edge_engine:reached",
@@ -135,12 +138,12 @@ def option_problems(name: str, options: Mapping[str, Any]) -> list[str]:
 
 
 def resource_problems(name: str, given: Mapping[str, Any]) -> list[str]:
-    """Returns one line for each resource in `[agents.engine]` that an engine can't be asked for."""
+    """Returns one line for each resource in `[agents.engine]` that an engine can't be asked for, or field unused."""
     engine = ENGINES[name]
-    found = []
+    found = [f"{field}: not accepted: {name} makes no use of it" for field in sorted(engine.unused & given.keys())]
     for resource in RESOURCES:
         value = given.get(resource)
-        if not isinstance(value, (int, float)) or not value or not math.isfinite(value):
+        if not isinstance(value, (int, float)) or not math.isfinite(value):
             continue  # not asked for, or a problem that is told elsewhere
         if resource not in engine.takes:
             found.append(f"{resource}: {value!r} is not accepted: {name} can't be asked for it: {engine.instead}")
@@ -150,12 +153,19 @@ def resource_problems(name: str, given: Mapping[str, Any]) -> list[str]:
 
 
 def make_engine(settings: EngineSettings) -> Engine:
-    """Returns the adapter of an engine, importing its package. Raises EngineProblem."""
+    """Returns the adapter of an engine; one with an address is opened later. Raises EngineProblem."""
     known = ENGINES.get(settings.name)
     if known is None:
         raise EngineProblem(f"engine.name: {settings.name!r} is not known, expected one of {', '.join(ENGINES)}")
     if problem := lacking_extra(settings.name):
         raise EngineProblem(f"engine {settings.name}: {problem}")
+    if known.address:
+        return LateEngine(settings, lambda: _opened(known, settings))
+    return _opened(known, settings)
+
+
+def _opened(known: KnownEngine, settings: EngineSettings) -> Engine:
+    """Returns the adapter itself, importing its package. Raises EngineProblem."""
     try:
         engine: Engine = attribute_at(known.place)(settings)
     except ImportError as error:

@@ -10,10 +10,13 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from taskyard.core.declarations import Whole
+from taskyard.worker.engines.certificates import certificate_problems
 from taskyard.worker.engines.known import ENGINES, attribute_at, lacking_extra, option_problems, resource_problems
+from taskyard.worker.engines.listening import listen_problem, overlapping
 from taskyard.worker.engines.settings import EngineSettings
 
 MAX_SECONDS = 86_400.0
+MAY_LACK = ("advertise", "certificate", "private_key")
 _HOST_PORT = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+):(\d{1,5})")
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:\d{1,5})?")
 
@@ -24,9 +27,13 @@ def _name(text: str) -> str:
     return text
 
 
-def _listen(text: str) -> str:
+def _is_address(text: str) -> bool:
     found = _HOST_PORT.fullmatch(text)
-    if found is None or int(found[2]) > 65535:
+    return found is not None and int(found[2]) <= 65535
+
+
+def _listen(text: str) -> str:
+    if not _is_address(text):
         raise ValueError("expected HOST:PORT of this host, such as 0.0.0.0:7070; port 0 is any that is free")
     return text
 
@@ -88,10 +95,24 @@ def engine_problems(where: str, agents: object) -> list[str]:
         if one.get("agent_class"):
             problems.append(f"{place}: not accepted together with agent_class: seats run the shipped agent's attempts")
         problems += [f"{place}.{problem}" for problem in _problems_of(name, engine)]
-        if not _is_any_port(engine.get("listen")) and isinstance(count := one.get("count"), int) and count > 1:
+        if not is_any_port(engine.get("listen")) and isinstance(count := one.get("count"), int) and count > 1:
             expected = "expected port 0, or a kind for each port: each agent listens on a port of its own"
             problems.append(f"{place}.listen: {engine['listen']!r} is not accepted for {count} agents: {expected}")
-    return problems
+    return [*problems, *_overlaps(where, agents)]
+
+
+def _overlaps(where: str, agents: object) -> list[str]:
+    """Returns one line for each kind that would listen where another one does."""
+    listens = []
+    for at, one in enumerate(agents if isinstance(agents, list) else []):
+        engine = one.get("engine") if isinstance(one, dict) else None
+        listen = engine.get("listen") if isinstance(engine, dict) else None
+        if isinstance(listen, str) and _is_address(listen):
+            listens.append((f"agents.{at}.engine.listen", listen))
+    return [
+        f"{where}: {name}: {listen!r} is not accepted: expected a port of its own, {other} is {its!r}"
+        for name, listen, other, its in overlapping(listens)
+    ]
 
 
 def _problems_of(name: str, engine: dict[str, Any]) -> list[str]:
@@ -106,6 +127,7 @@ def _problems_of(name: str, engine: dict[str, Any]) -> list[str]:
         found.append(f"address: missing: expected {known.address}")
     elif engine.get("address") and not known.address:
         found.append(f"address: {engine['address']!r} is not accepted: {name} has no address")
+    found += _files_and_address(engine)
     if not found and known.check:
         try:
             settings = EngineSection.model_validate(engine).settings()
@@ -115,5 +137,18 @@ def _problems_of(name: str, engine: dict[str, Any]) -> list[str]:
     return found
 
 
-def _is_any_port(listen: object) -> bool:
+def _files_and_address(engine: dict[str, Any]) -> list[str]:
+    """Returns why an agent of this host could not open its desk; what the model refuses it tells itself."""
+    found = [f"{field}: '' is not accepted: leave it out" for field in MAY_LACK if engine.get(field) == ""]
+    files = [engine.get(field, "") for field in ("certificate", "private_key")]
+    if all(isinstance(file, str) and (not file or Path(file).is_file()) for file in files):
+        found += certificate_problems(*files)
+    listen = engine.get("listen")
+    if isinstance(listen, str) and _is_address(listen) and (problem := listen_problem(listen)):
+        found.append(problem)
+    return found
+
+
+def is_any_port(listen: object) -> bool:
+    """Returns True if each agent gets a port of its own; anything but a text is told elsewhere."""
     return not isinstance(listen, str) or listen.endswith(":0")

@@ -61,6 +61,7 @@ def _serve(host: str, port: int, seat_id: str, lease_end: LeaseEnd) -> int:
     orders = Orders()
     try:
         stream, admitted = admitted_at(host, port, seat_id)
+        orders.tell_admitted("{}:{}".format(*stream.connection.getpeername()[:2]))
     except NotAdmitted as refused:
         log.error("seat %s: %s", seat_id, refused)
         return refused.code
@@ -204,3 +205,7 @@ class Seat:
     def _note_hopeless(self, reason: str) -> None:
         log.error("the seat ends after its attempt: it can't run coroutines any more: %s", reason)
         self._is_hopeless = True
+
+
+if __name__ == "__main__":  # the command that agents of release 0.2 give to their engines
+    sys.exit(main(sys.argv[1:]))

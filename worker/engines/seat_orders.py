@@ -1,6 +1,6 @@
-"""Brings a host's orders to the seats that it keeps: to drain, and to hand back what they run.
+"""Brings a host's orders to the seats that it keeps: to drain, and to hand back what they run; a seat says where it is.
 
-They come over a pipe that a seat inherits from its host, not as signals: whatever a handler makes of signals, and
+They come over a pair of sockets of which a seat inherits one, not as signals: whatever a handler makes of signals, and
 whoever else sends them, the order arrives. A seat that an engine has launched has none.
 """
 
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 from collections.abc import Callable
 
 from taskyard.core.threads import OnEscape, start_thread
@@ -17,25 +18,37 @@ DRAIN = b"d"  # take no more attempts, and end
 HAND_BACK = b"b"  # end now; what runs goes back at no cost
 
 
+MAX_NEWS_BYTES = 200
+
+
 class OrderPipe:
     """The host's end of a seat's pipe. `descriptor` is the seat's: it is passed on, then closed by `pass_on`."""
 
     def __init__(self) -> None:
         """Raises OSError."""
-        self.descriptor, self._writer = os.pipe()
+        self._ours, self._seats = socket.socketpair()
+        self._ours.setblocking(False)
+        self.descriptor = self._seats.fileno()
 
     def pass_on(self) -> None:
         """Closes this process's copy of the seat's end."""
-        os.close(self.descriptor)
+        self._seats.close()
 
     def send(self, order: bytes) -> None:
         """Sends an order; a seat that has ended needs none."""
-        with contextlib.suppress(BrokenPipeError):
-            os.write(self._writer, order)
+        with contextlib.suppress(ConnectionError):
+            self._ours.send(order)
+
+    def admitted_at(self) -> str:
+        """Returns the address of the desk that has admitted the seat, the first time that it is asked; else ""."""
+        try:
+            return self._ours.recv(MAX_NEWS_BYTES).decode("utf-8", "replace")
+        except (BlockingIOError, ConnectionError):  # nothing yet, or it has ended
+            return ""
 
     def close(self) -> None:
         """Closes the host's end."""
-        os.close(self._writer)
+        self._ours.close()
 
 
 class Orders:
@@ -45,14 +58,21 @@ class Orders:
         """Takes the descriptor out of the environment, which handlers inherit, and starts listening."""
         self._on_drain: Callable[[], object] = _end
         self._on_hand_back: Callable[[], object] = _end
+        self._descriptor: int | None = None
         if given := os.environ.pop(VARIABLE, ""):
-            descriptor = int(given)
+            self._descriptor = descriptor = int(given)
             os.set_inheritable(descriptor, False)
             start_thread("seat-orders", lambda: self._listen(descriptor), OnEscape.END_THREAD)
 
     def obey(self, on_drain: Callable[[], object], on_hand_back: Callable[[], object]) -> None:
         """Sets what orders do, in a thread of their own."""
         self._on_drain, self._on_hand_back = on_drain, on_hand_back
+
+    def tell_admitted(self, address: str) -> None:
+        """Tells the host which desk has admitted this seat; a host that is gone need not know."""
+        if self._descriptor is not None:
+            with contextlib.suppress(ConnectionError):
+                os.write(self._descriptor, address.encode()[:MAX_NEWS_BYTES])
 
     def _listen(self, descriptor: int) -> None:
         while order := os.read(descriptor, 1):

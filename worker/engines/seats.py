@@ -15,7 +15,7 @@ import structlog
 from taskyard.core.declarations import one_line
 from taskyard.core.threads import OnEscape, start_thread
 from taskyard.worker.engines.desk import Arrival, Desk, SeatTaker
-from taskyard.worker.engines.engine import Engine, EngineProblem
+from taskyard.worker.engines.engine import Engine, EngineProblem, RemoteEngine
 from taskyard.worker.engines.seat_link import SeatLink
 from taskyard.worker.engines.seats_state import Coming, SeatsState
 from taskyard.worker.engines.settings import EngineSettings, Leases
@@ -23,6 +23,7 @@ from taskyard.worker.engines.settings import EngineSettings, Leases
 ROUND_SECONDS = 1.0  # between two looks at what the engine says
 WANTED_SECONDS = 0.2  # between two looks at whether a slot still waits
 MIN_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.5, 30.0  # after launches that failed, without one that did not
+UNREACHED_CLOSE_SECONDS = 1.0  # to wait for a thread that waits for an engine
 MAX_TEXT_LENGTH = 500  # characters of an engine's words
 
 log = structlog.get_logger(__name__)
@@ -49,7 +50,8 @@ class Seats:
         self._coming: dict[str, Coming] = {}
         self._over: list[str] = []  # seats that the engine has yet to give up
         self._waiting = 0
-        self._problem = ""
+        self._unreached = engine if isinstance(engine, RemoteEngine) else None  # None: it may be asked
+        self._problem = f"{settings.name} has not answered yet" if self._unreached else ""
         self._failures = 0  # launches in a row
         self._launch_at = 0.0
         self._is_closed = False
@@ -122,7 +124,7 @@ class Seats:
         self._desk.close()
         for link in links:
             link.kill()
-        self._thread.join(MAX_BACKOFF_SECONDS)
+        self._thread.join(MAX_BACKOFF_SECONDS if self._unreached is None else UNREACHED_CLOSE_SECONDS)
 
     # what happens to seats; from their threads
 
@@ -196,6 +198,7 @@ class Seats:
                 if not (self._over or self._lacking()):
                     self._work.wait(ROUND_SECONDS)
             self._free_ended()
+            self._reach()
             while self._lacking() and not self._is_closed:
                 self._launch()
             if monotonic() - looked_at >= ROUND_SECONDS:
@@ -208,10 +211,19 @@ class Seats:
             self._give_up(seat_id)
         self._ask("close", self._engine.close)
 
+    def _reach(self) -> None:
+        """Connects to an engine that is elsewhere, if that is due."""
+        engine = self._unreached
+        if engine is None or self._is_closed or monotonic() < self._launch_at:
+            return
+        if self._ask("connect", engine.reach) is not None:
+            with self._lock:
+                self._unreached, self._problem, self._failures = None, "", 0
+
     def _lacking(self) -> int:
         """Returns how many seats to launch now."""
         with self._lock:
-            if self._is_closed or monotonic() < self._launch_at:
+            if self._is_closed or self._unreached is not None or monotonic() < self._launch_at:
                 return 0
             return max(0, min(self._waiting - len(self._idle) - len(self._coming), self._limit - self._total()))
 
@@ -269,10 +281,10 @@ class Seats:
             coming.link.kill()
         self._ask("cancel", lambda: self._engine.cancel(seat_id))
 
-    def _ask(self, what: str, call: Callable[[], str | None]) -> str | None:
+    def _ask(self, what: str, call: Callable[[], object]) -> str | None:
         """Calls the engine; returns its answer, or "", and None if the call failed, which is noted."""
         try:
-            return call() or ""
+            return str(call() or "")
         except Exception as error:  # an engine's package raises what it likes
             asked = f"{self._settings.name}, asked to {what}: {type(error).__name__}: {error}".removesuffix(": ")
             with self._lock:

@@ -114,6 +114,7 @@ class Place:
     def __init__(self, site: Site, jitter: Callable[[float, float], float] = random.uniform) -> None:
         self._site, self._jitter = site, jitter
         self._orders: OrderPipe | None = None  # of its seat
+        self.connected_to = ""  # the address of the desk that has admitted its seat
         self._failures = 0  # in a row
         self._seat_id = ""
         self._started_at = 0.0
@@ -127,6 +128,8 @@ class Place:
                 self._start()
         elif (code := self.process.poll()) is not None:
             self._note_end(code)
+        elif self._orders is not None and not self.connected_to:
+            self.connected_to = self._orders.admitted_at()
 
     def tell(self, order: bytes) -> None:
         """Sends an order to its seat, if it has one."""
@@ -162,7 +165,7 @@ class Place:
         return process
 
     def _note_end(self, code: int) -> None:
-        self.process = None
+        self.process, self.connected_to = None, ""
         if self._orders is not None:
             self._orders.close()
             self._orders = None
@@ -177,13 +180,29 @@ class Place:
         self.due_at = monotonic() + self._jitter(most / 2, most)
 
 
+class Connection:
+    """Says once that an agent has admitted seats of this host, and once that it has none any more."""
+
+    def __init__(self, site: Site) -> None:
+        self._site, self._address = site, ""
+
+    def note(self, places: Sequence[Place]) -> None:
+        """Notes how it is now."""
+        address = next((place.connected_to for place in places if place.connected_to), "")
+        if address and not self._address:
+            log.info("seats.connected", desk=self._site.desk, site=self._site.name, address=address)
+        elif self._address and not address:
+            log.warning("seats.disconnected", desk=self._site.desk, site=self._site.name, address=self._address)
+        self._address = address
+
+
 def keep_seats(site: Site, count: int, grace_seconds: float) -> int:
     """Keeps seats until a signal asks this process to end; returns the exit code.
 
     Running tasks then have `grace_seconds` to finish, and none begins; what is left goes back. A second signal ends
     all at once.
     """
-    places = [Place(site) for _ in range(count)]
+    places, connection = [Place(site) for _ in range(count)], Connection(site)
     signals, hurried = StopSignals(), threading.Event()
     signals.on_hurry(hurried.set, lambda: None)
     log.info("seats.dialling", desk=site.desk, site=site.name, seats=count)
@@ -191,6 +210,7 @@ def keep_seats(site: Site, count: int, grace_seconds: float) -> int:
         while not signals.received.wait(LOOK_SECONDS):
             for place in places:
                 place.look()
+            connection.note(places)
         log.info("seats.draining", grace_seconds=grace_seconds, hint="a second signal ends at once")
         for order, seconds in ((DRAIN, grace_seconds), (HAND_BACK, CLOSE_SECONDS)):
             for place in places:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from taskyard.core.models import Lane
 from taskyard.core.postgres.store.live_counts import OpenGroup
-from taskyard.core.redis.pools import KindReport, PoolReport
+from taskyard.core.redis.pools import MAX_TOLD, KindReport, PoolReport
 from taskyard.core.scheduling.agent_demand import KindDemand, agents_needed
 from taskyard.core.scheduling.holds import HoldMode, Holds
 from taskyard.core.states import TaskState
@@ -66,4 +66,8 @@ def _pool(kind: str, found: Sequence[tuple[str, KindReport]], needed: int) -> Po
         leaving=sum(report.leaving for _host, report in found),
         is_fixed=any(report.is_fixed for _host, report in found),
         needed=needed,
+        starting=sum(report.starting for _host, report in found),
+        failing=sum(report.failing for _host, report in found),
+        absent=[one for _host, report in found for one in report.absent][:MAX_TOLD],
+        most=min(report.most for _host, report in found),
     )

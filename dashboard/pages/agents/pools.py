@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import streamlit as st
 
+from taskyard.core.absent_agents import absence_text
 from taskyard.core.humanize import number
 from taskyard.core.scheduling.holds import HoldKind
 from taskyard.core.scheduling.pool_sizes import MAX_AGENTS
@@ -13,10 +14,13 @@ from taskyard.dashboard.components import permitted
 from taskyard.dashboard.components.dialogs import ask
 from taskyard.dashboard.components.hold_controls import lack_of
 from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.translate import translate
 from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.data import controls
 from taskyard.dashboard.i18n import _, labelled, ngettext
 from taskyard.dashboard.pages.agents.data import Pool
+
+MAX_REASON_LENGTH = 600  # characters
 
 PENDING_KEY = "pool_to_scale"
 
@@ -38,6 +42,8 @@ def show_pools(pools: Sequence[Pool]) -> None:
                 args=(pool,),
                 **permitted.button(barred, _("Change how many of these agents run")),
             )
+        for one in pool.live.absent if pool.live is not None else ():
+            st.caption(escaped(translate(absence_text(one)), MAX_REASON_LENGTH))
     if not pools:
         st.caption(_("No pool of agents is known."))
 
@@ -62,7 +68,8 @@ def ask_size(pool: Pool) -> None:
                 _show_effect(pool, configured)
                 return None
         wanted = pool.wanted or 0
-        count = int(st.number_input(_("Agents"), 0, MAX_AGENTS, wanted, key=f"scale_count_{pool.kind}"))
+        most = pool.live.most if pool.live is not None else MAX_AGENTS
+        count = int(st.number_input(_("Agents"), 0, most, min(wanted, most), key=f"scale_count_{pool.kind}"))
         _show_effect(pool, count)
         return count
 
@@ -79,7 +86,7 @@ def ask_size(pool: Pool) -> None:
 
 def _show_effect(pool: Pool, count: int | None) -> None:
     """Says what becomes of the agents that are too many, and of the tasks that they run."""
-    running = pool.live.running if pool.live is not None else 0
+    running = pool.live.staying if pool.live is not None else 0
     if count is None or count >= running:
         st.caption(_("Agents that are missing start at once."))
         return
@@ -110,6 +117,10 @@ def _line(pool: Pool) -> str:
     else:
         text = _("{running} of {wanted} wanted run")
         parts.append(text.format(running=number(pool.live.running), wanted=number(pool.wanted or 0)))
+        if pool.live.starting:
+            parts.append(_("{count} starting").format(count=number(pool.live.starting)))
+        if pool.live.failing:
+            parts.append(_("{count} failing").format(count=number(pool.live.failing)))
         if pool.live.leaving:
             parts.append(_("{count} leaving").format(count=number(pool.live.leaving)))
         parts.append(_("the backlog needs {count}").format(count=number(pool.live.needed)))

@@ -1,4 +1,4 @@
-"""Draws every page of a dashboard, again and again, until it is ended: `python page_reader.py JOURNAL RECORDS`.
+"""Draws every page of a dashboard, again and again, until it or its parent ends: `python page_reader.py JOURNAL RECORDS`.
 
 Which release's pages these are is the environment's choice, so it uses only what both releases have. It records of each
 page when it was drawn (monotonic seconds), its name, and what went wrong, or nothing; a record without a name ends a
@@ -8,6 +8,7 @@ round. A server that is away is not wrong: the pages say so, and are drawn.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from pathlib import Path
@@ -27,10 +28,11 @@ TAIL_BYTES = 4096
 
 
 def main(journal: Path, drawn: Path) -> None:
-    """Draws until this process ends."""
+    """Draws until this process or its parent ends."""
     config.set_option("client.showErrorDetails", "full")  # else a page does not say what went wrong
     names = sorted(page.parent.name for page in (DASHBOARD / "pages").glob("*/page.py"))
-    while True:
+    parent = os.getppid()
+    while os.getppid() == parent:
         for name in names:
             query = {"id": _last_task(journal)} if name == "task" else {}
             problem = _problem_of(name, query)

@@ -1,4 +1,4 @@
-"""Draws every page of a dashboard, again and again, until it or its parent ends: `python page_reader.py JOURNAL RECORDS`.
+"""Draws every page of a dashboard until it or its parent ends: `python page_reader.py JOURNAL RECORDS`.
 
 Which release's pages these are is the environment's choice, so it uses only what both releases have. It records of each
 page when it was drawn (monotonic seconds), its name, and what went wrong, or nothing; a record without a name ends a

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from taskyard.core.absent_agents import absence_text
 from taskyard.core.access.modes import Mode
 from taskyard.core.explain_parents import never_starts, waits_for
 from taskyard.core.explain_suspended import reason_of
@@ -252,7 +251,7 @@ def _pool_text(pool: PoolLive) -> str:
     text = msg(
         "pool {kind}: {running} of {wanted} wanted agents run", kind=pool.kind, running=pool.running, wanted=pool.wanted
     )
-    return listed([text, *map(absence_text, pool.absent)])
+    return listed([text, *(one.text for one in pool.absent)])
 
 
 def _first_of(held: Sequence[str]) -> str:

@@ -12,6 +12,8 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from taskyard.core.absent_agents import absence_text
+from taskyard.core.i18n import TranslatableText
 from taskyard.core.protocol_values import MAX_LISTED, Name
 from taskyard.core.redis.connection import Client, reaching_redis
 from taskyard.core.redis.keys import Keys
@@ -35,6 +37,11 @@ class AbsentAgent(msgspec.Struct):
     seconds: float
     failures: Annotated[int, Meta(ge=0)]
     reason: str
+
+    @property
+    def text(self) -> TranslatableText:
+        """Returns why it is not online."""
+        return absence_text(self.name, self.seconds, self.failures, self.reason)
 
 
 class KindReport(msgspec.Struct):

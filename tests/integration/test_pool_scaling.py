@@ -9,7 +9,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from taskyard.core.absent_agents import absence_text
 from taskyard.core.config import Settings
 from taskyard.core.errors import SubmissionError
 from taskyard.core.postgres.store import pool_sizes
@@ -142,7 +141,7 @@ def test_agents_that_fail_to_start_do_not_count_as_running_and_say_why(engine: E
             assert told()["coder"].absent == []
             [check, coders] = judge_absent(pools.reports())
             assert (check.warning, coders.ok) == (True, True)
-            assert f"0 of 1 wanted agents of kind broken run: {absence_text(found.absent[0])}" in check.found
+            assert f"0 of 1 wanted agents of kind broken run: {found.absent[0].text}" in check.found
             with pytest.raises(SubmissionError, match="at most 1: its pool file gives it one port"):
                 scale(engine, "broken", 2)
             assert pool.sizing is not None

@@ -8,7 +8,6 @@ import typer
 
 from taskyard.core.absent_agents import absence_text
 from taskyard.core.payload.printable_text import visible
-from taskyard.core.redis.pools import AbsentAgent
 from taskyard.core.scheduling.pool_sizes import MAX_AGENTS
 from taskyard.worker.cli.doors import placed
 from taskyard.worker.cli.help_text import Group
@@ -44,7 +43,7 @@ def list_pools(as_json: AsJson = False) -> None:
         print_table([*headings, Column("host"), Column("size is from")], [_row(one) for one in found])
         for one in found:
             for absent in one["absent"]:
-                print_line(visible(absence_text(AbsentAgent(**absent))))
+                print_line(visible(absence_text(**absent)))
 
 
 @pool.command("scale", **placed("pool scale", 'pool scale coder 5 --reason "the backlog of the release"'))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from taskyard.core.absent_agents import absence_text, worth_telling
 from taskyard.core.config import Settings
 from taskyard.core.embedded.servers import running_urls
 from taskyard.core.errors import Unavailable
@@ -15,6 +14,7 @@ from taskyard.core.redis.keys import Keys
 from taskyard.core.redis.own_agent import own_name
 from taskyard.core.redis.pools import PoolReport, Pools
 
+SLOW_START_SECONDS = 30.0  # a start that takes longer is worth a look
 ADVICE = "correct what it says; the log of that host has more: lines agent.failed"
 
 
@@ -39,8 +39,8 @@ def judge_absent(reports: Sequence[PoolReport]) -> Iterator[Check]:
     for report in reports:
         for kind in report.kinds:
             online += kind.running
-            if told := worth_telling(kind.absent):
-                texts = listed(absence_text(one) for one in told)
+            if told := [one for one in kind.absent if one.failures or one.seconds > SLOW_START_SECONDS]:
+                texts = listed(one.text for one in told)
                 found = f"{kind.running} of {kind.wanted} wanted agents of kind {kind.kind} run: {texts}"
                 yield warning(f"agents on {report.host}", found, ADVICE)
     if online:

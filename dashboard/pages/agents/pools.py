@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 import streamlit as st
 
-from taskyard.core.absent_agents import absence_text
 from taskyard.core.humanize import number
 from taskyard.core.scheduling.holds import HoldKind
 from taskyard.core.scheduling.pool_sizes import MAX_AGENTS
@@ -43,7 +42,7 @@ def show_pools(pools: Sequence[Pool]) -> None:
                 **permitted.button(barred, _("Change how many of these agents run")),
             )
         for one in pool.live.absent if pool.live is not None else ():
-            st.caption(escaped(translate(absence_text(one)), MAX_REASON_LENGTH))
+            st.caption(escaped(translate(one.text), MAX_REASON_LENGTH))
     if not pools:
         st.caption(_("No pool of agents is known."))
 

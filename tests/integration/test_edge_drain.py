@@ -36,8 +36,7 @@ def has_line(path: Path) -> bool:
     return path.exists() and path.read_text().endswith("\n")
 
 
-@pytest.mark.parametrize("isolation", ["thread", "process"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(("isolation", "number"), [("thread", signal.SIGINT), ("process", signal.SIGTERM)])
 def test_what_runs_finishes_and_nothing_new_begins(
     hosts: Hosts, make_bench: MakeBench, tmp_path: Path, isolation: str, number: signal.Signals
 ) -> None:

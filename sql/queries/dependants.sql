@@ -92,8 +92,9 @@ WITH held AS MATERIALIZED (
     SELECT id, 'assigned', 'pending', 'assigned', attempt, 'dispatcher', agent_id
     FROM changed WHERE agent_id IS NOT NULL
 )
-SELECT id, state, queue, type, requires, priority, ready, n, waiting_on, agent_id, attempt, input, timeout_seconds,
-    checkpoint, max_attempts, refunded, refunds, checkpoint_children, retry_afters, scheduled_for
+SELECT id, state, queue, type, requires, priority, ready, n, waiting_on,
+    id, attempt, type, input, timeout_seconds, checkpoint, priority, agent_id, max_attempts, refunded, refunds,
+    checkpoint_children, retry_afters, NULL, scheduled_for
 FROM changed
 
 -- name: cancel_below

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import accumulate, chain
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from taskyard.core.models import Waiting
 from taskyard.core.postgres.arrays import plain, quoted
@@ -84,7 +84,8 @@ def settle(
     failed = [parent for parent in (*ended.failed, *cancelled) if parent in left]
     waiting = [Waiting.from_row(row) for row in changed if row[1] in (TaskState.PENDING, TaskState.SCHEDULED)]
     lacks_input = any(row[1] == TaskState.BLOCKED and row[8] == 1 for row in changed)
-    freed = [_freed(row) for row in changed if row[9] is not None]
+    assigned = [row for row in changed if row[1] == TaskState.ASSIGNED]
+    freed = [Freed(Claimed(*row[9:]), Waiting.from_row(row)) for row in assigned]
     return Slice(waiting, cancelled, Ended(completed, failed), lacks_input, freed)
 
 
@@ -102,29 +103,6 @@ def _as_arrays(offers: Sequence[tuple[str, str]]) -> dict[str, str]:
         "offers": plain(chain.from_iterable(by_lane.values())),
         "agents": quoted(agents),
     }
-
-
-def _freed(row: Sequence[Any]) -> Freed:
-    id_, _, _, type_, _, priority, _, _, _, agent_id, attempt, input_, timeout_seconds, checkpoint = row[:14]
-    max_attempts, refunded, refunds, checkpoint_children, retry_afters, scheduled_for = row[14:]
-    claim = Claimed(
-        id_,
-        attempt,
-        type_,
-        input_,
-        timeout_seconds,
-        checkpoint,
-        priority,
-        agent_id,
-        max_attempts,
-        refunded,
-        refunds,
-        checkpoint_children,
-        retry_afters,
-        None,
-        scheduled_for,
-    )
-    return Freed(claim, Waiting.from_row(row))
 
 
 def cancel_below(tx: Transaction, parents: Sequence[str], actor: str, limit: int = SLICE) -> Slice:

@@ -25,17 +25,22 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def program(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """`taskyard` in an environment that has the wheel, and this one's other packages without the checkout."""
-    folder = tmp_path_factory.mktemp("environment")
-    assert run(sys.executable, "-m", "venv", "--without-pip", folder, cwd=folder).returncode == 0
+def with_wheel(built: Path, folder: Path) -> Path:
+    """Makes an environment that has the wheel alone; returns its folder of packages."""
+    assert run(sys.executable, "-m", "venv", "--without-pip", folder, cwd=folder.parent).returncode == 0
     python = folder / "bin" / "python"
     [wheel] = built.glob("*.whl")
     uv = Path(sys.executable).parent / "uv"
     done = run(uv, "pip", "install", "--offline", "--no-deps", "--python", python, wheel, cwd=folder)
     assert done.returncode == 0, done.stderr
-    site = Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder).stdout.strip())
+    return Path(run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=folder).stdout.strip())
+
+
+@pytest.fixture(scope="session")
+def program(built: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`taskyard` in an environment that has the wheel, and this one's other packages without the checkout."""
+    folder = tmp_path_factory.mktemp("environment")
+    site = with_wheel(built, folder)
     (site / "others.pth").write_text(sysconfig.get_path("purelib"))  # what .pth files there say is not read again
     return folder / "bin" / "taskyard"
 
@@ -68,17 +73,11 @@ def base(built: Path, tmp_path: Path) -> Callable[..., Path]:
 
     def base(*packages: str) -> Path:
         folder = tmp_path / "base"
-        assert run(sys.executable, "-m", "venv", "--without-pip", folder, cwd=tmp_path).returncode == 0
-        python = folder / "bin" / "python"
-        [wheel] = built.glob("*.whl")
-        uv = Path(sys.executable).parent / "uv"
-        done = run(uv, "pip", "install", "--offline", "--no-deps", "--python", python, wheel, cwd=tmp_path)
-        assert done.returncode == 0, done.stderr
-        site = run(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=tmp_path).stdout.strip()
+        site = with_wheel(built, folder)
         here = Path(sysconfig.get_path("purelib"))
         files = [file for name in required("taskyard", *packages) for file in metadata.files(name) or ()]
         for top in {file.parts[0] for file in files} - {"..", "__pycache__"}:
-            Path(site, top).symlink_to(here / top)
+            (site / top).symlink_to(here / top)
         return folder / "bin"
 
     return base

@@ -1,4 +1,4 @@
-"""Brings a host's orders to the seats that it keeps: to drain, and to hand back what they run; a seat says where it is.
+"""Brings orders to the seats that a host keeps: to drain, and to hand back what they run. A seat says where it is.
 
 They come over a pair of sockets of which a seat inherits one, not as signals: whatever a handler makes of signals, and
 whoever else sends them, the order arrives. A seat that an engine has launched has none.
@@ -16,13 +16,11 @@ from taskyard.core.threads import OnEscape, start_thread
 VARIABLE = "TASKYARD_SEAT_ORDERS"  # has the number of the descriptor
 DRAIN = b"d"  # take no more attempts, and end
 HAND_BACK = b"b"  # end now; what runs goes back at no cost
-
-
-MAX_NEWS_BYTES = 200
+MAX_NEWS_BYTES = 200  # of the address that a seat tells
 
 
 class OrderPipe:
-    """The host's end of a seat's pipe. `descriptor` is the seat's: it is passed on, then closed by `pass_on`."""
+    """The host's end of the pair. `descriptor` is the seat's: it is passed on, then closed by `pass_on`."""
 
     def __init__(self) -> None:
         """Raises OSError."""

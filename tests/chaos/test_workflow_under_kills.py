@@ -150,7 +150,7 @@ def test_one_result_for_each_task_and_drawn_right_at_every_moment(
             killer.stop()
             watcher.stop()
         assert not killer.trouble
-        wait_until(lambda: not unless_away(lambda: rows.open_workflows(world.database)), 60)
+        wait_until(lambda: unless_away(lambda: not rows.open_workflows(world.database)), 60)
         with world.database.transaction() as tx:
             verdict = judge_workflows(
                 {found["id"]: {"manner": "through", "tasks": found["tasks"]}},
@@ -179,7 +179,7 @@ def by_commands(
     preview = operator.does("retry", failing, "--scope", "downstream", "--dry-run")
     again = preview["would_retry"][failing]["tasks"]
     assert [one["id"] for one in again] == [failing, *(found["tasks"][key] for key in ("sum", "approval", "publish"))]
-    killer.until(lambda: is_retried(operator, database, failing), 120)
+    killer.until(lambda: unless_away(lambda: is_retried(operator, database, failing)), 120)
     [question] = [one["id"] for one in killer.until(lambda: operator.types("inbox", "list"), 240)]
     killer.until(lambda: killer.deaths.total() >= fewest, 600)
     killer.until(lambda: unless_away(lambda: is_answered(operator, database, question)), 120)
@@ -190,7 +190,7 @@ def by_commands(
 
 def is_retried(operator: Operator, database: Database, task_id: str) -> bool:
     """True once the retry is known to have happened: one that was cut off may have, and is not done twice."""
-    if unless_away(lambda: state_of(database, task_id)) != "failed":
+    if state_of(database, task_id) != "failed":
         return True
     return operator.types("retry", task_id, "--scope", "downstream", "--reason", "the disk was full") is not None
 

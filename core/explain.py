@@ -199,10 +199,13 @@ def _verdict(task: Task, agent: AgentLive, live: LiveSnapshot) -> Eligibility:
     for breaker in agent.breakers:
         if breaker.type == task.type:
             return Eligibility(agent.name, False, False, _broken(breaker, live))
-    if agent.held >= agent.max_concurrency:
-        full = msg("full: {held} tasks for {slots} slots", held=agent.held, slots=agent.max_concurrency)
+    slots = agent.usable_slots
+    if agent.seats is not None and agent.seats.has_nobody:
+        return Eligibility(agent.name, False, False, agent.seats.reason)
+    if agent.held >= slots:
+        full = msg("full: {held} tasks for {slots} slots", held=agent.held, slots=slots)
         return Eligibility(agent.name, False, True, full)
-    return Eligibility(agent.name, True, True, msg("has {count} free slots", count=agent.max_concurrency - agent.held))
+    return Eligibility(agent.name, True, True, msg("has {count} free slots", count=slots - agent.held))
 
 
 def _broken(breaker: OpenBreaker, live: LiveSnapshot) -> str:

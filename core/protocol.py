@@ -22,6 +22,7 @@ from taskyard.core.protocol_presence import SeatComing as SeatComing
 from taskyard.core.protocol_presence import SeatHere as SeatHere
 from taskyard.core.protocol_presence import SeatsReport as SeatsReport
 from taskyard.core.protocol_presence import farewell_of as farewell_of
+from taskyard.core.protocol_presence import usable_slots as usable_slots
 from taskyard.core.protocol_suspension import AskChildren as AskChildren
 from taskyard.core.protocol_suspension import Suspended as Suspended
 from taskyard.core.protocol_suspension import Until as Until
@@ -165,7 +166,8 @@ class Released(msgspec.Struct, array_like=True, tag="returned", gc=False):
     """Attempts that the agent hands back without having started or finished them.
 
     Because it drains, or, if a type is named, since it can't run that one, for the reason given. With
-    `pause_seconds` something is in the way of tasks of their types: it should get none for so long.
+    `pause_seconds` something is in the way of tasks of their types: it should get none for so long. With a reason
+    alone it has no place for what it has not started.
     """
 
     agent_id: Name

@@ -84,6 +84,12 @@ class SeatsReport(msgspec.Struct):
     coming: Annotated[list[SeatComing], Meta(max_length=MAX_SEATS_LISTED)]
     waiting: Count = 0  # attempts that wait for one
     problem: Text = ""  # why none comes, as far as it is known
+    most: Count | None = None  # how many it can have now, if only hosts bring them (None: it has more launched)
+
+    @property
+    def has_nobody(self) -> bool:
+        """Returns True if nothing can run, as only hosts bring seats and none has come."""
+        return self.most == 0
 
     @property
     def nodes(self) -> list[str]:
@@ -94,6 +100,11 @@ class SeatsReport(msgspec.Struct):
     def reason(self) -> str:
         """Returns why no seat is there yet; empty if nobody says anything."""
         return self.problem or next((seat.why for seat in self.coming if seat.why), "")
+
+
+def usable_slots(slots: int, seats: SeatsReport | None) -> int:
+    """Returns how many attempts an agent can run at once: if only hosts bring its seats, no more than are there."""
+    return slots if seats is None or seats.most is None else min(slots, seats.most)
 
 
 class Heartbeat(msgspec.Struct, gc=False):

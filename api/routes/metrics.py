@@ -75,7 +75,7 @@ def _summary(services: Services, actor: Actor, seconds: int, only: Filter) -> Su
         waiting=waiting_by_priority(counted.lanes),
         oldest_seconds=oldest_seconds(counted),
         agents=None if live is None else len({agent.name for agent in live.agents}),
-        slots=None if live is None else sum(agent.max_concurrency for agent in live.agents),
+        slots=None if live is None else sum(agent.usable_slots for agent in live.agents),
         running=None if live is None or actor.is_narrowed else sum(agent.running for agent in live.agents),
         range_seconds=seconds,
         totals=_totals(charts.total, seconds),

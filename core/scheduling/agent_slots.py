@@ -157,6 +157,12 @@ class AgentSlots:
         ahead = int(spare_seconds / expected_seconds) if spare_seconds > 0 else 0
         return max(slots, min(ahead, MAX_QUEUE_AHEAD - self.open_tasks))
 
+    def resize(self, max_concurrency: int) -> None:
+        """Sets how many slots it has, at least one."""
+        self.max_concurrency = max_concurrency
+        if self.changes is not None:
+            self.changes.abilities.add(self)
+
     # its load
 
     def give(self, expected_seconds: float) -> None:

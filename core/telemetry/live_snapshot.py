@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from taskyard.core.protocol_presence import SeatsReport
+from taskyard.core.protocol_presence import SeatsReport, usable_slots
 from taskyard.core.redis.cache import RedisCache
 from taskyard.core.redis.pools import AbsentAgent
 from taskyard.core.scheduling.pool_sizes import MAX_AGENTS
@@ -113,6 +113,11 @@ class AgentLive(msgspec.Struct, gc=False):
     unstarted_seconds: float = 0.0  # since when it has had a task and a free slot without starting the task
     agent_class: str = ""  # a user's class
     seats: SeatsReport | None = None  # of an agent with an engine
+
+    @property
+    def usable_slots(self) -> int:
+        """Returns how many attempts it can run at once now."""
+        return usable_slots(self.max_concurrency, self.seats)
 
 
 class DispatcherLive(msgspec.Struct):

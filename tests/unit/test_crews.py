@@ -75,7 +75,7 @@ class Crowd:
     def changes(self) -> None:
         if (agent := self.any_agent()) is None:
             return
-        what = self.draw(st.integers(0, 7))
+        what = self.draw(st.integers(0, 8))
         if what == 0:
             agent.accepts_work = self.draw(st.booleans())
         elif what == 1:
@@ -91,6 +91,8 @@ class Crowd:
             agent.allowed = self.draw(st.none() | types.map(tuple))
         elif what == 6:
             agent.tags = frozenset(self.draw(tags))
+        elif what == 7:
+            agent.resize(self.draw(st.integers(1, 4)))
         else:
             agent.add_bytes(MAX_AHEAD_BYTES + 1 - 2 * agent.open_bytes)
 

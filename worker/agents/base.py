@@ -241,7 +241,7 @@ class BaseAgent(Places, abc.ABC):
             self._accept(runs, agent_id)
         drains = self.is_draining or any(type(order) is Drain for order in orders)
         if drains and (unstarted := [*self._waiting.clear(), *self._slots.withdraw_all()]):
-            self.hand_back(unstarted)
+            self.hand_back(unstarted, reason=self.why_unplaced())
 
     def _accept(self, orders: Sequence[Run], agent_id: str) -> None:
         """Stores new orders and hands them to the slots: all of them, or none if that fails."""

@@ -67,6 +67,9 @@ class EngineAgent(BaseAgent):
     def seats(self) -> SeatsReport:
         return self._runners.report()
 
+    def why_unplaced(self) -> str:
+        return self._runners.why_none_can_run()
+
     def execute(self, slot: int, run: Run, channel: AgentChannel) -> AttemptEnd | None:
         return self._runners.run(slot, run, channel)
 

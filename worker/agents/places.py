@@ -20,6 +20,10 @@ class Places:
     def release(self, slot: int) -> None:
         """Called once a slot's runs are over, or did not start."""
 
+    def why_unplaced(self) -> str:
+        """Returns why nothing can run here now; empty if something can."""
+        return ""
+
     def seats(self) -> SeatsReport | None:
         """Returns the state of its seats; None if it needs none."""
         return None

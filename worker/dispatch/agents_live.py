@@ -73,7 +73,7 @@ def _note_unstarted(agent: KnownAgent, claims: list[Claim], begun: int, now: flo
     """Keeps the oldest claim that the agent could have started and did not; one may wait for a seat for long."""
     seats = agent.heartbeat.seats if agent.heartbeat is not None else None
     waiting = [claim.pair for claim in claims if claim.started_at is None and claim.is_published]
-    if not waiting or begun >= agent.info.max_concurrency or (seats is not None and seats.waiting):
+    if not waiting or begun >= agent.usable_slots or (seats is not None and seats.waiting):
         agent.unstarted = None
     elif agent.unstarted not in waiting:
         agent.unstarted, agent.unstarted_since = waiting[0], now

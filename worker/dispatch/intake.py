@@ -37,7 +37,7 @@ from taskyard.worker.dispatch.attempt_requests import AttemptRequests
 from taskyard.worker.dispatch.batch import Batch
 from taskyard.worker.dispatch.child_workflows import ChildWorkflows
 from taskyard.worker.dispatch.claim_holders import ClaimHolders
-from taskyard.worker.dispatch.decisions import hand_back, judge, known_class, policy_of
+from taskyard.worker.dispatch.decisions import judge, known_class, policy_of
 from taskyard.worker.dispatch.fleet_types import FleetTypes
 from taskyard.worker.dispatch.held_starts import HeldStart, HeldStarts
 from taskyard.worker.dispatch.leader_state import Claim, LeaderState
@@ -46,7 +46,7 @@ from taskyard.worker.dispatch.outcomes import note_success
 from taskyard.worker.dispatch.output_checks import OutputChecks
 from taskyard.worker.dispatch.postponed import Postponed
 from taskyard.worker.dispatch.recovery import Recovery
-from taskyard.worker.dispatch.refusals import is_sent_elsewhere, take_back, take_hindered
+from taskyard.worker.dispatch.refusals import is_sent_elsewhere, take_back, take_released
 from taskyard.worker.dispatch.report_parts import (
     claim_of_another,
     escaped,
@@ -280,11 +280,8 @@ class Intake:
             if claim is not None:
                 batch.sources[task_id] = self._entry
                 try:
-                    if report.pause_seconds:
-                        take_hindered(self._leader_state, report, claim, self._clock.monotonic(), batch)
-                    else:
-                        policy = policy_of(self._registry, claim.row.type)
-                        batch.settlements.append(hand_back(claim, policy, "its agent handed it back", random.random()))
+                    policy = policy_of(self._registry, claim.row.type)
+                    take_released(self._leader_state, report, claim, policy, self._clock.monotonic(), batch)
                 except ESCAPES as error:
                     settle_escaped(self._leader_state, claim, error, batch)
                 self._leader_state.close(claim)

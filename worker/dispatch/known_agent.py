@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from taskyard.core.protocol import AgentInfo, Heartbeat, Pair
+from taskyard.core.protocol import AgentInfo, Heartbeat, Pair, usable_slots
 from taskyard.core.scheduling.agent_slots import AgentSlots
 
 
@@ -32,3 +32,17 @@ class KnownAgent:
     refusals: dict[str, tuple[str, float]] = field(default_factory=dict)
     unstarted: Pair | None = None  # the first claim that it has a free slot for and has not started …
     unstarted_since: float = 0.0  # … and since when it is the first
+
+    def let_in(self, *, is_held: bool) -> None:
+        """Has it get tasks, as many as it has slots to use, unless it is held or drains."""
+        is_draining = self.heartbeat is not None and self.heartbeat.draining
+        accepts_work = not (is_held or is_draining) and self.usable_slots > 0
+        if self.slots.accepts_work != accepts_work:
+            self.slots.accepts_work = accepts_work
+        if accepts_work and self.slots.max_concurrency != self.usable_slots:
+            self.slots.resize(self.usable_slots)
+
+    @property
+    def usable_slots(self) -> int:
+        """Returns how many attempts it can run at once now, as far as it has said."""
+        return usable_slots(self.info.max_concurrency, self.heartbeat.seats if self.heartbeat is not None else None)

@@ -103,11 +103,11 @@ class LeaderState:
         for claim in self.claims_of(info.id):
             slots.give(claim.expected_seconds)
             slots.add_bytes(claim.input_bytes)
-        slots.accepts_work = self.holds.of_agent(info.name) is None
         slots.barred = frozenset(breaker.type for breaker in self.breakers.of_agent(info.name))
         slots.known_types = self.fleet.known_by(info.id)
         slots.allowed = self.allowed_types.get(info.name)
         self.agents[info.id] = agent = KnownAgent(info, slots)
+        agent.let_in(is_held=self.holds.of_agent(info.name) is not None)
         self._named.setdefault(info.name, {})[info.id] = agent
         self.crews.add(slots)
         return agent
@@ -207,13 +207,7 @@ class LeaderState:
         self.holds = holds
         self.hot_lanes.hold(holds)
         for agent in self.agents.values():
-            is_draining = agent.heartbeat is not None and agent.heartbeat.draining
-            self.let_in(agent, accepts_work=not is_draining and holds.of_agent(agent.info.name) is None)
-
-    def let_in(self, agent: KnownAgent, *, accepts_work: bool) -> None:
-        """Sets whether an agent gets tasks."""
-        if agent.slots.accepts_work != accepts_work:
-            agent.slots.accepts_work = accepts_work
+            agent.let_in(is_held=holds.of_agent(agent.info.name) is not None)
 
     def remove_agent(self, agent_id: str) -> None:
         """Removes a boot that ended; late messages from it do not bring it back."""

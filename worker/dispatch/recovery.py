@@ -148,8 +148,9 @@ class Recovery:
             suspects.unheard.add(agent_id)
         agent.heartbeat = heartbeat
         hold = self._leader_state.holds.of_agent(heartbeat.agent.name)
-        self._leader_state.let_in(agent, accepts_work=not heartbeat.draining and hold is None)
-        if hold is not None and hold.mode is HoldMode.DRAINING and not heartbeat.draining:
+        agent.let_in(is_held=hold is not None)
+        is_to_drain = (hold is not None and hold.mode is HoldMode.DRAINING) or not agent.usable_slots
+        if is_to_drain and not heartbeat.draining:
             self._call_back(agent_id, batch)
         held = frozenset(heartbeat.held)
         batch.held += held & agent.held_before
@@ -178,7 +179,7 @@ class Recovery:
             suspects.lost_agents.append(agent.info.id)
 
     def _call_back(self, agent_id: str, batch: Batch) -> None:
-        """Makes a draining agent hand back what it has not started."""
+        """Makes an agent hand back what it has not started: it drains, or has lost all its seats."""
         if any(claim.started is None and claim.is_published for claim in self._leader_state.claims_of(agent_id)):
             batch.order(agent_id, Drain())
 

@@ -9,8 +9,9 @@ import structlog
 from taskyard.core.errors import ErrorClass
 from taskyard.core.protocol import Failure, Released, is_storable
 from taskyard.core.scheduling.retry import MAX_REFUNDS
+from taskyard.core.task_types.retry_policy import RetryPolicy
 from taskyard.worker.dispatch.batch import Batch
-from taskyard.worker.dispatch.decisions import return_unplaced, send_elsewhere
+from taskyard.worker.dispatch.decisions import hand_back, return_unplaced, send_elsewhere
 from taskyard.worker.dispatch.leader_state import Claim, LeaderState
 
 FREE_PAUSE_SECONDS = 5.0  # and longer: what goes back unstarted costs nothing
@@ -31,12 +32,26 @@ def take_back(leader_state: LeaderState, report: Released, task_type: str, batch
             leader_state.close(claim)
 
 
-def take_hindered(leader_state: LeaderState, report: Released, claim: Claim, now: float, batch: Batch) -> None:
+def take_released(
+    leader_state: LeaderState, report: Released, claim: Claim, policy: RetryPolicy, now: float, batch: Batch
+) -> None:
+    """Returns an attempt that its agent hands back, at no cost as a rule. `now` is monotonic seconds.
+
+    The caller closes the claim then.
+    """
+    if report.pause_seconds:
+        _take_hindered(leader_state, report, claim, now, batch)
+    elif report.reason and claim.started is None:
+        batch.settlements.append(return_unplaced(claim, _reason_of(report)))
+    else:
+        batch.settlements.append(hand_back(claim, policy, "its agent handed it back", random.random()))
+
+
+def _take_hindered(leader_state: LeaderState, report: Released, claim: Claim, now: float, batch: Batch) -> None:
     """Pauses a type for a boot that can't run its tasks now; others can take them.
 
     What has not started was never in danger, so it waits for whoever can take it, and that is no refund of those that
-    have a limit, if the pause is long: or else a task could go round without end, and fast. `now` is monotonic seconds.
-    The caller closes the claim then.
+    have a limit, if the pause is long: or else a task could go round without end, and fast.
     """
     why = _reason_of(report)
     log.warning("agent.hindered", agent=report.agent_id, task=claim.id, type=claim.row.type, reason=why)

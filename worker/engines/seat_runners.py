@@ -15,6 +15,8 @@ from taskyard.worker.engines.seats import Seats
 from taskyard.worker.engines.seats_state import SeatsState
 from taskyard.worker.engines.settings import EngineSettings, Leases
 
+NOBODY = "no host has dialled in with a seat"
+
 
 class SeatRunners:
     """The seats of an agent's slots: a slot reserves one, runs attempts in it, and releases it."""
@@ -35,6 +37,7 @@ class SeatRunners:
         leases = Leases.within(ttl_seconds)
         self._reserved: list[SeatLink | None] = [None] * slots
         self._is_closed = False
+        self._is_dialled = isinstance(engine, DialledEngine)
         given = (settings, leases, modules, output_limit_bytes, log_level)
         sites = (engine.secret_of_site,) if isinstance(engine, DialledEngine) else ()
         self.seats = Seats(engine, settings, leases, slots, lambda taker: Desk(*given, taker, *sites))
@@ -70,7 +73,14 @@ class SeatRunners:
         state, now = self.seats.state(), monotonic()
         here = [SeatHere(link.id, link.node, *(link.running or ())) for link in state.here if not link.loss]
         coming = [SeatComing(one.id, max(0.0, now - one.since), one.words) for one in state.coming]
-        return SeatsReport(self._settings.name, here, coming, state.waiting, state.problem)
+        most = sum(not link.is_draining for link in state.here if not link.loss) if self._is_dialled else None
+        problem = state.problem or (NOBODY if most == 0 else "")
+        return SeatsReport(self._settings.name, here, coming, state.waiting, problem, most)
+
+    def why_none_can_run(self) -> str:
+        """Returns why nothing can run, as only hosts bring seats and none has come; empty if something can."""
+        report = self.report()
+        return report.reason if report.has_nobody else ""
 
     def state(self) -> SeatsState:
         """Returns what there is of seats."""

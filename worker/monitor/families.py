@@ -128,7 +128,7 @@ def _agents(agents: Iterable[AgentLive]) -> Iterable[Metric]:
     yield states
     gauges: dict[str, tuple[str, Callable[[AgentLive], float]]] = {
         "agent_running_tasks": ("Tasks that an agent runs.", lambda agent: agent.running),
-        "agent_slots": ("Slots of an agent.", lambda agent: agent.max_concurrency),
+        "agent_slots": ("Slots that an agent can use now.", lambda agent: agent.usable_slots),
         "agent_memory_bytes": ("Resident memory of an agent.", lambda agent: agent.memory_bytes),
         "agent_cpu_ratio": ("Cores that an agent keeps busy.", lambda agent: agent.cpu_percent / 100),
         "agent_open_breakers": ("Types whose circuit breaker is open for an agent.", lambda agent: len(agent.breakers)),

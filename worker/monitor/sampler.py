@@ -100,7 +100,7 @@ class Sampler:
             self._note(now, "process", name, "cpu_percent", agent.cpu_percent)
             self._note(now, "process", name, "memory_bytes", agent.memory_bytes)
             self._note(now, "agent", agent.name, "running", agent.running)
-            self._note(now, "agent", agent.name, "load_ratio", agent.running / agent.max_concurrency)
+            self._note(now, "agent", agent.name, "load_ratio", agent.running / max(1, agent.usable_slots))
         for server in live.servers:
             self._note(now, server.name, server.name, "up", server.is_up)
             if server.latency_seconds is not None:

@@ -24,7 +24,9 @@ def show_seats_note(agent: Agent) -> None:
     if seats is None:
         return
     st.caption(f"{escaped(seats.engine)}: {_counted(seats)}")
-    if seats.waiting and seats.reason:
+    if seats.has_nobody and not seats.waiting:
+        st.markdown(f":orange[:material/event_seat: {escaped(seats.reason)}]")
+    elif seats.waiting and seats.reason:
         waiting = ngettext("{count} task waits for a seat", "{count} tasks wait for a seat", seats.waiting)
         text = waiting.format(count=seats.waiting)
         st.markdown(f":orange[:material/event_seat: {text}:] {escaped(seats.reason)}")

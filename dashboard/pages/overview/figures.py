@@ -47,7 +47,7 @@ def _slots(live: LiveSnapshot | None) -> str:
     """Returns what is in use of how many; unknown without a leader."""
     if live is None:
         return UNKNOWN
-    running, slots = sum(a.running for a in live.agents), sum(a.max_concurrency for a in live.agents)
+    running, slots = sum(a.running for a in live.agents), sum(a.usable_slots for a in live.agents)
     return f"{number(running)} / {number(slots)}"
 
 

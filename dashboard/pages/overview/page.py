@@ -68,7 +68,7 @@ def show_agents(now: data.OverviewNow) -> None:
     if not agents:
         show_small(title)
         return
-    free = [max(0, agent.max_concurrency - agent.running) for agent in agents]
+    free = [max(0, agent.usable_slots - agent.running) for agent in agents]
     lines = [
         Line(_("running"), "blue", [agent.running for agent in agents]),
         Line(_("free"), "border", free),  # pale: what is busy is what one looks for

@@ -17,6 +17,7 @@ from taskyard.core.postgres.store.alerts import Alert
 from taskyard.core.submission.submit import open_submitter
 from taskyard.core.task_types.registry import registry
 from taskyard.worker.monitor.rollup import RollUp
+from tests.browser.charts import click_at, point_at
 from tests.browser.conftest import Watched, open_page
 from tests.browser.dashboards import Dashboard, Installation
 from tests.servers import wait_until
@@ -54,6 +55,12 @@ SHOWN = """() => {
     return layout?.xaxis && { range: layout.xaxis.range.join(), first: layout.meta.at[0] };
 }"""
 
+CROSSHAIR = """() => {
+    const chart = document.querySelector('.st-key-panels_overview .js-plotly-plot');
+    const line = chart?.querySelector('.spikeline')?.getBoundingClientRect();
+    return line && line.height > 0.8 * chart.getBoundingClientRect().height;
+}"""
+
 
 def fire(database: Database, rule: str, subject: str, severity: str, minutes: int) -> Alert:
     fired_at = datetime.now(UTC) - timedelta(minutes=minutes)
@@ -66,6 +73,12 @@ def fire(database: Database, rule: str, subject: str, severity: str, minutes: in
 def when(condition: str) -> str:
     """A condition of what the chart shows; while the chart is drawn anew it is not met."""
     return f"(known) => {{ const shown = ({SHOWN})(); return shown && {condition}; }}"
+
+
+def has_crosshair(page: Page) -> bool:
+    """Points at the highest value; returns True if a line through all charts shows its time."""
+    point_at(page, CHART, MOST)
+    return bool(page.evaluate(CROSSHAIR))
 
 
 def shown(page: Page) -> Page:
@@ -98,15 +111,8 @@ def test_the_overview_on_one_screen(
 
     page.wait_for_function(COUNTS, arg="1 critical; 6 info")
 
-    x, y = page.evaluate(MOST)
-    page.mouse.move(x - 2, y)
-    page.mouse.move(x, y)
-    crosshair, chart = page.locator(f"{CHART} .spikeline").first, page.locator(CHART).bounding_box()
-    expect(crosshair).to_be_attached()
-    assert chart is not None
-    top, bottom = (float(crosshair.get_attribute(name) or 0) for name in ("y1", "y2"))
-    assert abs(bottom - top) > 0.8 * chart["height"]  # through all charts
-    page.mouse.click(x, y)
+    wait_until(lambda: has_crosshair(page), 30)
+    click_at(page, CHART, MOST)
     expect(page.get_by_role("heading", name="Tasks")).to_be_visible()
     query = parse_qs(urlsplit(page.url).query)
     since, until = (datetime.fromisoformat(query[name][0]) for name in ("since", "until"))
@@ -135,12 +141,7 @@ def test_a_cell_opens_its_tasks_and_a_zoom_stays(
     ids = installation.submitter().submit_many([{"type": "diagnostic.sleep", "input": {"seconds": 2}}] * 5)
     wait_until(lambda: all(installation.state_of(one) == "completed" for one in ids), 120, "they have completed")
     page = shown(open_page(browser, watched, installation.url, "/?range=15m", viewport=TALL))
-    page.wait_for_function(CELL)
-    x, y = page.evaluate(CELL)
-    page.mouse.move(x - 2, y)
-    page.mouse.move(x, y)
-    page.wait_for_function("document.querySelector('.st-key-panels_overview .js-plotly-plot')._hoverdata?.length")
-    page.mouse.click(x, y)
+    click_at(page, CHART, CELL)
     expect(page.get_by_role("heading", name="Tasks")).to_be_visible()
     expect(page.get_by_text("Ran at least")).to_be_visible()
     query = parse_qs(urlsplit(page.url).query)

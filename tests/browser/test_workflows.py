@@ -15,6 +15,7 @@ from taskyard.core.submission.submit import open_submitter
 from taskyard.core.task_types.registry import registry
 from taskyard.core.workflows.checked import Submitted
 from taskyard.core.workflows.making import task
+from tests.browser.charts import click_at
 from tests.browser.conftest import SCREENSHOTS, Watched, open_page
 from tests.browser.dashboards import Dashboard
 from tests.browser.screenshots import PHONE, SIZES
@@ -63,18 +64,6 @@ def picture(page: Page, name: str) -> None:
         page.screenshot(path=Path(SCREENSHOTS) / f"{name}.png")
 
 
-def click_shape(page: Page, name: str) -> None:
-    def place_hovered() -> tuple[float, float] | None:
-        """A refresh may draw the chart anew under the pointer, which the new one has not seen."""
-        x, y = page.wait_for_function(PLACE, arg=name).json_value()
-        page.mouse.move(x - 3, y - 3)
-        page.mouse.move(x, y, steps=4)
-        is_seen = page.evaluate(f"() => document.querySelector('{CHART}')?._hoverdata?.length > 0")
-        return (x, y) if is_seen else None
-
-    page.mouse.click(*wait_until(place_hovered, 30))
-
-
 def test_a_click_on_a_shape_leads_to_its_task_or_its_tasks(
     browser: Browser, dashboard: Dashboard, watched: list[Watched], workflow: Submitted
 ) -> None:
@@ -82,7 +71,7 @@ def test_a_click_on_a_shape_leads_to_its_task_or_its_tasks(
     settled(page)
     start = page.url
 
-    click_shape(page, "extract")
+    click_at(page, CHART, PLACE, "extract")
     expect(page).to_have_url(re.compile(f"task={workflow.tasks['extract']}"))
     panel = page.locator(".st-key-task_panel")
     expect(panel.get_by_role("link", name="Open in full")).to_be_visible()
@@ -90,7 +79,7 @@ def test_a_click_on_a_shape_leads_to_its_task_or_its_tasks(
     expect(panel).to_be_hidden()
     expect(page).to_have_url(start)
 
-    click_shape(page, "pages")
+    click_at(page, CHART, PLACE, "pages")
     expect(page).to_have_url(re.compile(f"view=tasks&stack={ids_of(workflow, 'pages')[0]}"))
     expect(page.get_by_role("button", name="Only pages: 12 tasks")).to_be_visible()
     page.go_back()

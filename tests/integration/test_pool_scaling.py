@@ -165,7 +165,7 @@ def test_what_cannot_be_scaled_is_refused(engine: Engine) -> None:
             scale(engine, "coder", count)
     assert not scale(engine, "coder", 2)
     pools.exchange(PoolReport("b:1", "b", [kind]))
-    with pytest.raises(SubmissionError, match="only one pool has: this one is on a; b"):
+    with pytest.raises(SubmissionError, match="only one pool has: 2 have this one, on a; b"):
         scale(engine, "coder", 5)
     pools.leave("b:1")
     assert scale(engine, "coder", 5)

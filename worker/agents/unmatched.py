@@ -24,6 +24,8 @@ POOL_ADVICE = "correct `types` or `tags` in TASKYARD_POOL_FILE, or leave it if a
 
 RULE_ADVICE = "correct `subjects` in TASKYARD_ALERTS_FILE, or leave it if the type is only known on another host"
 
+NAMES_SHOWN = 10
+
 log = structlog.get_logger(__name__)
 
 
@@ -63,11 +65,19 @@ def pool_remarks(file: Path | None, specs: Sequence[AgentSpec], types: Iterable[
         for pattern in kind.types:
             if not any(fnmatchcase(one.name, pattern) for one in known):
                 yield f"{where}: agents of kind {kind.kind!r}: types: {pattern!r} matches no task type known here"
-    for one in known if specs else ():
-        takers = [spec for spec in specs if any(fnmatchcase(one.name, pattern) for pattern in spec.types)]
-        if not takers:
-            yield f"task type {one.name!r}: no agent of {where} takes it: its tasks wait for agents elsewhere"
-        elif not any(one.requires <= set(spec.tags) for spec in takers):
+    if not specs:
+        return
+    takers_of = {
+        one.name: [spec for spec in specs if any(fnmatchcase(one.name, pattern) for pattern in spec.types)]
+        for one in known
+    }
+    untaken = [name for name, takers in takers_of.items() if not takers]
+    if untaken:
+        names = ", ".join([*map(repr, untaken[:NAMES_SHOWN]), *(["…"] if len(untaken) > NAMES_SHOWN else [])])
+        yield f"task types that no agent of {where} takes, so that their tasks wait for agents elsewhere: {names}"
+    for one in known:
+        takers = takers_of[one.name]
+        if takers and not any(one.requires <= set(spec.tags) for spec in takers):
             tags = ", ".join(sorted(one.requires))
             yield (
                 f"task type {one.name!r}: requires: no agent of {where} that takes it has the tags {tags}: "

@@ -44,7 +44,7 @@ def _the_pool(pools: Pools, kind: str) -> KindReport:
         fixed = msg("a kind whose pool does not go by its file alone: TASKYARD_AGENT_SUFFIX is set there")
         raise refused("kind", kind, fixed)
     if len(found) > 1:
-        hosts = listed(sorted({host for host, _one in found}))
-        expected = msg("a kind that only one pool has: {count} have this one, on {hosts}", count=len(found), hosts=hosts)
+        hosts, count = listed(sorted({host for host, _one in found})), len(found)
+        expected = msg("a kind that only one pool has: {count} have this one, on {hosts}", count=count, hosts=hosts)
         raise refused("kind", kind, expected)
     return found[0][1]

@@ -21,7 +21,6 @@ from tests.browser.dashboards import Dashboard
 from tests.browser.screenshots import PHONE, SIZES
 from tests.browser.test_list import settled
 from tests.made_workflows import ids_of, move, submit
-from tests.servers import wait_until
 
 SCREEN = {"width": 1440, "height": 900}
 CHART = ".st-key-workflow_figure .js-plotly-plot"

@@ -45,7 +45,8 @@ def test_what_fits_nothing_is_told() -> None:
         AgentSpec("coder-1", "coder", ("code.*", "cod.*"), ("python",), 3),
         AgentSpec("coder-2", "coder", ("code.*", "cod.*"), ("python",), 3),
     ]
-    types = [type_of("code.run", "python"), type_of("code.gpu", "gpu", "python"), type_of("acme.book"), type_of("acme.sell")]
+    needing = [type_of("code.run", "python"), type_of("code.gpu", "gpu", "python")]
+    types = [*needing, type_of("acme.book"), type_of("acme.sell")]
     assert list(pool_remarks(Path("p.toml"), specs, types)) == [
         "pool file p.toml: agents of kind 'coder': types: 'cod.*' matches no task type known here",
         "task types that no agent of pool file p.toml takes, so that their tasks wait for agents elsewhere: "

@@ -17,7 +17,7 @@ import pytest
 from msgspec.structs import replace
 
 from taskyard.worker.engines import desk
-from taskyard.worker.engines.engine import Engine, EngineProblem
+from taskyard.worker.engines.engine import Engine, EngineProblem, SeatCommand
 from taskyard.worker.engines.handshake import KEY_VARIABLE, new_nonce, proof_of
 from taskyard.worker.engines.late_engine import LateEngine
 from taskyard.worker.engines.local import LocalEngine
@@ -239,6 +239,20 @@ def test_seats_over_tls(make_bench: MakeBench, tmp_path: Path) -> None:
 # coming and going
 
 
+class LosableLocal(LocalEngine):
+    """Its client refuses everything once it has given up, as Dask's does."""
+
+    is_closed = False
+
+    def is_lost(self) -> bool:
+        return self.is_closed
+
+    def launch(self, seat_id: str, command: SeatCommand) -> None:
+        if self.is_closed:
+            raise RuntimeError("the client is closed")
+        super().launch(seat_id, command)
+
+
 def test_engine_that_does_not_answer_is_told_at_once_and_reached_once_it_does(make_bench: MakeBench) -> None:
     port = free_port()
     bench = make_bench(
@@ -250,6 +264,27 @@ def test_engine_that_does_not_answer_is_told_at_once_and_reached_once_it_does(ma
     with socket.create_server(("127.0.0.1", port)):
         assert bench.value("thread.noop", {"number": 1}) == {"number": 1}
         assert bench.runners.report().problem == ""
+
+
+def test_engine_whose_client_has_given_up_is_reached_anew(make_bench: MakeBench) -> None:
+    opened = list[LosableLocal]()
+
+    def open_engine() -> Engine:
+        opened.append(LosableLocal(SETTINGS))
+        return opened[-1]
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = f"127.0.0.1:{listener.getsockname()[1]}"
+        bench = make_bench(
+            settings=replace(SETTINGS, address=address, idle_seconds=0.0),
+            make=lambda settings: LateEngine(settings, open_engine),
+        )
+        assert bench.value("thread.noop", {"number": 1}) == {"number": 1}
+        bench.runners.release(0)
+        wait_until(lambda: not bench.runners.links)
+        opened[0].is_closed = True
+        assert bench.value("thread.noop", {"number": 2}) == {"number": 2}
+        assert len(opened) == 2
 
 
 def test_agent_ends_while_it_waits_for_its_engine(make_bench: MakeBench) -> None:

@@ -59,6 +59,10 @@ class DaskEngine:
         threads = sum(worker["nthreads"] for worker in workers)
         return f"Dask has not started it yet: {busy} tasks on {threads} threads of {len(workers)} workers"
 
+    def is_lost(self) -> bool:
+        """Returns True once the client has closed itself, as it does 30 s after its scheduler was last there."""
+        return bool(self._client.status == "closed")
+
     def close(self) -> None:
         for seat_id in list(self._seats):
             self.cancel(seat_id)

@@ -50,6 +50,17 @@ class RemoteEngine(Protocol):
     def reach(self) -> None:
         """Connects to it; called again, after a pause, until it returns. It may take minutes."""
 
+    def is_lost(self) -> bool:
+        """Returns True if its client has given up for good: it has to be reached anew, and knows no seat any more."""
+
+
+@runtime_checkable
+class LosableEngine(Protocol):
+    """An engine whose client may give up for good."""
+
+    def is_lost(self) -> bool:
+        """Returns True once it has."""
+
 
 @runtime_checkable
 class DialledEngine(Protocol):

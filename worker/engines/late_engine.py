@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from taskyard.worker.engines.engine import Engine, EngineProblem, SeatCommand
+from taskyard.worker.engines.engine import Engine, EngineProblem, LosableEngine, SeatCommand
 from taskyard.worker.engines.reach import unreached
 from taskyard.worker.engines.settings import EngineSettings
 
@@ -21,9 +21,13 @@ class LateEngine:
 
     def reach(self) -> None:
         """Opens the engine; may take minutes. Raises EngineProblem, or what its package raises."""
+        self._engine = None  # one that is lost holds nothing any more
         if problem := unreached(self._settings):
             raise EngineProblem(f"{self._settings.name} does not answer: {problem}")
         self._engine = self._opened()
+
+    def is_lost(self) -> bool:
+        return isinstance(self._engine, LosableEngine) and self._engine.is_lost()
 
     def launch(self, seat_id: str, command: SeatCommand) -> None:
         if self._engine is None:
@@ -31,7 +35,7 @@ class LateEngine:
         self._engine.launch(seat_id, command)
 
     def cancel(self, seat_id: str) -> None:
-        if self._engine is not None:
+        if self._engine is not None and not self.is_lost():
             self._engine.cancel(seat_id)
 
     def problem(self, seat_id: str) -> str:

@@ -33,12 +33,7 @@ class Seats:
     """The seats of one agent, at most `limit` at a time."""
 
     def __init__(
-        self,
-        engine: Engine,
-        settings: EngineSettings,
-        leases: Leases,
-        limit: int,
-        desk: Callable[[SeatTaker], Desk],
+        self, engine: Engine, settings: EngineSettings, leases: Leases, limit: int, desk: Callable[[SeatTaker], Desk]
     ) -> None:
         """`desk` opens the desk for what takes its seats. Raises EngineProblem."""
         self._engine, self._settings, self._leases, self._limit = engine, settings, leases, limit
@@ -50,7 +45,9 @@ class Seats:
         self._coming: dict[str, Coming] = {}
         self._over: list[str] = []  # seats that the engine has yet to give up
         self._waiting = 0
-        self._unreached = engine if isinstance(engine, RemoteEngine) else None  # None: it may be asked
+        self._unreached: RemoteEngine | None = (
+            engine if isinstance(engine, RemoteEngine) else None
+        )  # to be reached first
         self._problem = f"{settings.name} has not answered yet" if self._unreached else ""
         self._failures = 0  # launches in a row
         self._launch_at = 0.0
@@ -213,12 +210,21 @@ class Seats:
 
     def _reach(self) -> None:
         """Connects to an engine that is elsewhere, if that is due."""
+        if self._unreached is None and isinstance(self._engine, RemoteEngine) and self._engine.is_lost():
+            self._lose(self._engine)
         engine = self._unreached
         if engine is None or self._is_closed or monotonic() < self._launch_at:
             return
         if self._ask("connect", engine.reach) is not None:
             with self._lock:
                 self._unreached, self._problem, self._failures = None, "", 0
+
+    def _lose(self, engine: RemoteEngine) -> None:
+        """Gives up the seats that have not connected, which the engine's next client does not know."""
+        with self._lock:
+            self._unreached = engine
+            self._note_failure(f"the connection to {self._settings.name} is lost")
+            self._over += [one.id for one in self._coming.values() if one.link is None]
 
     def _lacking(self) -> int:
         """Returns how many seats to launch now."""

@@ -100,6 +100,25 @@ def test_more_than_the_cluster_has_room_for_waits_and_says_why(settings: EngineS
         bench.runners.close(kill=True)
 
 
+def test_scheduler_that_was_away_for_longer_than_dask_waits_is_used_again(
+    server_endpoints: Endpoints, tmp_path: Path
+) -> None:
+    skip_without("dask")
+    cluster = open_cluster("dask", tmp_path, server_endpoints.redis_url)
+    with cluster:
+        bench = SeatBench(settings=cluster.settings, make=make_engine)  # type: ignore[arg-type]
+        try:
+            assert bench.value("thread.noop", {"number": 1}) == {"number": 1}
+            bench.runners.release(0)
+            cluster.close()
+            wait_until(lambda: bench.runners.report().problem.startswith("dask does not answer"), 120)
+            cluster.__enter__()
+            cluster.start_node()  # none begins by itself once it was closed
+            assert bench.value("thread.noop", {"number": 2}) == {"number": 2}
+        finally:
+            bench.runners.close(kill=True)
+
+
 def test_every_known_engine_has_an_adapter() -> None:
     for known in ENGINES.values():
         module = known.place.partition(":")[0].removeprefix("taskyard.").replace(".", "/")

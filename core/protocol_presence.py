@@ -42,6 +42,7 @@ class AgentInfo(msgspec.Struct, gc=False):
     version: Annotated[int, Meta(ge=0, le=MAX_INTEGER)] = 0
     farewell: Name = ""
     agent_class: Name = ""  # "module:Class" of a user's class; empty: the shipped one
+    awaits_hosts: bool = False  # only hosts bring its seats: it can run nothing until a heartbeat tells of some
 
     def is_storable(self) -> bool:
         """Returns True if PostgreSQL can hold it: it may come from another version, or from another program."""

@@ -57,6 +57,7 @@ class EngineAgent(BaseAgent):
             )
         except EngineProblem as problem:
             raise ConfigurationError([str(problem)]) from None
+        self.info.awaits_hosts = self._runners.is_dialled
 
     def reserve(self, slot: int, is_wanted: Callable[[], bool]) -> str:
         return self._runners.reserve(slot, is_wanted)

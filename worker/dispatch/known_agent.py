@@ -45,4 +45,6 @@ class KnownAgent:
     @property
     def usable_slots(self) -> int:
         """Returns how many attempts it can run at once now, as far as it has said."""
-        return usable_slots(self.info.max_concurrency, self.heartbeat.seats if self.heartbeat is not None else None)
+        if self.heartbeat is None:
+            return 0 if self.info.awaits_hosts else self.info.max_concurrency
+        return usable_slots(self.info.max_concurrency, self.heartbeat.seats)

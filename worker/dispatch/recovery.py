@@ -149,8 +149,7 @@ class Recovery:
         agent.heartbeat = heartbeat
         hold = self._leader_state.holds.of_agent(heartbeat.agent.name)
         agent.let_in(is_held=hold is not None)
-        is_to_drain = (hold is not None and hold.mode is HoldMode.DRAINING) or not agent.usable_slots
-        if is_to_drain and not heartbeat.draining:
+        if not heartbeat.draining and (agent.usable_slots == 0 or (hold and hold.mode is HoldMode.DRAINING)):
             self._call_back(agent_id, batch)
         held = frozenset(heartbeat.held)
         batch.held += held & agent.held_before

@@ -37,7 +37,7 @@ class SeatRunners:
         leases = Leases.within(ttl_seconds)
         self._reserved: list[SeatLink | None] = [None] * slots
         self._is_closed = False
-        self._is_dialled = isinstance(engine, DialledEngine)
+        self.is_dialled = isinstance(engine, DialledEngine)  # only hosts bring its seats
         given = (settings, leases, modules, output_limit_bytes, log_level)
         sites = (engine.secret_of_site,) if isinstance(engine, DialledEngine) else ()
         self.seats = Seats(engine, settings, leases, slots, lambda taker: Desk(*given, taker, *sites))
@@ -73,7 +73,7 @@ class SeatRunners:
         state, now = self.seats.state(), monotonic()
         here = [SeatHere(link.id, link.node, *(link.running or ())) for link in state.here if not link.loss]
         coming = [SeatComing(one.id, max(0.0, now - one.since), one.words) for one in state.coming]
-        most = sum(not link.is_draining for link in state.here if not link.loss) if self._is_dialled else None
+        most = sum(not link.is_draining for link in state.here if not link.loss) if self.is_dialled else None
         problem = state.problem or (NOBODY if most == 0 else "")
         return SeatsReport(self._settings.name, here, coming, state.waiting, problem, most)
 

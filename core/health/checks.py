@@ -24,6 +24,7 @@ from taskyard.core.health.probes import (
     without_password,
 )
 from taskyard.core.i18n import msg
+from taskyard.core.postgres.connections import UTF8
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.migrations import schema_state
 from taskyard.core.postgres.pooler import Pooling
@@ -163,6 +164,8 @@ def judge_database(facts: DatabaseFacts) -> Iterator[Check]:
         )
     else:
         yield fine(msg("PostgreSQL version"), facts.version)
+    if facts.encoding != UTF8:
+        yield problem(msg("PostgreSQL encoding"), facts.encoding, msg("use a database with the encoding UTF8"))
     if facts.synchronous_commit == "off":
         yield problem(
             msg("PostgreSQL synchronous_commit"),

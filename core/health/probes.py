@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from taskyard.core.errors import ConfigurationError, Unavailable
 from taskyard.core.i18n import msg
-from taskyard.core.postgres.connections import connect_driver, pooling_of, set_up
+from taskyard.core.postgres.connections import UTF8, connect_driver, pooling_of, set_up
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.pooler import Pooling
 from taskyard.core.postgres.store import recovery
@@ -85,6 +85,7 @@ class DatabaseFacts:
     is_superuser: bool
     owns_tables: bool
     pooling: Pooling  # how a connection pooler in front of it shares sessions
+    encoding: str = UTF8  # of the database's texts
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +104,7 @@ def database_facts(url: str) -> DatabaseFacts:
             sa.text(
                 "SELECT current_setting('server_version') AS version,"
                 " current_setting('server_version_num')::int AS version_number,"
+                " current_setting('server_encoding') AS encoding,"
                 " current_setting('synchronous_commit') AS synchronous_commit,"
                 " current_setting('fsync') AS fsync,"
                 " current_setting('transaction_read_only') = 'on' AS read_only,"

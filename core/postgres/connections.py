@@ -17,6 +17,7 @@ CONNECT_TIMEOUT_SECONDS = 5
 NETWORK_TIMEOUT_MS = 5_000  # without an answer from the server's host; a slow server still answers
 LEADER_TIMEOUT_MS = 3_000
 LOCK_TIMEOUT_MS = 5_000  # of every session but the leader's, unless a transaction says otherwise
+UTF8 = "UTF8"  # the only encoding that holds every text, as PostgreSQL names it
 IDLE_SESSION_TIMEOUT_SINCE = 140_000  # as libpq gives server versions
 _UUID_AS_TEXT = psycopg2.extensions.new_type((2950,), "UUID_AS_TEXT", lambda value, cursor: value)
 # Parsing and planning the hot path's statements costs more than running them on a few rows.

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from taskyard.core.postgres.connections import LOCK_TIMEOUT_MS
+from taskyard.core.errors import ConfigurationError
+from taskyard.core.postgres.connections import LOCK_TIMEOUT_MS, UTF8
 from taskyard.core.postgres.database import SQL_DIR, connect_engine
 from taskyard.core.postgres.errors import unavailable_when_unreachable
 
@@ -20,7 +21,8 @@ def migrate(url: str) -> None:
     """Migrates the schema to the newest version; concurrent callers wait for each other, up to OTHERS_TIMEOUT_MS.
 
     While a change of a table waits for its lock, every other user of the table waits behind it. It therefore gives up
-    after LOCK_TIMEOUT_MS and changes nothing. A newer release's schema stays as it is. Raises Busy or Unavailable.
+    after LOCK_TIMEOUT_MS and changes nothing. A newer release's schema stays as it is. Raises Busy or Unavailable, and
+    ConfigurationError for a new database whose encoding can't hold every text.
     """
     from alembic import command  # slow to import, and needed by few
 
@@ -30,11 +32,21 @@ def migrate(url: str) -> None:
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = {OTHERS_TIMEOUT_MS}")
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('taskyard migration'))")
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
-            if not _state(connection).is_newer:
+            state = _state(connection)
+            if state.version is None:
+                _check_encoding(connection)
+            if not state.is_newer:
                 config = alembic_config()
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
         engine.dispose()
+
+
+def _check_encoding(connection: Connection) -> None:
+    encoding = connection.exec_driver_sql("SHOW server_encoding").scalar()
+    if encoding != UTF8:
+        expected = f"expected {UTF8}, as `createdb --template template0 --encoding {UTF8} NAME` makes it"
+        raise ConfigurationError([f"the database's encoding: {encoding} is not accepted: {expected}"])
 
 
 @dataclass(frozen=True, slots=True)

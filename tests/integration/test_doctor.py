@@ -21,9 +21,9 @@ from taskyard.core.embedded.servers import EmbeddedServers, Endpoints, resolve
 from taskyard.core.errors import ConfigurationError, Unavailable
 from taskyard.core.health.check import Check
 from taskyard.core.health.checks import judge_database, judge_redis
-from taskyard.core.health.probes import DatabaseFacts, RedisFacts
+from taskyard.core.health.probes import DatabaseFacts, RedisFacts, database_facts
 from taskyard.core.postgres.database import connect_engine
-from taskyard.core.postgres.migrations import migrate
+from taskyard.core.postgres.migrations import migrate, schema_state
 from taskyard.core.postgres.pooler import Pooling
 from taskyard.core.redis.connection import connect_redis
 from taskyard.worker.doctor import report, room
@@ -237,6 +237,24 @@ def test_a_probe_leaves_no_key(settings: Settings, redis_client: redis.Redis) ->
     assert list(redis_client.scan_iter(f"taskyard:{settings.namespace}:*")) == []
 
 
+def test_database_that_can_not_hold_every_text_is_refused(server_endpoints: Endpoints) -> None:
+    """As `initdb` with the locale C makes them, and `createdb` then."""
+    name = f"ascii_{uuid.uuid4().hex[:8]}"
+    engine = connect_engine(server_endpoints.database_url).execution_options(isolation_level="AUTOCOMMIT")
+    with engine.connect() as server:
+        given = "TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE_PROVIDER libc LC_COLLATE 'C' LC_CTYPE 'C'"
+        server.exec_driver_sql(f"CREATE DATABASE {name} {given}")
+        try:
+            url = make_url(server_endpoints.database_url).set(database=name).render_as_string(hide_password=False)
+            with pytest.raises(ConfigurationError, match="SQL_ASCII is not accepted: expected UTF8, as `createdb"):
+                migrate(url)
+            assert schema_state(url).version is None
+            assert database_facts(url).encoding == "SQL_ASCII"
+        finally:
+            server.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    engine.dispose()
+
+
 @pytest.mark.parametrize(
     ("change", "is_problem"),
     [
@@ -248,6 +266,7 @@ def test_a_probe_leaves_no_key(settings: Settings, redis_client: redis.Redis) ->
         ({"pooling": Pooling.TRANSACTION}, True),
         ({"pooling": Pooling.STATEMENT}, True),
         ({"read_only": True}, True),
+        ({"encoding": "SQL_ASCII"}, True),
     ],
 )
 def test_judgement_of_databases(change: dict[str, object], is_problem: bool) -> None:

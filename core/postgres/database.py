@@ -25,6 +25,7 @@ from taskyard.core.postgres.connections import (
     LEADER_TIMEOUT_MS,
     NETWORK_TIMEOUT_MS,
     PLAIN_VALUES,
+    UTF8,
     Connection,
     connect_driver,
     network_options,
@@ -194,6 +195,7 @@ def connect_engine(url: str, *, pool_size: int = 5, era: Era | None = None) -> E
         "application_name": APPLICATION_NAME,
         **network_options(NETWORK_TIMEOUT_MS),
         **parameters_of(url),
+        "client_encoding": UTF8,  # whatever PGCLIENTENCODING, the role or the database asks for
     }
     current = era or Era()
 

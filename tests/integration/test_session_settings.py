@@ -17,6 +17,7 @@ from tests.engine import Engine, running_engine
 ODD = {
     "array_nulls": "off",
     "bytea_output": "escape",
+    "client_encoding": "LATIN1",
     "datestyle": "'SQL, DMY'",
     "extra_float_digits": "-14",
     "intervalstyle": "iso_8601",
@@ -45,7 +46,7 @@ def test_tasks_run_and_times_are_right(odd: Engine) -> None:
     odd.agent()
     with odd.database.transaction() as tx:
         assert abs(recovery.database_time(tx) - time.time()) < 60
-    text = "back\\slash 'quoted' \u00e9"
+    text = "back\\slash 'quoted' \u00e9 \u2212 \u4efb\u52a1"
     task_id = odd.submit("demo.echo", {"value": text}, requires=[], delay_seconds=0.2)
     task = odd.wait_for(task_id)
     assert (task.state, task.output) == ("completed", {"value": text})
@@ -55,7 +56,17 @@ def test_tasks_run_and_times_are_right(odd: Engine) -> None:
 def test_the_leader_reads_what_it_expects(odd: Engine) -> None:
     connection = connect_leader(odd.settings.database_url)
     with connection.cursor() as cursor:
-        cursor.execute("SELECT extract(epoch FROM clock_timestamp())::float8, '{NULL}'::text[]")
+        cursor.execute("SELECT extract(epoch FROM clock_timestamp())::float8, '{NULL}'::text[], %s", ("\u2212",))
         assert abs((row := cursor.fetchone())[0] - time.time()) < 60
-        assert row[1] == [None]
+        assert row[1:] == ([None], "\u2212")
     connection.close()
+
+
+def test_the_environment_does_not_choose_the_encoding(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PGCLIENTENCODING", "SQL_ASCII")
+    with running_engine(engine.settings) as running:
+        running.define("demo.echo", lambda given, context: given)
+        running.worker()
+        running.agent()
+        task_id = running.submit("demo.echo", {"value": "\u2212"}, requires=[])
+        assert running.wait_for(task_id).output == {"value": "\u2212"}

@@ -45,8 +45,8 @@ class Connection(psycopg2.extensions.connection):
 
 def connect_driver(url: str, **parameters: Any) -> Connection:
     """Returns a psycopg2 connection outside any pool; `parameters` are libpq's. Raises ConfigurationError."""
-    given = {"connect_timeout": str(CONNECT_TIMEOUT_SECONDS), **parameters_of(url)}
-    given |= {"client_encoding": UTF8, **parameters}
+    base = {"connect_timeout": str(CONNECT_TIMEOUT_SECONDS), **parameters_of(url)}
+    given: dict[str, Any] = {**base, "client_encoding": UTF8, **parameters}
     connection: Connection = psycopg2.connect(connection_factory=Connection, **given)
     return connection
 

@@ -54,7 +54,7 @@ def test_a_task_waits_for_a_gpu_runs_once_a_node_has_one_and_again_elsewhere_whe
         try:
             main.wait_until_up()
             task_id = main.submit("train.model", rows=ROWS)
-            waits = "waits for a seat: Ray has no 1 CPU, 1 GPU free"
+            waits = "waits for a seat: Ray has no node with 1 CPU, 1 GPU"
             wait_until(lambda: waits in " ".join(said(main, "why", task_id).split()), PATIENCE_SECONDS)
             first = cluster.start_node("--num-gpus=1")
             wait_until(lambda: "runs it" in said(main, "why", task_id), PATIENCE_SECONDS)

@@ -24,11 +24,11 @@ def engine_checks(specs: Sequence[AgentSpec]) -> Iterator[Check]:
         if known.probe:
             yield _probed(name, shown if known.package else "", known.probe, engine)
             continue
-        host, port = host_and_port(engine)
+        host, port = host_and_port(engine.address)
         if not host or port is None:
             yield fine(f"engine {name}", shown)
             continue
-        if found_wrong := unreached(engine):
+        if found_wrong := unreached(engine.address):
             advice = f"start {name} there, or correct engine.address in the pool file"
             yield problem(f"engine {name}", found_wrong, advice)
         else:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from taskyard.worker.engines.apart import ApartEngine
 from taskyard.worker.engines.engine import Engine, EngineProblem
 from taskyard.worker.engines.late_engine import LateEngine
 from taskyard.worker.engines.settings import EngineSettings
@@ -32,6 +33,7 @@ class KnownEngine:
     instead: str = ""  # of a resource that it does not take, what to do
     check: str = ""  # "module:function" that returns problems of settings, as "field: …"; it imports no package
     probe: str = ""  # "module:function" that returns what is reached; raises EngineProblem; empty: `address` is enough
+    is_apart: bool = False  # its client gets a process of its own: it can't live in the agent's
 
 
 KINDS = {"str": "a text", "dict": "a table", "list": "a list"}  # how texts name the types of options
@@ -47,6 +49,7 @@ ENGINES: dict[str, KnownEngine] = {
         options={"namespace": str, "resources": dict},
         address='"auto" or ray://HOST:PORT',
         takes=ALL,
+        is_apart=True,
     ),
     "dask": KnownEngine(
         f"{_AT}.dask_engine:DaskEngine",
@@ -160,14 +163,14 @@ def make_engine(settings: EngineSettings) -> Engine:
     if problem := lacking_extra(settings.name):
         raise EngineProblem(f"engine {settings.name}: {problem}")
     if known.address:
-        return LateEngine(settings, lambda: _opened(known, settings))
-    return _opened(known, settings)
+        return LateEngine(settings, lambda: ApartEngine(settings) if known.is_apart else open_here(settings))
+    return open_here(settings)
 
 
-def _opened(known: KnownEngine, settings: EngineSettings) -> Engine:
-    """Returns the adapter itself, importing its package. Raises EngineProblem."""
+def open_here(settings: EngineSettings) -> Engine:
+    """Returns the adapter of a known engine itself, importing its package. Raises EngineProblem."""
     try:
-        engine: Engine = attribute_at(known.place)(settings)
+        engine: Engine = attribute_at(ENGINES[settings.name].place)(settings)
     except ImportError as error:
         raise EngineProblem(f"engine {settings.name}: its package does not import: {error}") from None
     return engine

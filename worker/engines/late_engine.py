@@ -22,7 +22,7 @@ class LateEngine:
     def reach(self) -> None:
         """Opens the engine; may take minutes. Raises EngineProblem, or what its package raises."""
         self._engine = None  # one that is lost holds nothing any more
-        if problem := unreached(self._settings):
+        if problem := unreached(self._settings.address):
             raise EngineProblem(f"{self._settings.name} does not answer: {problem}")
         self._engine = self._opened()
 

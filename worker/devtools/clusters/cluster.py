@@ -151,6 +151,7 @@ class RayCluster(Cluster):
         return f"127.0.0.1:{self._port}"
 
     def start_head(self) -> Running:
+        self._sockets.mkdir(mode=0o700, exist_ok=True)  # `close` removes it, and a cluster may be entered again
         own = ["--head", f"--port={self._port}", "--num-cpus=0", "--include-dashboard=false"]
         return self._start_one("head", self._start(*own, f"--temp-dir={self._sockets}"), self.ready)
 

@@ -30,7 +30,7 @@ class Call(Frame):
     """Asks the client's process for one call of an engine; the first one is "open"."""
 
     name: str
-    arguments: list[Any] = []
+    arguments: list[Any]
 
 
 class Answer(Frame):

@@ -58,6 +58,12 @@ class Task:
         values[_REQUIRES] = tuple(values[_REQUIRES] or ())
         return cls(*values)
 
+    def is_ready(self, at: datetime) -> bool:
+        """Returns True if it could start at that time: it is pending, or scheduled or suspended until a time before."""
+        if self.state in (TaskState.SCHEDULED, TaskState.SUSPENDED):
+            return self.run_at is not None and self.run_at <= at
+        return self.state is TaskState.PENDING
+
     def as_json(self) -> dict[str, Any]:
         """Returns the task as JSON-able values: times in ISO 8601, the priority by its name."""
         values = {k: v.isoformat() if isinstance(v, datetime) else v for k, v in asdict(self).items()}

@@ -1,6 +1,8 @@
-"""Explains why a pending task waits: a hold, or no registered agent that could ever take it."""
+"""Explains why a task that could start waits: a hold, or no registered agent that could ever take it."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
 
 from taskyard.core.models import AgentRecord, Lane, Task
 from taskyard.core.postgres.database import Transaction
@@ -9,7 +11,6 @@ from taskyard.core.postgres.store import tasks
 from taskyard.core.scheduling.agent_slots import as_agents_see, slots_of
 from taskyard.core.scheduling.holds import Holds
 from taskyard.core.scheduling.placement import unplaceable_reason
-from taskyard.core.states import TaskState
 
 
 class Reasons:
@@ -44,6 +45,6 @@ class Reasons:
 
     def of_task(self, task: Task) -> str | None:
         """Returns why no agent can take this task; None if one can, or if it is not waiting for an agent."""
-        if task.state is not TaskState.PENDING:
+        if not task.is_ready(datetime.now(UTC)):
             return None
         return self.of_lane(Lane(task.queue, task.type, task.requires))

@@ -45,7 +45,7 @@ from taskyard.core.postgres.store import search, task_logs, tasks
 from taskyard.core.postgres.store.audit import EventCursor
 from taskyard.core.postgres.store.cursors import Cursor
 from taskyard.core.reasons import Reasons
-from taskyard.core.states import TERMINAL, TaskState
+from taskyard.core.states import TERMINAL
 from taskyard.core.submission.commands import check_task_id
 from taskyard.core.views.masking import check_search, reads_payloads
 from taskyard.core.views.narrowing import check_seen
@@ -166,8 +166,7 @@ async def get(task_id: TaskId, services: ServicesDep, actor: ActorDep, explain: 
     """Returns a task with its input, output and last checkpoint."""
     task = await read(services, tasks.get_task, check_task_id(task_id))
     check_seen(actor, [task], task.id)
-    is_waiting = explain and task.state is TaskState.PENDING
-    why = (await read(services, Reasons.read)).of_task(task) if is_waiting else None
+    why = (await read(services, Reasons.read)).of_task(task) if explain else None
     return masked_task(TaskDetails.of(task, why), actor)
 
 

@@ -23,6 +23,7 @@ class KindDemand:
     slots: int
     running_tasks: int = 0
     busy_agents: int = 0
+    was_busy: bool = False  # one of its agents ended something a moment ago
 
     def takes(self, lane: Lane) -> bool:
         """Returns True if its types and tags suit the tasks of a lane."""
@@ -35,7 +36,8 @@ def agents_needed(
     """Returns by kind the agents that finish the backlog within AIM_SECONDS beside what runs already.
 
     For each kind: (running tasks + backlog × predicted run time ÷ AIM_SECONDS) ÷ slots of an agent, rounded up:
-    never fewer than the agents that run something, and at least one while a task waits. `backlog` counts ready tasks
+    never fewer than the agents that run something, and at least one while a task waits or has just ended, so that a
+    kind that gets short tasks all the time does not seem to be idle between them. `backlog` counts ready tasks
     by lane. Those that several kinds take are divided evenly between them; those that none takes call for nobody.
     `seconds_by_type` are mean run times; without one, UNKNOWN_SECONDS.
     """
@@ -57,4 +59,4 @@ def agents_needed(
 def _needed(one: KindDemand, work_seconds: float, *, is_waited_for: bool) -> int:
     slots = one.running_tasks + work_seconds / AIM_SECONDS
     agents = math.ceil(slots / one.slots - 1e-9)  # sums of thirds are no whole numbers
-    return max(one.busy_agents, agents, int(is_waited_for))
+    return max(one.busy_agents, agents, int(is_waited_for or one.was_busy))

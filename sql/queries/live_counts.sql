@@ -1,9 +1,15 @@
 -- Counts for the live snapshot; each statement's cost depends on the unfinished tasks, not on the history.
 
 -- name: open_counts
--- The unfinished tasks by queue, type, tags, state and priority, and the ready time of each group's oldest.
-SELECT queue, type, requires, state, priority, count(*), date_part('epoch', min(ready_at))
-FROM tasks WHERE finished_at IS NULL GROUP BY queue, type, requires, state, priority
+-- The unfinished tasks by queue, type, tags, state, priority, and whether they could start now, as those do that are due;
+-- and the ready time of each group's oldest.
+SELECT queue, type, requires, state, priority, is_ready, count(*), date_part('epoch', min(ready_at))
+FROM (
+    SELECT queue, type, requires, state, priority, ready_at,
+        state = 'pending' OR (state IN ('scheduled', 'suspended') AND coalesce(run_at <= now(), false)) AS is_ready
+    FROM tasks WHERE finished_at IS NULL
+) t
+GROUP BY queue, type, requires, state, priority, is_ready
 
 -- name: finished_counts
 -- How many tasks of each type ended, by outcome, from the roll-ups.

@@ -35,9 +35,10 @@ WHERE task_id = %(id)s::uuid AND event = 'handed_back' AND attempt = %(attempt)s
 SELECT state, count(*) FROM tasks GROUP BY state
 
 -- name: waiting_lanes
--- The ready tasks, by what an agent needs to take them.
+-- The tasks that could start now, by what an agent needs to take them.
 SELECT queue, type, requires, count(*), min(ready_at) FROM tasks
-WHERE finished_at IS NULL AND state = 'pending' GROUP BY queue, type, requires ORDER BY count(*) DESC, 1, 2
+WHERE finished_at IS NULL AND (state = 'pending' OR (state IN ('scheduled', 'suspended') AND run_at <= now()))
+GROUP BY queue, type, requires ORDER BY count(*) DESC, 1, 2
 
 -- name: outputs
 -- State, output and error of these tasks.

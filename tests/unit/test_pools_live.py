@@ -36,8 +36,8 @@ def agent(running: int, waiting: int | None) -> AgentLive:
     )
 
 
-def needed(running: int, waiting: int | None) -> int:
-    [pool] = pools_live([POOL], [agent(running, waiting)], {Lane("default", "demo.work"): 0}, {})
+def needed(running: int, waiting: int | None, *was_busy: str) -> int:
+    [pool] = pools_live([POOL], [agent(running, waiting)], {Lane("default", "demo.work"): 0}, {}, was_busy)
     return pool.needed
 
 
@@ -46,3 +46,9 @@ def test_what_waits_for_a_seat_calls_for_its_agent() -> None:
     assert needed(running=0, waiting=0) == 0
     assert needed(running=0, waiting=1) == 1
     assert needed(running=1, waiting=2) == 2
+
+
+def test_a_kind_that_ended_something_a_moment_ago_is_not_idle() -> None:
+    assert needed(0, None, "gpu-1:a") == 1
+    assert needed(0, None, "gpu-1:before") == 0
+    assert needed(3, None, "gpu-1:a") == 2

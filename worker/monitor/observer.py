@@ -20,7 +20,6 @@ from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.cache import RedisCache
 from taskyard.core.redis.pools import Pools
 from taskyard.core.schedules.schedule import DEFAULT_EXPECTED_SECONDS
-from taskyard.core.states import TaskState
 from taskyard.core.telemetry.live_snapshot import (
     VERSION,
     AgentLive,
@@ -156,6 +155,7 @@ class Observer:
         for agent in agents:
             agent.mean_seconds = self.recent.mean_seconds.get(agent.id)
         recent = self.recent.by_type(RECENT_SECONDS, now)
+        was_busy = {agent.id for agent in agents if self.recent.has_ended_one(agent.id, RECENT_SECONDS, now)}
         return LiveSnapshot(
             version=VERSION,
             at=database_now,
@@ -173,7 +173,7 @@ class Observer:
             mail=self._mail,
             disabled_webhooks=self._disabled_webhooks,
             late_schedules=self._late_schedules,
-            pools=pools_live(self._pools.reports(), agents, self._backlog, self._run_seconds()),
+            pools=pools_live(self._pools.reports(), agents, self._backlog, self._run_seconds(), was_busy),
             questions=self._questions,
             kept_reports=self._kept_reports,
         )
@@ -201,7 +201,7 @@ class Observer:
 def _by_queue(groups: Sequence[OpenGroup]) -> dict[str, int]:
     depths: dict[str, int] = {}
     for group in groups:
-        if group.state == TaskState.PENDING:
+        if group.is_ready:
             depths[group.lane.queue] = depths.get(group.lane.queue, 0) + group.count
     return depths
 

@@ -85,6 +85,7 @@ class Recent:
         self.last_seconds = 1.0
         self._taken_at = now
         self.mean_seconds: dict[str, float] = {}  # of attempts, by agent id, smoothed
+        self._ended_at: dict[str, float] = {}  # the last attempt, by agent id
         self.totals: dict[str, TypeCounts] = {}  # since this worker's start, by type
         self.tick_totals = TickStats()
 
@@ -100,13 +101,13 @@ class Recent:
                 of_type.succeeded += len(runs)
                 of_type.wait.add_all(waits)
                 of_type.run.add_all(runs)
-                self._note_mean(agent_id, runs)
+                self._note_end(agent_id, runs, now)
             self._agents += [(now, agent_id.rpartition(":")[0], False) for agent_id in tick.joined]
             self._agents += [(now, agent_id.rpartition(":")[0], True) for agent_id in tick.lost]
             for failed in tick.failed:
                 counts.setdefault(failed.type, TypeCounts()).add_failed(failed)
                 if failed.run_seconds is not None:
-                    self._note_mean(failed.agent_id, [failed.run_seconds])
+                    self._note_end(failed.agent_id, [failed.run_seconds], now)
         self.last_seconds = max(now - self._taken_at, 1e-3)
         self._taken_at = now
         if counts:
@@ -117,7 +118,8 @@ class Recent:
         while self._slices and self._slices[0][0] < now - KEPT_SECONDS:
             self._slices.popleft()
 
-    def _note_mean(self, agent_id: str, runs: list[float]) -> None:
+    def _note_end(self, agent_id: str, runs: list[float], now: float) -> None:
+        self._ended_at[agent_id] = now
         mean = sum(runs) / len(runs)
         before = self.mean_seconds.get(agent_id, mean)
         self.mean_seconds[agent_id] = mean + (1 - SMOOTHING) ** len(runs) * (before - mean)
@@ -143,6 +145,11 @@ class Recent:
         if len(self.mean_seconds) > AGENTS_REMEMBERED:
             kept = set(present)
             self.mean_seconds = {agent_id: mean for agent_id, mean in self.mean_seconds.items() if agent_id in kept}
+            self._ended_at = {agent_id: at for agent_id, at in self._ended_at.items() if agent_id in kept}
+
+    def has_ended_one(self, agent_id: str, window_seconds: float, now: float) -> bool:
+        """Returns True if an attempt of this agent ended in the window."""
+        return self._ended_at.get(agent_id, float("-inf")) > now - window_seconds
 
     def covers(self, window_seconds: float, now: float) -> bool:
         """Returns True if the whole window was recorded."""

@@ -10,16 +10,17 @@ from taskyard.core.postgres.database import Transaction, queries
 from taskyard.core.postgres.store import rollups
 from taskyard.core.postgres.store.history import spans
 from taskyard.core.postgres.store.rollups import HOUR
-from taskyard.core.states import Priority, TaskState
+from taskyard.core.states import Priority
 from taskyard.core.telemetry.live_snapshot import LaneDepth, OpenCount
 
 
 class OpenGroup(NamedTuple):
-    """The unfinished tasks of one lane, state and priority; `oldest_ready_at` is in epoch seconds."""
+    """The unfinished tasks of one lane, state and priority, that could start now, or not; times in epoch seconds."""
 
     lane: Lane
     state: str
     priority: int
+    is_ready: bool  # pending, or scheduled or suspended until a time that has come
     count: int  # type: ignore[assignment]  # in place of the method that every tuple has
     oldest_ready_at: float
 
@@ -42,8 +43,8 @@ class ServerFigures(NamedTuple):
 def open_groups(tx: Transaction) -> list[OpenGroup]:
     """Returns the counts of all unfinished tasks."""
     return [
-        OpenGroup(Lane(queue, type_, tuple(requires)), state, priority, count, oldest)
-        for queue, type_, requires, state, priority, count, oldest in tx.rows(queries("live_counts")["open_counts"], {})
+        OpenGroup(Lane(queue, type_, tuple(requires)), *rest)
+        for queue, type_, requires, *rest in tx.rows(queries("live_counts")["open_counts"], {})
     ]
 
 
@@ -60,14 +61,15 @@ def lane_depths(groups: Iterable[OpenGroup]) -> list[LaneDepth]:
     """Returns the ready tasks by lane, deepest lane first (pure)."""
     lanes: dict[object, LaneDepth] = {}
     for group in groups:
-        if group.state != TaskState.PENDING:
+        if not group.is_ready:
             continue
         lane = group.lane
         depth = lanes.get(lane)
         if depth is None:
             depth = lanes[lane] = LaneDepth(lane.queue, lane.type, list(lane.requires), 0, None, {})
         depth.ready += group.count
-        depth.by_priority[Priority(group.priority).label] = group.count
+        label = Priority(group.priority).label
+        depth.by_priority[label] = depth.by_priority.get(label, 0) + group.count
         oldest = depth.oldest_ready_at
         depth.oldest_ready_at = group.oldest_ready_at if oldest is None else min(oldest, group.oldest_ready_at)
     return sorted(lanes.values(), key=lambda depth: (-depth.ready, depth.queue, depth.type, depth.requires))

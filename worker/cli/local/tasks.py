@@ -18,7 +18,6 @@ from taskyard.core.postgres.store import tasks as tasks_store
 from taskyard.core.reasons import Reasons
 from taskyard.core.redis.cache import RedisCache
 from taskyard.core.retry_outcome import RetryPreview, RetryResult
-from taskyard.core.states import TaskState
 from taskyard.core.submission.authorized import Authorized
 from taskyard.worker.cli.connections import acting, opened_database, opened_servers
 from taskyard.worker.cli.ports.tasks import NewestLog, ShownEvent, ShownTask
@@ -59,8 +58,7 @@ class LocalTasks:
     def get(self, task_id: str) -> ShownTask:
         with self._database().transaction() as tx:
             task: Task = tasks_store.get_task(tx, checked(task_id))
-            is_waiting = task.state is TaskState.PENDING
-            return ShownTask(task, Reasons.read(tx).of_task(task) if is_waiting else None)
+            return ShownTask(task, Reasons.read(tx).of_task(task))
 
     def history(self, task_id: str) -> list[ShownEvent]:
         with self._database().transaction() as tx:

@@ -47,13 +47,13 @@ class OwnServers:
 
 
 @contextmanager
-def own_engine(folder: Path) -> Iterator[tuple[Engine, OwnServers]]:
-    """An engine with the type demo.echo, and its servers."""
+def own_engine(folder: Path, **options: object) -> Iterator[tuple[Engine, OwnServers]]:
+    """An engine with the type demo.echo, and its servers; `options` are settings."""
     folder.mkdir(parents=True)
     servers = OwnServers(folder)
     try:
         urls = {"database_url": servers.database_url, "redis_url": servers.redis_url}
-        with running_engine(load_settings(**urls, data_dir=folder)) as engine:
+        with running_engine(load_settings(**urls, data_dir=folder, **options)) as engine:
             engine.define("demo.echo", lambda given, context: given)
             yield engine, servers
     finally:

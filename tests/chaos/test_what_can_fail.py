@@ -17,6 +17,7 @@ from msgspec import Raw
 from taskyard.core.config import Settings
 from taskyard.core.errors import TaskyardError, TransientError
 from taskyard.core.models import Lane, Waiting
+from taskyard.core.postgres.store import tasks as tasks_store
 from taskyard.core.postgres.store.tick import Completion
 from taskyard.core.protocol import Run, encode
 from taskyard.core.redis import connection as redis_client
@@ -136,6 +137,26 @@ def test_redis_away_is_said_once_and_nothing_spins(data_dir: Path) -> None:
         accepted = engine.submit("demo.echo")
         servers.restart()
         assert engine.wait_for(accepted, timeout_seconds=15).state == "completed"
+
+
+@pytest.mark.what_can_fail(5)
+def test_redis_away_for_several_ttls_costs_an_agent_one_boot_and_the_leader_one_term(data_dir: Path) -> None:
+    with own_engine(data_dir, agent_ttl_seconds=TTL_SECONDS) as (engine, servers):
+        engine.worker()
+        engine.agent()
+        engine.wait_for(engine.submit("demo.echo"), "completed")
+        epoch = engine.leader()
+        kill_all(servers.redis_processes())
+        over = threading.Event()
+        threading.Timer(3 * TTL_SECONDS, over.set).start()
+        wait_until(over.is_set)
+        accepted = engine.submit("demo.echo")
+        servers.restart()
+        assert engine.wait_for(accepted, timeout_seconds=15).state == "completed"
+        with engine.database.transaction() as tx:
+            boots = tasks_store.agents(tx)
+        assert len(boots) == 2, [agent.id for agent in boots]
+        assert engine.leader() == epoch + 1
 
 
 @pytest.mark.what_can_fail(7)

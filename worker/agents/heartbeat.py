@@ -98,6 +98,7 @@ class HeartbeatSender:
             agent = self._agent
             sent = time.monotonic()
             if not self.is_heard:
+                self._broker.ping()  # once for each silence: while nobody answers, nobody learns of another boot
                 agent.renew()
             health = agent.health()
             self._number += 1

@@ -152,6 +152,7 @@ class TermFactory:
 
     def begin(self) -> Term | None:
         """Returns a new term, or None if another worker leads; raises Unavailable or LeadershipLost."""
+        self.broker.ping()  # without Redis no term could begin, and another worker may reach it
         epoch = self._leader.try_lead()
         if epoch is None:
             self._check_redis()

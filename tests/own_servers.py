@@ -13,6 +13,7 @@ from taskyard.core.embedded.postgres import PostgresServer
 from taskyard.core.embedded.redis import RedisServer
 from taskyard.core.postgres.migrations import migrate
 from taskyard.core.redis.connection import connect_redis
+from taskyard.core.task_types.registry import Registry
 from tests.engine import Engine, running_engine
 
 
@@ -47,14 +48,15 @@ class OwnServers:
 
 
 @contextmanager
-def own_engine(folder: Path, **options: object) -> Iterator[tuple[Engine, OwnServers]]:
-    """An engine with the type demo.echo, and its servers; `options` are settings."""
+def own_engine(folder: Path, types: Registry | None = None, **options: object) -> Iterator[tuple[Engine, OwnServers]]:
+    """An engine and its servers; with these types, or with demo.echo alone. `options` are settings."""
     folder.mkdir(parents=True)
     servers = OwnServers(folder)
     try:
         urls = {"database_url": servers.database_url, "redis_url": servers.redis_url}
-        with running_engine(load_settings(**urls, data_dir=folder, **options)) as engine:
-            engine.define("demo.echo", lambda given, context: given)
+        with running_engine(load_settings(**urls, data_dir=folder, **options), types) as engine:
+            if types is None:
+                engine.define("demo.echo", lambda given, context: given)
             yield engine, servers
     finally:
         servers.stop()

@@ -53,6 +53,8 @@ def run_agents(settings: Settings, pool_file: Path | None) -> int:
         settings = settings.model_copy(update={"pool_file": pool_file})
     registry.load(settings.task_modules)
     kinds = load_kinds(settings.pool_file)
+    if not kinds:
+        raise ConfigurationError([f"pool file {settings.pool_file}: agents: [] is not accepted here: expected a kind"])
     unmatched.warn(settings, registry, is_worker=False)
     specs = [kind.agent(n, settings.agent_suffix) for kind in kinds for n in range(1, kind.count + 1)]
     check_names(redis_url, settings.namespace, [spec.name for spec in specs])

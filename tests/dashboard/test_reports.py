@@ -20,6 +20,7 @@ from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store.rollups import DAY
 from taskyard.core.reports.folder import name_of, write_report
 from taskyard.core.submission.submit import Submitter
+from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.pages.reports.data import next_end
 from taskyard.dashboard.pages.reports.periods import PRESETS, span
 from taskyard.worker.devtools.seed import seed
@@ -215,11 +216,11 @@ def folder(settings: Settings) -> Path:
     return settings.reports_folder
 
 
-def test_without_any_it_says_when_the_next_is_due(open_page: OpenPage) -> None:
+def test_without_any_it_says_when_the_next_is_due_and_where_it_looks(open_page: OpenPage, folder: Path) -> None:
     page = open_page("reports", query={"part": "written"}, **NOBODY_URLS)
 
     assert not page.exception
-    assert "No reports yet." in texts(page)
+    assert f"No reports yet. This page looks for them in {escaped(str(folder))}" in texts(page)
     tomorrow = datetime.now(UTC).date() + timedelta(days=1)
     assert f"the next day's on {tomorrow} 00:00:00 UTC" in texts(page)
 

@@ -266,9 +266,34 @@ def test_no_agents_run_that_nobody_has_named(helm: str, tmp_path: Path) -> None:
     found = manifests_of(template(helm, tmp_path, "").stdout)
     assert not [name for kind, name in found if "agent" in name and kind == "Deployment"]
     kinds = load_kinds(written(tmp_path, found["ConfigMap", "yard-worker"]["data"]["pool.toml"]))
-    assert [kind.count for kind in kinds] == [0]
+    assert kinds == []
     mine = manifests_of(template(helm, tmp_path, "agents: {coder: {types: [code.*]}}").stdout)
     assert [name for kind, name in mine if kind == "Deployment" and "agent" in name] == ["yard-agent-coder"]
+
+
+def test_reports_are_where_worker_dashboard_and_api_find_them(helm: str, tmp_path: Path) -> None:
+    def with_reports(values: str) -> set[str]:
+        found = manifests_of(template(helm, tmp_path, values).stdout)
+        specs = {name: one["spec"]["template"]["spec"] for (kind, name), one in found.items() if kind == "Deployment"}
+        claimed = {
+            name
+            for name, spec in specs.items()
+            for volume in spec["volumes"]
+            if volume.get("persistentVolumeClaim", {}).get("claimName") == "yard-reports"
+        }
+        mounted = {
+            name
+            for name, spec in specs.items()
+            for mount in spec["containers"][0]["volumeMounts"]
+            if (mount["name"], mount["mountPath"]) == ("reports", "/var/lib/taskyard/reports")
+        }
+        assert claimed == mounted
+        return claimed
+
+    agents = "agents: {coder: {types: [code.*]}}"
+    assert with_reports(agents) == set()
+    shown = with_reports(f"{agents}\nreports: {{claim: yard-reports}}")
+    assert shown == {"yard-worker", "yard-dashboard", "yard-api"}
 
 
 def written(folder: Path, text: str) -> Path:

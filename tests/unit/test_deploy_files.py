@@ -93,7 +93,10 @@ def test_what_services_mount_is_there(services: dict[str, Any]) -> None:
         for volume in one.get("volumes", ()):
             source = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", volume).partition(":")[0]
             assert not source.startswith(".") or (DOCKER / source).exists(), volume
-    assert load_kinds(DOCKER / "no-agents.toml")[0].count == 0
+    for name in ("worker-1", "worker-2", "dashboard", "api"):  # what the leader writes is seen
+        assert "reports:/var/lib/taskyard/reports" in services[name]["volumes"]
+    assert {"worker-1", "worker-2"} <= services["agent"]["depends_on"].keys()  # a worker takes what agents report last
+    assert load_kinds(DOCKER / "no-agents.toml") == []
     assert load_kinds(DOCKER / "pool.toml")[0].count > 0
     scraped = yaml.safe_load((DOCKER / "prometheus.yml").read_text("utf-8"))["scrape_configs"]
     targets = [

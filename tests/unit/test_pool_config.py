@@ -46,7 +46,6 @@ def test_a_kind_is_as_many_agents_as_it_counts(pool_file: Path) -> None:
     ("content", "problems"),
     [
         ("", ["agents: missing"]),
-        ("agents = []", ["agents: [] is not accepted"]),
         ("agents = 3", ["agents: 3 is not accepted: expected a list (given: int)"]),
         ('[[agents]]\nkind = "coder"', ["agents.0.types: missing"]),
         ('[[agents]]\nkind = "coder"\ntypes = []', ["agents.0.types: [] is not accepted"]),
@@ -87,6 +86,14 @@ def test_a_problem_names_file_and_field(pool_file: Path, content: str, problems:
     for problem in [f"pool file {pool_file}: ", *problems]:
         assert problem in str(caught.value)
     assert all("\n" not in line and len(line) < 500 for line in caught.value.problems)
+
+
+def test_a_file_may_say_that_there_are_no_agents(pool_file: Path) -> None:
+    pool_file.write_text("agents = []\n")
+    assert load_pool(pool_file) == []
+    pool_file.write_text("")
+    with pytest.raises(ConfigurationError, match="agents: missing"):
+        load_pool(pool_file)
 
 
 def test_all_problems_are_told_at_once(pool_file: Path) -> None:

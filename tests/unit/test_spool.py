@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 import redis
 
-from taskyard.core.protocol import NULL, Deregister, Done, Log, decode_reports
+from taskyard.core.protocol import NULL, Deregister, Done, Log, Released, Suspended, decode_reports
+from taskyard.core.protocol_suspension import UntilTime
 from taskyard.worker.agents import spool
 from taskyard.worker.agents.losses import Losses
 from taskyard.worker.agents.outbox import Outbox
@@ -53,6 +54,16 @@ def test_each_result_is_kept_once_and_only_results(tmp_path: Path) -> None:
     assert spool.left_behind(tmp_path) == []
     kept.keep([done(1)])
     assert waiting(tmp_path) == [task_id(1)]
+
+
+def test_whatever_ends_attempts_is_kept(tmp_path: Path) -> None:
+    kept = Spool(tmp_path, AGENT)
+    back = Released(AGENT, [(task_id(3), 1), (task_id(4), 2)])
+    suspended = Suspended(task_id(5), 1, UntilTime(5.0), False, NULL, 1.0, 0.1)
+    kept.keep([back, suspended, done(6)])
+    kept.keep([back, suspended, done(6)])
+    found = [report for path in spool.left_behind(tmp_path) for reports in spool.read(path) for report in reports]
+    assert found == [back, suspended, done(6)]
 
 
 def test_a_line_that_a_crash_cut_short_is_left_out(tmp_path: Path) -> None:

@@ -104,7 +104,7 @@ class _Kind(BaseModel):
 class _Pool(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
-    agents: list[_Kind] = Field(min_length=1)
+    agents: list[_Kind]  # none: this host's workers have agents elsewhere alone
 
 
 def load_pool(path: Path | None = None, suffix: str = "") -> list[AgentSpec]:

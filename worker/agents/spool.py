@@ -1,4 +1,5 @@
-"""Keeps finished results on local disk while Redis is away, so that not even the agent's death loses them.
+"""Keeps ends of attempts on local disk while Redis is away, so that not even the agent's death loses them: results,
+and what is handed back, which else would cost an attempt.
 
 Each boot has one file, with one line of JSON per flush. The agent that wrote it removes it once Redis has the
 results; for an agent that died, its supervisor sends them before it reports the death.
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import structlog
 
-from taskyard.core.protocol import Done, Pair, Report, decode_reports, encode
+from taskyard.core.protocol import AttemptEnd, Pair, Released, Report, decode_reports, encode
 
 FOLDER = "spool"
 SUFFIX = ".results.jsonl"
@@ -25,24 +26,24 @@ class Spool:
 
     def __init__(self, data_dir: Path, agent_id: str) -> None:
         self._path = _path_of(data_dir, agent_id)
-        self._kept: set[Pair] = set()
+        self._kept: set[tuple[Pair, ...]] = set()
 
     def keep(self, reports: Sequence[Report]) -> None:
-        """Writes those results among these reports that it does not have yet; they are on disk when this returns.
+        """Writes those ends among these reports that it does not have yet; they are on disk when this returns.
 
         A disk error is logged: the results still wait in memory.
         """
-        results = [r for r in reports if isinstance(r, Done) and (r.task_id, r.attempt) not in self._kept]
-        if not results:
+        ends = {pairs: report for report in reports if (pairs := _ended_by(report)) and pairs not in self._kept}
+        if not ends:
             return
         try:
-            self._append(encode(results) + b"\n")
+            self._append(encode(list(ends.values())) + b"\n")
         except OSError as error:
-            log.error("spool.refused", path=str(self._path), reason=str(error), results=len(results))
+            log.error("spool.refused", path=str(self._path), reason=str(error), results=len(ends))
             return
         if not self._kept:
             log.warning("spool.waiting", path=str(self._path))
-        self._kept.update((result.task_id, result.attempt) for result in results)
+        self._kept.update(ends)
 
     def clear(self) -> None:
         """Removes the file, since Redis has everything."""
@@ -83,6 +84,13 @@ def read(path: Path) -> Iterator[list[Report]]:
             yield decode_reports(line)
         except ValueError as error:
             log.warning("spool.unreadable", path=str(path), line=number, reason=str(error))
+
+
+def _ended_by(report: Report) -> tuple[Pair, ...]:
+    """Returns the attempts that a report ends."""
+    if isinstance(report, Released):
+        return tuple((task_id, attempt) for task_id, attempt in report.pairs)
+    return ((report.task_id, report.attempt),) if isinstance(report, AttemptEnd) else ()
 
 
 def _path_of(data_dir: Path, agent_id: str) -> Path:

@@ -31,6 +31,7 @@ REPORT_SECONDS = 60.0  # the counts are some seconds old anyway
 class Written:
     """Reports in the worker's folder, latest first, and the ends of the current periods, by their names."""
 
+    folder: str  # as this server sees it
     files: Sequence[ReportFile]
     due: Mapping[str, datetime]
 
@@ -65,7 +66,8 @@ def written() -> Reading[Written]:
         files = list_reports(current.reports_folder)
     except (OSError, ConfigurationError) as error:
         return Reading(None, now, (error.text if isinstance(error, ConfigurationError) else str(error),))
-    return Reading(Written(files, {period: next_end(period, now) for period in current.reports}), now)
+    due = {period: next_end(period, now) for period in current.reports}
+    return Reading(Written(str(current.reports_folder), files, due), now)
 
 
 def file_content(name: str) -> bytes:

@@ -14,6 +14,7 @@ from taskyard.core.i18n import N_
 from taskyard.core.reports import FORMATS, Report, Wording, file_name, render
 from taskyard.core.reports.folder import ReportFile
 from taskyard.dashboard.components.empty import show_nothing
+from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.pages.reports.data import Written
@@ -57,7 +58,13 @@ def show_written(written: Written, content: Callable[[str], bytes]) -> None:
             )
         )
     if not written.files:
-        show_nothing(_("No reports yet."), "summarize")
+        show_nothing(
+            _(
+                "No reports yet. This page looks for them in {folder}; a worker on another host "
+                "or in another container needs that same folder."
+            ).format(folder=escaped(written.folder)),
+            "summarize",
+        )
         return
     groups = [list(files) for _key, files in itertools.groupby(written.files, lambda file: (file.period, file.since))]
     for files in groups[: None if st.session_state.get("reports_all") else SHOWN]:

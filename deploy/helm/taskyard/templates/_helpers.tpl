@@ -72,6 +72,19 @@ capabilities: {drop: [ALL]}
 - {name: tmp, emptyDir: {}}
 {{- end }}
 
+{{/* What the worker writes and dashboard and API show; nothing without a claim. */}}
+{{- define "taskyard.reportsMount" -}}
+{{- if .Values.reports.claim }}
+- {name: reports, mountPath: /var/lib/taskyard/reports}
+{{- end }}
+{{- end }}
+
+{{- define "taskyard.reportsVolume" -}}
+{{- with .Values.reports.claim }}
+- {name: reports, persistentVolumeClaim: {claimName: {{ . | quote }}}}
+{{- end }}
+{{- end }}
+
 {{/* Probes by a pod's own address, which every server accepts as its name. */}}
 {{- define "taskyard.metricsProbes" -}}
 startupProbe:
@@ -101,10 +114,7 @@ types = {{ $its.types | toJson }}
 tags = {{ $its.tags | toJson }}
 max_concurrency = {{ int64 $its.slots }}
 {{ else }}
-[[agents]]
-kind = "none"
-count = 0
-types = ["*"]
+agents = []
 {{ end }}
 {{- end }}
 

@@ -52,9 +52,6 @@ class Servers:
         self.reports += decode_reports(reports)
         return b"1-0"
 
-    def ping(self) -> None:
-        pass
-
     def heartbeat(self, agent_id: str, heartbeat: bytes, ttl_seconds: float) -> tuple[str, bool]:
         return "run:mark", False
 

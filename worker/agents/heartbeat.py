@@ -98,7 +98,8 @@ class HeartbeatSender:
             agent = self._agent
             sent = time.monotonic()
             if not self.is_heard:
-                self._broker.ping()  # once for each silence: while nobody answers, nobody learns of another boot
+                with reaching_redis():
+                    self._broker.inbox_tail(agent.info.id)  # is Redis there? Until then nobody learns of another boot
                 agent.renew()
             health = agent.health()
             self._number += 1

@@ -66,7 +66,7 @@ def written() -> Reading[Written]:
         files = list_reports(current.reports_folder)
     except (OSError, ConfigurationError) as error:
         return Reading(None, now, (error.text if isinstance(error, ConfigurationError) else str(error),))
-    due = {period: next_end(period, now) for period in current.reports}
+    due = {str(period): next_end(period, now) for period in current.reports}
     return Reading(Written(str(current.reports_folder), files, due), now)
 
 

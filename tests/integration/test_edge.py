@@ -321,6 +321,8 @@ def test_doctor_says_where_sites_dial_in_and_whether_the_certificate_can_be_used
         (["a:1", "--site", "berlin", "--key-file", "/dev/null"], {}, "--key-file /dev/null: its first line is empty"),
         (["a", "--site", "berlin"], {SITE_KEY_VARIABLE: "k" * 32}, "DESK: 'a' is not accepted, expected HOST:PORT"),
         (["a:1", "--site", "Ber lin"], {SITE_KEY_VARIABLE: "k" * 32}, "--site: 'Ber lin' is not accepted"),
+        (["https://a:1", "--site", "b"], {SITE_KEY_VARIABLE: "k" * 32}, "DESK: 'https://a:1' is not accepted"),
+        (["a:1", "--site", "b", "--ca-file", __file__], {SITE_KEY_VARIABLE: "k" * 32}, "expected certificates (PEM)"),
         (["a:1", "--site", "b", "--ca-file", "no"], {SITE_KEY_VARIABLE: "k" * 32}, "--ca-file no: expected a file"),
     ],
 )

@@ -231,7 +231,8 @@ def test_seats_over_tls(make_bench: MakeBench, tmp_path: Path) -> None:
     assert bench.failure("process.output", {"case": "big"})[0] == "unstorable"
     assert bench.value("thread.noop", {"number": 4}) == {"number": 4}
     assert bench.done("process.talk", big) is not None
-    other = make_certificate(tmp_path)
+    (tmp_path / "other").mkdir()
+    other = make_certificate(tmp_path / "other")
     again = run_again(bench, bench.seat().id, TASKYARD_SEAT_CERTIFICATE=other.file.read_text())
     assert (again.returncode, "CERTIFICATE_VERIFY_FAILED" in again.stderr) == (1, True)
 

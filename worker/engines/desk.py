@@ -17,14 +17,14 @@ import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
+from time import monotonic
 from typing import Protocol
 
 import structlog
 
 from taskyard.core.declarations import one_line
 from taskyard.core.threads import OnEscape, start_thread
-from taskyard.worker.engines.certificates import certificate_problems, server_context
+from taskyard.worker.engines.desk_tls import DeskTls
 from taskyard.worker.engines.engine import EngineProblem, SeatCommand
 from taskyard.worker.engines.handshake import KEY_VARIABLE, is_proof, key_of, new_nonce, proof_of
 from taskyard.worker.engines.listening import listening
@@ -37,6 +37,7 @@ from taskyard.worker.isolation.frames import MAX_FRAME_BYTES, ProtocolError
 
 MAX_STRANGERS = 256  # connections that have not proved who they are; then the oldest goes: a seat takes a moment
 MAX_REASON_LENGTH = 300  # characters of the log's line about a stranger
+TOLD_SECONDS = 60.0  # for which a refused host is told: one that is away tries again twice as often
 MAX_NAME_LENGTH = 200  # characters of what a node calls itself
 SECRET_BYTES = 32
 UNKNOWN = "its id is not expected: it was admitted before, or its agent no longer waits for it"
@@ -56,6 +57,10 @@ class Arrival:
     pid: int
     stream: SeatStream
     is_guest: bool  # of a site: nobody has launched it
+
+
+class HostRefused(ValueError):
+    """Raised for a seat of a site that is not admitted, though its host has to be."""
 
 
 class SeatTaker(Protocol):
@@ -90,7 +95,8 @@ class Desk:
         self._expected: set[str] = set()
         self._strangers: dict[socket.socket, None] = {}  # the oldest first
         self._is_closed = False
-        self._tls, self._certificate = _tls_of(settings)
+        self._tls = DeskTls(settings)
+        self._refused: tuple[float, str] | None = None  # when (monotonic seconds) a host of a site was, and why
         self._listener = listening(settings.listen)
         self.address = _advertised(settings, self._listener)
         try:
@@ -104,14 +110,24 @@ class Desk:
         with self._lock:
             self._expected.add(seat_id)
         variables = {KEY_VARIABLE: key_of(self._secret, seat_id)}
-        if self._certificate:
-            variables[CERTIFICATE_VARIABLE] = self._certificate
+        if certificate := self._tls.certificate():
+            variables[CERTIFICATE_VARIABLE] = certificate
         return SeatCommand(("-m", SEAT_MODULE, self.address, seat_id), variables)
 
     def forget(self, seat_id: str) -> None:
         """Refuses a seat from now on that was not admitted yet."""
         with self._lock:
             self._expected.discard(seat_id)
+
+    def problem(self) -> str:
+        """Returns what keeps hosts away, in one line: a certificate that ends, a host that was just refused."""
+        at, refused = self._refused or (0.0, "")
+        is_new = bool(refused) and monotonic() - at < TOLD_SECONDS
+        return "; ".join(filter(None, (self._tls.problem(), refused if is_new else "")))
+
+    def remark(self) -> str:
+        """Returns what will keep hosts away before long; empty if nothing is known."""
+        return self._tls.remark()
 
     def close(self) -> None:
         """Ends listening; admitted seats stay."""
@@ -130,8 +146,8 @@ class Desk:
                 raise
             try:
                 connection.settimeout(ADMISSION_SECONDS)
-                if self._tls is not None:
-                    connection = self._tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
+                if (tls := self._tls.context()) is not None:
+                    connection = tls.wrap_socket(connection, server_side=True, do_handshake_on_connect=False)
                 self._make_room(connection)
                 start_thread("admission", lambda one=connection, peer=peer: self._admit(one, peer), OnEscape.END_THREAD)  # type: ignore[misc]
             except BaseException as error:
@@ -162,6 +178,7 @@ class Desk:
         except (OSError, EOFError, ProtocolError, ValueError, EngineProblem) as error:
             connection.close()
             log.info("desk.stranger", address=address, reason=str(error) or "the connection ended")
+            self._note_refusal(str(peer[0]), error)
             return
         finally:
             self._forget_stranger(connection)
@@ -169,25 +186,41 @@ class Desk:
         node = one_line(hello.node, MAX_NAME_LENGTH)
         self._taker.take_in(Arrival(hello.seat_id, node, hello.pid, stream, bool(hello.site)))
 
+    def _note_refusal(self, host: str, error: Exception) -> None:
+        """Keeps for operators what keeps a host of a site away; anything else may knock at a port, too."""
+        if isinstance(error, HostRefused):
+            text = f"a host at {host} was refused: {error}"
+        elif isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):
+            alert = error.reason.partition("ALERT_")[2].replace("_", " ").lower()
+            text = f"a host at {host} does not accept the certificate: {alert}"
+        else:
+            return
+        self._refused = (monotonic(), one_line(text, MAX_REASON_LENGTH))
+
     def _greeted(self, connection: socket.socket) -> tuple[SeatStream, Hello]:
-        """Returns an admitted seat. Raises ValueError with the reason why it is refused."""
+        """Returns an admitted seat. Raises ValueError, or HostRefused, with the reason why it is refused."""
         stream = SeatStream(connection, ADMISSION_SECONDS)
         nonce = new_nonce()
         stream.send(Challenge(nonce))
         hello = stream.receive_within(ADMISSION_SECONDS)
         if not isinstance(hello, Hello):
             raise ValueError("it does not say what a seat says")
-        secret = self._secret_of_site(hello.site) if hello.site else self._secret
+        try:
+            secret = self._secret_of_site(hello.site) if hello.site else self._secret
+        except EngineProblem as problem:
+            stream.send(Refused("its agent can't read the keys of its sites", False))
+            raise HostRefused(f"the keys of sites can't be read: {problem}") from None
+        refusal = HostRefused if hello.site else ValueError
         key = key_of(secret or secrets.token_bytes(SECRET_BYTES), hello.seat_id)
         if not is_proof(hello.proof, proof_of(key, "seat", nonce, hello.nonce, hello.seat_id)):
             whose = "its site's" if hello.site else "the one that its agent has made for this id"
             stream.send(Refused(f"its key is not {whose}", False))
             # the answer is the same for an unknown site: only our log tells them apart
             what = f"site {hello.site!r} is not known" if hello.site and secret is None else "wrong key"
-            raise ValueError(one_line(f"seat {hello.seat_id!r}: {what}", MAX_REASON_LENGTH))
+            raise refusal(one_line(f"seat {hello.seat_id!r}: {what}", MAX_REASON_LENGTH))
         if refused := self._refusal(hello):
             stream.send(refused)
-            raise ValueError(f"seat {hello.seat_id}: {refused.reason}")
+            raise (ValueError if refused.reason == NO_ROOM else refusal)(f"seat {hello.seat_id}: {refused.reason}")
         stream.limit_bytes = MAX_FRAME_BYTES
         stream.patience_seconds = self._leases.lost_seconds
         stream.send(
@@ -219,19 +252,6 @@ class Desk:
             is_expected = hello.seat_id in self._expected
             self._expected.discard(hello.seat_id)
         return None if is_expected else Refused(UNKNOWN, True)
-
-
-def _tls_of(settings: EngineSettings) -> tuple[ssl.SSLContext | None, str]:
-    """Returns the context and the certificate that seats are told to expect; none without one."""
-    if found := certificate_problems(settings.certificate, settings.private_key):
-        raise EngineProblem(f"engine.{found[0]}")
-    if not settings.certificate:
-        return None, ""
-    try:
-        context = server_context(settings.certificate, settings.private_key)
-        return context, Path(settings.certificate).read_text("utf-8")
-    except (OSError, ValueError) as error:
-        raise EngineProblem(f"engine.certificate: {settings.certificate!r} can't be used: {error}") from None
 
 
 def _advertised(settings: EngineSettings, listener: socket.socket) -> str:

@@ -74,7 +74,9 @@ class SeatRunners:
         here = [SeatHere(link.id, link.node, *(link.running or ())) for link in state.here if not link.loss]
         coming = [SeatComing(one.id, max(0.0, now - one.since), one.words) for one in state.coming]
         most = sum(not link.is_draining for link in state.here if not link.loss) if self.is_dialled else None
-        problem = state.problem or (NOBODY if most == 0 else "")
+        problem = "; ".join(filter(None, (state.problem or (NOBODY if most == 0 else ""), state.desk_problem)))
+        if not problem and not state.waiting:  # else it would be taken for what they wait for
+            problem = state.desk_remark
         return SeatsReport(self._settings.name, here, coming, state.waiting, problem, most)
 
     def why_none_can_run(self) -> str:

@@ -95,7 +95,8 @@ class Seats:
         """Returns what there is now."""
         with self._lock:
             here = [*self._busy, *self._idle]
-            return SeatsState(here, list(self._coming.values()), self._waiting, self._problem)
+            desk = (self._desk.problem(), self._desk.remark())
+            return SeatsState(here, list(self._coming.values()), self._waiting, self._problem, *desk)
 
     def why_none(self) -> str:
         """Returns in a few words why no seat is coming, in the engine's own if it has any."""

@@ -30,3 +30,5 @@ class SeatsState:
     coming: list[Coming] = field(default_factory=list)
     waiting: int = 0  # slots that wait for one
     problem: str = ""  # why the last launch failed, if none has succeeded since
+    desk_problem: str = ""  # what keeps those away that would connect
+    desk_remark: str = ""  # what will keep them away before long

@@ -21,6 +21,7 @@ import structlog
 
 from taskyard.core.config import ENV_PREFIX, Settings
 from taskyard.core.errors import ConfigurationError
+from taskyard.worker.engines.certificates import authority_problems
 from taskyard.worker.engines.handshake import KEY_FILE_VARIABLE, KEY_VARIABLE, key_of
 from taskyard.worker.engines.seat_connection import AUTHORITIES_VARIABLE, CERTIFICATE_VARIABLE, SITE_VARIABLE, SYSTEM
 from taskyard.worker.engines.seat_main import SEAT_MODULE
@@ -77,7 +78,7 @@ def site_of(name: str, desk: str, key_file: Path | None, ca_file: Path | None) -
     if not SITE.fullmatch(name):
         problems.append(f"--site: {name!r} is not accepted, expected the name of a site, as the agent's file has it")
     host, _, port = desk.rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) <= 65535:
+    if not host or "/" in host or not port.isdecimal() or not 0 < int(port) <= 65535:
         problems.append(f"DESK: {desk!r} is not accepted, expected HOST:PORT")
     if not given and key_file is None:
         problems.append(f"{SITE_KEY_VARIABLE}: not set, and no --key-file: one of them has the key of the site")
@@ -85,8 +86,7 @@ def site_of(name: str, desk: str, key_file: Path | None, ca_file: Path | None) -
         problems.append(f"{source}: its first line is empty, {EXPECTED_KEY}")
     elif not MIN_KEY_LENGTH <= len(given.strip()) <= MAX_KEY_LENGTH:
         problems.append(f"{source}: the key is not accepted, {EXPECTED_KEY}")
-    if ca_file is not None and not ca_file.is_file():
-        problems.append(f"--ca-file {ca_file}: expected a file that is there")
+    problems += [] if ca_file is None else authority_problems(ca_file)
     if problems:
         raise ConfigurationError(problems)
     return Site(name, given.strip().encode(), desk, SYSTEM if ca_file is None else str(ca_file.absolute()))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
+import subprocess
+import sys
 import threading
 import urllib.request
 from collections.abc import Iterator
@@ -18,6 +21,7 @@ from taskyard.worker.web_servers.dashboard import DashboardProcess, page_url
 from tests.browser.conftest import Watched, open_page
 from tests.browser.dashboards import Dashboard, free_port
 from tests.dashboard.conftest import NOBODY_URLS
+from tests.servers import REPOSITORY, wait_until
 
 PATH = "/yard"
 
@@ -116,6 +120,39 @@ def test_the_address_that_is_printed(settings: dict[str, object], url: str) -> N
     current = load_settings(**settings)
 
     assert page_url(current, 8501, current.dashboard_path) == url
+
+
+def test_a_server_by_itself_says_where_it_is_and_asks_nobody_on_the_internet(tmp_path: Path) -> None:
+    port, log = free_port(), tmp_path / "log"
+    with socket.create_server(("127.0.0.1", 0)) as internet, log.open("wb") as said:
+        gate = f"http://127.0.0.1:{internet.getsockname()[1]}"
+        environment = {
+            **os.environ,
+            **{f"TASKYARD_{name.upper()}": url for name, url in NOBODY_URLS.items()},
+            "TASKYARD_DASHBOARD_HOST": "0.0.0.0",
+            "TASKYARD_DASHBOARD_HOSTS": "yard.example.com",
+            "TASKYARD_DASHBOARD_PORT": str(port),
+            "TASKYARD_AUTH": "password",
+            "http_proxy": gate,
+            "https_proxy": gate,
+        }
+        command = [sys.executable, "-m", "taskyard", "dashboard"]
+        server = subprocess.Popen(command, env=environment, stdout=said, stderr=said, cwd=REPOSITORY)
+        try:
+            wait_until(lambda: answers(port), 60)
+            assert f"The dashboard starts at http://yard.example.com:{port}" in log.read_text()
+            internet.setblocking(False)
+            with pytest.raises(BlockingIOError):
+                internet.accept()
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def answers(port: int) -> bool:
+    with contextlib.suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{port}/healthz", timeout=10) as answer:
+        return bool(answer.status == 200)
+    return False
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])

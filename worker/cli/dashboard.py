@@ -6,6 +6,7 @@ import os
 import sys
 
 from taskyard.extras import need_server_parts
+from taskyard.worker.cli.output import print_line
 
 
 def dashboard() -> None:
@@ -19,6 +20,7 @@ def dashboard() -> None:
     from taskyard.core.config import load_settings
     from taskyard.worker.web_servers.dashboard import DashboardProcess
 
-    arguments = DashboardProcess(load_settings()).arguments
+    server = DashboardProcess(load_settings())
+    print_line(f"The dashboard starts at {server.url}   (Ctrl-C stops it)")
     sys.stdout.flush()
-    os.execv(sys.executable, [sys.executable, *arguments])  # it hears signals itself
+    os.execv(sys.executable, [sys.executable, *server.arguments])  # it hears signals itself

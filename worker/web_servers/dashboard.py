@@ -31,6 +31,8 @@ class DashboardProcess(WebProcess):
         port = find_port(settings, "dashboard")
         options = [f"--server.address={host}", f"--server.port={port}", "--server.headless=true"]
         options.append(f"--server.baseUrlPath={path}")
+        # its banner would ask a server on the internet for this host's address; we print where the dashboard is
+        options.append("--logger.hideWelcomeMessage=true")
         arguments = ["-m", "streamlit", "run", str(APP), *options]
         super().__init__("dashboard", page_url(settings, port, path), host, port, arguments, given)
 

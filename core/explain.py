@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from taskyard.core.access.modes import Mode
@@ -15,7 +15,7 @@ from taskyard.core.i18n import N_, Moment, TranslatableText, Word, listed, msg
 from taskyard.core.models import Lane, Task
 from taskyard.core.postgres.database import Database, Transaction
 from taskyard.core.postgres.store import holds as holds_store
-from taskyard.core.postgres.store import kept_reports, principals, questions, tasks
+from taskyard.core.postgres.store import kept_reports, pool_sizes, principals, questions, tasks
 from taskyard.core.postgres.store import locks as locks_store
 from taskyard.core.postgres.store.tasks import Parent
 from taskyard.core.questions.in_vain_text import in_vain_texts
@@ -26,6 +26,7 @@ from taskyard.core.scheduling.agent_demand import KindDemand
 from taskyard.core.scheduling.agent_slots import slots_of
 from taskyard.core.scheduling.breaker import breaker_reason
 from taskyard.core.scheduling.holds import Holds
+from taskyard.core.scheduling.pool_sizes import PoolSize
 from taskyard.core.states import CLAIMED, TERMINAL, TaskState
 from taskyard.core.telemetry.live_snapshot import AgentLive, LiveSnapshot, OpenBreaker, PoolLive, read_live
 
@@ -52,6 +53,7 @@ class Situation:
     returned: str = ""
     kept: tuple[int, int] | None = None  # number and version of a kept report on its attempt
     in_vain: Sequence[str] = ()  # why its question can't be answered as it is asked
+    sizes: Mapping[str, PoolSize] = field(default_factory=dict)  # of pools, by kind, where somebody has chosen one
 
 
 def why(database: Database, broker: Broker, cache: RedisCache, task_id: str, mode: Mode) -> Explanation:
@@ -67,9 +69,10 @@ def why(database: Database, broker: Broker, cache: RedisCache, task_id: str, mod
         kept = kept_reports.newest_of(tx, task_id) if task.state in CLAIMED else None
         returned = tasks.last_return(tx, task_id, task.attempt) if task.state is TaskState.SCHEDULED else ""
         in_vain = _in_vain(tx, task, mode)
+        sizes = pool_sizes.pool_sizes(tx)
     before, depth = broker.place(Lane(task.queue, task.type, task.requires), task.id)
     live = read_live(cache)
-    return explain(task, Situation(live, holds, parents, before, depth, now, locks, returned, kept, in_vain))
+    return explain(task, Situation(live, holds, parents, before, depth, now, locks, returned, kept, in_vain, sizes))
 
 
 def _in_vain(tx: Transaction, task: Task, mode: Mode) -> Sequence[str]:
@@ -242,19 +245,20 @@ def _with_pools(text: str, task: Task, situation: Situation) -> str:
     """Returns a reason with how large those pools are whose agents would take the task."""
     lane = Lane(task.queue, task.type, task.requires)
     pools = [
-        _pool_text(p)
+        _pool_text(p, situation.sizes.get(p.kind))
         for p in (situation.live.pools if situation.live else ())
         if KindDemand(p.kind, tuple(p.types), frozenset(p.tags), p.slots).takes(lane)
     ]
     return msg("{reason}; {pools}", reason=text, pools=listed(pools)) if pools else text
 
 
-def _pool_text(pool: PoolLive) -> str:
-    """Returns how many agents of a pool run, and why others do not."""
+def _pool_text(pool: PoolLive, size: PoolSize | None) -> str:
+    """Returns how many agents of a pool run, who wants so many if it is not its file, and why others do not run."""
     text = msg(
         "pool {kind}: {running} of {wanted} wanted agents run", kind=pool.kind, running=pool.running, wanted=pool.wanted
     )
-    return listed([text, *(one.text for one in pool.absent)])
+    chosen = [size.text] if size is not None and not pool.is_fixed else []
+    return listed([text, *chosen, *(one.text for one in pool.absent)])
 
 
 def _first_of(held: Sequence[str]) -> str:

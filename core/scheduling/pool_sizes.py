@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 
+from taskyard.core.i18n import Moment, TranslatableText, msg
+
 MAX_AGENTS = 256  # of one kind on one host
 
 
@@ -19,6 +21,13 @@ class PoolSize:
     actor: str
     reason: str
     since: datetime
+
+    @property
+    def text(self) -> TranslatableText:
+        """Returns who wants it, in one line."""
+        since = Moment(self.since, f"{self.since:%Y-%m-%d %H:%M:%S %Z}")
+        text = msg("{actor} wants {count} since {since}", actor=self.actor, count=self.count, since=since)
+        return msg("{text}: {reason}", text=text, reason=self.reason) if self.reason else text
 
 
 @dataclass(frozen=True, slots=True)

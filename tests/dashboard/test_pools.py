@@ -91,3 +91,24 @@ def test_a_size_is_kept_with_who_wanted_it_and_given_back(open_page: OpenPage, l
     assert event.detail == {"kind": "coder", "count": 5, "before": 3, "reason": "the release"}
     assert [toast.value for toast in page.toast] == ["coder: 5 wanted"]
     assert "3 of 5 wanted run" in rendered(page)
+
+
+@pytest.mark.parametrize("count", [300, -1])
+def test_a_number_out_of_range_is_refused_and_the_dialog_stays(
+    open_page: OpenPage, led: None, database: Database, count: int
+) -> None:
+    page = asked(open_page("agents"), count)
+    page.text_input(key="ask_reason_scale_coder").set_value("why not")
+    page.button(key="scale_coder").click()
+    page.button(key="ask_send_scale_coder").click().run()
+    assert not page.exception
+    [error] = [one.value for one in page.error]
+    assert "whole number from 0 to 256" in error
+    assert page.number_input(key="scale_count_coder").value == count
+    with database.transaction() as tx:
+        assert "coder" not in pool_sizes.pool_sizes(tx)
+
+
+def test_the_number_of_now_changes_nothing(open_page: OpenPage, led: None) -> None:
+    page = asked(open_page("agents"))
+    assert "So many are wanted now." in [one.value for one in page.caption]

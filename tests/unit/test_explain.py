@@ -14,6 +14,7 @@ from taskyard.core.postgres.store.tasks import Parent
 from taskyard.core.protocol import SeatComing, SeatHere, SeatsReport
 from taskyard.core.redis.pools import AbsentAgent
 from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode, Holds
+from taskyard.core.scheduling.pool_sizes import PoolSize
 from taskyard.core.states import Priority, TaskState
 from taskyard.core.telemetry.live_snapshot import (
     VERSION,
@@ -155,6 +156,9 @@ def test_nobody_leads_and_nobody_is_there() -> None:
     ]
     summary = explain(task(), situation(scaled)).summary
     assert summary == "no agent is registered; pool coder: 0 of 0 wanted agents run"
+    size = PoolSize("coder", 0, "ann", "maintenance", NOW)
+    summary = explain(task(), situation(scaled, sizes={"coder": size})).summary
+    assert summary.endswith(f"wanted agents run; ann wants 0 since {NOW:%Y-%m-%d %H:%M:%S %Z}: maintenance")
 
 
 def test_why_names_agents_first_that_would_take_it_and_says_what_its_pool_lacks() -> None:

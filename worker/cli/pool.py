@@ -58,7 +58,8 @@ def scale(kind: Kind, count: Count, reason: Reason = "", as_json: AsJson = False
     if as_json:
         print_json({"kind": kind, "count": count, "changed": is_changed})
     else:
-        print_line(f"{visible(kind)}: {count} agents are wanted" + ("" if is_changed else " already"))
+        wanted = "1 agent is wanted" if count == 1 else f"{count} agents are wanted"
+        print_line(f"{visible(kind)}: {wanted}" + ("" if is_changed else " already"))
 
 
 @pool.command("reset", **placed("pool reset", "pool reset coder"))

@@ -8,7 +8,6 @@ import streamlit as st
 
 from taskyard.core.humanize import number
 from taskyard.core.scheduling.holds import HoldKind
-from taskyard.core.scheduling.pool_sizes import MAX_AGENTS
 from taskyard.dashboard.components import permitted
 from taskyard.dashboard.components.dialogs import ask
 from taskyard.dashboard.components.hold_controls import lack_of
@@ -67,8 +66,8 @@ def ask_size(pool: Pool) -> None:
                 _show_effect(pool, configured)
                 return None
         wanted = pool.wanted or 0
-        most = pool.live.most if pool.live is not None else MAX_AGENTS
-        count = int(st.number_input(_("Agents"), 0, most, min(wanted, most), key=f"scale_count_{pool.kind}"))
+        # without limits: beyond them Streamlit keeps the number before, in silence; here the command refuses it
+        count = int(st.number_input(_("Agents"), value=wanted, step=1, key=f"scale_count_{pool.kind}"))
         _show_effect(pool, count)
         return count
 
@@ -86,6 +85,9 @@ def ask_size(pool: Pool) -> None:
 def _show_effect(pool: Pool, count: int | None) -> None:
     """Says what becomes of the agents that are too many, and of the tasks that they run."""
     running = pool.live.staying if pool.live is not None else 0
+    if count == pool.wanted:
+        st.caption(_("So many are wanted now."))
+        return
     if count is None or count >= running:
         st.caption(_("Agents that are missing start at once."))
         return

@@ -14,7 +14,7 @@ from taskyard.core.i18n import N_
 from taskyard.core.payload.culprits import refused
 from taskyard.core.schedules.cron import MAX_CRON_LENGTH
 from taskyard.core.schedules.due import CatchUp
-from taskyard.core.schedules.schedule import MAX_CATCH_UP, Overlap, Schedule, ScheduleFields, check_schedule
+from taskyard.core.schedules.schedule import Overlap, Schedule, ScheduleFields, check_schedule
 from taskyard.core.schedules.words import in_words
 from taskyard.core.schedules.zone_words import zone_label
 from taskyard.dashboard.components.markdown_escape import escaped
@@ -148,11 +148,10 @@ def _policies(one: Schedule | None, key: str, problems: list[TaskyardError]) -> 
             format_func=lambda value: _(CATCH_UPS[value]),
             key=f"schedule_catch_up_{key}",
         )
-        limit = st.number_input(
+        limit = st.number_input(  # without limits, as that of pools
             _("At most so many"),
-            1,
-            MAX_CATCH_UP,
-            10 if fields is None else fields.catch_up_limit,
+            value=10 if fields is None else fields.catch_up_limit,
+            step=1,
             disabled=catch_up != "all",
             key=f"schedule_limit_{key}",
         )

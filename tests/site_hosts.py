@@ -37,11 +37,12 @@ class Hosts:
         desk: str = "",
         ca_file: str = "",
         grace_seconds: float = 30.0,
+        modules_in: Path | None = None,
     ) -> int:
-        """Starts a host; returns its number."""
+        """Starts a host, which finds modules in a folder before others; returns its number."""
         given = ["seats", desk or self.settings.listen, "--site", site, "--count", str(count)]
         given += ["--ca-file", ca_file or str(self.certificate.authority), "--grace-seconds", f"{grace_seconds:g}"]
-        paths = os.pathsep.join([str(REPOSITORY), *filter(None, sys.path)])
+        paths = os.pathsep.join([*([str(modules_in)] if modules_in else []), str(REPOSITORY), *filter(None, sys.path)])
         environment = {**os.environ, "PYTHONPATH": paths, SITE_KEY_VARIABLE: key or self.key}
         number = len(self.started)
         with self.log(number).open("wb") as said:

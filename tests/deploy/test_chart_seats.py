@@ -85,7 +85,7 @@ def test_role_allows_what_the_adapter_calls_and_nothing_else(
     bench.runners.release(0)
     cluster.quota = 0
     bench.begin("thread.noop", {"number": 2})
-    wait_until(lambda: "exceeded quota" in bench.runners.seats.why_none())
+    wait_until(lambda: "exceeded quota" in bench.runners.state().why_none("kubernetes"))
     bench.runners.close(kill=True)
     wait_until(lambda: not cluster.jobs and not cluster.secrets)
     allowed = {

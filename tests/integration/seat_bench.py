@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +31,7 @@ class SeatedRunners(SeatRunners):
     failed_starts = 0
 
     def run(self, slot_index: int, run: Run, channel: Channel) -> AttemptEnd | None:
-        assert self.reserve(slot_index, lambda: True) == ""
+        assert self.reserve(slot_index, run.task_type, lambda: True) == ""
         try:
             return super().run(slot_index, run, channel)
         finally:
@@ -54,11 +54,12 @@ class SeatBench(Bench):
         settings: EngineSettings = SETTINGS,
         make: Callable[[EngineSettings], Engine] = LocalEngine,
         ttl_seconds: float = TTL_SECONDS,
+        versions: Mapping[str, str] | None = None,
     ) -> None:
         self.stuck, self.hopeless, self._count = [], [], 0
         self.engine = make(settings)
         self.runners: Any = SeatedRunners(
-            self.engine, settings, SLOTS, modules, MAX_OUTPUT_BYTES, ttl_seconds=ttl_seconds
+            self.engine, settings, SLOTS, modules, MAX_OUTPUT_BYTES, ttl_seconds=ttl_seconds, versions=versions
         )
 
     def seat(self) -> SeatLink:

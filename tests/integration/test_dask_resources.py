@@ -28,6 +28,6 @@ def test_seat_comes_to_a_worker_with_enough(monkeypatch: pytest.MonkeyPatch) -> 
             short = EngineSettings("dask", cluster.scheduler_address, wait_seconds=3.0, **more)  # type: ignore[arg-type]
             bench = SeatBench(settings=short, make=make_engine)  # type: ignore[arg-type]
             try:
-                assert "Dask has no worker with " in bench.runners.reserve(0, lambda: True)
+                assert "Dask has no worker with " in bench.runners.reserve(0, "thread.noop", lambda: True)
             finally:
                 bench.runners.close(kill=True)

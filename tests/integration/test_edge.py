@@ -59,7 +59,7 @@ def test_host_that_dials_in_runs_attempts_and_keeps_its_seat(hosts: Hosts, make_
 
 def test_agent_says_that_it_waits_for_a_host(make_bench: MakeBench) -> None:
     bench = make_bench(wait_seconds=2.0)
-    reason = bench.runners.reserve(0, lambda: True)
+    reason = bench.runners.reserve(0, "thread.noop", lambda: True)
     assert reason == "no seat came within 2 s: no host has dialled in with a free seat; known sites: berlin"
 
 

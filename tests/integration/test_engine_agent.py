@@ -116,7 +116,7 @@ def test_attempt_is_started_only_once_its_seat_is_there(engine: Engine, start: C
     agent = start()
     task_id = engine.submit("process.noop", {"number": 5})
     engine.wait_for(task_id, "assigned")
-    wait_until(lambda: agent._runners.seats.why_none() == "no node has 1 GPU free")
+    wait_until(lambda: agent._runners.state().why_none("fake") == "no node has 1 GPU free")
     assert engine.task(task_id).state == "assigned"
     agent.gate.opened = True  # type: ignore[attr-defined]
     assert engine.wait_for(task_id).output == {"number": 5}

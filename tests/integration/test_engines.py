@@ -94,7 +94,7 @@ def test_more_than_the_cluster_has_room_for_waits_and_says_why(settings: EngineS
     wants = EngineSettings("ray", settings.address, gpus=1, wait_seconds=5)
     bench = SeatBench(settings=wants, make=make_engine)  # type: ignore[arg-type]
     try:
-        reason = bench.runners.reserve(0, lambda: True)
+        reason = bench.runners.reserve(0, "thread.noop", lambda: True)
         assert reason == "no seat came within 5 s: Ray has no node with 1 GPU"
     finally:
         bench.runners.close(kill=True)

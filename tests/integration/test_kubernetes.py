@@ -83,14 +83,14 @@ def test_job_is_what_keeps_kubernetes_from_meddling(cluster: Cluster, make_bench
 def test_why_a_pod_is_not_placed_is_told_in_kubernetes_words(cluster: Cluster, make_bench: MakeBench) -> None:
     bench = make_bench(gpus=1.0, wait_seconds=4.0)
     expected = "no seat came within 4 s: Kubernetes: 0/2 nodes are available: 2 Insufficient nvidia.com/gpu."
-    assert bench.runners.reserve(0, lambda: True) == expected
+    assert bench.runners.reserve(0, "thread.noop", lambda: True) == expected
 
 
 def test_seat_comes_once_a_node_has_what_it_needs(cluster: Cluster, make_bench: MakeBench) -> None:
     api, _ = cluster
     bench = make_bench(gpus=1.0)
     started = bench.begin("thread.noop", {"number": 3})
-    wait_until(lambda: "Insufficient nvidia.com/gpu" in bench.runners.seats.why_none())
+    wait_until(lambda: "Insufficient nvidia.com/gpu" in bench.runners.state().why_none("kubernetes"))
     with api.lock:
         api.nodes["big"] = Node("big", {"cpu": 1.0, "nvidia.com/gpu": 1.0})
     done = started.end()
@@ -102,7 +102,7 @@ def test_why_no_pod_is_made_is_told_from_the_events(cluster: Cluster, make_bench
     api, _ = cluster
     api.quota = 0
     bench = make_bench(wait_seconds=4.0)
-    assert bench.runners.reserve(0, lambda: True).endswith("is forbidden: exceeded quota: of-tests")
+    assert bench.runners.reserve(0, "thread.noop", lambda: True).endswith("is forbidden: exceeded quota: of-tests")
 
 
 def test_container_that_fails_is_told_with_its_last_line(
@@ -112,7 +112,7 @@ def test_container_that_fails_is_told_with_its_last_line(
     template.write_text("spec: {containers: [{name: seat, command: [/bin/false]}]}")
     api, settings = cluster
     bench = make_bench(wait_seconds=4.0, options={**settings.options, "template": str(template)})
-    assert "Kubernetes: its container ended with exit code 1" in bench.runners.reserve(0, lambda: True)
+    assert "Kubernetes: its container ended with exit code 1" in bench.runners.reserve(0, "thread.noop", lambda: True)
     bench.runners.close(kill=True)
     assert api.jobs  # for those who look for the cause
     assert all(job["status"]["conditions"][0]["type"] == "Failed" for job in api.jobs.values())
@@ -122,7 +122,7 @@ def test_what_the_api_refuses_is_told_in_its_words(cluster: Cluster, make_bench:
     api, _ = cluster
     api.forbidden.add(("create", "jobs"))
     bench = make_bench(wait_seconds=2.0)
-    assert 'jobs is forbidden: User "seats" cannot create' in bench.runners.reserve(0, lambda: True)
+    assert 'jobs is forbidden: User "seats" cannot create' in bench.runners.reserve(0, "thread.noop", lambda: True)
     wait_until(lambda: not api.secrets)  # of a Job that was not made
 
 

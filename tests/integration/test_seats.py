@@ -331,16 +331,16 @@ def test_seats_are_shared_and_no_more_than_allowed(make_bench: MakeBench) -> Non
 def test_module_that_does_not_import_costs_no_attempt(make_bench: MakeBench) -> None:
     bench = make_bench(modules=("no.such.module",))
     seats = bench.runners.seats
-    assert bench.runners.reserve(0, lambda: not seats.state().problem) == ""
-    assert seats.why_none().startswith("seat ")
-    assert "task module 'no.such.module'" in seats.why_none()
+    assert bench.runners.reserve(0, "thread.noop", lambda: not seats.state().problem) == ""
+    assert seats.state().why_none("local").startswith("seat ")
+    assert "task module 'no.such.module'" in seats.state().why_none("local")
 
 
 def test_seat_that_does_not_come_in_time_is_waited_for_no_longer(make_bench: MakeBench) -> None:
     bench = make_bench(modules=("no.such.module",), settings=replace(SETTINGS, wait_seconds=1.0))
-    assert bench.runners.reserve(0, lambda: True).startswith("no seat came within 1 s: ")
+    assert bench.runners.reserve(0, "thread.noop", lambda: True).startswith("no seat came within 1 s: ")
 
 
 def test_waiting_for_a_seat_can_be_given_up(make_bench: MakeBench) -> None:
     bench = make_bench(modules=("no.such.module",))
-    assert bench.runners.reserve(0, lambda: False) == ""
+    assert bench.runners.reserve(0, "thread.noop", lambda: False) == ""

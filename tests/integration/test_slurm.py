@@ -75,7 +75,7 @@ def test_third_seat_waits_and_says_why(make_bench: MakeBench) -> None:
     for slot in (0, 1):
         others.value("thread.noop", {"number": 1}, slot=slot)
     bench = make_bench(wait_seconds=6.0)
-    reason = bench.runners.reserve(0, lambda: True)
+    reason = bench.runners.reserve(0, "thread.noop", lambda: True)
     assert reason.startswith("no seat came within 6 s: Slurm: job ")
     assert reason.endswith((" is PENDING: Resources", " is PENDING: Priority"))
 
@@ -83,14 +83,14 @@ def test_third_seat_waits_and_says_why(make_bench: MakeBench) -> None:
 def test_what_slurm_refuses_is_told_in_its_words(make_bench: MakeBench) -> None:
     bench = make_bench(gpus=1.0, wait_seconds=2.0)
     expected = "Slurm: Batch job submission failed: Requested node configuration is not available"
-    assert bench.runners.reserve(0, lambda: True) == f"no seat came within 2 s: {expected}"
+    assert bench.runners.reserve(0, "thread.noop", lambda: True) == f"no seat came within 2 s: {expected}"
     bench = make_bench(options={"arguments": ["--partition=none"]}, wait_seconds=2.0)
-    assert "Invalid partition name specified" in bench.runners.reserve(0, lambda: True)
+    assert "Invalid partition name specified" in bench.runners.reserve(0, "thread.noop", lambda: True)
 
 
 def test_job_that_fails_is_told(make_bench: MakeBench) -> None:
     bench = make_bench(options={"python": "/no/such/python"}, wait_seconds=8.0)
-    assert "is FAILED: NonZeroExitCode" in bench.runners.reserve(0, lambda: True)
+    assert "is FAILED: NonZeroExitCode" in bench.runners.reserve(0, "thread.noop", lambda: True)
 
 
 @pytest.mark.parametrize("victim", ["handler", "seat", "job", "node"])

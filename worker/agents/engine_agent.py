@@ -54,13 +54,14 @@ class EngineAgent(BaseAgent):
                 output_limit_bytes,
                 ttl_seconds=ttl_seconds,
                 log_level=log_level,
+                versions={one.name: one.version for one in self.known_types},
             )
         except EngineProblem as problem:
             raise ConfigurationError([str(problem)]) from None
         self.info.awaits_hosts = self._runners.is_dialled
 
-    def reserve(self, slot: int, is_wanted: Callable[[], bool]) -> str:
-        return self._runners.reserve(slot, is_wanted)
+    def reserve(self, slot: int, task_type: str, is_wanted: Callable[[], bool]) -> str:
+        return self._runners.reserve(slot, task_type, is_wanted)
 
     def release(self, slot: int) -> None:
         self._runners.release(slot)

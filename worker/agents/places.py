@@ -10,8 +10,9 @@ from taskyard.core.protocol import SeatsReport
 class Places:
     """The places of an agent whose slots can run at any time."""
 
-    def reserve(self, slot: int, is_wanted: Callable[[], bool]) -> str:
-        """Called before a slot's runs are reported as started; may wait until they could run, while `is_wanted`.
+    def reserve(self, slot: int, task_type: str, is_wanted: Callable[[], bool]) -> str:
+        """Called before a slot's runs, the first of which is of this type, are reported as started; may wait until they
+        could run, while `is_wanted`.
 
         Returns why they go back, at no cost; empty if they may start, or are wanted no more.
         """

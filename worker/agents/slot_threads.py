@@ -44,7 +44,7 @@ class SlotOwner(AttemptOwner, Protocol):
     mail: AgentMail
     outbox: Outbox
 
-    def reserve(self, slot: int, is_wanted: Callable[[], bool]) -> str: ...
+    def reserve(self, slot: int, task_type: str, is_wanted: Callable[[], bool]) -> str: ...
 
     def release(self, slot: int) -> None: ...
 
@@ -165,7 +165,7 @@ class SlotThreads:
             return not agent.is_draining and agent.info.id == agent_id and len(withdrawn) < len(slot.runs)
 
         try:
-            reason = agent.reserve(slot.index, is_wanted)
+            reason = agent.reserve(slot.index, slot.runs[0].task_type, is_wanted)
         finally:
             with self._withdrawing:
                 slot.withdrawn = None

@@ -108,7 +108,7 @@ class Seat:
         except Exception as error:
             problem = f"{type(error).__name__}: {error}"
         signal.signal(signal.SIGALRM, signal.SIG_DFL)  # whatever a module has made of it, it is the lease's
-        self._stream.send(Ready(problem))
+        self._stream.send(Ready(problem, {one.name: one.version for one in registry.types.values()}))
         if problem is not None:
             log.error("the seat can't serve: %s", problem)
             os._exit(1)

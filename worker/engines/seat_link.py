@@ -51,6 +51,7 @@ class SeatLink:
         self.is_ready = False
         self.is_draining = False  # its host keeps it no longer than it runs something
         self.loss = ""  # why it is no longer there
+        self.types: dict[str, str] | None = None  # the versions of those that it has; None: it did not tell
         self.runs = 0  # that it has ended
         self.idle_since = monotonic()
         self._stream, self._leases, self._on_change = arrival.stream, leases, on_change
@@ -71,6 +72,14 @@ class SeatLink:
     def name(self) -> str:
         """Returns how texts name it."""
         return f"seat {self.id} on {self.node}"
+
+    def lack(self, task_type: str, version: str | None) -> str:
+        """Returns why it can't run a type, of which its agent has this version (None: none); empty if it can."""
+        if self.types is None or version is None or (own := self.types.get(task_type)) == version:
+            return ""
+        if own is None:
+            return f"{self.name} does not know type {task_type}"
+        return f"{self.name} has version {own} of type {task_type}, its agent {version}"
 
     def run(self, run: Run, channel: Channel) -> AttemptEnd | None:
         """Runs an attempt to its end, or until it goes back; returns None if the agent ended the seat meanwhile."""
@@ -187,6 +196,7 @@ class SeatLink:
             elif isinstance(frame, Ready):
                 if frame.problem:
                     return frame.problem
+                self.types = frame.types
                 self.is_ready, self.idle_since = True, monotonic()
                 self._on_change(self)
             elif isinstance(frame, Draining):

@@ -16,15 +16,14 @@ from taskyard.core.declarations import one_line
 from taskyard.core.threads import OnEscape, start_thread
 from taskyard.worker.engines.desk import Arrival, Desk, SeatTaker
 from taskyard.worker.engines.engine import Engine, EngineProblem, RemoteEngine
+from taskyard.worker.engines.launch_pauses import MAX_BACKOFF_SECONDS, MAX_TEXT_LENGTH, LaunchPauses
 from taskyard.worker.engines.seat_link import SeatLink
-from taskyard.worker.engines.seats_state import Coming, SeatsState
+from taskyard.worker.engines.seats_state import Coming, Fit, SeatsState
 from taskyard.worker.engines.settings import EngineSettings, Leases
 
 ROUND_SECONDS = 1.0  # between two looks at what the engine says
 WANTED_SECONDS = 0.2  # between two looks at whether a slot still waits
-MIN_BACKOFF_SECONDS, MAX_BACKOFF_SECONDS = 0.5, 30.0  # after launches that failed, without one that did not
 UNREACHED_CLOSE_SECONDS = 1.0  # to wait for a thread that waits for an engine
-MAX_TEXT_LENGTH = 500  # characters of an engine's words
 
 log = structlog.get_logger(__name__)
 
@@ -33,10 +32,16 @@ class Seats:
     """The seats of one agent, at most `limit` at a time."""
 
     def __init__(
-        self, engine: Engine, settings: EngineSettings, leases: Leases, limit: int, desk: Callable[[SeatTaker], Desk]
+        self,
+        engine: Engine,
+        settings: EngineSettings,
+        leases: Leases,
+        limit: int,
+        desk: Callable[[SeatTaker], Desk],
+        fit: Fit,
     ) -> None:
         """`desk` opens the desk for what takes its seats. Raises EngineProblem."""
-        self._engine, self._settings, self._leases, self._limit = engine, settings, leases, limit
+        self._engine, self._settings, self._leases, self._limit, self._fit = engine, settings, leases, limit, fit
         self._lock = threading.RLock()
         self._free = threading.Condition(self._lock)  # a seat is free
         self._work = threading.Condition(self._lock)  # the thread has something to do
@@ -44,29 +49,28 @@ class Seats:
         self._busy: set[SeatLink] = set()
         self._coming: dict[str, Coming] = {}
         self._over: list[str] = []  # seats that the engine has yet to give up
-        self._waiting = 0
+        self._waiting: list[str] = []  # the types that slots wait to run
         self._unreached: RemoteEngine | None = (
             engine if isinstance(engine, RemoteEngine) else None
         )  # to be reached first
-        self._problem = f"{settings.name} has not answered yet" if self._unreached else ""
-        self._failures = 0  # launches in a row
-        self._launch_at = 0.0
+        self._pauses = LaunchPauses(settings.name, f"{settings.name} has not answered yet" if self._unreached else "")
         self._is_closed = False
         self._desk = desk(self)
         self._thread = start_thread(
             "seats", self._run, OnEscape.GO_ON, is_essential=True, is_over=lambda: self._is_closed
         )
 
-    def take(self, is_wanted: Callable[[], bool]) -> SeatLink | None:
-        """Returns a free seat, waiting for one up to `wait_seconds`; None if none came, or is wanted no more."""
+    def take(self, task_type: str, is_wanted: Callable[[], bool]) -> SeatLink | None:
+        """Returns a free seat for a type, waiting up to `wait_seconds`; None if none came, or is wanted no more."""
         give_up_at = monotonic() + self._settings.wait_seconds
         with self._lock:
-            self._waiting += 1
+            self._waiting.append(task_type)
             self._work.notify()
             try:
                 while not self._is_closed:
-                    if self._idle:
-                        link = self._idle.pop()
+                    link = next((one for one in reversed(self._idle) if not self._fit.lack(one, task_type)), None)
+                    if link is not None:
+                        self._idle.remove(link)
                         self._busy.add(link)
                         return link
                     rest = give_up_at - monotonic()
@@ -75,7 +79,7 @@ class Seats:
                     self._free.wait(min(rest, WANTED_SECONDS))
                 return None
             finally:
-                self._waiting -= 1
+                self._waiting.remove(task_type)
 
     def give_back(self, link: SeatLink) -> None:
         """Takes a seat back from its slot; one that has done its share goes."""
@@ -88,21 +92,20 @@ class Seats:
             else:
                 link.idle_since = monotonic()
                 self._idle.append(link)
-                self._free.notify()
+                self._free.notify_all()
             self._work.notify()
 
     def state(self) -> SeatsState:
         """Returns what there is now."""
         with self._lock:
             here = [*self._busy, *self._idle]
-            desk = (self._desk.problem(), self._desk.remark())
-            return SeatsState(here, list(self._coming.values()), self._waiting, self._problem, *desk)
-
-    def why_none(self) -> str:
-        """Returns in a few words why no seat is coming, in the engine's own if it has any."""
-        state = self.state()
-        said = state.problem or next((one.words for one in state.coming if one.words), "")
-        return said or f"{self._settings.name} has not started one yet"
+            told = (
+                self._fit.unfit(self._idle, self._waiting),
+                self._pauses.problem,
+                self._desk.problem(),
+                self._desk.remark(),
+            )
+            return SeatsState(here, list(self._coming.values()), len(self._waiting), *told)
 
     def cancel(self, task_id: str, attempt: int) -> bool:
         """Has an attempt stopped; returns False if none of the seats runs it."""
@@ -159,14 +162,14 @@ class Seats:
             was_coming = self._coming.pop(link.id, None) is not None
             if link.loss:
                 if was_coming:
-                    self._note_failure(f"{link.name} can't serve: {link.loss}")
+                    self._pauses.note_failure(f"{link.name} can't serve: {link.loss}")
                 if was_coming or link in self._idle:
                     self._over.append(link.id)  # a busy one when its slot gives it back
                     self._idle = [one for one in self._idle if one is not link]
             elif was_coming:
-                self._problem, self._failures = "", 0
+                self._pauses.note_success()
                 self._idle.append(link)
-                self._free.notify()
+                self._free.notify_all()  # not each seat is of use to each
             if link.is_draining and link in self._idle:
                 self._idle.remove(link)
                 self._send_away(link)
@@ -177,15 +180,6 @@ class Seats:
     def _send_away(self, link: SeatLink) -> None:
         self._over.append(link.id)
         link.leave()
-
-    def _note_failure(self, problem: str) -> None:
-        problem = one_line(problem)[:MAX_TEXT_LENGTH]
-        if problem != self._problem:
-            log.warning("seat.not_coming", engine=self._settings.name, reason=problem)
-        self._problem = problem
-        self._failures += 1
-        pause = min(MAX_BACKOFF_SECONDS, MIN_BACKOFF_SECONDS * 2 ** min(self._failures - 1, 10))
-        self._launch_at = monotonic() + pause
 
     # the thread that talks to the engine
 
@@ -214,25 +208,27 @@ class Seats:
         if self._unreached is None and isinstance(self._engine, RemoteEngine) and self._engine.is_lost():
             self._lose(self._engine)
         engine = self._unreached
-        if engine is None or self._is_closed or monotonic() < self._launch_at:
+        if engine is None or self._is_closed or not self._pauses.is_over:
             return
         if self._ask("connect", engine.reach) is not None:
             with self._lock:
-                self._unreached, self._problem, self._failures = None, "", 0
+                self._unreached = None
+                self._pauses.note_success()
 
     def _lose(self, engine: RemoteEngine) -> None:
         """Gives up the seats that have not connected, which the engine's next client does not know."""
         with self._lock:
             self._unreached = engine
-            self._note_failure(f"the connection to {self._settings.name} is lost")
+            self._pauses.note_failure(f"the connection to {self._settings.name} is lost")
             self._over += [one.id for one in self._coming.values() if one.link is None]
 
     def _lacking(self) -> int:
         """Returns how many seats to launch now."""
         with self._lock:
-            if self._is_closed or self._unreached is not None or monotonic() < self._launch_at:
+            if self._is_closed or self._unreached is not None or not self._pauses.is_over:
                 return 0
-            return max(0, min(self._waiting - len(self._idle) - len(self._coming), self._limit - self._total()))
+            useful = self._fit.useful(self._idle, self._waiting)
+            return max(0, min(len(self._waiting) - useful - len(self._coming), self._limit - self._total()))
 
     def _total(self) -> int:
         return len(self._idle) + len(self._busy) + len(self._coming)
@@ -248,7 +244,7 @@ class Seats:
     def _look_at_coming(self) -> None:
         with self._lock:
             coming = [one for one in self._coming.values() if one.link is None]
-            surplus = max(0, len(self._coming) - self._waiting)
+            surplus = max(0, len(self._coming) - len(self._waiting))
         for one in coming:
             if (problem := self._ask("problem", lambda one=one: self._engine.problem(one.id))) is None:  # type: ignore[misc]
                 continue
@@ -256,7 +252,7 @@ class Seats:
                 with self._lock:
                     if self._coming.get(one.id) is not one or one.link is not None:
                         continue
-                    self._note_failure(problem)
+                    self._pauses.note_failure(problem)
                 self._give_up(one.id)
             elif surplus and monotonic() - one.since > self._settings.idle_seconds:
                 surplus -= 1
@@ -295,5 +291,5 @@ class Seats:
         except Exception as error:  # an engine's package raises what it likes
             asked = f"{self._settings.name}, asked to {what}: {type(error).__name__}: {error}".removesuffix(": ")
             with self._lock:
-                self._note_failure(str(error) if isinstance(error, EngineProblem) else asked)
+                self._pauses.note_failure(str(error) if isinstance(error, EngineProblem) else asked)
             return None

@@ -64,9 +64,13 @@ class Reply(Frame):
 
 
 class Ready(Frame):
-    """Reports that the child's task types are loaded; `problem` says why not."""
+    """Reports that the child's task types are loaded; `problem` says why not.
+
+    `types` has the version of each, by name; None from those that do not tell.
+    """
 
     problem: str | None = None
+    types: dict[str, str] | None = None
 
 
 class Loading(Frame):

@@ -72,6 +72,9 @@ def test_the_backlog_needs_agents(settings: Settings, monkeypatch: pytest.Monkey
             assert scanner.live is not None
             assert (scanner.live.needed, scanner.live.is_fixed, scanner.live.hosts) == (2, True, ["a"])
 
+            monitor.observer._observed_at -= 60.0  # as when PostgreSQL does not answer
+            status, text = answer(exporter)
+            assert (status, text.startswith("the leader's figures are 6")) == (503, True)
             monitor.observer.live = None  # as on a worker that stands by: it asks Redis for the leader's snapshot
             assert json.loads(answer(exporter)[1])["scanner"] == {"wanted": 2}
             engine.redis.delete(RedisCache(engine.redis, engine.broker.keys)._keys.cache(SNAPSHOT))

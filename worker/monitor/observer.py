@@ -44,6 +44,7 @@ from taskyard.worker.monitor.servers import Servers
 # Share of the time that PostgreSQL may spend on counting unfinished tasks.
 COUNT_SHARE = 0.02
 RECENT_SECONDS = 60.0
+OLD_SECONDS = 20.0  # of figures that nobody should scale by
 COUNT_LOCK_TIMEOUT_MS = 500
 COUNT_AGAIN_SECONDS = 2.0  # after a lock was in the way
 SERVERS_EVERY_SECONDS = 5.0
@@ -65,6 +66,7 @@ class Observer:
         self._servers = Servers(database, broker, clock.monotonic)
         self.recent = Recent(clock.monotonic())
         self.live: LiveSnapshot | None = None
+        self._observed_at = 0.0  # monotonic seconds
         self._epoch: int | None = None
         self._since = 0.0
         self._open: list[OpenGroup] = []
@@ -113,13 +115,16 @@ class Observer:
                 self._count_after = now + COUNT_AGAIN_SECONDS
         agents = self._dispatcher.agents_seen  # before the time of the snapshot
         live = self._compose(term.epoch, term.database_now(self._clock), now, agents, list(alerts))
-        self.live = live
+        self.live, self._observed_at = live, now
         write_live(self._cache, live)
         return live
 
     def demand(self) -> dict[str, int]:
         """Returns how many agents of each kind the backlog calls for, as the leader sees it; raises Unavailable."""
         live = self.live or read_live(self._cache)
+        age_seconds = self._clock.monotonic() - self._observed_at
+        if self.live is not None and age_seconds > OLD_SECONDS:
+            raise Unavailable(msg("the leader's figures are {seconds} s old", seconds=round(age_seconds)))
         if live is None:
             raise Unavailable(msg("no worker leads: nothing is scheduled until one does"))
         return {pool.kind: pool.needed for pool in live.pools}

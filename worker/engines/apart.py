@@ -81,7 +81,10 @@ class ApartEngine:
         return self._ask("why", seat_id)
 
     def is_lost(self) -> bool:
-        return self._process.poll() is not None
+        if self._process.poll() is None:
+            return False
+        self._stream.close()
+        return True
 
     def close(self) -> None:
         """Lets the client end what it launched, and ends its process."""

@@ -7,13 +7,14 @@
   "use strict";
 
   const LOOK_MS = 500;
+  const AGAIN_MS = 5000, OFFERS = 3; // a connection that breaks may lose one
   const MARK = "[data-taskyard-draft]", FIELD = ".st-key-submit_draft textarea";
   const SIGN_OUT = ".st-key-sign_out, .st-key-sign_out_everywhere";
   const KEPT_MS = 14 * 86400 * 1000;
   const PREFIX = "taskyard-draft:";
   let pending = {}; // texts that the server does not know yet, by the key of their field
   const SLOTS = ["one", "many"];
-  let last = "", offered = "";
+  let last = "", offered = "", offers = 0, offeredAt = 0;
   const filled = {}; // by slot, the session in which it was seen with something in it
 
   const style = document.createElement("style");
@@ -41,11 +42,17 @@
     }
   }
 
+  function mayBeLost(draft) {
+    const isDue = offers > 0 && offers < OFFERS && Date.now() - offeredAt > AGAIN_MS;
+    return isDue && !draft.taken && Object.keys(pending).length === 0;
+  }
   function offer(draft) {
     const field = document.querySelector(FIELD);
-    if (!field || field.disabled || offered === draft.fill) return;
+    if (!field || field.disabled || (offered === draft.fill && !mayBeLost(draft))) return;
+    offers = offered === draft.fill ? offers + 1 : 1;
+    offeredAt = Date.now();
     const found = Object.fromEntries(SLOTS.map((slot) => [slot, stored(slot)]));
-    offered = draft.fill; // once in a session
+    offered = draft.fill;
     if (!SLOTS.some((slot) => found[slot])) return;
     const own = found[draft.slot];
     if (own) {
@@ -93,7 +100,7 @@
     if (isOpen && SLOTS.some(stored)) {
       offer(draft);
     } else if (draft.state !== "done") {
-      if (isOpen) offered = draft.fill; // what is kept from now on is what is being typed: it is not to be given back
+      if (isOpen) [offered, offers] = [draft.fill, 0]; // what is kept from now on is what is being typed: it is not to be given back
       keep(draft);
     }
   }, true);

@@ -13,6 +13,17 @@ from tests.browser.dashboards import Dashboard
 
 REFRESH_MS = 3_000
 HAS_DRAFT = "Object.keys(localStorage).some((key) => key.startsWith('taskyard-draft'))"
+LOSES_ONE = """{
+  const dispatch = EventTarget.prototype.dispatchEvent;
+  window.lost = 0;
+  EventTarget.prototype.dispatchEvent = function (event) {
+    if (event.type === "focusout" && !window.lost && this.closest?.(".st-key-submit_draft")) {
+      window.lost += 1;
+      return true;
+    }
+    return dispatch.call(this, event);
+  };
+}"""
 FOLLOWED = "[class*=st-key-followed]"
 SLOW_LOOKS = """{
   const every = setInterval;
@@ -98,6 +109,18 @@ def test_a_draft_is_offered_and_not_submitted(form: Page, database: Database) ->
     expect(script).to_have_value("print(4)")
     form.wait_for_timeout(REFRESH_MS)  # only time can show that nothing more happens
     assert tasks(database) == []
+
+
+def test_a_draft_whose_offer_is_lost_is_offered_again(form: Page) -> None:
+    script = form.get_by_role("textbox", name="Script")
+    script.fill("print(4)")
+    form.wait_for_function(HAS_DRAFT)
+    form.add_init_script(LOSES_ONE)
+    form.reload()
+
+    expect(form.get_by_text("Restored from this browser")).to_be_visible()
+    expect(script).to_have_value("print(4)")
+    assert form.evaluate("window.lost") == 1
 
 
 @pytest.fixture

@@ -28,7 +28,7 @@ from taskyard.dashboard.pages.submit import options as task_options
 
 TYPE, KEY, RESTORED = "submit_type", "submit_draft", "submit_restored"
 MODE, MANY, PASTE = "submit_mode", "many", "submit_paste"
-RESTORED_FILE, SWITCHED = "submit_restored_file", "submit_switched"
+RESTORED_FILE, SWITCHED, TAKEN = "submit_restored_file", "submit_switched", "submit_draft_taken"
 FormOf = Callable[[TaskType], ModelForm]
 EMPTY, TYPED, DONE = "empty", "typed", "done"
 MAX_BYTES = 1 << 20
@@ -66,7 +66,7 @@ def show_many_draft(file: str, pasted: str, fill: str, *, is_done: bool) -> None
 
 
 def _tell(content: Mapping[str, Any]) -> None:
-    text = json.dumps(content)
+    text = json.dumps({**content, "taken": st.session_state.get(TAKEN, False)})
     if len(text) <= MAX_BYTES:
         show_mark("draft", text)
 
@@ -115,6 +115,7 @@ def _take(types: Registry, form_of: FormOf) -> None:
     """Fills the page from the browser's copy, unless something was typed meanwhile or it makes no sense."""
     text = str(st.session_state.get(KEY) or "")
     st.session_state[KEY] = ""
+    st.session_state[TAKEN] = True  # whatever comes of it: it is not offered again
     try:
         drafts = read_json("draft", text, 2 * MAX_BYTES)
         one, many = drafts["one"], drafts["many"]

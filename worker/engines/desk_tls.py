@@ -26,13 +26,9 @@ class DeskTls:
         self._context: ssl.SSLContext | None = None
         self._text = ""
         self._expiry: Expiry | None = None
-        self._read_of: object = None
         self._refused = ""  # why the files can't be used as they are now
-        if found := certificate_problems(self._file, self._key):
-            raise EngineProblem(f"engine.{found[0]}")
-        if self._file:
-            self._read_of = self._state()
-            self._read()
+        self._read_of = self._state()
+        self._read()
 
     def context(self) -> ssl.SSLContext | None:
         """Returns the context for a new connection; None without a certificate.
@@ -63,10 +59,7 @@ class DeskTls:
             if state == self._read_of:
                 return
             self._read_of = state
-            found = certificate_problems(self._file, self._key)
             try:
-                if found:
-                    raise EngineProblem(f"engine.{found[0]}")
                 self._refused = ""
                 self._read()
             except EngineProblem as problem:
@@ -76,6 +69,10 @@ class DeskTls:
                 log.info("desk.certificate_renewed", path=self._file)
 
     def _read(self) -> None:
+        if found := certificate_problems(self._file, self._key):
+            raise EngineProblem(f"engine.{found[0]}")
+        if not self._file:
+            return
         try:
             context = server_context(self._file, self._key)
             self._text = Path(self._file).read_text("utf-8")

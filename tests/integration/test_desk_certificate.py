@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import ssl
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,19 +14,7 @@ from taskyard.worker.doctor.engines import engine_checks
 from tests.certificates import renew
 from tests.integration.seat_bench import MakeBench, SeatBench, benches
 from tests.servers import wait_until
-from tests.site_hosts import Hosts, site_of_hosts
-
-
-@pytest.fixture
-def hosts(tmp_path: Path) -> Iterator[Hosts]:
-    with site_of_hosts(tmp_path) as hosts:
-        yield hosts
-
-
-@pytest.fixture
-def make_bench(hosts: Hosts) -> Iterator[MakeBench]:
-    with benches(hosts.settings) as make:
-        yield make
+from tests.site_hosts import Hosts
 
 
 def shown(hosts: Hosts) -> str:

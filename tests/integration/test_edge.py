@@ -12,7 +12,7 @@ import ssl
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import MutableMapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,22 +27,10 @@ from taskyard.worker.engines.handshake import key_of, new_nonce, proof_of
 from taskyard.worker.engines.seat_frames import SEAT_VERSION, Admitted, Challenge, Frame, Hello, Refused, SeatStream
 from taskyard.worker.engines.site_host import SITE_KEY_VARIABLE
 from tests.certificates import make_certificate
-from tests.integration.seat_bench import MakeBench, benches
+from tests.integration.seat_bench import MakeBench
 from tests.integration.slot_bench import is_dead, pid_in
 from tests.servers import REPOSITORY, wait_until
-from tests.site_hosts import Hosts, site_of_hosts
-
-
-@pytest.fixture
-def hosts(tmp_path: Path) -> Iterator[Hosts]:
-    with site_of_hosts(tmp_path) as hosts:
-        yield hosts
-
-
-@pytest.fixture
-def make_bench(hosts: Hosts) -> Iterator[MakeBench]:
-    with benches(hosts.settings) as make:
-        yield make
+from tests.site_hosts import Hosts
 
 
 def test_host_that_dials_in_runs_attempts_and_keeps_its_seat(hosts: Hosts, make_bench: MakeBench) -> None:

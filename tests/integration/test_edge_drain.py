@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,24 +11,12 @@ from taskyard.core.config import Settings
 from taskyard.worker.agents.pool_config import AgentSpec
 from taskyard.worker.attempts.channel import KEPT_FROM_RUNNING
 from tests.engine import engine_for_processes
-from tests.integration.seat_bench import MakeBench, benches
+from tests.integration.seat_bench import MakeBench
 from tests.integration.slot_bench import is_dead, pid_in
 from tests.servers import wait_until
-from tests.site_hosts import Hosts, site_of_hosts
+from tests.site_hosts import Hosts
 
 END_SECONDS = 60.0  # for a host to end that has nothing to wait for, or for an attempt that has a seat
-
-
-@pytest.fixture
-def hosts(tmp_path: Path) -> Iterator[Hosts]:
-    with site_of_hosts(tmp_path) as hosts:
-        yield hosts
-
-
-@pytest.fixture
-def make_bench(hosts: Hosts) -> Iterator[MakeBench]:
-    with benches(hosts.settings) as make:
-        yield make
 
 
 def has_line(path: Path) -> bool:

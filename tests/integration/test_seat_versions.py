@@ -10,7 +10,7 @@ import pytest
 from taskyard.worker.engines.known import make_engine
 from tests.integration.seat_bench import SeatBench
 from tests.servers import wait_until
-from tests.site_hosts import Hosts, site_of_hosts
+from tests.site_hosts import Hosts
 
 MODULE = """
 from pydantic import BaseModel
@@ -32,12 +32,6 @@ SALE = """
 def sell(given: Sale, context: TaskContext) -> Note:
     return Note(number=given.number)
 """
-
-
-@pytest.fixture
-def hosts(tmp_path: Path) -> Iterator[Hosts]:
-    with site_of_hosts(tmp_path) as hosts:
-        yield hosts
 
 
 @pytest.fixture

@@ -62,7 +62,7 @@ class Submissions:
         """Commits batch after batch until nobody waits."""
         await asyncio.sleep(0)  # for what came at the same moment
         while self._waiting:
-            batch = next(chunked(self._waiting, lambda entry: entry[0].size(), MAX_BATCH))
+            batch = next(chunked(self._waiting, lambda entry: entry[0].size_bytes(), MAX_BATCH))
             del self._waiting[: len(batch)]
             await self._commit(batch)
 

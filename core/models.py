@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, NamedTuple, Self
 
 from taskyard.core.edges import Condition
+from taskyard.core.learning.prediction import Predicted
 from taskyard.core.payload.same_call import Call
 from taskyard.core.states import Priority, TaskState
 
@@ -180,20 +181,21 @@ class Lane(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """A waiting task, in the ready queue or until it is `due`. `ready` is in epoch seconds."""
+    """A waiting task, in the ready queue or until it is `due`. `ready` is in epoch seconds, `head_start` in seconds."""
 
     id: str
     lane: Lane
     priority: int
     ready: float
     is_due_later: bool
+    head_start: float = 0.0
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:
-        """Reads (id, state, queue, type, requires, priority, ready); a suspended task is one with a time."""
-        id_, state, queue, type_, requires, priority, ready = row[:7]
+        """Reads (id, state, queue, type, requires, priority, ready, head start); a suspended task has a time."""
+        id_, state, queue, type_, requires, priority, ready, head_start = row[:8]
         lane = Lane(queue, type_, tuple(requires or ()))
-        return cls(id_, lane, priority, ready, state in (TaskState.SCHEDULED, TaskState.SUSPENDED))
+        return cls(id_, lane, priority, ready, state in (TaskState.SCHEDULED, TaskState.SUSPENDED), head_start)
 
 
 class Given(NamedTuple):
@@ -232,6 +234,8 @@ class Submission:
     pending_limit: int = 0  # of its creator
     given: Given | None = None  # where there is an idempotency key
     scheduled_for: datetime | None = None  # the fire time for which a schedule submits it
+    size: str | None = None  # of its input, as run times are predicted by it
+    predicted: Predicted | None = None
 
     @property
     def call(self) -> Call | None:
@@ -254,6 +258,11 @@ class Submission:
             self.when,
         )
 
-    def size(self) -> int:
+    @property
+    def head_start(self) -> float:
+        """Returns its head start in seconds."""
+        return 0.0 if self.predicted is None else self.predicted.head_start
+
+    def size_bytes(self) -> int:
         """Returns the approximate memory of its input in bytes."""
         return len(self.input_json)

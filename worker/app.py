@@ -37,6 +37,7 @@ from taskyard.worker.dispatch.dispatcher import Dispatcher
 from taskyard.worker.dispatch.term import TermFactory
 from taskyard.worker.doctor import report
 from taskyard.worker.duties.outcomes import Duties
+from taskyard.worker.learning.learner import Learner
 from taskyard.worker.logging.setup import configure_logs
 from taskyard.worker.maintenance.declared_schedules import DeclaredSchedules
 from taskyard.worker.maintenance.pool_sizes import PoolSizes
@@ -88,6 +89,10 @@ class Worker:
         self._reporting = Reporting(settings, self.database, self._clock, self._steady)
         self.monitor = Monitor(settings, self.database, self.broker, self.dispatcher, name, self._clock, self._steady)
         self._is_stopping = False
+        self.learner = Learner(
+            self.database, self.broker.predictions, self.dispatcher, self.dispatcher.published, self._clock
+        )
+        self.monitor.observer.learned = lambda: self.learner.live
         self._declared = DeclaredSchedules(settings, registry, self.database, self.broker, self._epoch)
         self._scheduled = WorkflowsOfSchedules(settings, registry, self.database, self.broker, self._may_go_on)
         self.webhooks = WebhookDuties(settings, self.database, self._steady, self._may_go_on)
@@ -109,7 +114,9 @@ class Worker:
         )
         self._health_log = HealthLog(self.health.problems, self.monitor.send_directly)
         self._scheduler = schedule(
-            jobs(self, self.dispatcher, self.monitor, self.webhooks, self.pool_sizes), self.duties, self._clock
+            jobs(self, self.dispatcher, self.monitor, self.webhooks, self.pool_sizes, self.learner),
+            self.duties,
+            self._clock,
         )
         self._dispatching: Supervised | None = None
         self._supervising: Supervised | None = None

@@ -12,9 +12,13 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
+import orjson
+
 Keys = tuple[str, str, str, str]
+Fields = tuple[tuple[str, ...], ...]  # of each field the names that it may have in an input
 
 EVERYTHING = ""
+TASKS = "task:"  # begins the creator of a task that a running task submitted: they are all one
 MAX_SIZE_LENGTH = 64  # characters; a longer one is known by its hash
 MAX_CREATOR_LENGTH = 64  # characters, likewise
 _SEPARATOR = "\n"  # no type has one, and escaped in the other parts
@@ -24,13 +28,19 @@ NOTHING = "-"
 @lru_cache(maxsize=20_000)
 def keys_of(task_type: str, creator: str, size: str) -> Keys:
     """Returns the keys of a task, the most general one first."""
-    by = _short(creator, MAX_CREATOR_LENGTH)
+    by = TASKS if creator.startswith(TASKS) else _short(creator, MAX_CREATOR_LENGTH)
     return (
         EVERYTHING,
         task_type,
         _SEPARATOR.join((task_type, by)),
         _SEPARATOR.join((task_type, by, size)),
     )
+
+
+def levels_of(task_type: str, creator: str, size: str | None) -> tuple[str, ...]:
+    """Returns the keys of a task; without the last one if its size is not known."""
+    keys = keys_of(task_type, creator, size or "")
+    return keys if size is not None else keys[:3]
 
 
 def parts_of(key: str) -> tuple[str, ...]:
@@ -43,9 +53,20 @@ def size_of_bytes(length: int) -> str:
     return str(length.bit_length())
 
 
-def size_by(fields: Sequence[str], values: Mapping[str, Any]) -> str:
+def input_size(predict_by: Fields, input_json: str) -> str:
+    """Returns the size of an input (a JSON object): by the fields that its type declares, else by its length."""
+    if not predict_by:
+        return size_of_bytes(len(input_json))
+    return size_by(predict_by, orjson.loads(input_json))
+
+
+def size_by(fields: Fields, values: Mapping[str, Any]) -> str:
     """Returns the size of an input by some of its fields: numbers and lengths by powers of two, others as they are."""
-    return _short(",".join(_part(values.get(name)) for name in fields), MAX_SIZE_LENGTH)
+    return _short(",".join(_part(_value(names, values)) for names in fields), MAX_SIZE_LENGTH)
+
+
+def _value(names: Sequence[str], values: Mapping[str, Any]) -> Any:
+    return next((values[name] for name in names if name in values), None)
 
 
 def _part(value: Any) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from taskyard.core.learning.calibration import Calibration
-from taskyard.core.learning.keys import Keys, parts_of
+from taskyard.core.learning.keys import parts_of
 from taskyard.core.learning.prediction import MAX_SECONDS, Prediction
 from taskyard.core.learning.shrunk_means import MEMORY, RunningMean, shrunk_mean
 from taskyard.core.learning.sketches import MEMORY as SKETCH_MEMORY
@@ -64,7 +64,7 @@ class RunTimeModel:
                 ignored[key] = problem
         return ignored
 
-    def learn(self, keys: Keys, seconds: float) -> None:
+    def learn(self, keys: Sequence[str], seconds: float) -> None:
         """Adds a run time, to every level of a task's keys."""
         if not (math.isfinite(seconds) and 0 <= seconds <= MAX_SECONDS):
             return

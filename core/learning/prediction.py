@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple, Self
 
+# Returns what is stored with a task by its queue, type, creator, size of input and priority; None: nothing is known.
+Predict = Callable[[str, str, str, str, int], "Predicted | None"]
 MAX_SECONDS = 1e9  # of a plausible run time
+
+
+class Predicted(NamedTuple):
+    """What is stored with a task: its run time in seconds with the 80 % interval, and its head start in seconds."""
+
+    seconds: float
+    low: float
+    high: float
+    head_start: float = 0.0
 
 
 class Prediction(NamedTuple):

@@ -271,7 +271,7 @@ class Broker(AgentSide):
         return lanes, due
 
     def _score(self, task: Waiting) -> float:
-        return score(task.ready, task.priority, self._policy_of(task.lane.queue))
+        return score(task.ready, task.priority, self._policy_of(task.lane.queue), task.head_start)
 
     def _due_member(self, task: Waiting) -> str:
         return f"{task.id}|{self._score(task)!r}|{task.lane}"

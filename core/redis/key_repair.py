@@ -103,4 +103,6 @@ _TYPES = {
     "messages:": "stream",
     "dead:": "stream",
     "mailboxes": "set",
+    "predictions": "hash",
+    "learning": "string",
 }

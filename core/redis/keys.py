@@ -24,6 +24,9 @@ class Keys:
         self.pools = f"{self.prefix}pools"  # processes that keep agents running
         self.pool_sizes = f"{self.prefix}pool_sizes"  # the leader's copy of how many agents of each kind are wanted
 
+        self.predictions = f"{self.prefix}predictions"  # of run times, by what they are made from
+        self.learning = f"{self.prefix}learning"  # what submitters need of each queue to give head starts, with a TTL
+
         self.quarantine = f"{self.prefix}quarantine"  # what could not be processed, capped
 
     def ready(self, lane: object) -> str:

@@ -19,6 +19,7 @@ from taskyard.core.redis.key_repair import KeyRepair, is_mendable
 from taskyard.core.redis.keys import Keys
 from taskyard.core.redis.mailbox import Mailbox
 from taskyard.core.redis.mailbox_admin import MailboxAdmin
+from taskyard.core.redis.predictions import Predictions
 from taskyard.core.redis.quarantine import Odd, Quarantine
 from taskyard.core.redis.raw_commands import RawCommands, Script
 from taskyard.core.redis.stream_reading import Entry, read_streams
@@ -75,6 +76,11 @@ class RedisNamespace:
     def agent_users(self) -> AgentUsers:
         """Returns the users by which agents with credentials of their own come in."""
         return AgentUsers(self.redis, self.keys, [self._scripts[name].text for name in ("report", "heartbeat")])
+
+    @property
+    def predictions(self) -> Predictions:
+        """Returns the published predictions of run times."""
+        return Predictions(self.redis, self.keys)
 
     def results_length(self) -> int:
         """Returns the number of reports that the leader has not consumed; raises Unavailable."""

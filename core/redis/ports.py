@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from taskyard.core.redis.broker import Publication
     from taskyard.core.redis.message import Message
     from taskyard.core.redis.namespace import Member
+    from taskyard.core.redis.predictions import Predictions
     from taskyard.core.redis.quarantine import Odd, Quarantine
     from taskyard.core.redis.roster import Roster, Turn
 
@@ -30,7 +31,10 @@ class QueuePort(Protocol):
 
 
 class SubmitterPort(QueuePort, Protocol):
-    """The writes of submitters and operators."""
+    """The writes of submitters and operators, and the predictions that they store with tasks."""
+
+    @property
+    def predictions(self) -> Predictions: ...
 
     def send_restart(self, agent_id: str) -> None: ...
 

@@ -14,6 +14,7 @@ from taskyard.core.scheduling.crew import Crew
 from taskyard.core.scheduling.crews import Crews
 from taskyard.core.states import HEAD_START_SECONDS, Priority
 
+LEARNED = "learned"  # the policy under which tasks predicted short go first
 # A strict queue keeps priorities apart by more than any age: about 32 years each.
 STRICT_HEAD_START_SECONDS = 1e9
 MAX_SCORE = 3e11  # limit of every score: the year 9999 with all head starts; also in peek.lua
@@ -26,18 +27,23 @@ NO_KNOWLEDGE = N_("no registered agent can run type {type}: it, or this version 
 NO_TAGS = N_("no agent for type {type} has tag {tags} (closest one is missing {missing})")
 
 
-def score(ready: float, priority: int, policy: str) -> float:
-    """Returns a task's place in its lane, lowest first: `ready` (epoch seconds) less its priority's head start."""
-    if policy == "priority":
-        return ready - STRICT_HEAD_START_SECONDS * (priority - Priority.MEDIUM)
-    return ready - _HEAD_STARTS[priority]
+def score(ready: float, priority: int, policy: str, head_start: float = 0.0) -> float:
+    """Returns a task's place in its lane, lowest first: `ready` (epoch seconds) less its priority's head start.
+
+    The policy `learned` takes its own head start (seconds) off, too, which it got because it is predicted to be short.
+    """
+    return ready - _ahead(priority, policy, head_start)
 
 
-def ready_of(score_: float, priority: int, policy: str) -> float:
+def ready_of(score_: float, priority: int, policy: str, head_start: float = 0.0) -> float:
     """Returns the inverse of `score`: when a task became ready, in epoch seconds."""
+    return score_ + _ahead(priority, policy, head_start)
+
+
+def _ahead(priority: int, policy: str, head_start: float) -> float:
     if policy == "priority":
-        return score_ + STRICT_HEAD_START_SECONDS * (priority - Priority.MEDIUM)
-    return score_ + _HEAD_STARTS[priority]
+        return STRICT_HEAD_START_SECONDS * (priority - Priority.MEDIUM)
+    return _HEAD_STARTS[priority] + head_start if policy == LEARNED else _HEAD_STARTS[priority]
 
 
 class Candidate(NamedTuple):

@@ -88,7 +88,7 @@ def check_rows(
             known = registry
             if published is not None:
                 known = published.checked(arguments["type"], arguments.get("input"))
-            size_bytes = validate_submission(**arguments, registry=known, limits=limits, now=now).size()
+            size_bytes = validate_submission(**arguments, registry=known, limits=limits, now=now).size_bytes()
             key = str(arguments["idempotency_key"])
             first = rows_by_key.setdefault(key, row.number)
             if first != row.number:

@@ -17,6 +17,7 @@ import uuid_utils
 
 from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import Moment, msg
+from taskyard.core.learning.prediction import Predict
 from taskyard.core.models import Submission, Waiting
 from taskyard.core.postgres.database import Transaction
 from taskyard.core.postgres.store import commands, dependants, schedule_fires, submission
@@ -80,7 +81,14 @@ def task_of(schedule: Schedule) -> What:
     return what
 
 
-def fire_due(tx: Transaction, registry: Registry, limits: Limits, run_each: RunEach, limit: int = SLICE) -> Fired:
+def fire_due(
+    tx: Transaction,
+    registry: Registry,
+    limits: Limits,
+    run_each: RunEach,
+    limit: int = SLICE,
+    predict: Predict | None = None,
+) -> Fired:
     """Fires the schedules that are due, at most `limit`.
 
     A fire time whose task is not accepted is recorded with the reason, and stops no other.
@@ -90,7 +98,7 @@ def fire_due(tx: Transaction, registry: Registry, limits: Limits, run_each: RunE
     if now is not None:
         fired.schedules = len(found)
         fired.is_whole = len(found) == limit
-        _Slice(tx, found, now, registry, limits).fire(fired, run_each)
+        _Slice(tx, found, now, registry, limits, predict).fire(fired, run_each)
     return fired
 
 
@@ -98,12 +106,19 @@ class _Slice:
     """The due schedules of one transaction."""
 
     def __init__(
-        self, tx: Transaction, found: Sequence[Schedule], now: datetime, registry: Registry, limits: Limits
+        self,
+        tx: Transaction,
+        found: Sequence[Schedule],
+        now: datetime,
+        registry: Registry,
+        limits: Limits,
+        predict: Predict | None,
     ) -> None:
         self._tx = tx
         self._now = now
         self._registry = registry
         self._limits = limits
+        self._predict = predict
         self._schedules = {one.id: one for one in found}
         self._submissions: dict[str, Submission] = {}
         guarded = [one for one in found if one.fields.overlap is not Overlap.ALLOW]
@@ -148,7 +163,7 @@ class _Slice:
             return due_workflow(schedule, at)
         fire = Fire(schedule.id, at, FireOutcome.SUBMITTED)
         try:
-            checked = check_task(schedule, at, self._registry, self._limits, self._now)
+            checked = check_task(schedule, at, self._registry, self._limits, self._now, self._predict)
         except SubmissionError as error:
             return fire.refused(error.text)
         self._submissions[checked.id] = checked
@@ -206,14 +221,23 @@ def replaced_by(fire_time: datetime) -> str:
     return msg("replaced by the fire time {time}", time=Moment(fire_time, text))
 
 
-def check_task(schedule: Schedule, at: datetime, registry: Registry, limits: Limits, now: datetime) -> Submission:
+def check_task(
+    schedule: Schedule,
+    at: datetime,
+    registry: Registry,
+    limits: Limits,
+    now: datetime,
+    predict: Predict | None = None,
+) -> Submission:
     """Returns the task of a fire time; raises SubmissionError, also for a type that runs code without the right."""
     what, options = task_of(schedule.at(at)), options_of(schedule, at)
     if registry.get(what.type).is_guarded and not schedule.may_run_code:
         raise SubmissionError(
             "type", what.type, msg("a type whose tasks run no code, as who made the schedule may not submit those")
         )
-    made = validate_submission(what.type, what.input, **options, registry=registry, limits=limits, now=now)
+    made = validate_submission(
+        what.type, what.input, **options, registry=registry, limits=limits, now=now, predict=predict
+    )
     return replace(made, scheduled_for=at)
 
 

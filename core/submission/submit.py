@@ -6,7 +6,6 @@ Redis is notified after the commit; while it is away tasks are still accepted, a
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -16,7 +15,7 @@ import sqlalchemy
 from taskyard.core.chunks import chunked
 from taskyard.core.clock import Clock
 from taskyard.core.config import Settings
-from taskyard.core.errors import Busy, SubmissionError, TaskNotFound, Unavailable
+from taskyard.core.errors import Busy, SubmissionError, Unavailable
 from taskyard.core.i18n import msg
 from taskyard.core.models import Submission
 from taskyard.core.payload.culprits import positioned, refused
@@ -28,15 +27,16 @@ from taskyard.core.postgres.store.tasks import TaskResult
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.redis.ports import SubmitterPort
-from taskyard.core.states import TERMINAL
 from taskyard.core.submission import known_calls
 from taskyard.core.submission.commands import ManyTaskCommands, TaskCommands, check_task_id
 from taskyard.core.submission.every_problem import every_problem
 from taskyard.core.submission.group_commit import GroupCommitter
 from taskyard.core.submission.open_keys import Alone, OpenKeys
 from taskyard.core.submission.options import OPTIONS, SubmitOptions
+from taskyard.core.submission.predictor import Predictor
 from taskyard.core.submission.queue_notifier import QueueNotifier
 from taskyard.core.submission.validate import Limits, validate_submission
+from taskyard.core.submission.waiting import wait_for
 from taskyard.core.submission.workflow_submission import WorkflowSubmitter
 from taskyard.core.task_types.registry import Registry, TaskType
 
@@ -44,8 +44,6 @@ if TYPE_CHECKING:
     from taskyard.core.task_types.published import PublishedTypes
 
 CHUNK_SIZE = 2_000
-MIN_POLL_SECONDS = 0.001
-MAX_POLL_SECONDS = 0.2
 GROUP_TIMEOUT_MS = 50  # that a group of submissions waits for a lock before those without a key go ahead
 ProgressCallback = Callable[[int], None]
 
@@ -65,16 +63,20 @@ class Submitter(TaskCommands):
         published: PublishedTypes | None = None,
     ) -> None:
         """Accepts the types of `registry`, and those that agents published if `published` is given."""
+        predict = Predictor(broker.predictions.read)
         self._registry = registry
         self._published = published
         self._limits = Limits.of(settings)
         super().__init__(database, QueueNotifier(broker), settings.input_limit_bytes)
         self.commands = ManyTaskCommands(database, self._notifier)
         self._clock = clock or Clock()
-        self.workflows = WorkflowSubmitter(registry, published, self._limits, database, self._notifier, self._clock)
+        self.workflows = WorkflowSubmitter(
+            registry, published, self._limits, database, self._notifier, self._clock, predict
+        )
         self._keys = OpenKeys()
+        self._predict = predict
         self._group: GroupCommitter[Submission, str | SubmissionError | Alone] = GroupCommitter(
-            self.store_together, Submission.size
+            self.store_together, Submission.size_bytes
         )
 
     def submit(
@@ -123,7 +125,7 @@ class Submitter(TaskCommands):
             raise refused("progress", progress, msg("a function"))
         ids: list[str] = []
         checked = self._validated_items(submissions)
-        for chunk in chunked(checked, lambda one: one.size() if isinstance(one, Submission) else 0, CHUNK_SIZE):
+        for chunk in chunked(checked, lambda one: one.size_bytes() if isinstance(one, Submission) else 0, CHUNK_SIZE):
             if isinstance(chunk[0], SubmissionError):
                 raise positioned(chunk[0], len(ids))
             with locks.naming_holders(self._database), self._database.transaction() as tx:
@@ -164,7 +166,9 @@ class Submitter(TaskCommands):
         now = self._clock.now()
         try:
             registry = self._published.checked(type, input) if asks_database and self._published else self._registry
-            return validate_submission(type, input, **options, registry=registry, limits=self._limits, now=now)
+            return validate_submission(
+                type, input, **options, registry=registry, limits=self._limits, now=now, predict=self._predict
+            )
         except SubmissionError:
             first_id = known_calls.find_first(self._database, type, input, options, now) if asks_database else None
             if first_id is None:
@@ -215,18 +219,7 @@ class Submitter(TaskCommands):
 
         Returns the current state if it has not ended in time. Raises TaskNotFound or Unavailable.
         """
-        id_ = check_task_id(task_id)
-        deadline = self._clock.monotonic() + timeout_seconds
-        pause = MIN_POLL_SECONDS
-        while True:
-            with self._database.transaction() as tx:
-                ending = tasks.endings(tx, [id_]).get(id_)
-            if ending is None:
-                raise TaskNotFound(task_id)
-            if ending.state in TERMINAL or self._clock.monotonic() >= deadline:
-                return ending
-            time.sleep(pause)
-            pause = min(pause * 1.3, MAX_POLL_SECONDS)
+        return wait_for(self._database, self._clock, check_task_id(task_id), timeout_seconds)
 
     # ours
 

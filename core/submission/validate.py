@@ -16,6 +16,8 @@ from pydantic import BaseModel
 from taskyard.core.edges import Condition
 from taskyard.core.i18n import msg
 from taskyard.core.ids import ID_PATTERN, is_id
+from taskyard.core.learning.keys import input_size
+from taskyard.core.learning.prediction import Predict
 from taskyard.core.models import Given, Submission
 from taskyard.core.payload.culprits import refused, required
 from taskyard.core.payload.encode import check_text, encode_input, exact
@@ -83,38 +85,48 @@ def validate_submission(
     registry: Registry,
     limits: Limits,
     now: datetime,
+    predict: Predict | None = None,
 ) -> Submission:
     """Validates every part of a submission and gives it an id (UUIDv7).
 
     Options that are None come from the task type. `run_at` is an aware datetime or its ISO 8601 text; `after` holds
-    the ids of tasks to wait for, and `when` how they must end: completed, ended or failed. Raises SubmissionError
-    (UnknownTaskType for `type`), which names the field, its value and what was expected.
+    the ids of tasks to wait for, and `when` how they must end: completed, ended or failed. `predict` predicts its run
+    time. Raises SubmissionError (UnknownTaskType for `type`) naming the field, its value and what was expected.
     """
     task_type = _task_type(type, registry)
     own_tags = _tags(requires)
+    queue_name = "default" if queue is DEFAULT_QUEUE else check_label("queue", queue)
+    rank = PRIORITIES[_DEFAULT_PRIORITY] if priority is _DEFAULT_PRIORITY else check_priority(priority)
+    input_json = encode_input(task_type.input_model, input, limits.input_limit_bytes)
+    creator = "" if created_by is _NOBODY else check_creator(created_by)
+    size = input_size(task_type.predict_by, input_json)
     return Submission(
         id=str(uuid_utils.uuid7()),
         type=task_type.name,
-        queue="default" if queue is DEFAULT_QUEUE else check_label("queue", queue),
+        queue=queue_name,
         title=None if title is None else check_title(title),
-        priority=PRIORITIES[_DEFAULT_PRIORITY] if priority is _DEFAULT_PRIORITY else check_priority(priority),
-        input_json=encode_input(task_type.input_model, input, limits.input_limit_bytes),
+        priority=rank,
+        input_json=input_json,
         requires=own_tags if not task_type.requires else _with_those_of(task_type, own_tags),
         timeout_seconds=task_type.timeout_seconds if timeout_seconds is None else _timeout(timeout_seconds),
         max_attempts=task_type.retry.max_attempts if max_attempts is None else _max_attempts(max_attempts),
         run_at=None if run_at is None else _run_at(run_at, delay_seconds, now),
         delay_seconds=None if delay_seconds is None else _delay(delay_seconds),
         idempotency_key=None if idempotency_key is None else check_key(idempotency_key, parent_id, created_by),
-        created_by="" if created_by is _NOBODY else check_creator(created_by),
+        created_by=creator,
         creator_agent_id=None if creator_agent_id is None else check_text("creator_agent_id", creator_agent_id),
         parent_id=None if parent_id is None else _uuid("parent_id", parent_id),
         after=() if after is NOTHING else _after(after),
         when=Condition.COMPLETED if when is Condition.COMPLETED else _when(when),
         pending_limit=limits.pending_limit_per_creator,
-        given=None
-        if idempotency_key is None
-        else Given(own_tags, has_timeout=timeout_seconds is not None, has_max_attempts=max_attempts is not None),
+        given=_given(idempotency_key, own_tags, timeout_seconds, max_attempts),
+        size=size,
+        predicted=None if predict is None else predict(queue_name, task_type.name, creator, size, rank),
     )
+
+
+def _given(key: object, tags: tuple[str, ...], timeout_seconds: object, max_attempts: object) -> Given | None:
+    return None if key is None else Given(tags, timeout_seconds is not None, max_attempts is not None)
 
 
 def check_output(output_json: bytes | str, limit_bytes: int) -> str | None:

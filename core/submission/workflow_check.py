@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -13,6 +13,7 @@ import uuid_utils
 
 from taskyard.core.errors import SubmissionError, UnknownTaskType
 from taskyard.core.i18n import msg
+from taskyard.core.learning.prediction import Predict
 from taskyard.core.payload.culprits import in_field, refused, required, together
 from taskyard.core.payload.encode import check_text
 from taskyard.core.payload.same_call import PREFIX, Call
@@ -45,7 +46,9 @@ class WorkflowCall:
     creator_agent_id: str | None = None
 
 
-def check_workflow(call: WorkflowCall, types: WorkflowTypes, limits: Limits, now: datetime) -> CheckedWorkflow:
+def check_workflow(
+    call: WorkflowCall, types: WorkflowTypes, limits: Limits, now: datetime, predict: Predict | None = None
+) -> CheckedWorkflow:
     """Returns the workflow with the ids of its tasks; raises SubmissionError whose `parts` are all its problems.
 
     Fields are paths in the definition, such as `tasks.extract.input.rows`.
@@ -57,12 +60,12 @@ def check_workflow(call: WorkflowCall, types: WorkflowTypes, limits: Limits, now
     key = _checked(problems, lambda: _key(call, creator or ""))
     definition, found = read_definition(call.tasks)
     problems += found
-    checking = _Nodes(definition, types, limits, now, creator or "", call.creator_agent_id)
+    checking = _Nodes(definition, types, limits, now, creator or "", call.creator_agent_id, predict)
     checking.run()
     problems += checking.problems
     if problems:
         raise together(problems)
-    size = sum(one.submission.size() for one in checking.tasks)
+    size = sum(one.submission.size_bytes() for one in checking.tasks)
     if size > MAX_BYTES:
         raise refused("tasks", size, msg("inputs of at most {limit:,} bytes together", limit=MAX_BYTES))
     return CheckedWorkflow(
@@ -90,6 +93,7 @@ class _Nodes:
         now: datetime,
         creator: str,
         boot: str | None,
+        predict: Predict | None,
     ) -> None:
         self.problems: list[SubmissionError] = []
         self.tasks: list[CheckedTask] = []
@@ -97,6 +101,7 @@ class _Nodes:
         self._types = types
         self._limits = limits
         self._now = now
+        self._predict = predict
         self._signed: dict[str, Any] = {"created_by": creator, "creator_agent_id": boot}
         self._known: dict[str, KnownType] = {}
 
@@ -131,11 +136,18 @@ class _Nodes:
         arguments = {"type": type_, "input": value, **options}
         try:
             submission = validate_submission(
-                **arguments, **self._signed, registry=registry, limits=self._limits, now=self._now
+                **arguments,
+                **self._signed,
+                registry=registry,
+                limits=self._limits,
+                now=self._now,
+                predict=self._predict,
             )
         except SubmissionError:
             return [*found, *every_problem(arguments, registry, self._limits, self._now)]
         found += self._of_input(known, node, value)
+        if node.references:  # of what is not there yet nothing is known
+            submission = replace(submission, size=None, predicted=None)
         self.tasks.append(CheckedTask(key, submission, node.parents, bool(node.references)))
         return found
 

@@ -11,6 +11,7 @@ import psycopg2
 from taskyard.core.clock import Clock
 from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import msg
+from taskyard.core.learning.prediction import Predict
 from taskyard.core.payload.culprits import in_field, refused, together
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import locks, workflow_submission
@@ -40,6 +41,7 @@ class WorkflowSubmitter:
         database: Database,
         notifier: QueueNotifier,
         clock: Clock,
+        predict: Predict | None = None,
     ) -> None:
         self._registry = registry
         self._published = published
@@ -47,6 +49,7 @@ class WorkflowSubmitter:
         self._database = database
         self._notifier = notifier
         self._clock = clock
+        self._predict = predict
 
     def submit(
         self,
@@ -88,7 +91,7 @@ class WorkflowSubmitter:
         now = self._clock.now()
         types = WorkflowTypes(self._registry, None if self._published is None else self._published.published)
         try:
-            checked = check_workflow(call, types, self._limits, now)
+            checked = check_workflow(call, types, self._limits, now, self._predict)
         except SubmissionError as error:
             first = None if call.idempotency_key is None else self._find_first(call)
             if first is not None:

@@ -128,6 +128,7 @@ def published_type(known: KnownType) -> PublishedType:
         frozenset(known.requires),
         known.description,
         runs_code=known.is_guarded,
+        predict_by=tuple(tuple(names) for names in known.predict_by),
     )
     validator = None if known.input_schema is None else validator_of(known.input_schema, known.name)
     return PublishedType(known, task_type, validator)

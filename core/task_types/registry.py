@@ -32,7 +32,9 @@ from pydantic import BaseModel
 from taskyard.core.declarations import LABEL, Checker, caller, collecting, settle
 from taskyard.core.errors import ConfigurationError, UnknownTaskType
 from taskyard.core.i18n import msg
+from taskyard.core.learning.keys import Fields
 from taskyard.core.schedules.declarations import Schedule, declared_schedules
+from taskyard.core.task_types.declared_values import declared_fields, memory_limit
 from taskyard.core.task_types.modules import SETTING, ModuleRefused, import_task_module
 from taskyard.core.task_types.retry_policy import RetryPolicy
 from taskyard.core.task_types.schema_words import without_words
@@ -57,7 +59,6 @@ NAME_PATTERN = re.compile(r"[a-z][a-z0-9_]*(\.[a-z][a-z0-9_]*)*")
 MAX_NAME_LENGTH = 200  # characters
 MIN_TIMEOUT_SECONDS = 0.001
 MAX_TIMEOUT_SECONDS = 7 * 24 * 3600.0
-MIN_MEMORY_MIB, MAX_MEMORY_MIB = 16, 1 << 20
 
 Handler = TypeVar("Handler", bound=Callable[..., object])
 
@@ -74,6 +75,7 @@ class TaskType:
 
     `declared_version` is the version in its declaration. `runs_code`: it executes code from its input.
     `reads_host`: its input names what it reads of the host. `memory_limit_mib`: see worker.isolation.memory.
+    `predict_by`: fields of the input that its run time depends on.
     """
 
     name: str
@@ -90,6 +92,7 @@ class TaskType:
     reads_host: bool = False
     memory_limit_mib: int | None = None
     schedules: tuple[Schedule, ...] = ()
+    predict_by: Fields = ()
 
     @property
     def is_shipped(self) -> bool:
@@ -197,6 +200,7 @@ def task_type(
     reads_host: bool = False,
     memory_limit_mib: int | None = None,
     schedule: str | Schedule | Iterable[str | Schedule] = (),
+    predict_by: Iterable[str] = (),
 ) -> Callable[[Handler], Handler]:
     """Registers the decorated function as the handler of task type `name`; raises ConfigurationError.
 
@@ -206,6 +210,8 @@ def task_type(
     `runs_code`: code from its input is executed. `reads_host`: its input names what is read of the host.
     `memory_limit_mib` is what an attempt may use beyond what its process has at the start (isolation "process" only).
     `schedule` is a cron expression, a Schedule or several: the worker that leads submits such tasks by it.
+    `predict_by` are fields of the input that its run time depends on: it is predicted by them, and not by the length of
+    the input.
     """
     if callable(name):
         check = Checker(f"@task_type ({caller(__file__)})")
@@ -215,7 +221,9 @@ def task_type(
 
     def register(handler: Handler) -> Handler:
         may = {"runs_code": runs_code, "reads_host": reads_host}
-        declared = _declared(name, handler, timeout_seconds, retry, isolation, requires, version, may, memory_limit_mib)
+        declared = _declared(
+            name, handler, timeout_seconds, retry, isolation, requires, version, may, memory_limit_mib, predict_by
+        )
         if declared is not None:
             registry.add(replace(declared, schedules=declared_schedules(_where(name, handler), name, schedule)))
         return handler
@@ -233,6 +241,7 @@ def _declared(
     version: object,
     may: Mapping[str, Any],
     memory_limit_mib: object,
+    predict_by: object,
 ) -> TaskType | None:
     """Returns the declared task type; None if it has problems, which are collected or raised."""
     check = Checker(_where(name, handler))
@@ -258,7 +267,8 @@ def _declared(
     for name_, value in may.items():
         if not isinstance(value, bool):
             check.refuse(name_, value, msg("True or False"))
-    memory_mib = _memory_limit(memory_limit_mib, chosen, check)
+    memory_mib = memory_limit(memory_limit_mib, chosen, check)
+    fields_ = declared_fields(predict_by, models and models[0], check)
     if not check.is_fine() or models is None or chosen is None:
         return None
     return TaskType(
@@ -273,18 +283,9 @@ def _declared(
         description=(inspect.getdoc(handler) or "").split("\n\n")[0],
         declared_version=str.__str__(version),
         memory_limit_mib=memory_mib,
+        predict_by=fields_,
         **may,
     )
-
-
-def _memory_limit(value: object, isolation: str | None, check: Checker) -> int | None:
-    if value is None:
-        return None
-    limit_mib = check.whole("memory_limit_mib", value, MIN_MEMORY_MIB, MAX_MEMORY_MIB)
-    if isolation in (Isolation.THREAD, Isolation.ASYNC):
-        expected = msg("none with isolation {name!r}: only 'process' can enforce one", name=str(isolation))
-        check.refuse("memory_limit_mib", value, expected)
-    return limit_mib
 
 
 @lru_cache(maxsize=1024)

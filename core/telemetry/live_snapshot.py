@@ -177,6 +177,21 @@ class FiringAlert(msgspec.Struct):
     message_parameters: dict[str, Any] | None = None
 
 
+class LearningLive(msgspec.Struct):
+    """What the leader has learned: keys, results in this term (and those outside of their interval), and how they hold.
+
+    `coverage` is the share of the last 1,000 within their 80 % interval, `error_factor` by what factor predictions are
+    typically off; None: too few.
+    """
+
+    keys: int
+    tasks: int
+    below: int
+    above: int
+    coverage: float | None
+    error_factor: float | None
+
+
 class LateSchedule(msgspec.Struct):
     """A schedule whose last task or workflow (`kind`) should have completed by now.
 
@@ -243,6 +258,7 @@ class LiveSnapshot(msgspec.Struct):
     pools: list[PoolLive] = []  # by kind
     questions: dict[str, float] = {}  # seconds since the oldest open one was asked, by its task's queue
     kept_reports: int = 0  # of newer agents, for a newer leader
+    learning: LearningLive | None = None  # None: a leader of an older release
 
 
 class _Version(msgspec.Struct):

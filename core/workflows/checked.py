@@ -49,7 +49,7 @@ class CheckedWorkflow:
 
     def size(self) -> int:
         """Returns the bytes of all inputs."""
-        return sum(one.submission.size() for one in self.tasks)
+        return sum(one.submission.size_bytes() for one in self.tasks)
 
     def submitted(self, workflow_id: str, ids: Mapping[str, str]) -> Submitted:
         """Returns the ids of the stored tasks, by key, in the shape in which they were given."""

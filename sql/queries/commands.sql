@@ -11,7 +11,7 @@ WITH current AS MATERIALIZED (
         error = jsonb_build_object('class', 'cancelled', 'message', %(reason)s::text)
     FROM current c WHERE t.id = c.id
     RETURNING t.id, t.attempt, c.state, t.queue, t.type, t.requires, t.priority,
-        extract(epoch FROM t.ready_at)::float8 AS ready, c.assigned_agent_id,
+        extract(epoch FROM t.ready_at)::float8 AS ready, coalesce(t.head_start, 0) AS head_start, c.assigned_agent_id,
         greatest(0, date_part('epoch', now() - t.created_at)) AS total_seconds
 ), cut AS (
     UPDATE task_dependencies SET is_open = false
@@ -32,7 +32,7 @@ WITH current AS MATERIALIZED (
         jsonb_build_object('reason', %(reason)s::text), queue, type, total_seconds
     FROM cancelled
 )
-SELECT id, state, queue, type, requires, priority, ready, attempt, assigned_agent_id FROM cancelled
+SELECT id, state, queue, type, requires, priority, ready, head_start, attempt, assigned_agent_id FROM cancelled
 
 -- name: lock_open
 -- The unfinished ones of these tasks whose rows are not locked.
@@ -71,7 +71,7 @@ WITH current AS MATERIALIZED (
         error = NULL, progress = NULL, progress_message = NULL, waiting_on = c.lacks_input::int
     FROM current c WHERE t.id = c.id
     RETURNING t.id, t.attempt, c.state AS from_state, t.state, t.queue, t.type, t.requires, t.priority,
-        extract(epoch FROM t.ready_at)::float8 AS ready, t.workflow_id
+        extract(epoch FROM t.ready_at)::float8 AS ready, coalesce(t.head_start, 0) AS head_start, t.workflow_id
 ), audit AS (
     INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, detail)
     SELECT r.id, 'retried', r.from_state, r.state, r.attempt, %(actor)s, jsonb_strip_nulls(jsonb_build_object(
@@ -79,7 +79,7 @@ WITH current AS MATERIALIZED (
     FROM retried r
     LEFT JOIN unnest(%(ids)s::uuid[], %(starts)s::uuid[]) AS s(id, start) ON s.id = r.id
 )
-SELECT id, state, queue, type, requires, priority, ready, workflow_id FROM retried
+SELECT id, state, queue, type, requires, priority, ready, head_start, workflow_id FROM retried
 
 -- name: unmet_parents
 -- The parents that keep a task from being retried, with their states and what it waits for.
@@ -97,14 +97,14 @@ WITH current AS MATERIALIZED (
 ), changed AS (
     UPDATE tasks t SET priority = %(priority)s FROM current c WHERE t.id = c.id
     RETURNING t.id, t.attempt, t.state, t.queue, t.type, t.requires, t.priority,
-        extract(epoch FROM t.ready_at)::float8 AS ready, c.priority AS was
+        extract(epoch FROM t.ready_at)::float8 AS ready, coalesce(t.head_start, 0) AS head_start, c.priority AS was
 ), audit AS (
     INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, detail)
     SELECT id, 'reprioritised', state, state, attempt, %(actor)s,
         jsonb_strip_nulls(jsonb_build_object('from', was, 'to', priority, 'reason', nullif(%(reason)s::text, '')))
     FROM changed
 )
-SELECT id, state, queue, type, requires, priority, ready, was FROM changed
+SELECT id, state, queue, type, requires, priority, ready, head_start, was FROM changed
 
 -- name: note_bulk
 -- The audit row of a bulk operation.

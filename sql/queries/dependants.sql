@@ -78,7 +78,8 @@ WITH held AS MATERIALIZED (
         CASE WHEN c.agent_id IS NOT NULL THEN t.input::text END AS input, t.timeout_seconds,
         CASE WHEN c.agent_id IS NOT NULL THEN t.checkpoint::text END AS checkpoint, t.max_attempts, t.refunded,
         t.refunds, coalesce(t.checkpoint_children, 0) AS checkpoint_children,
-        coalesce(t.retry_afters, 0) AS retry_afters, date_part('epoch', t.scheduled_for) AS scheduled_for
+        coalesce(t.retry_afters, 0) AS retry_afters, date_part('epoch', t.scheduled_for) AS scheduled_for,
+        coalesce(t.head_start, 0) AS head_start
 ), input_due AS (
     UPDATE task_inputs SET is_due = true
     WHERE resolved_at IS NULL AND task_id = ANY(ARRAY(SELECT id FROM changed WHERE waiting_on = 1 AND was = 'blocked'))
@@ -92,9 +93,9 @@ WITH held AS MATERIALIZED (
     SELECT id, 'assigned', 'pending', 'assigned', attempt, 'dispatcher', agent_id
     FROM changed WHERE agent_id IS NOT NULL
 )
-SELECT id, state, queue, type, requires, priority, ready, n, waiting_on,
+SELECT id, state, queue, type, requires, priority, ready, head_start, n, waiting_on,
     id, attempt, type, input, timeout_seconds, checkpoint, priority, agent_id, max_attempts, refunded, refunds,
-    checkpoint_children, retry_afters, NULL, scheduled_for
+    checkpoint_children, retry_afters, NULL, scheduled_for, head_start
 FROM changed
 
 -- name: cancel_below

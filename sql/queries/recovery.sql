@@ -30,13 +30,13 @@ SELECT extract(epoch FROM clock_timestamp())::float8
 -- name: open_slice
 -- One slice of the unfinished tasks in id order, for the sweep, and whether each belongs into Redis.
 SELECT id, state, queue, type, requires, priority, extract(epoch FROM ready_at)::float8,
-    state IN ('pending', 'scheduled') OR (state = 'suspended' AND run_at IS NOT NULL)
+    coalesce(head_start, 0), state IN ('pending', 'scheduled') OR (state = 'suspended' AND run_at IS NOT NULL)
 FROM tasks WHERE finished_at IS NULL AND id > %(after)s::uuid ORDER BY id LIMIT %(limit)s
 
 -- name: how_they_wait
 -- These tasks, in the columns of the sweep.
 SELECT id, state, queue, type, requires, priority, extract(epoch FROM ready_at)::float8,
-    state IN ('pending', 'scheduled') OR (state = 'suspended' AND run_at IS NOT NULL)
+    coalesce(head_start, 0), state IN ('pending', 'scheduled') OR (state = 'suspended' AND run_at IS NOT NULL)
 FROM tasks WHERE id = ANY(%(ids)s::uuid[])
 
 -- name: claimed_tasks

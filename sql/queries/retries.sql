@@ -107,14 +107,14 @@ WITH wanted AS (
         error = NULL, progress = NULL, progress_message = NULL, checkpoint = NULL, checkpoint_children = NULL
     FROM current c WHERE t.id = c.id
     RETURNING t.id, c.state, t.queue, t.type, t.requires, t.priority, extract(epoch FROM c.ready_at)::float8 AS ready,
-        t.attempt, c.start
+        coalesce(t.head_start, 0) AS head_start, t.attempt, c.start
 ), audit AS (
     INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, detail)
     SELECT id, 'retried', state, 'blocked', attempt, %(actor)s,
         jsonb_build_object('reason', %(reason)s::text, 'scope', %(scope)s::text, 'start', start)
     FROM blocked WHERE state <> 'blocked'
 )
-SELECT id, state, queue, type, requires, priority, ready FROM blocked WHERE state IN ('pending', 'scheduled')
+SELECT id, state, queue, type, requires, priority, ready, head_start FROM blocked WHERE state IN ('pending', 'scheduled')
 
 -- name: reopen_workflows
 -- Workflows whose tasks run again have not ended.

@@ -46,7 +46,7 @@ WITH reported AS (
         run_at = c.due, ready_at = coalesce(c.due, now()), assigned_agent_id = NULL, assigned_at = NULL,
         started_at = NULL
     FROM current c WHERE t.id = c.id
-    RETURNING t.id, t.attempt, t.queue, t.type, t.requires, t.priority, t.run_at, t.ready_at, t.has_signals,
+    RETURNING t.id, t.attempt, t.queue, t.type, t.requires, t.priority, t.run_at, t.ready_at, t.has_signals, t.head_start,
         c.from_state, c.was_agent_id, c.suspension, c.error, c.wait_seconds, c.run_seconds, c.cpu_seconds,
         c.peak_memory_bytes
 ), audit AS (
@@ -58,7 +58,7 @@ WITH reported AS (
         queue, type, wait_seconds, run_seconds, cpu_seconds, peak_memory_bytes
     FROM suspended
 )
-SELECT id, 'suspended', queue, type, requires, priority, extract(epoch FROM ready_at)::float8, run_at IS NOT NULL,
+SELECT id, 'suspended', queue, type, requires, priority, extract(epoch FROM ready_at)::float8, coalesce(head_start, 0), run_at IS NOT NULL,
     has_signals IS TRUE
 FROM suspended
 
@@ -97,12 +97,13 @@ SELECT id, n FROM counted
 WITH woken AS (
     UPDATE tasks t SET state = 'pending', ready_at = now(), run_at = NULL, waiting_on = 0
     WHERE t.id = ANY(%(ids)s::uuid[]) AND t.state = 'suspended'
-    RETURNING t.id, t.attempt, t.queue, t.type, t.requires, t.priority, extract(epoch FROM t.ready_at)::float8 AS ready
+    RETURNING t.id, t.attempt, t.queue, t.type, t.requires, t.priority, extract(epoch FROM t.ready_at)::float8 AS ready,
+        coalesce(t.head_start, 0) AS head_start
 ), audit AS (
     INSERT INTO task_events (task_id, at, event, from_state, to_state, attempt, actor)
     SELECT id, clock_timestamp(), 'woken', 'suspended', 'pending', attempt, %(actor)s FROM woken
 )
-SELECT id, 'pending', queue, type, requires, priority, ready FROM woken
+SELECT id, 'pending', queue, type, requires, priority, ready, head_start FROM woken
 
 -- name: outcomes
 -- A page of the tasks that a task's handler submitted, in their order: as many as have `bytes` of outputs and errors

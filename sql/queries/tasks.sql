@@ -72,7 +72,7 @@ SELECT EXISTS (SELECT FROM tasks)
 
 -- name: waiting
 -- The queue data of these tasks.
-SELECT id, state, queue, type, requires, priority, extract(epoch FROM ready_at)::float8
+SELECT id, state, queue, type, requires, priority, extract(epoch FROM ready_at)::float8, coalesce(head_start, 0)
 FROM tasks WHERE id = ANY(%(ids)s::uuid[])
     AND (state IN ('pending', 'scheduled') OR (state = 'suspended' AND run_at IS NOT NULL))
 

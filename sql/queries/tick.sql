@@ -61,7 +61,7 @@ WITH reported AS (
         finished_at = CASE WHEN c.to_state = 'failed' THEN now() END
     FROM current c WHERE t.id = c.id
     RETURNING t.id, t.attempt, t.state, t.queue, t.type, t.requires, t.priority,
-        extract(epoch FROM t.ready_at)::float8 AS ready, c.from_state, c.was_agent_id, c.event, c.detail,
+        extract(epoch FROM t.ready_at)::float8 AS ready, coalesce(t.head_start, 0) AS head_start, c.from_state, c.was_agent_id, c.event, c.detail,
         c.wait_seconds, c.run_seconds, c.cpu_seconds, c.peak_memory_bytes,
         CASE WHEN c.to_state = 'failed' THEN greatest(0, date_part('epoch', now() - t.created_at)) END AS total_seconds
 ), audit AS (
@@ -71,7 +71,7 @@ WITH reported AS (
         wait_seconds, run_seconds, total_seconds, cpu_seconds, peak_memory_bytes
     FROM settled
 )
-SELECT id, state, queue, type, requires, priority, ready FROM settled
+SELECT id, state, queue, type, requires, priority, ready, head_start FROM settled
 
 -- name: start
 -- assigned → in_progress, as the agent reports.
@@ -184,7 +184,7 @@ WITH wanted AS (
     RETURNING t.id, t.attempt, t.type, t.input, t.timeout_seconds, t.checkpoint, t.priority, t.assigned_agent_id,
         t.max_attempts, t.refunded, t.refunds,
         coalesce(t.checkpoint_children, 0) AS checkpoint_children, c.state, t.retry_afters, t.has_signals,
-        t.checkpoint_signals, t.suspension IS NOT NULL AS was_suspended, t.scheduled_for
+        t.checkpoint_signals, t.suspension IS NOT NULL AS was_suspended, t.scheduled_for, t.head_start
 ), audit AS (
     INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, agent_id)
     SELECT id, 'assigned', state, 'assigned', attempt, 'dispatcher', assigned_agent_id FROM claimed
@@ -202,5 +202,5 @@ SELECT id, attempt, type, input::text, timeout_seconds, checkpoint::text, priori
             UNION ALL
             SELECT number, name, signal_id, kind, data, sent_by, sent_at FROM timed_out WHERE task_id = claimed.id
         ) received
-    ))::text END, date_part('epoch', scheduled_for)
+    ))::text END, date_part('epoch', scheduled_for), coalesce(head_start, 0)
 FROM claimed

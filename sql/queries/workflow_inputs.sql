@@ -68,14 +68,14 @@ WITH made AS (
     FROM unnest(%(ids)s::uuid[], %(inputs)s::json[]) AS m(id, input)
     WHERE t.id = m.id AND t.state = 'blocked' AND t.waiting_on = 1
     RETURNING t.id, t.attempt, t.state, t.queue, t.type, t.requires, t.priority,
-        extract(epoch FROM t.ready_at)::float8 AS ready
+        extract(epoch FROM t.ready_at)::float8 AS ready, coalesce(t.head_start, 0) AS head_start
 ), done AS (
     UPDATE task_inputs SET is_due = false, resolved_at = now() WHERE task_id = ANY(ARRAY(SELECT id FROM made))
 ), audit AS (
     INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor)
     SELECT id, 'unblocked', 'blocked', state, attempt, 'dispatcher' FROM made
 )
-SELECT id, state, queue, type, requires, priority, ready FROM made
+SELECT id, state, queue, type, requires, priority, ready, head_start FROM made
 
 -- name: fail
 -- blocked → failed, where no input can be made.

@@ -27,6 +27,7 @@ def known_types(registry: Registry, matches: Callable[[str], bool]) -> list[Know
             description=one.description,
             is_guarded=one.is_guarded,
             max_retry_afters=one.retry.max_retry_afters,
+            predict_by=[list(names) for names in one.predict_by],
         )
         for one in registry.types.values()
         if matches(one.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from taskyard.core.clock import Clock
 from taskyard.core.errors import SubmissionError
 from taskyard.core.ids import is_id
+from taskyard.core.learning.prediction import Predict
 from taskyard.core.protocol import AskChildren, Checkpoint, Reply, SubmitChild, SubmitWorkflow
 from taskyard.core.submission.options import CHILD_OPTIONS
 from taskyard.core.submission.validate import Limits, check_output, validate_submission
@@ -18,13 +19,20 @@ class AttemptRequests:
     """Turns requests into what the batch stores, or into refusals."""
 
     def __init__(
-        self, holders: ClaimHolders, registry: FleetTypes, limits: Limits, clock: Clock, workflows: ChildWorkflows
+        self,
+        holders: ClaimHolders,
+        registry: FleetTypes,
+        limits: Limits,
+        clock: Clock,
+        workflows: ChildWorkflows,
+        predict: Predict | None = None,
     ) -> None:
         self._holders = holders
         self._registry = registry
         self._limits = limits
         self._clock = clock
         self._workflows = workflows
+        self._predict = predict
 
     def checkpoint(self, report: Checkpoint, batch: Batch) -> None:
         """Stores a checkpoint for the next attempt."""
@@ -75,6 +83,7 @@ class AttemptRequests:
                 registry=self._registry,
                 limits=self._limits,
                 now=self._clock.now(),
+                predict=self._predict,
             )
         except SubmissionError as error:
             batch.order(report.agent_id, Reply(report.request_id, None, str(error)))

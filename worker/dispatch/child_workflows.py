@@ -18,6 +18,7 @@ import structlog
 
 from taskyard.core.clock import Clock
 from taskyard.core.errors import SubmissionError, Unavailable
+from taskyard.core.learning.prediction import Predict
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import tick, workflow_submission
 from taskyard.core.postgres.store.workflow_submission import Inserted
@@ -66,13 +67,20 @@ class ChildWorkflows:
     """The workflows that running tasks submit in one term. `add`, `keeps` and `take` are the dispatcher's."""
 
     def __init__(
-        self, database_url: str, broker: LeaderPort, registry: FleetTypes, limits: Limits, clock: Clock
+        self,
+        database_url: str,
+        broker: LeaderPort,
+        registry: FleetTypes,
+        limits: Limits,
+        clock: Clock,
+        predict: Predict | None = None,
     ) -> None:
         self._database_url = database_url
         self._notifier = QueueNotifier(broker)
         self._registry = registry
         self._limits = limits
         self._clock = clock
+        self._predict = predict
         self._asked: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
         self._answered: deque[_Answered] = deque()
         self._entries: Counter[bytes] = Counter()  # how many requests of each are not answered
@@ -155,7 +163,7 @@ class ChildWorkflows:
         """
         types = WorkflowTypes(self._registry, self._registry.published)
         call = _call_of(orjson.loads(bytes(report.call)), report)
-        workflow = check_workflow(call, types, self._limits, self._clock.now())
+        workflow = check_workflow(call, types, self._limits, self._clock.now(), self._predict)
         pair = (report.task_id, report.attempt)
         pause = FIRST_PAUSE_SECONDS
         while not self._is_over.is_set():

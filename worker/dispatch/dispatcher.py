@@ -63,6 +63,8 @@ class Dispatcher:
         self.term: Term | None = None  # while it leads
         self.agents_seen: list[AgentLive] = []  # at the last roster; replaced, never changed
         self.log = TickLog()
+        self.runs = terms.durations.runs
+        self.published = terms.published
         self.progress = LoopProgress(clock.monotonic)
         self.ticks = 0
         self.committed_seconds = 0.0

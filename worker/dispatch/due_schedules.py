@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from functools import partial
 
+from taskyard.core.learning.prediction import Predict
 from taskyard.core.postgres.database import DriverTransaction
 from taskyard.core.submission.schedule_firing import Fired, RunEach, fire_due
 from taskyard.core.submission.validate import Limits
@@ -23,8 +24,8 @@ Firing = Callable[[DriverTransaction, RunEach], Fired]
 class DueSchedules:
     """`database_now` is the database's time in epoch seconds, `now` monotonic seconds."""
 
-    def __init__(self, registry: Registry, limits: Limits) -> None:
-        self._fire: Firing = partial(_fire, registry, limits)
+    def __init__(self, registry: Registry, limits: Limits, predict: Predict | None = None) -> None:
+        self._fire: Firing = partial(_fire, registry, limits, predict)
         self._next_fire = 0.0  # not read yet: a new term looks at once
         self._not_before = 0.0
 
@@ -49,5 +50,7 @@ class DueSchedules:
             self._not_before = now + PAUSE_SECONDS
 
 
-def _fire(registry: Registry, limits: Limits, tx: DriverTransaction, run_each: RunEach) -> Fired:
-    return fire_due(tx, registry, limits, run_each)
+def _fire(
+    registry: Registry, limits: Limits, predict: Predict | None, tx: DriverTransaction, run_each: RunEach
+) -> Fired:
+    return fire_due(tx, registry, limits, run_each, predict=predict)

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from taskyard.core.postgres.store.tick import Claimed
+from taskyard.worker.dispatch.run_log import RunLog
 
 # The minimum cost of a task on its way through an agent, whatever its handler takes.
 MIN_SECONDS = 25e-6
@@ -21,6 +22,7 @@ class Durations:
 
     means: dict[str, float] = field(default_factory=dict)
     sizes: dict[str, float] = field(default_factory=dict)  # bytes of the largest inputs of late
+    runs: RunLog = field(default_factory=RunLog)
 
     def at_once(self, task_type: str, limit_bytes: int) -> int:
         """Returns how many tasks of a type one tick may claim so that their inputs stay below a limit (at least 1)."""

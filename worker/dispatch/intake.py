@@ -9,6 +9,7 @@ import orjson
 import structlog
 
 from taskyard.core.clock import Clock
+from taskyard.core.learning.prediction import Predict
 from taskyard.core.postgres.store.tick import Completion
 from taskyard.core.protocol import (
     AskChildren,
@@ -78,6 +79,7 @@ class Intake:
         clock: Clock,
         postponed: Postponed,
         workflows: ChildWorkflows,
+        predict: Predict | None = None,
     ) -> None:
         self._leader_state = leader_state
         self._registry = registry
@@ -90,7 +92,7 @@ class Intake:
         self._held_starts = HeldStarts()
         self._workflows = workflows
         self._holders = ClaimHolders(leader_state)
-        requests = AttemptRequests(self._holders, registry, limits, clock, workflows)
+        requests = AttemptRequests(self._holders, registry, limits, clock, workflows, predict)
         presence = AgentReports(leader_state, recovery)
         self._handlers: dict[type, Callable[..., None]] = {
             Released: self._released,
@@ -230,6 +232,7 @@ class Intake:
     def _completed(self, claim: Claim, done: Done, output: str, batch: Batch) -> None:
         row, leader_state = claim.row, self._leader_state
         leader_state.durations.note(row.type, done.run_seconds)
+        leader_state.durations.runs.add((claim.id, claim.agent_id, done.run_seconds))
         wait_seconds = max(0.0, done.started_at - claim.ready)
         note_success(batch.successes, row.type, claim.agent_id, wait_seconds, done.run_seconds)
         if leader_state.breakers.watches(row.type):

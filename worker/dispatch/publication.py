@@ -63,7 +63,7 @@ def _open_claims(
             committed.unpublished.append(Unpublished(claim, reason, goes_back=True))
             continue
         try:
-            claim.ready = ready_of(candidate.score, row.priority, policy_of(candidate.lane.queue))
+            claim.ready = ready_of(candidate.score, row.priority, policy_of(candidate.lane.queue), row.head_start)
             orders.setdefault(row.agent_id, []).append(_run_of(row))
             claims.append(claim)
         except ESCAPES as error:

@@ -22,6 +22,7 @@ from taskyard.core.protocol import KnownType
 from taskyard.core.redis.connection import reaching_redis
 from taskyard.core.redis.ports import LeaderPort
 from taskyard.core.scheduling.breaker import Breakers
+from taskyard.core.submission.predictor import Predictor
 from taskyard.core.submission.validate import Limits
 from taskyard.core.task_types.registry import Registry
 from taskyard.worker.dispatch.agent_access import AgentAccess
@@ -39,6 +40,7 @@ from taskyard.worker.dispatch.leader import LeaderConnection
 from taskyard.worker.dispatch.leader_state import LeaderState
 from taskyard.worker.dispatch.made_inputs import DueInputs
 from taskyard.worker.dispatch.postponed import Postponed
+from taskyard.worker.dispatch.published import PublishedHere
 from taskyard.worker.dispatch.recovery import Recovery
 from taskyard.worker.dispatch.transaction_parts import KEPT
 from taskyard.worker.dispatch.unclaimable import Unclaimable
@@ -146,7 +148,9 @@ class TermFactory:
         self._clock = clock
         self._database_url = database_url
         self._leader = LeaderConnection(database_url, worker)
-        self._durations = Durations()
+        self.durations = Durations()
+        self.published = PublishedHere()
+        self._predict = Predictor(self.published.read, clock.monotonic)
         self._breakers = Breakers()
         self._apart_since: float | None = None
 
@@ -165,26 +169,28 @@ class TermFactory:
         if not accepted:
             raise LeadershipLost(f"Redis knows a term after {epoch}: two databases may share its namespace")
         fleet = FleetTypes(self._registry)
-        leader_state = LeaderState(self._durations, self._breakers, fleet)
+        leader_state = LeaderState(self.durations, self._breakers, fleet)
         database_now = self._load(leader_state)
         recovery = Recovery(leader_state, lambda name: policy_of(fleet, name), self.ttl_seconds)
         postponed = Postponed()
         if is_new:
             recovery.rebuild()
         log.info("leader.elected", epoch=epoch, new_generation=is_new, open_claims=len(leader_state.claims))
-        workflows = ChildWorkflows(self._database_url, self.broker, fleet, self._limits, self._clock)
+        workflows = ChildWorkflows(self._database_url, self.broker, fleet, self._limits, self._clock, self._predict)
         return Term(
             epoch=epoch,
             generation=generation,
             committer=Committer(self._leader.required(), postponed),
             postponed=postponed,
-            schedules=DueSchedules(fleet, self._limits),
+            schedules=DueSchedules(fleet, self._limits, self._predict),
             workflows=workflows,
             leader_state=leader_state,
             recovery=recovery,
             agent_access=AgentAccess(leader_state, users),
             input_checks=InputChecks(fleet, self._limits.input_limit_bytes),
-            intake=Intake(leader_state, recovery, fleet, self._limits, self._clock, postponed, workflows),
+            intake=Intake(
+                leader_state, recovery, fleet, self._limits, self._clock, postponed, workflows, self._predict
+            ),
             database_offset=database_now - self._clock.monotonic(),
         )
 

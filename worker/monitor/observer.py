@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -27,6 +27,7 @@ from taskyard.core.telemetry.live_snapshot import (
     FinishedCount,
     FiringAlert,
     LateSchedule,
+    LearningLive,
     LiveSnapshot,
     MailLive,
     RecentType,
@@ -85,6 +86,7 @@ class Observer:
         self._pools = Pools(broker.redis, broker.keys)
         self._backlog: Mapping[Lane, int] = {}
         self._mean_seconds: Mapping[str, float] = {}
+        self.learned: Callable[[], LearningLive | None] = lambda: None
 
     def observe(self, alerts: Sequence[FiringAlert] = ()) -> LiveSnapshot | None:
         """Reads the ticks, makes and stores the live snapshot; returns None on a worker that does not lead.
@@ -181,6 +183,7 @@ class Observer:
             pools=pools_live(self._pools.reports(), agents, self._backlog, self._run_seconds(), was_busy),
             questions=self._questions,
             kept_reports=self._kept_reports,
+            learning=self.learned(),
         )
 
     def _run_seconds(self) -> dict[str, float]:

@@ -2,6 +2,7 @@
 
 from taskyard.core.postgres.schema import (
     engine,
+    learning,
     monitor,
     principals,
     questions,
@@ -15,6 +16,7 @@ from taskyard.core.postgres.schema.base import metadata
 
 __all__ = [
     "engine",
+    "learning",
     "metadata",
     "monitor",
     "principals",

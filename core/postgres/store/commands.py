@@ -52,7 +52,7 @@ def cancel_many(tx: Transaction, ids: Sequence[str], actor: str, reason: str) ->
     parameters = {"ids": plain(ids), "actor": actor, "reason": reason}
     rows = tx.rows(queries("commands")["cancel"], parameters)
     below = dependants.cancel_below(tx, [row[0] for row in rows], actor)
-    return [Cancelled(Waiting.from_row(row), row[8] if row[1] in CLAIMED else None, row[7]) for row in rows], below
+    return [Cancelled(Waiting.from_row(row), row[9] if row[1] in CLAIMED else None, row[8]) for row in rows], below
 
 
 def lock_open(tx: Transaction, ids: Sequence[str]) -> list[str]:
@@ -81,7 +81,7 @@ def retry_as(
     who = {"actor": actor, "reason": reason, "scope": scope, "starts": None if starts is None else plain(starts)}
     parameters = {"ids": plain(ids), "states": sorted(RETRYABLE_STATES)}
     rows = tx.rows(queries("commands")["retry"], {**who, **parameters})
-    reopen_workflows(tx, (row[7] for row in rows))
+    reopen_workflows(tx, (row[8] for row in rows))
     return [Waiting.from_row(row) for row in rows]
 
 
@@ -104,7 +104,7 @@ def reprioritise_many(
     states = sorted(REPRIORITISABLE)
     parameters = {"ids": plain(ids), "states": states, "priority": int(priority), "actor": actor, "reason": reason}
     return [
-        Reprioritised(Waiting.from_row(row), row[1] != TaskState.BLOCKED, Priority(row[7]))
+        Reprioritised(Waiting.from_row(row), row[1] != TaskState.BLOCKED, Priority(row[8]))
         for row in tx.rows(queries("commands")["reprioritise"], parameters)
     ]
 

@@ -83,9 +83,9 @@ def settle(
     completed = [parent for parent in (*ended.completed, *completed_here) if parent in left]
     failed = [parent for parent in (*ended.failed, *cancelled) if parent in left]
     waiting = [Waiting.from_row(row) for row in changed if row[1] in (TaskState.PENDING, TaskState.SCHEDULED)]
-    lacks_input = any(row[1] == TaskState.BLOCKED and row[8] == 1 for row in changed)
+    lacks_input = any(row[1] == TaskState.BLOCKED and row[9] == 1 for row in changed)
     assigned = [row for row in changed if row[1] == TaskState.ASSIGNED]
-    freed = [Freed(Claimed(*row[9:]), Waiting.from_row(row)) for row in assigned]
+    freed = [Freed(Claimed(*row[10:]), Waiting.from_row(row)) for row in assigned]
     return Slice(waiting, cancelled, Ended(completed, failed), lacks_input, freed)
 
 

@@ -67,20 +67,20 @@ def agent_users(tx: Transaction) -> list[AgentUser]:
 def claimed_tasks(tx: Transaction) -> list[OpenClaim]:
     """Returns every claimed task."""
     rows = tx.rows(queries("recovery")["claimed_tasks"], {})
-    return [OpenClaim(Claimed._make(row[:-2]), row[-2], row[-1]) for row in rows]
+    return [OpenClaim(Claimed(*row[:-2]), row[-2], row[-1]) for row in rows]
 
 
 def open_slice(tx: Transaction, after: str, limit: int) -> tuple[list[Waiting], str | None]:
     """Returns the waiting tasks of one slice of unfinished rows, and the start of the next slice (None: no more)."""
     rows = tx.rows(queries("recovery")["open_slice"], {"after": after, "limit": limit})
-    waiting = [Waiting.from_row(row) for row in rows if row[7]]
+    waiting = [Waiting.from_row(row) for row in rows if row[8]]
     return waiting, rows[-1][0] if len(rows) == limit else None
 
 
 def how_they_wait(tx: Transaction, ids: Sequence[str]) -> dict[str, Waiting | None]:
     """Returns the queue data of those tasks that exist, by id; None for a task that does not wait."""
     rows = tx.rows(queries("recovery")["how_they_wait"], {"ids": plain(ids)})
-    return {row[0]: Waiting.from_row(row) if row[7] else None for row in rows}
+    return {row[0]: Waiting.from_row(row) if row[8] else None for row in rows}
 
 
 def not_held(tx: Transaction, pairs: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:

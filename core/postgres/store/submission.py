@@ -17,6 +17,7 @@ from taskyard.core.postgres.store.pending_limits import over_limit
 from taskyard.core.scheduling.holds import Holds
 from taskyard.core.states import TaskState
 
+PREDICTED_COLUMNS = ("size", "predicted_seconds", "predicted_low", "predicted_high", "head_start")
 COPIED_COLUMNS = (
     "id",
     "queue",
@@ -32,11 +33,13 @@ COPIED_COLUMNS = (
     "creator_agent_id",
     "created_by",
     "created_at",
+    *PREDICTED_COLUMNS,
 )
 _STILL_POSSIBLE = {
     Condition.COMPLETED: N_("a task that can still complete, but it is {state}"),
     Condition.FAILED: N_("a task that can still fail, but it is {state}"),
 }
+NULL = "\\N"  # in COPY's text format
 EVENT_COLUMNS = ("task_id", "at", "event", "to_state", "attempt", "actor", "agent_id", "queue", "type")
 
 
@@ -66,7 +69,7 @@ def insert(tx: Transaction, submissions: Sequence[Submission]) -> Inserted:
     taken = _taken_keys(tx, missing)
     draining = holds_store.holds(tx) if missing else Holds()
     waiting = [
-        Waiting(s.id, Lane(s.queue, s.type, s.requires), s.priority, row[2], row[1] == TaskState.SCHEDULED)
+        Waiting(s.id, lane_of(s), s.priority, row[2], row[1] == TaskState.SCHEDULED, s.head_start)
         for s in accepted
         if (row := new.get(s.id)) and row[1] != TaskState.BLOCKED
     ]
@@ -96,18 +99,18 @@ def copy(tx: DriverTransaction, submissions: Sequence[Submission]) -> Inserted:
     for s in submissions:
         if s.id in refused:
             continue
-        title = escaped(s.title) if s.title is not None else "\\N"
-        creator = escaped(s.creator_agent_id) if s.creator_agent_id is not None else "\\N"
+        title = escaped(s.title) if s.title is not None else NULL
+        creator = escaped(s.creator_agent_id) if s.creator_agent_id is not None else NULL
         by = escaped(s.created_by)
         body = s.input_json.replace("\\", "\\\\")
         tasks.append(
             f"{s.id}\t{s.queue}\t{s.type}\t{title}\tpending\t{s.priority}\t{body}\t{names(s.requires)}\t"
-            f"{s.max_attempts}\t{s.timeout_seconds}\t{now}\t{creator}\t{by}\t{now}\n"
+            f"{s.max_attempts}\t{s.timeout_seconds}\t{now}\t{creator}\t{by}\t{now}\t{predicted_text(s)}\n"
         )
         events.append(f"{s.id}\t{now}\tsubmitted\tpending\t0\t{by}\t{creator}\t{s.queue}\t{s.type}\n")
         key = (s.queue, s.type, s.requires)
         lane = lanes.get(key) or lanes.setdefault(key, Lane(*key))
-        waiting.append(Waiting(s.id, lane, s.priority, ready, False))
+        waiting.append(Waiting(s.id, lane, s.priority, ready, False, s.head_start))
     tx.copy("tasks", COPIED_COLUMNS, tasks)
     tx.copy("task_events", EVENT_COLUMNS, events)
     return Inserted([refused.get(s.id) or s.id for s in submissions], waiting)
@@ -186,6 +189,11 @@ def _columns(submissions: Sequence[Submission], parents: dict[str, list[_Edge]])
         "creators": quoted(s.creator_agent_id for s in submissions),
         "created_by": quoted(s.created_by for s in submissions),
         "scheduled_for": quoted(s.scheduled_for.isoformat() if s.scheduled_for else None for s in submissions),
+        "sizes": quoted(s.size for s in submissions),
+        "predicted": plain(s.predicted and s.predicted.seconds for s in submissions),
+        "lows": plain(s.predicted and s.predicted.low for s in submissions),
+        "highs": plain(s.predicted and s.predicted.high for s in submissions),
+        "head_starts": plain(s.head_start or None for s in submissions),
     }
 
 
@@ -231,6 +239,20 @@ def draining_refusal(submission: Submission, holds: Holds) -> SubmissionError | 
     if hold is None:
         return None
     return SubmissionError(hold.kind.value, hold.name, msg("one that accepts new tasks: {hold}", hold=hold.text))
+
+
+def lane_of(submission: Submission) -> Lane:
+    """Returns the lane that a submission's task belongs to."""
+    return Lane(submission.queue, submission.type, submission.requires)
+
+
+def predicted_text(submission: Submission) -> str:
+    """Returns a submission's values of PREDICTED_COLUMNS in COPY's text format."""
+    size = NULL if submission.size is None else escaped(submission.size)
+    predicted = submission.predicted
+    if predicted is None:
+        return f"{size}\t{NULL}\t{NULL}\t{NULL}\t{NULL}"
+    return f"{size}\t{predicted.seconds!r}\t{predicted.low!r}\t{predicted.high!r}\t{predicted.head_start or NULL}"
 
 
 def escaped(text: str) -> str:

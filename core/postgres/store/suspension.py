@@ -94,7 +94,7 @@ def suspend(tx: Transaction, suspensions: Sequence[Suspension]) -> list[Recorded
             "peaks": plain(s.peak_memory_bytes for s in suspensions),
         },
     )
-    return [Recorded(row[0], Waiting.from_row(row) if row[7] else None, row[8]) for row in rows]
+    return [Recorded(row[0], Waiting.from_row(row) if row[8] else None, row[9]) for row in rows]
 
 
 def await_children(tx: Transaction, ids: Sequence[str], wanted: Sequence[str | None]) -> dict[str, int]:

@@ -66,6 +66,7 @@ class Claimed(NamedTuple):
     retry_afters: int = 0
     resumed: str | None = None  # as in core.protocol.Run
     scheduled_for: float | None = None  # in epoch seconds
+    head_start: float = 0.0  # in seconds
 
 
 class Stale(NamedTuple):

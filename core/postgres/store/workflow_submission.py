@@ -8,23 +8,30 @@ from typing import NamedTuple
 
 from taskyard.core.errors import IdempotencyConflict, SubmissionError
 from taskyard.core.i18n import msg
-from taskyard.core.models import Lane, Submission, Waiting
+from taskyard.core.models import Submission, Waiting
 from taskyard.core.payload.culprits import in_field, together
 from taskyard.core.postgres.arrays import names
 from taskyard.core.postgres.database import DriverTransaction, Transaction, queries
 from taskyard.core.postgres.store import holds as holds_store
 from taskyard.core.postgres.store.pending_limits import over_limit
-from taskyard.core.postgres.store.submission import EVENT_COLUMNS, draining_refusal, escaped
+from taskyard.core.postgres.store.submission import (
+    EVENT_COLUMNS,
+    NULL,
+    PREDICTED_COLUMNS,
+    draining_refusal,
+    escaped,
+    lane_of,
+    predicted_text,
+)
 from taskyard.core.states import TaskState
 from taskyard.core.workflows.checked import CheckedTask, CheckedWorkflow, Submitted
 
 _TASK_COLUMNS = (
     "id", "queue", "type", "title", "state", "priority", "input", "requires", "max_attempts", "timeout_seconds",
     "run_at", "ready_at", "workflow_id", "workflow_key", "waiting_on", "creator_agent_id", "created_by", "created_at",
-    "scheduled_for",
+    "scheduled_for", *PREDICTED_COLUMNS,
 )  # fmt: skip
 _EDGE_COLUMNS = ("parent_id", "child_id", "condition")
-_NULL = "\\N"
 
 
 class Inserted(NamedTuple):
@@ -100,7 +107,7 @@ def _add(tx: Transaction, workflow: CheckedWorkflow) -> bool:
 def _copy(tx: DriverTransaction, workflow: CheckedWorkflow) -> list[Waiting]:
     now, now_seconds = tx.rows(queries("submission")["transaction_time"], {})[0]
     ids, waiting = _ids(workflow), []
-    scheduled_for = _NULL if workflow.scheduled_for is None else workflow.scheduled_for.isoformat()
+    scheduled_for = NULL if workflow.scheduled_for is None else workflow.scheduled_for.isoformat()
     tasks, events, templates = [], [], []
     for one in workflow.tasks:
         s, waiting_on = one.submission, len(one.parents) + one.is_template
@@ -112,15 +119,15 @@ def _copy(tx: DriverTransaction, workflow: CheckedWorkflow) -> list[Waiting]:
         body = s.input_json.replace("\\", "\\\\")
         tasks.append(
             f"{s.id}\t{s.queue}\t{s.type}\t{_text(s.title)}\t{state.value}\t{s.priority}\t{body}\t{names(s.requires)}\t"
-            f"{s.max_attempts}\t{s.timeout_seconds}\t{_NULL if due is None else due.isoformat()}\t{ready}\t"
-            f"{workflow.id}\t{one.key}\t{waiting_on}\t{creator}\t{by}\t{now}\t{scheduled_for}\n"
+            f"{s.max_attempts}\t{s.timeout_seconds}\t{NULL if due is None else due.isoformat()}\t{ready}\t"
+            f"{workflow.id}\t{one.key}\t{waiting_on}\t{creator}\t{by}\t{now}\t{scheduled_for}\t{predicted_text(s)}\n"
         )
         events.append(f"{s.id}\t{now}\tsubmitted\t{state.value}\t0\t{by}\t{creator}\t{s.queue}\t{s.type}\n")
         if one.is_template:
             templates.append(f"{s.id}\t{body}\n")
         if not waiting_on:
             ready_seconds = due.timestamp() if is_later and due else now_seconds
-            waiting.append(Waiting(s.id, Lane(s.queue, s.type, s.requires), s.priority, ready_seconds, is_later))
+            waiting.append(Waiting(s.id, lane_of(s), s.priority, ready_seconds, is_later, s.head_start))
     tx.copy("tasks", _TASK_COLUMNS, tasks)
     tx.copy("task_events", EVENT_COLUMNS, events)
     if edges := [line for one in workflow.tasks for line in _edge_lines(one, ids)]:
@@ -143,4 +150,4 @@ def _due(submission: Submission, now_seconds: float) -> datetime | None:
 
 
 def _text(value: str | None) -> str:
-    return _NULL if value is None else escaped(value)
+    return NULL if value is None else escaped(value)

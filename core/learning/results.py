@@ -1,0 +1,73 @@
+"""Counts how well predictions hold (pure)."""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from dataclasses import dataclass
+
+LAST = 1_000  # results
+MIN_RESULTS = 200  # fewer say nothing of the coverage
+
+
+@dataclass(slots=True)
+class Held:
+    """How many tasks ended, how many of them below and above their interval, and the sums of their errors.
+
+    An error is the natural logarithm of actual by predicted seconds, `log_error` sums its amounts.
+    """
+
+    tasks: int = 0
+    below: int = 0
+    above: int = 0
+    log_error: float = 0.0
+    log_bias: float = 0.0
+
+    def add(self, seconds: float, low: float, predicted: float, high: float) -> bool:
+        """Adds a task that took `seconds`; returns True if that was within its interval."""
+        error = math.log(max(seconds, 1e-6) / max(predicted, 1e-6))
+        is_below, is_above = seconds < low, seconds > high
+        self.tasks += 1
+        self.below += is_below
+        self.above += is_above
+        self.log_error += abs(error)
+        self.log_bias += error
+        return not (is_below or is_above)
+
+    def __iadd__(self, other: Held) -> Held:
+        self.tasks += other.tasks
+        self.below += other.below
+        self.above += other.above
+        self.log_error += other.log_error
+        self.log_bias += other.log_bias
+        return self
+
+    @property
+    def coverage(self) -> float | None:
+        """Returns the share within the intervals; None without tasks."""
+        return (self.tasks - self.below - self.above) / self.tasks if self.tasks else None
+
+    @property
+    def error_factor(self) -> float | None:
+        """Returns by what factor predictions are typically off, in either direction (1: not at all)."""
+        return math.exp(self.log_error / self.tasks) if self.tasks else None
+
+    @property
+    def bias_factor(self) -> float | None:
+        """Returns the typical actual by predicted time: above 1, tasks take longer than predicted."""
+        return math.exp(self.log_bias / self.tasks) if self.tasks else None
+
+
+class Recent:
+    """The last LAST results: whether each was within its interval."""
+
+    def __init__(self) -> None:
+        self._inside: deque[bool] = deque(maxlen=LAST)
+
+    def add(self, is_inside: bool) -> None:
+        self._inside.append(is_inside)
+
+    @property
+    def coverage(self) -> float | None:
+        """Returns the share within the intervals; None before MIN_RESULTS."""
+        return sum(self._inside) / len(self._inside) if len(self._inside) >= MIN_RESULTS else None

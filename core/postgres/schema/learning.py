@@ -1,0 +1,40 @@
+"""Defines the tables of what is learned of run times, and of how well predictions held."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Double, PrimaryKeyConstraint, Table, Text, func
+from sqlalchemy.dialects.postgresql import JSONB
+
+from taskyard.core.postgres.schema.base import instant, metadata
+
+run_time_sketches = Table(
+    "run_time_sketches",
+    metadata,
+    Column("key", Text, primary_key=True),  # see core.learning.keys
+    Column("runs", BigInteger, nullable=False),
+    Column("mean_seconds", Double, nullable=False),
+    Column("mean_runs", Double, nullable=False),  # that the mean remembers
+    Column("weights", JSONB, nullable=False),  # by bucket, see core.learning.sketches
+    Column("changed_at", instant, nullable=False, server_default=func.now()),
+)
+
+prediction_hours = Table(
+    "prediction_hours",
+    metadata,
+    Column("hour", instant, nullable=False),
+    Column("type", Text, nullable=False),
+    Column("tasks", BigInteger, nullable=False),  # those that were learned from
+    Column("below", BigInteger, nullable=False),  # their interval
+    Column("above", BigInteger, nullable=False),
+    Column("log_error", Double, nullable=False),  # sum of the amounts of log(actual / predicted)
+    Column("log_bias", Double, nullable=False),  # sum of log(actual / predicted)
+    PrimaryKeyConstraint("hour", "type"),
+)
+
+learning_state = Table(
+    "learning_state",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", JSONB, nullable=False),
+    Column("changed_at", instant, nullable=False, server_default=func.now()),
+)

@@ -1,0 +1,143 @@
+"""Stores what is learned of run times, and how well predictions held."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
+
+import orjson
+
+from taskyard.core.learning.model import Known
+from taskyard.core.learning.results import Held
+from taskyard.core.learning.shrunk_means import RunningMean
+from taskyard.core.learning.sketches import Sketch
+from taskyard.core.postgres.arrays import plain, quoted
+from taskyard.core.postgres.database import Transaction, queries
+
+RELEARNED = "relearned"  # the name of the state that says when everything was learned anew
+
+
+class EndedTask(NamedTuple):
+    """A task that ended by itself: what it was predicted from and to take, and whether it completed."""
+
+    id: str
+    type: str
+    queue: str
+    created_by: str
+    size: str | None
+    predicted_seconds: float | None
+    predicted_low: float | None
+    predicted_high: float | None
+    timeout_seconds: float
+    is_completed: bool
+
+
+class RecordedRun(NamedTuple):
+    """A run of the past; `input_json` only of types that are predicted by fields of their input."""
+
+    type: str
+    created_by: str
+    run_seconds: float | None
+    is_completed: bool
+    timeout_seconds: float
+    input_length: int
+    input_json: str | None
+
+
+class DayHeld(NamedTuple):
+    """How the predictions of a type held on a day."""
+
+    type: str
+    day: date
+    held: Held
+
+
+def sketches(tx: Transaction, keys: Collection[str] | None = None) -> dict[str, Known]:
+    """Returns what is known by key, the one that learned longest ago first; of some keys alone, or all (None)."""
+    if keys is None:
+        rows = tx.rows(queries("learning")["sketches"], {})
+    else:
+        rows = tx.rows(queries("learning")["some_sketches"], {"keys": list(keys)})
+    return {row[0]: _known(*row[1:]) for row in rows}
+
+
+def save_sketches(tx: Transaction, known: Mapping[str, Known]) -> None:
+    """Stores what is known of some keys, in the order in which they learned."""
+    rows = list(known.items())
+    parameters = {
+        "keys": quoted(key for key, _ in rows),
+        "runs": plain(one.runs for _, one in rows),
+        "means": plain(one.mean.mean for _, one in rows),
+        "mean_runs": plain(one.mean.runs for _, one in rows),
+        "weights": quoted(_weights_json(one.sketch) for _, one in rows),
+    }
+    tx.rows(queries("learning")["save_sketches"], parameters)
+
+
+def forget_sketches(tx: Transaction, keys: Collection[str] | None) -> None:
+    """Deletes what is known of these keys; None: of all."""
+    tx.rows(queries("learning")["forget_sketches"], {"keys": None if keys is None else list(keys)})
+
+
+def ended(tx: Transaction, ids: Sequence[str]) -> list[EndedTask]:
+    """Returns those of these tasks that completed or reached their time limit."""
+    return [EndedTask(*row) for row in tx.rows(queries("learning")["ended"], {"ids": plain(ids)})]
+
+
+def add_hours(tx: Transaction, hours: Mapping[tuple[float, str], Held]) -> None:
+    """Adds results, by the hour (epoch seconds) in which tasks ended and their type."""
+    rows = list(hours.items())
+    parameters = {
+        "hours": plain(hour for (hour, _), _ in rows),
+        "types": quoted(type_ for (_, type_), _ in rows),
+        "tasks": plain(held.tasks for _, held in rows),
+        "below": plain(held.below for _, held in rows),
+        "above": plain(held.above for _, held in rows),
+        "errors": plain(held.log_error for _, held in rows),
+        "biases": plain(held.log_bias for _, held in rows),
+    }
+    tx.rows(queries("learning")["add_hours"], parameters)
+
+
+def days(tx: Transaction, since: datetime, until: datetime, zone: str) -> list[DayHeld]:
+    """Returns how predictions held by type and day of a time zone, in this order."""
+    rows = tx.rows(queries("learning")["days"], {"since": since, "until": until, "zone": zone})
+    return [DayHeld(row[0], row[1], Held(*row[2:])) for row in rows]
+
+
+def prune_hours(tx: Transaction, before: datetime) -> None:
+    """Deletes what is older than that."""
+    tx.rows(queries("learning")["prune_hours"], {"before": before})
+
+
+def state(tx: Transaction, name: str) -> Any:
+    """Returns a stored part of the state; None if there is none."""
+    rows = tx.rows(queries("learning")["state"], {"name": name})
+    return rows[0][0] if rows else None
+
+
+def set_state(tx: Transaction, name: str, value: Any) -> None:
+    """Stores a part of the state as JSON."""
+    tx.rows(queries("learning")["set_state"], {"name": name, "value": orjson.dumps(value).decode()})
+
+
+def history(
+    tx: Transaction, since: datetime, until: datetime, field_types: Iterable[str], limit: int
+) -> list[RecordedRun]:
+    """Returns runs that ended in a span, the first `limit`; `field_types` are predicted by fields of their input."""
+    parameters = {"since": since, "until": until, "types": list(field_types), "limit": limit}
+    return [RecordedRun(*row) for row in tx.rows(queries("learning")["history"], parameters)]
+
+
+def _known(runs: int, mean_seconds: float, mean_runs: float, weights: Any) -> Known:
+    """Returns what a row holds, plausible or not."""
+    found: dict[int, float] = {}
+    for bucket, weight in weights.items() if isinstance(weights, dict) else ():
+        number = int(bucket) if bucket.lstrip("-").isdigit() else 10**9  # which no check lets through
+        found[number] = float(weight) if isinstance(weight, int | float) else float("nan")
+    return Known(RunningMean(mean_runs, mean_seconds), Sketch(found), runs)
+
+
+def _weights_json(sketch: Sketch) -> str:
+    return orjson.dumps({str(bucket): round(weight, 6) for bucket, weight in sketch.faded().items()}).decode()

@@ -1,0 +1,69 @@
+-- What is learned of run times, and how well predictions held.
+
+-- name: sketches
+-- Every key with what is known of its run times, the one that learned longest ago first.
+SELECT key, runs, mean_seconds, mean_runs, weights FROM run_time_sketches ORDER BY changed_at, key
+
+-- name: some_sketches
+-- These keys.
+SELECT key, runs, mean_seconds, mean_runs, weights FROM run_time_sketches WHERE key = ANY(%(keys)s)
+
+-- name: save_sketches
+-- Stores what is known of keys, in the order in which they learned.
+INSERT INTO run_time_sketches (key, runs, mean_seconds, mean_runs, weights, changed_at)
+SELECT s.key, s.runs, s.mean_seconds, s.mean_runs, s.weights, statement_timestamp() + number * interval '1 microsecond'
+FROM unnest(%(keys)s::text[], %(runs)s::bigint[], %(means)s::float8[], %(mean_runs)s::float8[], %(weights)s::jsonb[])
+    WITH ORDINALITY AS s(key, runs, mean_seconds, mean_runs, weights, number)
+ON CONFLICT (key) DO UPDATE SET runs = excluded.runs, mean_seconds = excluded.mean_seconds,
+    mean_runs = excluded.mean_runs, weights = excluded.weights, changed_at = excluded.changed_at
+
+-- name: forget_sketches
+-- Deletes keys; NULL: all of them.
+DELETE FROM run_time_sketches WHERE %(keys)s::text[] IS NULL OR key = ANY(%(keys)s)
+
+-- name: ended
+-- What is learned from these tasks, of those that have ended by themselves.
+SELECT id, type, queue, created_by, size, predicted_seconds, predicted_low, predicted_high, timeout_seconds,
+    state = 'completed'
+FROM tasks WHERE id = ANY(%(ids)s::uuid[]) AND (state = 'completed' OR (state = 'failed' AND error ->> 'class' = 'timeout'))
+
+-- name: add_hours
+-- Adds results to the hours in which tasks ended.
+INSERT INTO prediction_hours (hour, type, tasks, below, above, log_error, log_bias)
+SELECT to_timestamp(h.hour), h.type, h.tasks, h.below, h.above, h.log_error, h.log_bias
+FROM unnest(%(hours)s::float8[], %(types)s::text[], %(tasks)s::bigint[], %(below)s::bigint[], %(above)s::bigint[],
+    %(errors)s::float8[], %(biases)s::float8[]) AS h(hour, type, tasks, below, above, log_error, log_bias)
+ORDER BY h.hour, h.type
+ON CONFLICT (hour, type) DO UPDATE SET tasks = prediction_hours.tasks + excluded.tasks,
+    below = prediction_hours.below + excluded.below, above = prediction_hours.above + excluded.above,
+    log_error = prediction_hours.log_error + excluded.log_error, log_bias = prediction_hours.log_bias + excluded.log_bias
+
+-- name: days
+-- How predictions held by type and day of a time zone.
+SELECT type, date_trunc('day', hour AT TIME ZONE %(zone)s)::date AS day, sum(tasks)::bigint, sum(below)::bigint,
+    sum(above)::bigint, sum(log_error), sum(log_bias)
+FROM prediction_hours WHERE hour >= %(since)s AND hour < %(until)s GROUP BY 1, 2 ORDER BY 1, 2
+
+-- name: prune_hours
+-- Deletes hours before a time.
+DELETE FROM prediction_hours WHERE hour < %(before)s
+
+-- name: state
+-- A part of what is learned that has no table of its own.
+SELECT value FROM learning_state WHERE name = %(name)s
+
+-- name: set_state
+-- Stores such a part.
+INSERT INTO learning_state (name, value) VALUES (%(name)s, %(value)s::jsonb)
+ON CONFLICT (name) DO UPDATE SET value = excluded.value, changed_at = now()
+
+-- name: history
+-- Attempts that succeeded in a span, and tasks that reached their time limit, in the order of their ends, with the
+-- inputs of those types that are predicted by fields of them.
+SELECT t.type, t.created_by, e.run_seconds, e.event = 'completed', t.timeout_seconds, length(t.input::text),
+    CASE WHEN t.type = ANY(%(types)s) THEN t.input::text END
+FROM task_events e JOIN tasks t ON t.id = e.task_id
+WHERE e.at >= %(since)s AND e.at < %(until)s
+    AND ((e.event = 'completed' AND e.run_seconds IS NOT NULL)
+        OR (e.event = 'failed' AND e.detail ->> 'class' = 'timeout'))
+ORDER BY e.at, e.task_id LIMIT %(limit)s

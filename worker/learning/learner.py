@@ -1,0 +1,195 @@
+"""Learns run times while this worker leads: loads at takeover, learns each second, saves and publishes changes.
+
+Only a sample is learned from when many tasks end: SAMPLE each second are more than the means remember.
+"""
+
+from __future__ import annotations
+
+import random
+from itertools import islice
+
+import orjson
+import structlog
+
+from taskyard.core.clock import Clock
+from taskyard.core.errors import Busy, Unavailable
+from taskyard.core.learning.keys import levels_of
+from taskyard.core.learning.model import RunTimeModel
+from taskyard.core.learning.results import Held, Recent
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.store import learning
+from taskyard.core.postgres.store.learning import RELEARNED, EndedTask
+from taskyard.core.redis.predictions import Predictions
+from taskyard.core.telemetry.live_snapshot import LearningLive
+from taskyard.worker.dispatch.dispatcher import Dispatcher
+from taskyard.worker.dispatch.published import PublishedHere
+from taskyard.worker.dispatch.run_log import Run
+
+SAMPLE = 200  # tasks in a second
+SAVE_EVERY_SECONDS = 10.0
+STATE_TTL_SECONDS = 10.0
+CHANGES_AT_ONCE = 300  # keys whose predictions are computed in a second
+REFRESHED_AT_ONCE = 20  # keys that learned nothing, but the levels above them did
+HOUR = 3600
+
+log = structlog.get_logger(__name__)
+
+
+class Learner:
+    """Holds the model of one term. Everything but `live` runs in one thread, the duty's."""
+
+    def __init__(
+        self, database: Database, predictions: Predictions, dispatcher: Dispatcher, here: PublishedHere, clock: Clock
+    ) -> None:
+        self._database = database
+        self._redis = predictions
+        self._dispatcher = dispatcher
+        self._here = here
+        self._clock = clock
+        self._epoch: int | None = None
+        self._model = RunTimeModel()
+        self._recent = Recent()
+        self._held = Held()  # in this term
+        self._hours: dict[tuple[float, str], Held] = {}
+        self._unsaved: dict[str, None] = {}
+        self._unpublished: dict[str, None] = {}
+        self._relearned: object = None
+        self._save_at = 0.0
+        self._refresh_from = 0
+        self._removed: set[str] = set()  # from the model, not yet from Redis
+        self._deleted: set[str] = set()  # from the model, not yet from PostgreSQL
+        self._is_in_redis = False
+        self._trouble = ""
+
+    def run(self) -> None:
+        """Learns, saves and publishes what is due; an absent server is logged once, and tried again."""
+        term = self._dispatcher.term
+        runs = self._dispatcher.runs.take()
+        if term is None:
+            self._epoch = None
+            return
+        try:
+            if self._epoch != term.epoch:
+                self._load()
+                self._epoch = term.epoch
+            if runs:
+                self._learn(runs, term.database_now(self._clock))
+            if self._clock.monotonic() >= self._save_at:
+                self._save()
+            self._publish()
+        except (Unavailable, Busy) as error:
+            if self._trouble != str(error):
+                self._trouble = str(error)
+                log.warning("learning.waiting", reason=str(error))
+        else:
+            self._trouble = ""
+
+    @property
+    def live(self) -> LearningLive | None:
+        """Returns what the live snapshot shows; None on a worker that does not lead."""
+        if self._epoch is None:
+            return None
+        held = self._held
+        return LearningLive(
+            keys=len(self._model),
+            tasks=held.tasks,
+            below=held.below,
+            above=held.above,
+            coverage=self._recent.coverage,
+            error_factor=held.error_factor,
+        )
+
+    # ours
+
+    def _load(self) -> None:
+        with self._database.transaction() as tx:
+            rows = learning.sketches(tx)
+            self._relearned = learning.state(tx, RELEARNED)
+        self._model = RunTimeModel()
+        ignored = self._model.load(rows)
+        if ignored:
+            key, reason = next(iter(ignored.items()))
+            log.warning("learning.ignored", count=len(ignored), key=key.replace("\n", " · "), reason=reason)
+        self._recent, self._held, self._hours = Recent(), Held(), {}
+        self._unsaved, self._unpublished = {}, dict.fromkeys(self._model)
+        self._removed, self._deleted = set(), set()
+        self._here.texts, self._is_in_redis = {}, False
+        log.info("learning.loaded", keys=len(self._model))
+
+    def _learn(self, runs: list[Run], database_now: float) -> None:
+        by_id = {run[0]: run for run in (random.sample(runs, SAMPLE) if len(runs) > SAMPLE else runs)}
+        with self._database.transaction() as tx:
+            found = {task.id: task for task in learning.ended(tx, list(by_id))}
+        for task_id, _, run_seconds in by_id.values():
+            task = found.get(task_id)
+            if task is None:
+                continue
+            seconds = run_seconds if task.is_completed else max(run_seconds, task.timeout_seconds)
+            self._count(task, seconds, database_now // HOUR * HOUR)
+            self._model.learn(levels_of(task.type, task.created_by, task.size), seconds)
+        self._note_changes()
+
+    def _count(self, task: EndedTask, seconds: float, hour: float) -> None:
+        low, predicted, high = task.predicted_low, task.predicted_seconds, task.predicted_high
+        if low is None or predicted is None or high is None:
+            return
+        self._recent.add(self._hours.setdefault((hour, task.type), Held()).add(seconds, low, predicted, high))
+        self._held.add(seconds, low, predicted, high)
+
+    def _note_changes(self) -> None:
+        for key in self._model.changed:
+            self._unsaved.pop(key, None)  # the one that learned last goes last
+            self._unsaved[key] = None
+            self._unpublished[key] = None
+        for key in self._model.forgotten:
+            self._unsaved.pop(key, None)
+            self._unpublished.pop(key, None)
+        self._removed |= self._model.forgotten
+        self._deleted |= self._model.forgotten
+        self._model.changed.clear()
+        self._model.forgotten.clear()
+
+    def _save(self) -> None:
+        self._save_at = self._clock.monotonic() + SAVE_EVERY_SECONDS
+        with self._database.transaction() as tx:
+            relearned = learning.state(tx, RELEARNED)
+            if relearned == self._relearned:
+                known = {key: one for key in self._unsaved if (one := self._model.known(key)) is not None}
+                if known:
+                    learning.save_sketches(tx, known)
+                if self._deleted:
+                    learning.forget_sketches(tx, self._deleted - self._unsaved.keys())
+            if self._hours:
+                learning.add_hours(tx, self._hours)
+        self._hours = {}
+        if relearned != self._relearned:
+            self._load()  # somebody has learned everything anew
+            return
+        self._unsaved, self._deleted = {}, set()
+
+    def _publish(self) -> None:
+        texts, changed = self._here.texts, dict[str, str]()
+        keys = list(islice(self._unpublished, CHANGES_AT_ONCE))
+        for key in (*keys, *self._next_refreshed()):
+            prediction = self._model.of_key(key)
+            if prediction is not None and prediction.is_plausible() and texts.get(key) != prediction.as_text():
+                changed[key] = prediction.as_text()
+        texts.update(changed)
+        removed = [key for key in self._removed if texts.pop(key, None) is not None]
+        self._here.state = state = self._state()
+        for key in keys:
+            del self._unpublished[key]
+        self._removed = set()
+        is_whole, self._is_in_redis = not self._is_in_redis, False
+        if is_whole:
+            self._redis.clear()
+        count = self._redis.publish(state, texts if is_whole else changed, removed, STATE_TTL_SECONDS)
+        self._is_in_redis = count == len(texts)  # else Redis was wiped, or another one wrote there: all again
+
+    def _next_refreshed(self) -> list[str]:
+        keys = list(islice(self._model, self._refresh_from, self._refresh_from + REFRESHED_AT_ONCE))
+        self._refresh_from = self._refresh_from + REFRESHED_AT_ONCE if keys else 0
+        return keys
+
+    def _state(self) -> bytes:
+        return orjson.dumps({"queues": {}})

@@ -49,6 +49,11 @@ class Task:
     started_at: datetime | None
     finished_at: datetime | None
     scheduled_for: datetime | None = None  # the fire time for which a schedule submitted it
+    predicted_seconds: float | None = None  # its run time, as it was submitted, with the ends of the 80 % interval
+    predicted_low: float | None = None
+    predicted_high: float | None = None
+    head_start: float | None = None  # in seconds, under the policy `learned`
+    size: str | None = None  # of its input, see core.learning.keys
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:

@@ -1,0 +1,230 @@
+"""Run times are learned from what ends, published, and stored as predictions with new tasks."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+import redis
+from pydantic import BaseModel
+
+from taskyard.core.clock import Clock
+from taskyard.core.errors import TaskTimeout
+from taskyard.core.learning.keys import keys_of, size_of_bytes
+from taskyard.core.models import Task
+from taskyard.core.redis.broker import Broker
+from taskyard.core.redis.predictions import Published
+from taskyard.core.submission import predictor
+from taskyard.core.submission.predictor import Predictor
+from taskyard.core.submission.submit import Submitter
+from taskyard.core.task_types.registry import Isolation, TaskType
+from taskyard.worker.attempts.context import TaskContext
+from taskyard.worker.learning import learner as learning_duty
+from taskyard.worker.learning.learner import Learner
+from tests.engine import NO_BACKOFF, Engine, Payload, RunningWorker
+from tests.servers import wait_until
+
+LONG_SECONDS = 0.2
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predictor, "FRESH_SECONDS", 0.0)
+    monkeypatch.setattr(predictor, "AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(learning_duty, "SAVE_EVERY_SECONDS", 0.0)
+
+
+def sleep(given: Payload, context: TaskContext) -> Payload:
+    time.sleep(float(getattr(given, "seconds", 0.0)))
+    return given
+
+
+def learner_of(engine: Engine, worker: RunningWorker) -> Learner:
+    dispatcher = worker.dispatcher
+    return Learner(engine.database, engine.broker.predictions, dispatcher, dispatcher.published, Clock())
+
+
+def run(engine: Engine, worker_learner: Learner, type_: str, count: int, **input_: Any) -> None:
+    ids = [engine.submit(type_, input_) for _ in range(count)]
+    engine.wait_for_all(ids)
+    worker_learner.run()
+
+
+def predicted(engine: Engine, type_: str, input_: Any = None, **options: Any) -> Task:
+    return engine.task(engine.submit(type_, input_, **options))
+
+
+def test_tasks_are_predicted_by_what_ended_before(engine: Engine) -> None:
+    engine.define("p.sleep", sleep)
+    worker = engine.worker()
+    engine.agent()
+    learner = learner_of(engine, worker)
+    assert predicted(engine, "p.sleep").predicted_seconds is None
+    run(engine, learner, "p.sleep", 8, seconds=LONG_SECONDS)
+
+    same = predicted(engine, "p.sleep", {"seconds": LONG_SECONDS})
+    assert same.size == size_of_bytes(len('{"seconds":0.2}'))
+    assert same.predicted_seconds is not None
+    assert same.predicted_seconds >= LONG_SECONDS * 0.9
+    assert same.predicted_low is not None
+    assert same.predicted_high is not None
+    assert same.predicted_low <= same.predicted_seconds <= same.predicted_high
+    run(engine, learner, "p.sleep", 30, s=0)  # shorter inputs, and they take no time
+    short, long = predicted(engine, "p.sleep", {"s": 1}), predicted(engine, "p.sleep", {"seconds": LONG_SECONDS})
+    assert short.predicted_seconds is not None
+    assert long.predicted_seconds is not None
+    assert short.predicted_seconds < LONG_SECONDS / 2 < long.predicted_seconds
+    assert learner.live is not None
+    assert learner.live.tasks >= 30
+    assert learner.live.keys >= 4
+
+
+def test_many_tasks_at_once_and_children_are_predicted_too(engine: Engine) -> None:
+    def submit_child(given: Payload, context: TaskContext) -> Payload:
+        return Payload.model_validate({"child": context.submit("p.sleep", {"seconds": LONG_SECONDS})})
+
+    engine.define("p.sleep", sleep)
+    engine.define("p.parent", submit_child)
+    worker = engine.worker()
+    engine.agent()
+    run(engine, learner_of(engine, worker), "p.sleep", 5, seconds=LONG_SECONDS)
+    ids = engine.submitter.submit_many([{"type": "p.sleep"}] * 3)
+    ids += engine.submitter.workflows.submit("w", {"a": {"type": "p.sleep"}}).tasks.values()
+    ids.append(engine.wait_for(engine.submit("p.parent")).output["child"])
+    assert all(engine.task(id_).predicted_seconds is not None for id_ in ids)
+    waits = engine.submitter.workflows.submit(
+        "w", {"a": {"type": "p.sleep"}, "b": {"type": "p.sleep", "input": {"of": {"$ref": "a"}}}}
+    )
+    assert engine.task(str(waits.tasks["b"])).size is None  # its input is not there yet
+
+
+def test_fields_that_a_type_declares_make_the_size(engine: Engine) -> None:
+    class Images(BaseModel):
+        images: int
+        title: str = ""
+        seconds: float = 0.0
+
+    def draw(given: Images, context: TaskContext) -> Payload:
+        return Payload.model_validate({})
+
+    engine.registry.add(
+        TaskType(
+            "p.draw",
+            draw,
+            Images,
+            Payload,
+            60,
+            NO_BACKOFF,
+            Isolation.THREAD,
+            frozenset(),
+            "",
+            predict_by=(("images",),),
+        )
+    )
+    assert predicted(engine, "p.draw", {"images": 8, "title": "x"}).size == "2^3"
+    assert predicted(engine, "p.draw", {"images": 9, "title": "x" * 500}).size == "2^3"
+    assert predicted(engine, "p.draw", {"images": 64}).size == "2^6"
+
+
+def test_a_timeout_counts_as_its_limit_and_other_failures_do_not(engine: Engine) -> None:
+    def fail(given: Payload, context: TaskContext) -> Payload:
+        raise TaskTimeout("late") if getattr(given, "late", False) else ValueError("no")
+
+    engine.define("p.fail", fail, timeout_seconds=7.0)
+    worker = engine.worker()
+    engine.agent()
+    learner = learner_of(engine, worker)
+    engine.wait_for(engine.submit("p.fail", max_attempts=1), "failed")
+    learner.run()
+    assert predicted(engine, "p.fail").predicted_seconds is None
+    engine.wait_for(engine.submit("p.fail", {"late": True}, max_attempts=1), "failed")
+    learner.run()
+    assert predicted(engine, "p.fail").predicted_seconds == pytest.approx(7.0, rel=1e-3)
+
+
+def test_a_new_leader_and_a_wiped_redis_change_no_prediction(engine: Engine) -> None:
+    engine.define("p.sleep", sleep)
+    worker = engine.worker()
+    engine.agent()
+    learner = learner_of(engine, worker)
+    run(engine, learner, "p.sleep", 6, seconds=LONG_SECONDS)
+    learner.run()  # the second look finds that all is published
+    before = predicted(engine, "p.sleep", {"seconds": LONG_SECONDS}).predicted_seconds
+    assert before is not None
+    engine.wipe_redis()
+    assert predicted(engine, "p.sleep", {"seconds": LONG_SECONDS}).predicted_seconds is None
+    wait_until(lambda: engine.redis.exists(engine.broker.keys.epoch))
+    learner.run()
+    learner.run()
+    assert predicted(engine, "p.sleep", {"seconds": LONG_SECONDS}).predicted_seconds == before
+
+    engine.broker.predictions.clear()
+    learner_of(engine, worker).run()  # as another worker's does that begins to lead
+    assert predicted(engine, "p.sleep", {"seconds": LONG_SECONDS}).predicted_seconds == before
+
+
+def test_a_poisoned_table_is_ignored_with_one_line(engine: Engine) -> None:
+    engine.define("p.sleep", sleep)
+    worker = engine.worker()
+    engine.agent()
+    run(engine, learner_of(engine, worker), "p.sleep", 6, seconds=LONG_SECONDS)
+    keys = keys_of("p.sleep", "", size_of_bytes(len('{"seconds":0.2}')))
+    poison = {"": "'NaN'", "p.sleep": "-1", keys[2]: "'Infinity'", keys[3]: "1e300"}
+    with engine.database.transaction() as tx:
+        for key, mean in poison.items():
+            tx.rows(f"UPDATE run_time_sketches SET mean_seconds = {mean} WHERE key = %(key)s", {"key": key})
+    engine.logs.clear()
+    learner = learner_of(engine, worker)
+    learner.run()
+    ignored = [entry for entry in engine.logs if entry["event"] == "learning.ignored"]
+    assert [entry["count"] for entry in ignored] == [4]
+    assert predicted(engine, "p.sleep").predicted_seconds is None
+    run(engine, learner, "p.sleep", 2, seconds=LONG_SECONDS)  # and it learns anew
+    now = predicted(engine, "p.sleep", {"seconds": LONG_SECONDS}).predicted_seconds
+    assert now is not None
+    assert math.isfinite(now)
+    assert now < 10
+
+
+def test_predictions_that_are_none_are_ignored_and_submitting_goes_on(
+    engine: Engine, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine.define("p.sleep", sleep)
+    keys = keys_of("p.sleep", "", size_of_bytes(2))
+    for text in ("nan 1 1 5", "-1 -1 -1 5", "1e308 1 1e309 5", "", "x" * 100_000):
+        engine.redis.hset(engine.broker.keys.predictions, keys[3], text)
+        engine.redis.hset(engine.broker.keys.predictions, keys[1], "2 1 3 9")
+        assert predicted(engine, "p.sleep").predicted_seconds == 2
+    engine.redis.delete(engine.broker.keys.predictions)
+    engine.redis.set(engine.broker.keys.predictions, "something else")
+    assert predicted(engine, "p.sleep").predicted_seconds is None
+    assert any("predictions can't be read" in record.message for record in caplog.records)
+
+
+def test_without_redis_tasks_are_accepted_without_a_prediction(engine: Engine, free_tcp_port: int) -> None:
+    broker = Broker(redis.Redis(port=free_tcp_port), engine.settings.namespace, engine.settings.placement_of)
+    engine.define("p.sleep", sleep)
+    submitter = Submitter(engine.settings, engine.registry, engine.database, broker)
+    assert engine.task(submitter.submit("p.sleep")).predicted_seconds is None
+
+
+def test_a_predictor_reads_no_more_than_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(predictor, "FRESH_SECONDS", 1.0)
+    reads: list[Sequence[str]] = []
+
+    def read(keys: Sequence[str]) -> Published:
+        reads.append(keys)
+        return Published(b'{"queues": {}}', [b"5 1 9 100", b"2 1 3 50", None, None])
+
+    now = 100.0
+    one = Predictor(read, lambda: now)
+    found = [one("default", "a", f"creator {number % 1000}", "1", 1) for number in range(2_000)]
+    assert len(reads) == predictor.READS_PER_SECOND
+    assert {round(each.seconds, 3) for each in found if each is not None} == {2.0}
+    assert all(each is not None for each in found)  # the others have that of their type
+    now = 101.5
+    one("default", "a", "creator 1", "1", 1)
+    assert len(reads) == predictor.READS_PER_SECOND + 1

@@ -64,14 +64,18 @@ class RunTimeModel:
                 ignored[key] = problem
         return ignored
 
-    def learn(self, keys: Sequence[str], seconds: float) -> None:
-        """Adds a run time, to every level of a task's keys."""
+    def learn(self, keys: Sequence[str], seconds: float) -> float | None:
+        """Adds a run time to every level of a task's keys.
+
+        Returns where it fell: the share of what was predicted before that lies below it; None if nothing was known.
+        """
         if not (math.isfinite(seconds) and 0 <= seconds <= MAX_SECONDS):
-            return
+            return None
         seconds = max(seconds, MIN_SECONDS)
         shares = distribution(self._sketches(keys))
-        if shares:
-            self.calibration.note(share_below(shares, seconds))
+        share = share_below(shares, seconds) if shares else None
+        if share is not None:
+            self.calibration.note(share)
         for key in keys:
             known = self._known.pop(key, None) or Known()
             self._known[key] = known
@@ -84,6 +88,7 @@ class RunTimeModel:
             del self._known[oldest]
             self.changed.discard(oldest)
             self.forgotten.add(oldest)
+        return share
 
     def mean(self, keys: Iterable[str]) -> float | None:
         """Returns the predicted run time in seconds alone; None if nothing is known."""

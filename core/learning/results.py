@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 LAST = 1_000  # results
 MIN_RESULTS = 200  # fewer say nothing of the coverage
+PLACES = 10
 
 
 @dataclass(slots=True)
 class Held:
     """How many tasks ended, how many of them below and above their interval, and the sums of their errors.
 
-    An error is the natural logarithm of actual by predicted seconds, `log_error` sums its amounts.
+    An error is the natural logarithm of actual by predicted seconds, `log_error` sums its amounts. `places` counts
+    tasks by the tenth of their predicted distribution in which they fell: alike if the distributions are right.
     """
 
     tasks: int = 0
@@ -22,9 +24,12 @@ class Held:
     above: int = 0
     log_error: float = 0.0
     log_bias: float = 0.0
+    places: list[int] = field(default_factory=lambda: [0] * PLACES)
 
-    def add(self, seconds: float, low: float, predicted: float, high: float) -> bool:
-        """Adds a task that took `seconds`; returns True if that was within its interval."""
+    def add(self, seconds: float, low: float, predicted: float, high: float, share: float | None = None) -> bool:
+        """Adds a task that took `seconds`, with the share of its distribution below that; returns True if that was
+        within its interval.
+        """
         error = math.log(max(seconds, 1e-6) / max(predicted, 1e-6))
         is_below, is_above = seconds < low, seconds > high
         self.tasks += 1
@@ -32,6 +37,8 @@ class Held:
         self.above += is_above
         self.log_error += abs(error)
         self.log_bias += error
+        if share is not None:
+            self.places[min(PLACES - 1, int(share * PLACES))] += 1
         return not (is_below or is_above)
 
     def __iadd__(self, other: Held) -> Held:
@@ -40,6 +47,7 @@ class Held:
         self.above += other.above
         self.log_error += other.log_error
         self.log_bias += other.log_bias
+        self.places = [a + b for a, b in zip(self.places, other.places, strict=True)]
         return self
 
     @property

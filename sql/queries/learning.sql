@@ -29,20 +29,36 @@ FROM tasks WHERE id = ANY(%(ids)s::uuid[]) AND (state = 'completed' OR (state = 
 
 -- name: add_hours
 -- Adds results to the hours in which tasks ended.
-INSERT INTO prediction_hours (hour, type, tasks, below, above, log_error, log_bias)
-SELECT to_timestamp(h.hour), h.type, h.tasks, h.below, h.above, h.log_error, h.log_bias
+INSERT INTO prediction_hours (hour, type, tasks, below, above, log_error, log_bias, places)
+SELECT to_timestamp(h.hour), h.type, h.tasks, h.below, h.above, h.log_error, h.log_bias, h.places::bigint[]
 FROM unnest(%(hours)s::float8[], %(types)s::text[], %(tasks)s::bigint[], %(below)s::bigint[], %(above)s::bigint[],
-    %(errors)s::float8[], %(biases)s::float8[]) AS h(hour, type, tasks, below, above, log_error, log_bias)
+    %(errors)s::float8[], %(biases)s::float8[], %(places)s::text[])
+    AS h(hour, type, tasks, below, above, log_error, log_bias, places)
 ORDER BY h.hour, h.type
 ON CONFLICT (hour, type) DO UPDATE SET tasks = prediction_hours.tasks + excluded.tasks,
     below = prediction_hours.below + excluded.below, above = prediction_hours.above + excluded.above,
-    log_error = prediction_hours.log_error + excluded.log_error, log_bias = prediction_hours.log_bias + excluded.log_bias
+    log_error = prediction_hours.log_error + excluded.log_error, log_bias = prediction_hours.log_bias + excluded.log_bias,
+    places = ARRAY(SELECT a + b FROM unnest(prediction_hours.places, excluded.places) AS p(a, b))
 
 -- name: days
 -- How predictions held by type and day of a time zone.
 SELECT type, date_trunc('day', hour AT TIME ZONE %(zone)s)::date AS day, sum(tasks)::bigint, sum(below)::bigint,
-    sum(above)::bigint, sum(log_error), sum(log_bias)
+    sum(above)::bigint, sum(log_error), sum(log_bias), ARRAY[sum(places[1]), sum(places[2]), sum(places[3]),
+    sum(places[4]), sum(places[5]), sum(places[6]), sum(places[7]), sum(places[8]), sum(places[9]),
+    sum(places[10])]::bigint[]
 FROM prediction_hours WHERE hour >= %(since)s AND hour < %(until)s GROUP BY 1, 2 ORDER BY 1, 2
+
+-- name: last_ended
+-- The last tasks that completed with a prediction: what it said and how long they ran, in seconds.
+SELECT id, type, predicted_seconds, predicted_low, predicted_high, run_seconds FROM (
+    SELECT t.id, t.type, t.predicted_seconds, t.predicted_low, t.predicted_high, t.finished_at,
+        greatest(0, date_part('epoch', t.finished_at - t.started_at)) AS run_seconds
+    FROM tasks t
+    WHERE t.finished_at >= %(since)s AND t.finished_at < %(until)s AND t.state = 'completed'
+        AND t.predicted_seconds IS NOT NULL AND t.started_at IS NOT NULL
+        AND (%(types)s::text[] IS NULL OR t.type = ANY(%(types)s)) AND (%(queues)s::text[] IS NULL OR t.queue = ANY(%(queues)s))
+    ORDER BY t.finished_at DESC LIMIT %(limit)s
+) last
 
 -- name: prune_hours
 -- Deletes hours before a time.

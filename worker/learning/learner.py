@@ -125,16 +125,17 @@ class Learner:
             if task is None:
                 continue
             seconds = run_seconds if task.is_completed else max(run_seconds, task.timeout_seconds)
-            self._count(task, seconds, database_now // HOUR * HOUR)
-            self._model.learn(levels_of(task.type, task.created_by, task.size), seconds)
+            share = self._model.learn(levels_of(task.type, task.created_by, task.size), seconds)
+            self._count(task, seconds, share, database_now // HOUR * HOUR)
         self._note_changes()
 
-    def _count(self, task: EndedTask, seconds: float, hour: float) -> None:
+    def _count(self, task: EndedTask, seconds: float, share: float | None, hour: float) -> None:
         low, predicted, high = task.predicted_low, task.predicted_seconds, task.predicted_high
         if low is None or predicted is None or high is None:
             return
-        self._recent.add(self._hours.setdefault((hour, task.type), Held()).add(seconds, low, predicted, high))
-        self._held.add(seconds, low, predicted, high)
+        of_hour = self._hours.setdefault((hour, task.type), Held())
+        self._recent.add(of_hour.add(seconds, low, predicted, high, share))
+        self._held.add(seconds, low, predicted, high, share)
 
     def _note_changes(self) -> None:
         for key in self._model.changed:

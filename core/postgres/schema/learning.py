@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sqlalchemy import BigInteger, Column, Double, PrimaryKeyConstraint, Table, Text, func
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from taskyard.core.postgres.schema.base import instant, metadata
 
@@ -28,6 +28,7 @@ prediction_hours = Table(
     Column("above", BigInteger, nullable=False),
     Column("log_error", Double, nullable=False),  # sum of the amounts of log(actual / predicted)
     Column("log_bias", Double, nullable=False),  # sum of log(actual / predicted)
+    Column("places", ARRAY(BigInteger), nullable=False),  # tasks by the tenth of their distribution that they fell in
     PrimaryKeyConstraint("hour", "type"),
 )
 

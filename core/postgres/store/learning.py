@@ -45,6 +45,17 @@ class RecordedRun(NamedTuple):
     input_json: str | None
 
 
+class LastEnded(NamedTuple):
+    """A task that completed: its prediction and how long it ran, in seconds."""
+
+    id: str
+    type: str
+    predicted_seconds: float
+    predicted_low: float
+    predicted_high: float
+    run_seconds: float
+
+
 class DayHeld(NamedTuple):
     """How the predictions of a type held on a day."""
 
@@ -96,6 +107,7 @@ def add_hours(tx: Transaction, hours: Mapping[tuple[float, str], Held]) -> None:
         "above": plain(held.above for _, held in rows),
         "errors": plain(held.log_error for _, held in rows),
         "biases": plain(held.log_bias for _, held in rows),
+        "places": quoted(plain(held.places) for _, held in rows),
     }
     tx.rows(queries("learning")["add_hours"], parameters)
 
@@ -103,7 +115,20 @@ def add_hours(tx: Transaction, hours: Mapping[tuple[float, str], Held]) -> None:
 def days(tx: Transaction, since: datetime, until: datetime, zone: str) -> list[DayHeld]:
     """Returns how predictions held by type and day of a time zone, in this order."""
     rows = tx.rows(queries("learning")["days"], {"since": since, "until": until, "zone": zone})
-    return [DayHeld(row[0], row[1], Held(*row[2:])) for row in rows]
+    return [DayHeld(type_, day, Held(*figures)) for type_, day, *figures in rows]
+
+
+def last_ended(
+    tx: Transaction,
+    since: datetime,
+    until: datetime,
+    limit: int,
+    types: Sequence[str] | None = None,
+    queues: Sequence[str] | None = None,
+) -> list[LastEnded]:
+    """Returns the last `limit` tasks of a span that completed with a prediction; of some types and queues, or all."""
+    parameters = {"since": since, "until": until, "limit": limit, "types": types, "queues": queues}
+    return [LastEnded(*row) for row in tx.rows(queries("learning")["last_ended"], parameters)]
 
 
 def prune_hours(tx: Transaction, before: datetime) -> None:

@@ -34,6 +34,7 @@ STATEMENTS = (
         above bigint NOT NULL,
         log_error double precision NOT NULL,
         log_bias double precision NOT NULL,
+        places bigint[] NOT NULL,
         PRIMARY KEY (hour, type)
     )
     """,

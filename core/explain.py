@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from taskyard.core.access.modes import Mode
 from taskyard.core.explain_parents import never_starts, waits_for
+from taskyard.core.explain_prediction import read_prediction
+from taskyard.core.explain_start import seconds_to_start, start_text
 from taskyard.core.explain_suspended import reason_of
 from taskyard.core.explanation import Eligibility, Explanation
-from taskyard.core.humanize import duration, rounded_duration
+from taskyard.core.humanize import duration
 from taskyard.core.i18n import N_, Moment, TranslatableText, Word, listed, msg
 from taskyard.core.models import Lane, Task
 from taskyard.core.postgres.database import Database, Transaction
@@ -30,7 +32,6 @@ from taskyard.core.scheduling.pool_sizes import PoolSize
 from taskyard.core.states import CLAIMED, TERMINAL, TaskState
 from taskyard.core.telemetry.live_snapshot import AgentLive, LiveSnapshot, OpenBreaker, PoolLive, read_live
 
-RATE_WINDOW_SECONDS = 60.0  # the period that `LiveSnapshot.recent` covers
 SILENT_AFTER_SECONDS = 5.0
 _DUE = N_("it is due in {duration}, at {time}")
 _DUE_AGAIN = N_("attempt {attempt} failed and the next one is due in {duration}, at {time}")
@@ -70,9 +71,11 @@ def why(database: Database, broker: Broker, cache: RedisCache, task_id: str, mod
         returned = tasks.last_return(tx, task_id, task.attempt) if task.state is TaskState.SCHEDULED else ""
         in_vain = _in_vain(tx, task, mode)
         sizes = pool_sizes.pool_sizes(tx)
+        prediction = read_prediction(tx, task)
     before, depth = broker.place(Lane(task.queue, task.type, task.requires), task.id)
     live = read_live(cache)
-    return explain(task, Situation(live, holds, parents, before, depth, now, locks, returned, kept, in_vain, sizes))
+    found = explain(task, Situation(live, holds, parents, before, depth, now, locks, returned, kept, in_vain, sizes))
+    return replace(found, prediction=prediction)
 
 
 def _in_vain(tx: Transaction, task: Task, mode: Mode) -> Sequence[str]:
@@ -93,10 +96,27 @@ def explain(task: Task, situation: Situation) -> Explanation:
         return _with_its_agent(task, situation)
     held = _held(task, situation)
     verdicts = _verdicts(task, situation)
-    starts_in = _starts_in(task, situation, held, verdicts)
-    before, depth = (situation.before, situation.lane_depth) if task.state is TaskState.PENDING else (None, None)
-    summary = _summary(task, situation, held, verdicts, starts_in)
-    return Explanation(task.id, task.state, summary, held, before, depth, verdicts, starts_in)
+    due, depth = _due_seconds(task, situation.now), situation.lane_depth
+    starts_in, range_ = seconds_to_start(
+        task, situation.live, verdicts, situation.before, depth, due, is_held=bool(held)
+    )
+    starts = start_text(starts_in, range_)
+    low, high, coverage = (None, None, None) if range_ is None else range_[:3]
+    is_pending = task.state is TaskState.PENDING
+    return Explanation(
+        task.id,
+        task.state,
+        _summary(task, situation, held, verdicts, starts),
+        held,
+        situation.before if is_pending else None,
+        depth if is_pending else None,
+        verdicts,
+        starts_in,
+        starts=starts,
+        starts_low_seconds=low,
+        starts_high_seconds=high,
+        starts_coverage=coverage,
+    )
 
 
 def _with_its_agent(task: Task, situation: Situation) -> Explanation:
@@ -220,25 +240,12 @@ def _broken(breaker: OpenBreaker, live: LiveSnapshot) -> str:
     return TranslatableText(template, {"duration": duration(seconds), "reason": reason})
 
 
-def _starts_in(task: Task, situation: Situation, held: Sequence[str], verdicts: Sequence[Eligibility]) -> float | None:
-    """Estimates the seconds until it starts from the last minute's attempts of its type.
-
-    Only an estimate: other lanes share the agents, and urgent tasks overtake.
-    """
-    if situation.live is None or not any(verdict.can for verdict in verdicts):
-        return None
-    wait_seconds = 0.0
+def _due_seconds(task: Task, now: datetime) -> float | None:
+    """Returns how long a task waits for its time; None if it has none."""
     has_time = task.state is TaskState.SUSPENDED and (task.suspension or {}).get("kind") != "signal"
     if (task.state is TaskState.SCHEDULED or has_time) and task.run_at is not None:
-        wait_seconds = max(0.0, (task.run_at - situation.now).total_seconds())
-    elif held:
-        return None
-    before = (situation.before if task.state is TaskState.PENDING else situation.lane_depth) or 0
-    if before == 0 and any(verdict.takes for verdict in verdicts):
-        return wait_seconds
-    recent = next((recent for recent in situation.live.recent if recent.type == task.type), None)
-    ended = recent.succeeded + recent.failed if recent is not None else 0
-    return wait_seconds + (before + 1) * RATE_WINDOW_SECONDS / ended if ended else None
+        return max(0.0, (task.run_at - now).total_seconds())
+    return None
 
 
 def _with_pools(text: str, task: Task, situation: Situation) -> str:
@@ -266,7 +273,7 @@ def _first_of(held: Sequence[str]) -> str:
 
 
 def _summary(
-    task: Task, situation: Situation, held: Sequence[str], verdicts: Sequence[Eligibility], starts_in: float | None
+    task: Task, situation: Situation, held: Sequence[str], verdicts: Sequence[Eligibility], starts: str
 ) -> str:
     if held:
         return _first_of(held)
@@ -284,6 +291,4 @@ def _summary(
         place = msg("{count} tasks of its lane go first", count=situation.before)
     else:
         place = msg("next in its lane, and all agents that can take it are full")
-    if starts_in is None:
-        return place
-    return msg("{place}; it may start in about {duration}", place=place, duration=rounded_duration(starts_in))
+    return listed([place, starts]) if starts else place

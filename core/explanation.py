@@ -22,7 +22,9 @@ class Eligibility:
 class Explanation:
     """The explanation. `summary` is one line; times are in seconds, None if unknown.
 
-    `before` counts the tasks of the same lane that go first, `lane_depth` all tasks in it.
+    `before` counts the tasks of the same lane that go first, `lane_depth` all tasks in it. `prediction` says how long
+    it is predicted to run, empty: nothing is known. `starts` says when it may start: between `starts_low_seconds` and
+    `starts_high_seconds` from now, which held for `starts_coverage` of the last tasks (None: too few).
     """
 
     task_id: str
@@ -33,6 +35,11 @@ class Explanation:
     lane_depth: int | None = None
     agents: list[Eligibility] = field(default_factory=list)
     starts_in_seconds: float | None = None
+    prediction: str = ""
+    starts: str = ""
+    starts_low_seconds: float | None = None
+    starts_high_seconds: float | None = None
+    starts_coverage: float | None = None
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

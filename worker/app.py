@@ -90,7 +90,7 @@ class Worker:
         self.monitor = Monitor(settings, self.database, self.broker, self.dispatcher, name, self._clock, self._steady)
         self._is_stopping = False
         self.learner = Learner(
-            self.database, self.broker.predictions, self.dispatcher, self.dispatcher.published, self._clock
+            self.database, self.broker, self.dispatcher, self._clock, lambda: self.monitor.observer.live
         )
         self.monitor.observer.learned = lambda: self.learner.live
         self._declared = DeclaredSchedules(settings, registry, self.database, self.broker, self._epoch)

@@ -85,6 +85,11 @@ class TaskSummary(BaseModel):
     assigned_at: datetime | None
     started_at: datetime | None
     finished_at: datetime | None
+    predicted_seconds: float | None = Field(
+        description="The run time that was predicted when it was submitted; null: nothing was known"
+    )
+    predicted_low: float | None = Field(description="The shorter end of the 80 % interval, in seconds")
+    predicted_high: float | None = Field(description="The longer end of the 80 % interval, in seconds")
     is_masked: bool = Field(False, description="Whether something is hidden for want of the permission payload.read")
     why: str | None = Field(None, description="With `explain`: why no agent can take it, if it waits for one")
 

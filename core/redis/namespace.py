@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, TypeVar
 
 import redis
 
+from taskyard.core.ids import is_id
 from taskyard.core.models import Lane
 from taskyard.core.redis.agent_users import AgentUsers
 from taskyard.core.redis.connection import Client, reaching_redis
@@ -119,6 +120,15 @@ class RedisNamespace:
             pipeline.zcard(name)
             before, count = pipeline.execute()
         return before, int(count)
+
+    def task_at(self, lane: Lane, position: int) -> str | None:
+        """Returns the id of the task that `position` others of its lane precede; None if there is none.
+
+        Raises Unavailable.
+        """
+        with reaching_redis():
+            found = self._mending(lambda: self.redis.zrange(self.keys.ready(str(lane)), position, position))
+        return found[0].decode(errors="replace") if found and is_id(found[0].decode(errors="replace")) else None
 
     def server_info(self) -> dict[str, Any]:
         """Returns the server's INFO; raises Unavailable."""

@@ -14,6 +14,7 @@ from taskyard.core.protocol_presence import SeatsReport, usable_slots
 from taskyard.core.redis.cache import RedisCache
 from taskyard.core.redis.pools import AbsentAgent
 from taskyard.core.scheduling.pool_sizes import MAX_AGENTS
+from taskyard.core.telemetry.learning_live import LearningLive
 
 SNAPSHOT = "live"
 VERSION = 1
@@ -30,7 +31,7 @@ class OpenCount(msgspec.Struct):
 
 
 class LaneDepth(msgspec.Struct):
-    """The ready tasks of one lane, and the time since which the oldest of them is ready."""
+    """The ready tasks of one lane, the time since which the oldest is ready, and the work that they are."""
 
     queue: str
     type: str
@@ -38,6 +39,7 @@ class LaneDepth(msgspec.Struct):
     ready: int
     oldest_ready_at: float | None
     by_priority: dict[str, int]
+    work_seconds: float | None = None  # that they are predicted to take together; None: unknown
 
 
 class FinishedCount(msgspec.Struct):
@@ -175,21 +177,6 @@ class FiringAlert(msgspec.Struct):
     fired_at: float
     message_id: str | None = None  # None: of an older leader, or an external message
     message_parameters: dict[str, Any] | None = None
-
-
-class LearningLive(msgspec.Struct):
-    """What the leader has learned: keys, results in this term (and those outside of their interval), and how they hold.
-
-    `coverage` is the share of the last 1,000 within their 80 % interval, `error_factor` by what factor predictions are
-    typically off; None: too few.
-    """
-
-    keys: int
-    tasks: int
-    below: int
-    above: int
-    coverage: float | None
-    error_factor: float | None
 
 
 class LateSchedule(msgspec.Struct):

@@ -36,10 +36,14 @@ class Rates:
 
 @dataclass(frozen=True, slots=True)
 class DrainEstimate:
-    """Seconds until the backlog is empty at the current rates, or None and the reason why it can't be estimated."""
+    """Seconds until the backlog is empty at the current rates, or None and the reason why it can't be estimated.
+
+    `is_predicted`: nothing has ended lately, and it is estimated from predicted run times.
+    """
 
     seconds: float | None
     reason: str | None = None
+    is_predicted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,12 +21,14 @@ from taskyard.core.states import CLAIMED, Priority, TaskState
 from taskyard.core.telemetry.live_snapshot import LaneDepth, LiveSnapshot, OpenCount
 from taskyard.core.telemetry.queue_figures import (
     DRAIN_WINDOW_MINUTES,
+    NOTHING_RUNS,
     PAUSED,
     WINDOWS_MINUTES,
     DrainEstimate,
     QueueFigures,
     Rates,
 )
+from taskyard.core.telemetry.start_estimates import drain_seconds
 from taskyard.core.views.seeing import Sees, everything
 
 DEFAULT_QUEUE = "default"
@@ -155,7 +157,7 @@ def queues_now(
         figures.append(_nothing(DEFAULT_QUEUE, settings))
     lanes = _lanes(counted.lanes, counted.at, Reasons(agents, holds))
     queues = [
-        Queue(each, lanes.get(each.queue, ()), _drain(each, lanes.get(each.queue, ()), is_led=snapshot is not None))
+        Queue(each, lanes.get(each.queue, ()), _drain(each, lanes.get(each.queue, ()), snapshot))
         for each in sorted(figures, key=lambda each: each.queue)
     ]
     return QueuesNow(
@@ -212,14 +214,19 @@ def _nothing(name: str, settings: Settings) -> QueueFigures:
     return QueueFigures(name, settings.placement_of(name), None, 0, {}, None, {}, rates, DrainEstimate(0.0))
 
 
-def _drain(figures: QueueFigures, lanes: Sequence[LaneNow], *, is_led: bool) -> DrainEstimate:
+def _drain(figures: QueueFigures, lanes: Sequence[LaneNow], snapshot: LiveSnapshot | None) -> DrainEstimate:
     """Estimates the time to drain; never if no agent takes any of its tasks."""
     estimate = figures.drain or DrainEstimate(None, NO_LEADER)
     if not figures.depth or estimate.reason == PAUSED:
         return estimate
-    if not is_led:
+    if snapshot is None:
         return DrainEstimate(None, NO_LEADER)
-    return DrainEstimate(None, NOBODY_TAKES) if all(lane.reason for lane in lanes) else estimate
+    if all(lane.reason for lane in lanes):
+        return DrainEstimate(None, NOBODY_TAKES)
+    if estimate.reason == NOTHING_RUNS:  # yet: what is predicted says more than no rate
+        predicted = drain_seconds([one for one in snapshot.lanes if one.queue == figures.queue], snapshot.agents)
+        return estimate if predicted is None else DrainEstimate(predicted, is_predicted=True)
+    return estimate
 
 
 def _lanes(depths: Iterable[LaneDepth], at: float, reasons: Reasons) -> dict[str, list[LaneNow]]:

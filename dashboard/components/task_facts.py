@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pandas as pd
 import streamlit as st
 
+from taskyard.core.explain_prediction import predicted_progress, prediction_of
 from taskyard.core.explanation import Explanation
 from taskyard.core.humanize import number, percent
 from taskyard.core.models import Task
@@ -22,8 +25,8 @@ FACT_WIDTH_PX = 150
 DUE_STATES = (TaskState.SCHEDULED, TaskState.SUSPENDED)
 
 
-def show_facts(task: Task) -> None:
-    """Shows the name and value of every field of its row, in a grid."""
+def show_facts(task: Task, prediction: str = "") -> None:
+    """Shows the name and value of every field of its row, in a grid, and how long it is predicted to run."""
     agent = name_of(task.assigned_agent_id)
     facts = {
         _("Type"): task.type,
@@ -33,6 +36,7 @@ def show_facts(task: Task) -> None:
         _("Agent"): agent,
         _("Needs tags"): ", ".join(task.requires),
         _("Timeout"): duration(task.timeout_seconds),
+        _("Predicted run time"): translate(prediction),
         _("Submitted by"): task.created_by or _("unknown"),
         _("Submitted at"): shown_time(task.created_at),
         _("Scheduled for"): shown_time(task.scheduled_for) if task.scheduled_for else "",
@@ -60,14 +64,36 @@ def show_badges(task: Task) -> None:
         show_badge(task.priority.label, PRIORITY_COLORS)
 
 
-def show_progress(task: Task) -> None:
-    """Shows the reported progress of a running attempt."""
+def show_progress(task: Task, now: datetime) -> None:
+    """Shows the reported progress of a running attempt, or how far it is by its predicted run time."""
+    by_prediction = predicted_progress(task, now)
+    if by_prediction is not None:
+        with st.container(gap="xsmall"):
+            st.progress(by_prediction)
+            st.caption(_predicted_words(task, now))
     if task.progress is None or task.state in TERMINAL:
         return
     fraction = min(1.0, max(0.0, task.progress))
     with st.container(gap="xsmall"):
         st.progress(fraction)
         st.text(f"{percent(fraction)}  {one_line(task.progress_message or '', 500)}")
+
+
+def _predicted_words(task: Task, now: datetime) -> str:
+    predicted = prediction_of(task)
+    assert predicted is not None
+    assert task.started_at is not None
+    seconds = max(0.0, (now - task.started_at).total_seconds())
+    if seconds > predicted.high:
+        text = _("Runs for {time}, longer than predicted: 9 of 10 take at most {high}")
+        return text.format(time=duration(seconds), high=duration(predicted.high))
+    text = _("Runs for {time} of a predicted {typical} (80 %: {low} to {high}); it reports no progress itself")
+    return text.format(
+        time=duration(seconds),
+        typical=duration(predicted.seconds),
+        low=duration(predicted.low),
+        high=duration(predicted.high),
+    )
 
 
 def show_why(why: Explanation) -> None:
@@ -83,8 +109,8 @@ def show_why(why: Explanation) -> None:
             position = number(why.before + 1)
             text = _("position {position} of {depth} in its lane")
             facts.append(text.format(position=position, depth=number(why.lane_depth)))
-        if why.starts_in_seconds is not None:
-            facts.append(_("it may start in about {duration}").format(duration=duration(why.starts_in_seconds)))
+        if why.starts:
+            facts.append(translate(why.starts))
         if facts:
             st.caption(enumerated(facts))
         if why.agents:

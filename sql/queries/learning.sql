@@ -8,6 +8,10 @@ SELECT key, runs, mean_seconds, mean_runs, weights FROM run_time_sketches ORDER 
 -- These keys.
 SELECT key, runs, mean_seconds, mean_runs, weights FROM run_time_sketches WHERE key = ANY(%(keys)s)
 
+-- name: runs
+-- How many run times of each of these keys were learned.
+SELECT key, runs FROM run_time_sketches WHERE key = ANY(%(keys)s)
+
 -- name: save_sketches
 -- Stores what is known of keys, in the order in which they learned.
 INSERT INTO run_time_sketches (key, runs, mean_seconds, mean_runs, weights, changed_at)
@@ -26,6 +30,11 @@ DELETE FROM run_time_sketches WHERE %(keys)s::text[] IS NULL OR key = ANY(%(keys
 SELECT id, type, queue, created_by, size, predicted_seconds, predicted_low, predicted_high, timeout_seconds,
     state = 'completed'
 FROM tasks WHERE id = ANY(%(ids)s::uuid[]) AND (state = 'completed' OR (state = 'failed' AND error ->> 'class' = 'timeout'))
+
+-- name: starts
+-- Whether these tasks wait still, and when they started or got their agents (epoch seconds).
+SELECT id, state IN ('pending', 'scheduled'), date_part('epoch', coalesce(started_at, assigned_at))
+FROM tasks WHERE id = ANY(%(ids)s::uuid[])
 
 -- name: add_hours
 -- Adds results to the hours in which tasks ended.

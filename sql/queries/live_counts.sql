@@ -2,10 +2,11 @@
 
 -- name: open_counts
 -- The unfinished tasks by queue, type, tags, state, priority, and whether they could start now, as those do that are due;
--- and the ready time of each group's oldest.
-SELECT queue, type, requires, state, priority, is_ready, count(*), date_part('epoch', min(ready_at))
+-- the ready time of each group's oldest; and the predicted run time of those that have one.
+SELECT queue, type, requires, state, priority, is_ready, count(*), date_part('epoch', min(ready_at)),
+    sum(predicted_seconds), count(predicted_seconds)
 FROM (
-    SELECT queue, type, requires, state, priority, ready_at,
+    SELECT queue, type, requires, state, priority, ready_at, predicted_seconds,
         state = 'pending' OR (state IN ('scheduled', 'suspended') AND coalesce(run_at <= now(), false)) AS is_ready
     FROM tasks WHERE finished_at IS NULL
 ) t

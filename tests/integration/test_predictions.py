@@ -43,8 +43,7 @@ def sleep(given: Payload, context: TaskContext) -> Payload:
 
 
 def learner_of(engine: Engine, worker: RunningWorker) -> Learner:
-    dispatcher = worker.dispatcher
-    return Learner(engine.database, engine.broker.predictions, dispatcher, dispatcher.published, Clock())
+    return Learner(engine.database, engine.broker, worker.dispatcher, Clock())
 
 
 def run(engine: Engine, worker_learner: Learner, type_: str, count: int, **input_: Any) -> None:
@@ -54,7 +53,8 @@ def run(engine: Engine, worker_learner: Learner, type_: str, count: int, **input
 
 
 def predicted(engine: Engine, type_: str, input_: Any = None, **options: Any) -> Task:
-    return engine.task(engine.submit(type_, input_, **options))
+    """A task that is submitted and does not start."""
+    return engine.task(engine.submit(type_, input_, delay_seconds=3600, **options))
 
 
 def test_tasks_are_predicted_by_what_ended_before(engine: Engine) -> None:

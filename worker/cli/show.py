@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
+from taskyard.core.explain_prediction import prediction_of, prediction_text
 from taskyard.core.humanize import byte_size, compact_duration, percent
 from taskyard.core.payload.printable_text import visible_lines
 from taskyard.core.states import TERMINAL, TaskState
@@ -79,6 +80,7 @@ def show(task: TaskId, as_json: AsJson = False) -> None:
     if as_json:
         print_json({**found.as_json(), **_besides(shown)})
         return
+    predicted = prediction_of(found)
     progress = percent(found.progress) if found.progress is not None else ""
     ran_until = found.finished_at if found.state in TERMINAL else None
     print_fields(
@@ -103,6 +105,7 @@ def show(task: TaskId, as_json: AsJson = False) -> None:
             ("started", instant(found.started_at)),
             ("finished", instant(found.finished_at)),
             ("ran for", _between(found.started_at, ran_until)),
+            ("predicted", "" if predicted is None else prediction_text(predicted)),
             ("key", found.idempotency_key),
             ("workflow", found.workflow_id),
         ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from rich.text import Text
 
-from taskyard.core.humanize import compact_duration
 from taskyard.core.payload.printable_text import visible
 from taskyard.worker.cli.opened import opened_tasks
 from taskyard.worker.cli.output import Column, print_fields, print_json, print_line, print_table, state_text
@@ -14,7 +13,8 @@ from taskyard.worker.cli.show import AsJson, TaskId
 def why(task: TaskId, as_json: AsJson = False) -> None:
     """Explains why a task waits: its holds, its position, each agent's eligibility, its estimated start.
 
-    The estimate rests on the attempts of its type that ended in the last minute.
+    Where run times are predicted the start is a range, with how often such ranges held; else it rests on the attempts
+    of its type that ended in the last minute.
     """
     with opened_tasks() as port:
         found = port.why(task)
@@ -22,7 +22,6 @@ def why(task: TaskId, as_json: AsJson = False) -> None:
         print_json(found.as_json())
         return
     place = "" if found.before is None else f"{found.before + 1} of {found.lane_depth} in its lane"
-    starts = "" if found.starts_in_seconds is None else f"in about {compact_duration(found.starts_in_seconds)}"
     print_fields(
         [
             ("id", found.task_id),
@@ -30,7 +29,8 @@ def why(task: TaskId, as_json: AsJson = False) -> None:
             ("why", visible(found.summary)),
             *[("held", visible(held)) for held in found.holds[1:]],
             ("place", place),
-            ("starts", starts),
+            ("starts", visible(found.starts)),
+            ("run time", visible(found.prediction)),
         ]
     )
     if found.agents:

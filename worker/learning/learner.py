@@ -6,6 +6,7 @@ Only a sample is learned from when many tasks end: SAMPLE each second are more t
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from itertools import islice
 
 import orjson
@@ -19,11 +20,12 @@ from taskyard.core.learning.results import Held, Recent
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import learning
 from taskyard.core.postgres.store.learning import RELEARNED, EndedTask
-from taskyard.core.redis.predictions import Predictions
-from taskyard.core.telemetry.live_snapshot import LearningLive
+from taskyard.core.redis.broker import Broker
+from taskyard.core.telemetry.learning_live import LearningLive
+from taskyard.core.telemetry.live_snapshot import LiveSnapshot
 from taskyard.worker.dispatch.dispatcher import Dispatcher
-from taskyard.worker.dispatch.published import PublishedHere
 from taskyard.worker.dispatch.run_log import Run
+from taskyard.worker.learning.start_watch import StartWatch
 
 SAMPLE = 200  # tasks in a second
 SAVE_EVERY_SECONDS = 10.0
@@ -39,16 +41,25 @@ class Learner:
     """Holds the model of one term. Everything but `live` runs in one thread, the duty's."""
 
     def __init__(
-        self, database: Database, predictions: Predictions, dispatcher: Dispatcher, here: PublishedHere, clock: Clock
+        self,
+        database: Database,
+        broker: Broker,
+        dispatcher: Dispatcher,
+        clock: Clock,
+        look: Callable[[], LiveSnapshot | None] = lambda: None,
     ) -> None:
+        """`look` returns the live snapshot of a worker that leads."""
         self._database = database
-        self._redis = predictions
+        self._redis = broker.predictions
+        self._broker = broker
+        self._look = look
         self._dispatcher = dispatcher
-        self._here = here
+        self._here = dispatcher.published
         self._clock = clock
         self._epoch: int | None = None
         self._model = RunTimeModel()
         self._recent = Recent()
+        self._starts = StartWatch(database, broker)
         self._held = Held()  # in this term
         self._hours: dict[tuple[float, str], Held] = {}
         self._unsaved: dict[str, None] = {}
@@ -77,6 +88,7 @@ class Learner:
             if self._clock.monotonic() >= self._save_at:
                 self._save()
             self._publish()
+            self._starts.look(self._look(), term.database_now(self._clock))
         except (Unavailable, Busy) as error:
             if self._trouble != str(error):
                 self._trouble = str(error)
@@ -97,6 +109,7 @@ class Learner:
             above=held.above,
             coverage=self._recent.coverage,
             error_factor=held.error_factor,
+            starts=self._starts.live(),
         )
 
     # ours
@@ -111,6 +124,7 @@ class Learner:
             key, reason = next(iter(ignored.items()))
             log.warning("learning.ignored", count=len(ignored), key=key.replace("\n", " · "), reason=reason)
         self._recent, self._held, self._hours = Recent(), Held(), {}
+        self._starts = StartWatch(self._database, self._broker)
         self._unsaved, self._unpublished = {}, dict.fromkeys(self._model)
         self._removed, self._deleted = set(), set()
         self._here.texts, self._is_in_redis = {}, False

@@ -20,6 +20,7 @@ from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.cache import RedisCache
 from taskyard.core.redis.pools import Pools
 from taskyard.core.schedules.schedule import DEFAULT_EXPECTED_SECONDS
+from taskyard.core.telemetry.learning_live import LearningLive
 from taskyard.core.telemetry.live_snapshot import (
     VERSION,
     AgentLive,
@@ -27,7 +28,6 @@ from taskyard.core.telemetry.live_snapshot import (
     FinishedCount,
     FiringAlert,
     LateSchedule,
-    LearningLive,
     LiveSnapshot,
     MailLive,
     RecentType,

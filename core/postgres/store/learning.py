@@ -73,6 +73,11 @@ def sketches(tx: Transaction, keys: Collection[str] | None = None) -> dict[str, 
     return {row[0]: _known(*row[1:]) for row in rows}
 
 
+def runs(tx: Transaction, keys: Collection[str]) -> dict[str, int]:
+    """Returns how many run times of these keys were learned; without those of which none was."""
+    return dict(tx.rows(queries("learning")["runs"], {"keys": list(keys)}))
+
+
 def save_sketches(tx: Transaction, known: Mapping[str, Known]) -> None:
     """Stores what is known of some keys, in the order in which they learned."""
     rows = list(known.items())
@@ -94,6 +99,11 @@ def forget_sketches(tx: Transaction, keys: Collection[str] | None) -> None:
 def ended(tx: Transaction, ids: Sequence[str]) -> list[EndedTask]:
     """Returns those of these tasks that completed or reached their time limit."""
     return [EndedTask(*row) for row in tx.rows(queries("learning")["ended"], {"ids": plain(ids)})]
+
+
+def starts(tx: Transaction, ids: Sequence[str]) -> list[tuple[str, bool, float | None]]:
+    """Returns for these tasks whether they wait still, and when they started (epoch seconds; None: they have not)."""
+    return [(row[0], row[1], row[2]) for row in tx.rows(queries("learning")["starts"], {"ids": plain(ids)})]
 
 
 def add_hours(tx: Transaction, hours: Mapping[tuple[float, str], Held]) -> None:

@@ -23,6 +23,8 @@ class OpenGroup(NamedTuple):
     is_ready: bool  # pending, or scheduled or suspended until a time that has come
     count: int  # type: ignore[assignment]  # in place of the method that every tuple has
     oldest_ready_at: float
+    predicted_seconds: float | None = None  # of those that have a prediction, together
+    predicted: int = 0  # how many have one
 
 
 class ServerFigures(NamedTuple):
@@ -71,6 +73,9 @@ def lane_depths(groups: Iterable[OpenGroup]) -> list[LaneDepth]:
         label = Priority(group.priority).label
         depth.by_priority[label] = depth.by_priority.get(label, 0) + group.count
         oldest = depth.oldest_ready_at
+        if group.predicted:  # the others are like them
+            work = (group.predicted_seconds or 0.0) * group.count / group.predicted
+            depth.work_seconds = (depth.work_seconds or 0.0) + work
         depth.oldest_ready_at = group.oldest_ready_at if oldest is None else min(oldest, group.oldest_ready_at)
     return sorted(lanes.values(), key=lambda depth: (-depth.ready, depth.queue, depth.type, depth.requires))
 

@@ -122,6 +122,8 @@ def drain_text(queue: Queue) -> str:
     """Returns the time to drain, or why it is unknown."""
     seconds, reason = queue.drain.seconds, queue.drain.reason
     if seconds is not None:
+        if queue.drain.is_predicted and seconds:
+            return _("about {time} (predicted)").format(time=age(seconds))
         return age(seconds) if seconds else _("Empty")
     return _(REASONS[str(reason)]).format(rate=number(queue.recent.arrived - queue.recent.ended))
 

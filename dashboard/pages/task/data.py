@@ -13,6 +13,7 @@ from taskyard.core.access.permissions import Permission
 from taskyard.core.config import settings
 from taskyard.core.edges import RetryScope
 from taskyard.core.errors import Unavailable
+from taskyard.core.explain_prediction import read_prediction
 from taskyard.core.explanation import Explanation
 from taskyard.core.filters.search_filter import Sort
 from taskyard.core.models import AuditEvent, LogEntry, Task
@@ -60,6 +61,7 @@ class Details:
     now: datetime
     why: Explanation | None = None
     why_problem: str = ""
+    prediction: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +91,7 @@ def details(servers: Servers, sight: Actor, task_id: str) -> Details | None:
             return None
         events = tasks.history(tx, task_id)
         now = tasks.now(tx)
+        prediction = read_prediction(tx, found[0])
     task = found[0]
     why, problem = None, ""
     if task.state in WAITING or task.state in (TaskState.CANCELLED, TaskState.SUSPENDED):
@@ -98,7 +101,7 @@ def details(servers: Servers, sight: Actor, task_id: str) -> Details | None:
         except Unavailable as error:
             problem = error.text
     attempts = [masked_attempt(attempt, sight) for attempt in attempts_of(task, events)]
-    return Details(masked_task(task, sight), masked_history(events, sight), attempts, now, why, problem)
+    return Details(masked_task(task, sight), masked_history(events, sight), attempts, now, why, problem, prediction)
 
 
 @seen(ttl_seconds=2.0, max_entries=50, needs=Permission.PAYLOAD_READ)

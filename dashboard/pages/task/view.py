@@ -77,7 +77,7 @@ def show_head(details: data.Details | None) -> None:
                 query_params={"workflow": task.workflow_id},
                 help=_("Its key in its workflow; opens the workflow"),
             )
-    task_facts.show_progress(task)
+    task_facts.show_progress(task, details.now)
     actions.show_actions(task)
     if details.why is not None:
         task_facts.show_why(details.why)
@@ -151,7 +151,7 @@ def show_body(details: data.Details | None) -> None:
         return
     task = details.task
     path = path_of(details.events)
-    task_facts.show_facts(task)
+    task_facts.show_facts(task, details.prediction)
     with st.grid(2, min_column_width=CHART_WIDTH_PX):
         show_diagram(path, task.state)
         show_timeline(details.attempts, details.now)

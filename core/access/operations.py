@@ -286,12 +286,12 @@ OF_AGENTS: tuple[str, ...] = (
 # Commands that need PostgreSQL and Redis themselves; all others of users go over HTTP, too. Who came by a token makes
 # no credential; links, samples and the first admin are made where the installation's settings are.
 AT_THE_SERVERS: tuple[str, ...] = (
-    "access create-admin", "access password", "access token", "access agent", "enter", "prune", "kept",
+    "access create-admin", "access password", "access token", "access agent", "enter", "prune", "relearn", "kept",
     "seed",
 )  # fmt: skip
 # Who comes to the worker's host may start these; they ask for no role.
 OF_THE_HOST: tuple[str, ...] = (
-    "run", "agent", "seats", "api", "dashboard", "enter", "runbook", "rules", "migrate", "prune", "kept", "seed",
-    "doctor", "prove", "soak", "bench", "access database",
+    "run", "agent", "seats", "api", "dashboard", "enter", "runbook", "rules", "migrate", "prune", "relearn", "kept",
+    "seed", "doctor", "prove", "soak", "bench", "access database",
 )  # fmt: skip
 OVER_HTTP: frozenset[str] = frozenset(name for row in OPERATIONS for name in row.commands) - set(AT_THE_SERVERS)

@@ -39,6 +39,7 @@ EVENTS = (
     "question_expired",
     "question_withdrawn",
     "pruned",
+    "relearned",
     "signed_in",
     "signed_out",
     "signed_out_everywhere",

@@ -74,6 +74,7 @@ EVENT_WORDS: Mapping[str, str] = {
     "failures_muted": N_("failures muted"),
     "failures_unmuted": N_("failures unmuted"),
     "pruned": N_("pruned"),
+    "relearned": N_("run times learned anew"),
     "question_asked": N_("question asked"),
     "question_answered": N_("question approved"),
     "question_declined": N_("question declined"),

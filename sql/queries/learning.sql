@@ -92,3 +92,11 @@ WHERE e.at >= %(since)s AND e.at < %(until)s
     AND ((e.event = 'completed' AND e.run_seconds IS NOT NULL)
         OR (e.event = 'failed' AND e.detail ->> 'class' = 'timeout'))
 ORDER BY e.at, e.task_id LIMIT %(limit)s
+
+-- name: first_event
+-- When the audit log begins.
+SELECT min(at) FROM task_events
+
+-- name: note
+-- An operator's change to what is learned.
+INSERT INTO task_events (event, actor, detail) VALUES (%(event)s, %(actor)s, %(detail)s::jsonb)

@@ -29,6 +29,7 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "access agent": ("coder-1",),
     "enter": (),
     "prune": (),
+    "relearn": (),
     "kept": (),
     "seed": (),
 }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -13,9 +14,12 @@ from pydantic import BaseModel
 
 from taskyard.core.clock import Clock
 from taskyard.core.errors import TaskTimeout
+from taskyard.core.explain import why
 from taskyard.core.learning.keys import keys_of, size_of_bytes
 from taskyard.core.models import Task
+from taskyard.core.postgres.store import learning, tasks
 from taskyard.core.redis.broker import Broker
+from taskyard.core.redis.cache import RedisCache
 from taskyard.core.redis.predictions import Published
 from taskyard.core.submission import predictor
 from taskyard.core.submission.predictor import Predictor
@@ -24,6 +28,8 @@ from taskyard.core.task_types.registry import Isolation, TaskType
 from taskyard.worker.attempts.context import TaskContext
 from taskyard.worker.learning import learner as learning_duty
 from taskyard.worker.learning.learner import Learner
+from taskyard.worker.maintenance.relearning import relearn
+from taskyard.worker.monitor.monitor import Monitor
 from tests.engine import NO_BACKOFF, Engine, Payload, RunningWorker
 from tests.servers import wait_until
 
@@ -229,3 +235,66 @@ def test_a_predictor_reads_no_more_than_its_share(monkeypatch: pytest.MonkeyPatc
     now = 101.5
     one("default", "a", "creator 1", "1", 1)
     assert len(reads) == predictor.READS_PER_SECOND + 1
+
+
+def test_relearning_replaces_what_is_known_and_the_leader_takes_it_over(engine: Engine) -> None:
+    engine.define("p.sleep", sleep)
+    worker = engine.worker()
+    engine.agent()
+    learner = learner_of(engine, worker)
+    run(engine, learner, "p.sleep", 4, seconds=LONG_SECONDS)
+    with engine.database.transaction() as tx:
+        tx.rows("UPDATE run_time_sketches SET mean_seconds = 1000, runs = 77", {})
+        tx.rows("INSERT INTO run_time_sketches SELECT 'gone', 1, 5, 1, '{\"8\": 1}'", {})
+        since = tasks.now(tx) - timedelta(days=30)
+    shares: list[float] = []
+    found = relearn(engine.database, engine.registry, since, "ann", shares.append)
+    assert (found.runs, found.keys, found.is_sample) == (4, 4, False)
+    assert shares[-1] == 1.0
+    wait_until(lambda: learner_says(learner, engine, 4))
+    again = predicted(engine, "p.sleep", {"seconds": LONG_SECONDS}).predicted_seconds
+    assert again is not None
+    assert again < 10 * LONG_SECONDS
+    with engine.database.transaction() as tx:
+        kept = learning.sketches(tx)
+        [(actor, detail)] = tx.rows("SELECT actor, detail FROM task_events WHERE event = 'relearned'", {})
+    assert "gone" not in kept
+    assert (actor, detail["runs"]) == ("ann", 4)
+
+
+def learner_says(learner: Learner, engine: Engine, runs: int) -> bool:
+    """Whether the leader knows this number of runs of all tasks."""
+    learner.run()
+    text = engine.broker.predictions.read(["", "", "", ""]).predictions[0]
+    return text is not None and text.endswith(b" %d" % runs)
+
+
+def test_estimated_starts_are_compared_with_real_ones_and_told(engine: Engine) -> None:
+    engine.define("p.sleep", sleep)
+    worker = engine.worker()
+    agent = engine.agent(max_concurrency=1)
+    monitor = Monitor(engine.settings, engine.database, engine.broker, worker.dispatcher, "test", Clock())
+    learner = Learner(engine.database, engine.broker, worker.dispatcher, Clock(), lambda: monitor.observer.live)
+    monitor.observer.learned = lambda: learner.live
+    run(engine, learner, "p.sleep", 4, seconds=LONG_SECONDS)
+    ids = [engine.submit("p.sleep", {"seconds": LONG_SECONDS}) for _ in range(12)]
+    monitor.observer._count_after = 0.0
+    monitor.observer.observe()
+    learner.run()
+    cache = RedisCache(engine.redis, engine.broker.keys)
+    told = why(engine.database, engine.broker, cache, ids[-1], engine.settings.auth)
+    assert told.prediction.endswith("from 4 runs of this size")
+    assert told.starts_in_seconds is not None
+    assert told.starts_low_seconds is not None
+    assert told.starts_high_seconds is not None
+    assert told.starts_low_seconds < told.starts_in_seconds < told.starts_high_seconds
+    assert LONG_SECONDS * 5 < told.starts_in_seconds < LONG_SECONDS * 30
+    engine.wait_for_all(ids)
+
+    def compared() -> bool:
+        learner.run()
+        assert learner.live is not None
+        return learner.live.starts is not None and learner.live.starts.results > 0
+
+    wait_until(compared)
+    agent.stop()

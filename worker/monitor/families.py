@@ -14,6 +14,7 @@ from prometheus_client.registry import Collector
 
 from taskyard.core.telemetry.histogram import Histogram
 from taskyard.core.telemetry.live_snapshot import AgentLive, LiveSnapshot
+from taskyard.worker.monitor.learning_families import learning_families
 from taskyard.worker.monitor.mail import mail_families
 from taskyard.worker.monitor.recent import OTHER, Recent
 
@@ -62,6 +63,8 @@ class Families(Collector):
             yield GaugeMetricFamily(f"{PREFIX}quarantined_items", help_, value=live.quarantined)
             if live.mail is not None:
                 yield from mail_families(PREFIX, live.mail)
+            if live.learning is not None:
+                yield from learning_families(PREFIX, live.learning)
 
     def _attempts(self) -> Iterable[Metric]:
         totals = self._recent.totals

@@ -8,6 +8,7 @@ import threading
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
@@ -19,7 +20,7 @@ from taskyard.core.clock import Clock
 from taskyard.core.config import Settings
 from taskyard.core.errors import Unavailable
 from taskyard.core.postgres.database import Database
-from taskyard.core.postgres.store import alerts
+from taskyard.core.postgres.store import alerts, learning
 from taskyard.core.postgres.store.rollups import DAY, HOUR, MINUTE, TEN_MINUTES
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.cache import RedisCache
@@ -179,6 +180,9 @@ class Monitor:
 
     def _prune(self) -> None:
         self._rollup.prune(self._retention_days)
+        if days := self._retention_days[HOUR]:
+            with self._database.transaction() as tx:
+                learning.prune_hours(tx, self._clock.now() - timedelta(days=days))
         if self._alerts_days:
             extra = self._steady.extra_days(self._database)
             with self._database.transaction() as tx:

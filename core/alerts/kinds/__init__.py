@@ -30,6 +30,7 @@ from taskyard.core.alerts.kinds import (
     no_agent,
     not_started,
     oldest_waiting,
+    predictions_drift,
     quarantined,
     question_waiting,
     queue_growth,
@@ -72,6 +73,7 @@ _MODULES = (  # in the order of the shipped rules
     webhook_disabled,
     schedule_late,
     question_waiting,
+    predictions_drift,
 )
 KINDS: Mapping[str, Kind] = {module.KIND.name: module.KIND for module in _MODULES}
 MESSAGES: Mapping[str, MessageTemplate] = {one.id: one for kind in KINDS.values() for one in kind.messages}

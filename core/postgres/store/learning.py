@@ -165,6 +165,18 @@ def history(
     return [RecordedRun(*row) for row in tx.rows(queries("learning")["history"], parameters)]
 
 
+def first_event(tx: Transaction) -> datetime | None:
+    """Returns when the audit log begins; None if it is empty."""
+    first: datetime | None = tx.rows(queries("learning")["first_event"], {})[0][0]
+    return first
+
+
+def note(tx: Transaction, event: str, actor: str, detail: Any) -> None:
+    """Writes the audit row of a change to what is learned."""
+    parameters = {"event": event, "actor": actor, "detail": orjson.dumps(detail).decode()}
+    tx.rows(queries("learning")["note"], parameters)
+
+
 def _known(runs: int, mean_seconds: float, mean_runs: float, weights: Any) -> Known:
     """Returns what a row holds, plausible or not."""
     found: dict[int, float] = {}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,8 +14,11 @@ from taskyard.core.access.identity import Actor
 from taskyard.core.access.permissions import Permission
 from taskyard.core.config import settings
 from taskyard.core.errors import SubmissionError, Unavailable
+from taskyard.core.explain_prediction import prediction_text
 from taskyard.core.i18n import msg
 from taskyard.core.ids import parsed_id
+from taskyard.core.learning.keys import keys_of
+from taskyard.core.learning.prediction import Prediction
 from taskyard.core.postgres.store import submission_status, tasks
 from taskyard.core.postgres.store.submission_status import SubmissionStatus, Unsuccessful
 from taskyard.core.states import TERMINAL
@@ -27,10 +30,11 @@ from taskyard.core.views.masking import masked_status, masked_unsuccessful
 from taskyard.core.views.narrowing import check_seen, seen_ids
 from taskyard.core.views.seeing import names_among, sees_queue
 from taskyard.dashboard.data import base
-from taskyard.dashboard.data.base import Reading, connections, forget, live
+from taskyard.dashboard.data.base import Reading, connections, forget, live, shared
 from taskyard.dashboard.data.readings import seen
 from taskyard.dashboard.data.viewer import acting, actor
 
+PREDICTED_SECONDS = 5.0
 OUTPUT_BYTES = 20_000  # longer outputs are shown only on the task's own page
 FAILURES_SHOWN = 50
 # How long a batch's status is used: of a small one, of a large one (0.2 s for 50,000), of one that ended.
@@ -44,6 +48,17 @@ class Names:
 
     queues: tuple[str, ...]
     tags: tuple[str, ...]
+
+
+@shared(ttl_seconds=PREDICTED_SECONDS)
+def predicted(servers: Servers, task_type: str, creator: str, size: str) -> str:
+    """Returns how long a task would be predicted to run; empty if nothing is known."""
+    texts = servers.broker.predictions.read(keys_of(task_type, creator, size)).predictions
+    for level, text in reversed(list(enumerate(texts))):
+        if text is not None:
+            with suppress(ValueError):
+                return prediction_text(Prediction.parse(text.decode(errors="replace"), level))
+    return ""
 
 
 @dataclass(frozen=True, slots=True)

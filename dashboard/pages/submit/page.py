@@ -7,9 +7,11 @@ import streamlit as st
 
 from taskyard.core.access.identity import LOOPBACK
 from taskyard.core.access.permissions import Permission
+from taskyard.core.config import settings
 from taskyard.core.errors import NotPermitted, SubmissionError, TaskyardError
 from taskyard.core.i18n import N_
-from taskyard.core.payload.encode import input_problems
+from taskyard.core.learning.keys import input_size
+from taskyard.core.payload.encode import encode_input, input_problems
 from taskyard.core.submission.input_schema import form_fields
 from taskyard.core.task_types.registry import Registry, TaskType
 from taskyard.dashboard.components.markdown_escape import escaped
@@ -123,10 +125,24 @@ def show_form(types: Registry) -> None:
         text = ngettext("{count} field needs correction.", "{count} fields need correction.", count)
         st.error(text.format(count=count), icon=":material/error:")
     key = data.form_key(st.session_state[FILL], known.name, given or {}, options)
+    if given is not None and not problems:
+        show_prediction(known, given)
     fill, done = st.session_state[FILL], st.session_state.get(DONE)
     is_done = done is not None and done[1] == key
     draft.show_draft(known, form, fill, is_done=is_done, is_cleared=st.session_state.get(CLEARED) == fill)
     show_buttons(known, form, "" if problems else key)
+
+
+def show_prediction(known: TaskType, given: dict[str, Any]) -> None:
+    """Shows how long the task is predicted to run, if tasks like it have ended."""
+    try:
+        text = encode_input(known.input_model, given, settings().input_limit_bytes)
+    except SubmissionError:  # which is told once it is submitted
+        return
+    found = data.predicted(known.name, viewer().name, input_size(known.predict_by, text)).value
+    if found:
+        prediction = _("Predicted run time: {prediction}").format(prediction=escaped(translate(found)))
+        st.caption(f":material/timer: {prediction}")
 
 
 def collect(known: TaskType, form: ModelForm) -> tuple[dict[str, Any] | None, dict[str, Any], list[SubmissionError]]:

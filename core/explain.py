@@ -8,7 +8,6 @@ from datetime import datetime
 
 from taskyard.core.access.modes import Mode
 from taskyard.core.explain_parents import never_starts, waits_for
-from taskyard.core.explain_prediction import read_prediction
 from taskyard.core.explain_start import seconds_to_start, start_text
 from taskyard.core.explain_suspended import reason_of
 from taskyard.core.explanation import Eligibility, Explanation
@@ -22,6 +21,7 @@ from taskyard.core.postgres.store import locks as locks_store
 from taskyard.core.postgres.store.tasks import Parent
 from taskyard.core.questions.in_vain_text import in_vain_texts
 from taskyard.core.questions.reach import known_people, reach
+from taskyard.core.read_prediction import read_prediction
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.cache import RedisCache
 from taskyard.core.scheduling.agent_demand import KindDemand

@@ -1,4 +1,4 @@
-"""Says how long a task is predicted to run, from what it is, and how far along that makes it."""
+"""Says how long a task is predicted to run, and how far along that makes it (pure)."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ from datetime import datetime
 
 from taskyard.core.humanize import duration, number
 from taskyard.core.i18n import N_, msg
-from taskyard.core.learning.keys import levels_of
 from taskyard.core.learning.prediction import Prediction
 from taskyard.core.models import Task
-from taskyard.core.postgres.database import Transaction
-from taskyard.core.postgres.store import learning
 from taskyard.core.states import TaskState
 
 MAX_FRACTION = 0.95  # of a task that runs longer than predicted
@@ -28,17 +25,6 @@ def prediction_of(task: Task) -> Prediction | None:
     if seconds is None or low is None or high is None:
         return None
     return Prediction(seconds, low, high, 0, 0)
-
-
-def read_prediction(tx: Transaction, task: Task) -> str:
-    """Returns the text of a task's prediction, with how much is known of tasks like it now; empty without one."""
-    predicted = prediction_of(task)
-    if predicted is None:
-        return ""
-    keys = levels_of(task.type, task.created_by, task.size)
-    runs = learning.runs(tx, keys)
-    level = max((number_ for number_, key in enumerate(keys) if key in runs), default=0)
-    return prediction_text(predicted._replace(runs=runs.get(keys[level], 0), level=level))
 
 
 def prediction_text(predicted: Prediction) -> str:

@@ -30,7 +30,7 @@ from taskyard.core.views.masking import masked_status, masked_unsuccessful
 from taskyard.core.views.narrowing import check_seen, seen_ids
 from taskyard.core.views.seeing import names_among, sees_queue
 from taskyard.dashboard.data import base
-from taskyard.dashboard.data.base import Reading, connections, forget, live, shared
+from taskyard.dashboard.data.base import Reading, connections, forget, live
 from taskyard.dashboard.data.readings import seen
 from taskyard.dashboard.data.viewer import acting, actor
 
@@ -50,8 +50,8 @@ class Names:
     tags: tuple[str, ...]
 
 
-@shared(ttl_seconds=PREDICTED_SECONDS)
-def predicted(servers: Servers, task_type: str, creator: str, size: str) -> str:
+@seen(ttl_seconds=PREDICTED_SECONDS, needs=Permission.TASK_SUBMIT)
+def predicted(servers: Servers, sight: Actor, task_type: str, creator: str, size: str) -> str:
     """Returns how long a task would be predicted to run; empty if nothing is known."""
     texts = servers.broker.predictions.read(keys_of(task_type, creator, size)).predictions
     for level, text in reversed(list(enumerate(texts))):

@@ -13,7 +13,6 @@ from taskyard.core.access.permissions import Permission
 from taskyard.core.config import settings
 from taskyard.core.edges import RetryScope
 from taskyard.core.errors import Unavailable
-from taskyard.core.explain_prediction import read_prediction
 from taskyard.core.explanation import Explanation
 from taskyard.core.filters.search_filter import Sort
 from taskyard.core.models import AuditEvent, LogEntry, Task
@@ -25,6 +24,7 @@ from taskyard.core.postgres.store.related_tasks import SimilarFailure
 from taskyard.core.postgres.store.task_logs import LogFilter, LogPage
 from taskyard.core.postgres.store.workflows import WorkflowFilter
 from taskyard.core.questions.question import Question
+from taskyard.core.read_prediction import read_prediction
 from taskyard.core.retry_outcome import RetryPreview, RetryResult
 from taskyard.core.states import WAITING, TaskState
 from taskyard.core.submission.open_servers import Servers

@@ -292,6 +292,6 @@ AT_THE_SERVERS: tuple[str, ...] = (
 # Who comes to the worker's host may start these; they ask for no role.
 OF_THE_HOST: tuple[str, ...] = (
     "run", "agent", "seats", "api", "dashboard", "enter", "runbook", "rules", "migrate", "prune", "relearn", "kept",
-    "seed", "doctor", "prove", "soak", "bench", "access database",
+    "seed", "doctor", "prove", "soak", "bench", "simulate", "access database",
 )  # fmt: skip
 OVER_HTTP: frozenset[str] = frozenset(name for row in OPERATIONS for name in row.commands) - set(AT_THE_SERVERS)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from taskyard.core.simulation.simulate import Outcome
 from taskyard.core.simulation.workload import Workload
 
 MAX_DEVIATION = 0.1  # of a replay from the record
@@ -77,19 +78,16 @@ class Row:
         }
 
 
-def compare(
-    workload: Workload, starts: dict[str, list[float]], runs: dict[str, list[float]] | None = None
-) -> list[Row]:
+def compare(workload: Workload, outcomes: dict[str, Outcome]) -> list[Row]:
     """Returns the figures of all tasks, then by queue and priority, if there are several of these.
 
-    Tasks that did not start under each of the policies, or are not counted, are in no figure. `runs` has the run times
-    of policies under which they differ from the recorded ones.
+    Tasks that did not start under each of the policies, or are not counted, are in no figure.
     """
     places = [
         place
         for place in range(len(workload))
         if (not workload.counted or workload.counted[place])
-        and all(not math.isnan(started[place]) for started in starts.values())
+        and all(not math.isnan(outcome.starts[place]) for outcome in outcomes.values())
     ]
     groups: dict[tuple[str, int], list[int]] = {}
     for place in places:
@@ -97,11 +95,11 @@ def compare(
         groups.setdefault((queue, workload.priorities[place]), []).append(place)
 
     def row(queue: str | None, priority: int | None, some: Sequence[int]) -> Row:
-        waits = {name: [max(0.0, at[i] - workload.ready[i]) for i in some] for name, at in starts.items()}
-        totals = {}
-        for name, seconds in waits.items():
-            ran = (runs or {}).get(name, workload.run_seconds)
-            totals[name] = Figures.of([wait + ran[i] for wait, i in zip(seconds, some, strict=True)])
+        waits = {name: [max(0.0, one.starts[i] - workload.ready[i]) for i in some] for name, one in outcomes.items()}
+        totals = {
+            name: Figures.of([wait + outcomes[name].run_seconds[i] for wait, i in zip(seconds, some, strict=True)])
+            for name, seconds in waits.items()
+        }
         return Row(queue, priority, {name: Figures.of(seconds) for name, seconds in waits.items()}, totals)
 
     rows = [row(None, None, places)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import insort
 from collections import deque
+from collections.abc import Sequence
 from heapq import heappop, heappush
 
 Entry = tuple[float, int]  # score, place in the workload
@@ -54,3 +55,12 @@ class Line:
         while arrived and is_started[arrived[0]]:
             arrived.popleft()
         return arrived[0] if arrived else -1
+
+
+def take_first(lines: Sequence[Line]) -> int:
+    """Takes the task with the lowest score from lines, none of which is empty."""
+    first = lines[0]
+    for line in lines:
+        if line.near[0] < first.near[0]:
+            first = line
+    return first.take(0)

@@ -46,13 +46,15 @@ class Room:
             found &= found - 1
         return (found & -found).bit_length() - 1
 
-    def free(self, among: int) -> list[int]:
-        """Returns the agents with a free slot, in their order."""
-        found = among & self.here & ~self._levels[self._full]
-        free = []
-        while found:
-            free.append((found & -found).bit_length() - 1)
-            found &= found - 1
+    def free(self, among: int, limit: int) -> list[int]:
+        """Returns the first agents with a free slot, by their load, then in their order."""
+        free: list[int] = []
+        among &= self.here
+        for level in range(self._full):
+            found = self._levels[level] & among
+            while found and len(free) < limit:
+                free.append((found & -found).bit_length() - 1)
+                found &= found - 1
         return free
 
     def take(self, agent: int) -> None:

@@ -11,9 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
+from taskyard.core.learning.matching import CANDIDATES
 from taskyard.core.scheduling.placement import CHOOSERS, score
 from taskyard.core.simulation.changes import Change, changes_of
-from taskyard.core.simulation.lines import Line
+from taskyard.core.simulation.lines import Line, take_first
+from taskyard.core.simulation.matcher import Matcher
 from taskyard.core.simulation.order import HeadStarts, Predictor
 from taskyard.core.simulation.room import Room
 from taskyard.core.simulation.workload import Workload
@@ -28,10 +30,11 @@ PolicyOf = Callable[[str], str]  # of a queue, by its name
 
 @dataclass(slots=True)
 class Outcome:
-    """When each task started, in the workload's seconds (nan: never), and the place of the agent that ran it."""
+    """When each task started, in the workload's seconds (nan: never), the place of its agent, and how long it ran."""
 
     starts: list[float]
     agents: list[int]
+    run_seconds: list[float]
 
 
 def everywhere(policy: str) -> PolicyOf:
@@ -48,6 +51,7 @@ class _Queue:
     policy: str
     offsets: list[float]  # of the score, by priority
     head_starts: HeadStarts | None
+    has_matching: bool
     lines: list[Line] = field(default_factory=list)
 
 
@@ -55,17 +59,32 @@ class Simulation:
     """One run of a workload through the policies of its queues."""
 
     def __init__(
-        self, workload: Workload, policy_of: PolicyOf, distorted: Callable[[float], float] | None = None
+        self,
+        workload: Workload,
+        policy_of: PolicyOf,
+        *,
+        has_head_starts: bool = True,
+        has_matching: bool = True,
+        distorted: Callable[[float], float] | None = None,
     ) -> None:
-        """Takes what each prediction is changed by, to see what becomes of wrong ones."""
+        """Takes which halves of the policy `learned` are in use, and what each prediction is changed by, to see what
+        becomes of wrong ones.
+        """
         self._workload = workload
+        self._has_head_starts = has_head_starts
+        self._has_matching = has_matching and bool(workload.run_factors)  # else no agent is better than another
         self._room = Room(workload.agents)
         self._predictor = Predictor(workload, distorted)
+        self._matcher = Matcher(workload)
         self._queues: dict[str, _Queue] = {}
         self._lines = self._lines_by_lane(policy_of)
         self._queue_of = [self._queues[lane.queue] for lane in workload.lane_names]
         self._takes = [
-            [lines for queue in self._queues.values() if (lines := [x for x in queue.lines if x.agents >> place & 1])]
+            [
+                (queue, lines)
+                for queue in self._queues.values()
+                if (lines := [line for line in queue.lines if line.agents >> place & 1])
+            ]
             for place in range(len(workload.agents))
         ]
         self._present = [0] * len(workload.agents)
@@ -73,6 +92,8 @@ class Simulation:
         self._turn = 0
         self._starts = [math.nan] * len(workload)
         self._agents = [-1] * len(workload)
+        self._run_seconds = list(workload.run_seconds)
+        self._predicted: list[float | None] = [None] * len(workload)
         self._is_started = bytearray(len(workload))
         self._ends: list[tuple[float, int, int]] = []  # time, task, agent
 
@@ -99,7 +120,7 @@ class Simulation:
                 next_enter = enters[arrived] if arrived < count else math.inf
                 if arrived % step == 0:
                     progress(arrived / count)
-        return Outcome(self._starts, self._agents)
+        return Outcome(self._starts, self._agents, self._run_seconds)
 
     # events
 
@@ -108,15 +129,12 @@ class Simulation:
         lane, priority = workload.lanes[task], workload.priorities[task]
         queue, line = self._queue_of[lane], self._lines[lane]
         at = workload.ready[task] + queue.offsets[priority]
-        heads = queue.head_starts
-        if heads is not None:
-            wait = 0.0
-            for other in queue.lines:
-                if other.near and not other.held:
-                    wait = max(wait, now - workload.ready[other.first_arrived(self._is_started)])
-            at -= heads.of(task, self._predictor.predict(task), priority, wait)
+        if queue.policy == LEARNED:
+            predicted = self._predicted[task] = self._predictor.predict(task)
+            if queue.head_starts is not None:
+                at -= queue.head_starts.of(task, predicted, priority, self._longest_wait(queue, now))
         if not line.near and not line.held:
-            agent = self._idle_agent(queue, line)
+            agent = self._idle_agent(queue, line, lane)
             if agent >= 0:
                 self._start(task, agent, now)
                 return
@@ -125,12 +143,16 @@ class Simulation:
     def _end(self, now: float, task: int, agent: int) -> None:
         workload = self._workload
         self._room.give_back(agent)
-        if not workload.learned or workload.learned[task]:
-            seconds = workload.run_seconds[task]
-            self._predictor.learn(task, seconds)
-            heads = self._queue_of[workload.lanes[task]].head_starts
-            if heads is not None:
-                heads.note_end(task, seconds)
+        queue = self._queue_of[workload.lanes[task]]
+        if queue.policy == LEARNED:
+            is_learned = not workload.learned or workload.learned[task]
+            seconds = self._run_seconds[task]
+            if is_learned:
+                self._predictor.learn(task, seconds)
+                if queue.head_starts is not None:
+                    queue.head_starts.note_end(task, seconds)
+            if queue.has_matching:
+                self._matcher.note_end(task, agent, seconds, self._predicted[task], succeeded=is_learned)
         if self._room.here >> agent & 1:
             following = self._next_for(agent)
             if following >= 0:
@@ -157,7 +179,7 @@ class Simulation:
         found = True
         while found:
             found = False
-            for agent in self._room.free(agents):
+            for agent in self._room.free(agents, len(self._takes)):
                 task = self._next_for(agent)
                 if task >= 0:
                     self._start(task, agent, now)
@@ -168,13 +190,25 @@ class Simulation:
         self._starts[task] = now
         self._agents[task] = agent
         self._is_started[task] = 1
-        heappush(self._ends, (now + self._workload.run_seconds[task], task, agent))
+        if self._workload.run_factors:
+            self._run_seconds[task] *= self._workload.run_factors[agent][self._workload.lanes[task]]
+        heappush(self._ends, (now + self._run_seconds[task], task, agent))
 
-    def _idle_agent(self, queue: _Queue, line: Line) -> int:
+    def _longest_wait(self, queue: _Queue, now: float) -> float:
+        """Returns for how long the first task of a queue has waited that is not held."""
+        first = now
+        for line in queue.lines:
+            if line.near and not line.held:
+                first = min(first, self._workload.ready[line.first_arrived(self._is_started)])
+        return now - first
+
+    def _idle_agent(self, queue: _Queue, line: Line, lane: int) -> int:
         """Returns the agent that gets a task which needs not wait; -1 if it must."""
         if queue.policy == "round_robin":
             self._turn += 1
             return self._room.in_turn(line.agents, self._turn)
+        if queue.has_matching:
+            return self._matcher.best_agent(self._room.free(line.agents, CANDIDATES), lane)
         return self._room.least_loaded(line.agents)
 
     def _next_for(self, agent: int) -> int:
@@ -183,12 +217,10 @@ class Simulation:
         count = len(queues)
         self._turn += 1
         for place in range(self._turn, self._turn + count):
-            first: Line | None = None
-            for line in queues[place % count]:
-                if line.near and not line.held and (first is None or line.near[0] < first.near[0]):
-                    first = line
-            if first is not None:
-                return first.take(0)
+            queue, lines = queues[place % count]
+            waiting = [line for line in lines if line.near and not line.held]
+            if waiting:
+                return self._matcher.take(waiting, agent) if queue.has_matching else take_first(waiting)
         return -1
 
     def _lines_by_lane(self, policy_of: PolicyOf) -> list[Line]:
@@ -203,13 +235,14 @@ class Simulation:
         for lane in workload.lane_names:
             if lane.queue not in self._queues:
                 policy = policy_of(lane.queue)
-                heads = HeadStarts() if policy == LEARNED else None
+                heads = HeadStarts() if policy == LEARNED and self._has_head_starts else None
                 offsets = [score(0.0, priority, policy) for priority in sorted(Priority)]
-                self._queues[lane.queue] = _Queue(policy, offsets, heads)
+                self._queues[lane.queue] = _Queue(policy, offsets, heads, policy == LEARNED and self._has_matching)
+            queue = self._queues[lane.queue]
             agents = sum(1 << place for place, agent in enumerate(workload.agents) if agent.slots.can_take(lane))
             key = (lane.queue, agents, lane.type if lane.type in paused else "")
             if key not in lines:
-                lines[key] = Line(*key, near_limit=1)
-                self._queues[lane.queue].lines.append(lines[key])
+                lines[key] = Line(*key, near_limit=CANDIDATES if queue.has_matching else 1)
+                queue.lines.append(lines[key])
             found.append(lines[key])
         return found

@@ -44,7 +44,8 @@ class Workload:
     `enters` is when a task takes part: later than `ready`, from which it waits, if it was ready before the simulated
     time began. `lanes` and `keys` have places in `lane_names` and `key_names`. Tasks not in `counted` take slots, and
     are in no figure; only those in `learned` are learned from. `recorded_starts` is empty where nothing was recorded;
-    `recorded_agents` has places in `agents`, -1 for one that is not known.
+    `recorded_agents` has places in `agents`, -1 for one that is not known. `run_factors` says by agent and lane how
+    much longer than `run_seconds` a task runs there; empty: it runs equally long everywhere.
     """
 
     ready: list[float]
@@ -61,6 +62,7 @@ class Workload:
     recorded_agents: list[int] = field(default_factory=list)
     counted: list[bool] = field(default_factory=list)  # empty: all
     learned: list[bool] = field(default_factory=list)  # empty: from all
+    run_factors: list[list[float]] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.ready)

@@ -83,3 +83,21 @@ def cluster_log(load: float, agents: int = 10, count: int = 12_000, seed: int = 
     found = workload_of(tasks[:count], equal_agents(agents))
     at_load(found, load)
     return found
+
+
+def with_unequal_agents(workload: Workload, seed: int, agent_sigma: float = 0.3, type_sigma: float = 0.4) -> None:
+    """Makes each agent slower or faster than the others, in all and by type, by lognormal factors."""
+    draw = random.Random(seed)
+    workload.run_factors = []
+    for _ in workload.agents:
+        whole = draw.gauss(0, agent_sigma)
+        by_type = {lane.type: math.exp(whole + draw.gauss(0, type_sigma)) for lane in workload.lane_names}
+        workload.run_factors.append([by_type[lane.type] for lane in workload.lane_names])
+
+
+def with_many_types(workload: Workload) -> None:
+    """Gives each creator's tasks a type of their own."""
+    lanes: dict[Lane, int] = {}
+    creators = [keys[2].split("\n")[1] for keys in workload.key_names]
+    workload.lanes = [lanes.setdefault(Lane("default", creators[key]), len(lanes)) for key in workload.keys]
+    workload.lane_names = list(lanes)

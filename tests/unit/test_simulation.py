@@ -18,7 +18,7 @@ from taskyard.core.simulation.figures import Figures, compare
 from taskyard.core.simulation.simulate import POLICIES, Outcome, Simulation, everywhere
 from taskyard.core.simulation.workload import Agent, Pause, Workload, at_load, equal_agents
 from taskyard.core.states import HEAD_START_SECONDS, Priority
-from tests.unit.simulation_support import Made, agent, cluster_log, workload_of
+from tests.unit.simulation_support import Made, agent, cluster_log, with_many_types, with_unequal_agents, workload_of
 
 TYPES = ("a.b", "a.c", "d.e")
 SEEDS = st.integers(0, 10**9)
@@ -200,11 +200,11 @@ def order_of(workload: Workload, policy: str) -> list[int]:
 
 
 def changed(workload: Workload, policy: str = "learned", **options: object) -> dict[str, float]:
-    starts = {
-        "fifo": Simulation(workload, everywhere("least_loaded")).run().starts,
-        "other": Simulation(workload, everywhere(policy), **options).run().starts,  # type: ignore[arg-type]
+    outcomes = {
+        "fifo": Simulation(workload, everywhere("least_loaded")).run(),
+        "other": Simulation(workload, everywhere(policy), **options).run(),  # type: ignore[arg-type]
     }
-    [row] = compare(workload, starts)
+    [row] = compare(workload, outcomes)
     return {name: share or 0.0 for name, share in row.totals["other"].changes(row.totals["fifo"]).items()}
 
 
@@ -245,9 +245,62 @@ def test_urgent_tasks_go_first_under_every_policy(policy: str) -> None:
     draw = random.Random(8)
     tasks = [Made(i / 10, draw.lognormvariate(0, 1), priority=3 if i % 20 == 0 else 1) for i in range(2_000)]
     workload = workload_of(tasks, equal_agents(8))
-    starts = Simulation(workload, everywhere(policy)).run().starts
-    rows = {row.priority: row.waits["it"].mean for row in compare(workload, {"it": starts})}
+    outcome = Simulation(workload, everywhere(policy)).run()
+    rows = {row.priority: row.waits["it"].mean for row in compare(workload, {"it": outcome})}
     assert rows[3] < rows[1] / 10
+
+
+# matching
+
+
+def many_types(load: float) -> Workload:
+    """Independent arrivals of 20 types and ten agents."""
+    draw, at, tasks = random.Random(6), 0.0, []
+    for _ in range(10_000):
+        at += draw.expovariate(1.0)
+        type_ = f"t{draw.randrange(20)}"
+        tasks.append(Made(at, draw.lognormvariate(2, 1), Lane("default", type_), keys=keys_of(type_, "ada", "1")))
+    workload = workload_of(tasks, equal_agents(10))
+    at_load(workload, load)
+    return workload
+
+
+@pytest.mark.parametrize("load", [0.85, 0.95])
+def test_agents_that_differ_get_what_they_are_best_at(load: float) -> None:
+    workload = many_types(load)
+    for seed in (1, 2):
+        with_unequal_agents(workload, seed)
+        found = changed(workload, has_head_starts=False)
+        assert found["mean"] < -0.3
+        assert found["p99"] < -0.1
+
+
+@pytest.mark.parametrize("has_many_types", [False, True])
+def test_equal_agents_keep_the_order(has_many_types: bool) -> None:
+    workload = cluster_log(0.85, seed=4)
+    if has_many_types:
+        with_many_types(workload)
+    with_unequal_agents(workload, 1, 0.0, 0.0)
+    found = changed(workload, has_head_starts=False)
+    assert abs(found["mean"]) < 0.01
+    assert abs(found["p99"]) < 0.02
+
+
+def test_matching_looks_at_the_first_of_all_lines_that_an_agent_may_take() -> None:
+    """Two agents, two types that go twice as fast on one of them, in lines of their own for their tags."""
+    pair = [agent("agent-0", tags=("gpu",)), agent("agent-1", tags=("gpu",)), agent("agent-2", "none.such")]
+    lanes = [Lane("default", "a.b"), Lane("default", "a.c", ("gpu",))]
+    draw = random.Random(4)
+    tasks = [Made(i * 0.62, draw.lognormvariate(0.2, 0.4), draw.choice(lanes)) for i in range(3_000)]
+    workload = workload_of(tasks, pair)
+    workload.run_factors = [
+        [2.0 if (lane.type == "a.b") == (place == 0) else 1.0 for lane in workload.lane_names] for place in range(3)
+    ]
+    outcome = Simulation(workload, everywhere("learned")).run()
+    fast = sum(
+        workload.run_factors[place][lane] == 1.0 for place, lane in zip(outcome.agents, workload.lanes, strict=True)
+    )
+    assert fast > 0.8 * len(workload)
 
 
 # figures
@@ -271,7 +324,8 @@ def test_a_replay_is_distrusted_beyond_a_tenth_and_a_second() -> None:
 def test_only_counted_and_started_tasks_are_in_figures() -> None:
     workload = workload_of([Made(float(i), 1.0, priority=i % 2) for i in range(4)], equal_agents(1))
     workload.counted = [False, True, True, True]
-    rows = compare(workload, {"x": [0.0, 2.0, math.nan, 4.0], "y": [0.0, 1.0, 2.0, 3.5]})
+    starts = {"x": [0.0, 2.0, math.nan, 4.0], "y": [0.0, 1.0, 2.0, 3.5]}
+    rows = compare(workload, {name: Outcome(some, [0] * 4, workload.run_seconds) for name, some in starts.items()})
     assert [(row.queue, row.priority, row.waits["x"].count) for row in rows] == [(None, None, 2)]
     assert rows[0].waits["x"].mean == 1.0
     assert rows[0].totals["y"].longest == 1.5

@@ -69,7 +69,7 @@ def simulate(
         except ValueError:
             raise refused("load", load, "a trace of tasks that take time, and arrive at different times") from None
     outcomes = {name: Simulation(workload, everywhere(name)).run() for name in (BASE, policy.value)}
-    rows = compare(workload, {name: outcome.starts for name, outcome in outcomes.items()})
+    rows = compare(workload, outcomes)
     covered = coverage(workload, outcomes[policy.value]) if calibration else None
     if as_json:
         document: dict[str, Any] = {"tasks": len(workload), "agents": agents, "slots": slots, "load": load}

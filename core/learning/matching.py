@@ -1,0 +1,17 @@
+"""Chooses which of the first waiting tasks an agent gets: the one that it is comparatively best at (pure)."""
+
+from __future__ import annotations
+
+CANDIDATES = 20  # the first ones in order
+MAX_PASSED = 20  # times that others go before the first one
+
+
+def best_place(handicaps: list[float], passed: list[int]) -> int:
+    """Returns the place of the task that an agent with these handicaps for them takes, of several the first.
+
+    `passed` is how many times each was passed over; one at MAX_PASSED goes first. Neither is empty. Who takes the task
+    counts all before it as passed over once more.
+    """
+    if max(passed) >= MAX_PASSED:
+        return next(place for place, times in enumerate(passed) if times >= MAX_PASSED)
+    return handicaps.index(min(handicaps))

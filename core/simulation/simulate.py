@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
 from taskyard.core.learning.matching import CANDIDATES
-from taskyard.core.scheduling.placement import CHOOSERS, score
+from taskyard.core.scheduling.placement import CHOOSERS, LEARNED, score
 from taskyard.core.simulation.changes import Change, changes_of
 from taskyard.core.simulation.lines import Line, take_first
 from taskyard.core.simulation.matcher import Matcher
@@ -21,7 +21,6 @@ from taskyard.core.simulation.room import Room
 from taskyard.core.simulation.workload import Workload
 from taskyard.core.states import Priority
 
-LEARNED = "learned"
 POLICIES = tuple(dict.fromkeys((*CHOOSERS, LEARNED)))
 _PARTS = 100  # of all arrivals, between two calls of `progress`
 

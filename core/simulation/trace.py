@@ -91,10 +91,11 @@ def _rows(reader: Iterator[list[str]], header: Sequence[str]) -> Iterator[tuple[
 def _workload(rows: Sequence[tuple[int, dict[str, str]]], sizes: Sequence[str], agents: Sequence[Agent]) -> Workload:
     lanes: dict[Lane, int] = {}
     keys: dict[Keys, int] = {}
+    fields = tuple((name,) for name in sizes)
     found = []
     for number, row in rows:
         lane = Lane(row.get("queue") or "default", row["type"])
-        size = size_by(sizes, {name: float(row[name]) if _is_number(row[name]) else row[name] for name in sizes})
+        size = size_by(fields, {name: float(row[name]) if _is_number(row[name]) else row[name] for name in sizes})
         found.append(
             (
                 _seconds(number, row, "arrival_s", 0.0),

@@ -77,7 +77,7 @@ def cluster_log(load: float, agents: int = 10, count: int = 12_000, seed: int = 
         for _ in range(draw.randrange(1, 31)):
             median = centres[creator] + spread + 0.15 * math.log2(processors)
             seconds = min(max(draw.lognormvariate(median, 0.7), 1.0), 60_000.0)
-            keys = keys_of(type_, f"u{creator}", size_by(("processors",), {"processors": processors}))
+            keys = keys_of(type_, f"u{creator}", size_by((("processors",),), {"processors": processors}))
             tasks.append(Made(at, seconds, Lane("default", type_), 1, keys))
             at += draw.expovariate(1 / 300.0)
     found = workload_of(tasks[:count], equal_agents(agents))

@@ -226,6 +226,17 @@ def test_tasks_below_the_short_limit_carry_their_share_of_the_work() -> None:
     assert WORK_SHARE / 2 < share < WORK_SHARE * 2
 
 
+def test_where_many_tasks_are_alike_the_limit_lies_above_them() -> None:
+    """Four of five take 20 ms, the others 400 ms: no length tells 5 % of the work apart, but the former are short."""
+    draw, limit = random.Random(2), ShortLimit()
+    for _ in range(1_000):
+        limit.add(draw.uniform(0.95, 1.05) * (0.02 if draw.random() < 0.8 else 0.4))
+    assert 0.3 < limit.seconds < 0.4
+    for _ in range(3_000):  # all alike: nobody is much shorter than the others
+        limit.add(draw.uniform(0.9, 1.1))
+    assert 0.85 < limit.seconds < 1.2
+
+
 def test_the_watch_switches_off_what_is_not_shorter_and_on_again_what_is() -> None:
     watch = Watch()
     for _ in range(MIN_TASKS):

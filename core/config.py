@@ -33,7 +33,7 @@ from taskyard.core.report_settings import ReportSettings
 from taskyard.core.schedule_settings import ScheduleSettings
 from taskyard.core.webhook_settings import WebhookSettings
 
-PlacementName = Literal["round_robin", "least_loaded", "priority"]
+PlacementName = Literal["round_robin", "least_loaded", "priority", "learned"]
 ReportPeriod = Literal["daily", "weekly"]
 ReportFormat = Literal["pdf", "html", "xlsx", "csv", "json"]
 ENV_PREFIX = "TASKYARD_"

@@ -89,10 +89,11 @@ class Worker:
         self._reporting = Reporting(settings, self.database, self._clock, self._steady)
         self.monitor = Monitor(settings, self.database, self.broker, self.dispatcher, name, self._clock, self._steady)
         self._is_stopping = False
+        observer, policy_of = self.monitor.observer, settings.placement_of
         self.learner = Learner(
-            self.database, self.broker, self.dispatcher, self._clock, lambda: self.monitor.observer.live
+            self.database, self.broker, self.dispatcher, self._clock, policy_of, lambda: observer.live
         )
-        self.monitor.observer.learned = lambda: self.learner.live
+        observer.learned = lambda: self.learner.live
         self._declared = DeclaredSchedules(settings, registry, self.database, self.broker, self._epoch)
         self._scheduled = WorkflowsOfSchedules(settings, registry, self.database, self.broker, self._may_go_on)
         self.webhooks = WebhookDuties(settings, self.database, self._steady, self._may_go_on)

@@ -40,6 +40,8 @@ EVENTS = (
     "question_withdrawn",
     "pruned",
     "relearned",
+    "head_starts_on",
+    "head_starts_off",
     "signed_in",
     "signed_out",
     "signed_out_everywhere",

@@ -31,7 +31,7 @@ def head_start(predicted_seconds: float | None, short_seconds: float, longest_wa
 
 
 class ShortLimit:
-    """Keeps up `seconds`: the least predicted length below which tasks carry WORK_SHARE of the predicted work of late."""
+    """Keeps up `seconds`: the predicted length below which tasks carry WORK_SHARE of the predicted work of late."""
 
     def __init__(self, seconds: float = 0.0) -> None:
         self.seconds = seconds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from itertools import chain, zip_longest
+from itertools import repeat
 from typing import NamedTuple
 
 from taskyard.core.i18n import N_, TranslatableText, msg
@@ -12,6 +12,7 @@ from taskyard.core.models import Lane
 from taskyard.core.scheduling.agent_slots import AgentSlots
 from taskyard.core.scheduling.crew import Crew
 from taskyard.core.scheduling.crews import Crews
+from taskyard.core.scheduling.matching import MIN_SECONDS, Matching
 from taskyard.core.states import HEAD_START_SECONDS, Priority
 
 LEARNED = "learned"  # the policy under which tasks predicted short go first
@@ -79,11 +80,12 @@ def _round_robin(crew: Crew, rotation: Rotation) -> AgentSlots | None:
     return agents[rotation.next_agent % len(agents)]
 
 
-# `priority` differs in the order of the tasks (see `score`), not in the choice of the agent.
+# `priority` and `learned` differ in the order of the tasks (see `score`); for `learned` see also `_matched`.
 CHOOSERS: dict[str, Chooser] = {
     "least_loaded": _least_loaded,
     "round_robin": _round_robin,
     "priority": _least_loaded,
+    LEARNED: _least_loaded,
 }
 
 
@@ -93,31 +95,39 @@ def place(
     policy_of: Callable[[str], str],
     rotation: Rotation,
     cover_seconds: float,
+    matching: Matching | None = None,
 ) -> Placed:
     """Assigns tasks to agents and counts them against the agents' room.
 
     Within a queue the lowest score goes first; queues take turns, so that a long one does not starve the others. A
     task that finds no agent with room stays where it is. Assigned tasks are charged to their agents
-    (`AgentSlots.give`), all or, if something fails, none.
+    (`AgentSlots.give`), all or, if something fails, none. In queues with the policy `learned` agents get what they are
+    comparatively best at, by `matching`.
     """
     crews.refresh(cover_seconds)
     placed: Placed = []
     before: dict[AgentSlots, tuple[int, float]] = {}
     lane: Lane | None = None
+    matched = matching if matching is not None and matching.is_of_use else None
     try:
-        for candidate in _in_turns(candidates, rotation):
+        for waiting, position in _in_turns(candidates, rotation):
+            candidate = waiting[position]
             if candidate.lane is not lane:
                 lane = candidate.lane
-                crew, choose = crews.of(lane), CHOOSERS[policy_of(lane.queue)]
+                policy = policy_of(lane.queue)
+                crew, choose = crews.of(lane), CHOOSERS[policy]
             agent = choose(crew, rotation)
             if agent is None:
                 continue
+            if matched is not None and policy == LEARNED and candidate.expected_seconds >= MIN_SECONDS:
+                candidate, agent = _matched(matched, waiting, position, agent, crews)
+                lane = None
             if agent not in before:
                 before[agent] = agent.open_tasks, agent.open_seconds
             agent.give(candidate.expected_seconds)
             placed.append((candidate, agent))
-            if crew.probing and lane.type in agent.probes:
-                agent.use_probe(lane.type)
+            if candidate.lane.type in agent.probes:
+                agent.use_probe(candidate.lane.type)
                 crews.regroup()
                 lane = None  # its crew may be another one now
             if not agent.has_room(cover_seconds):
@@ -129,7 +139,25 @@ def place(
     return placed
 
 
-def _in_turns(candidates: Iterable[Candidate], rotation: Rotation) -> Iterable[Candidate]:
+def _matched(
+    matching: Matching, waiting: list[Candidate], position: int, agent: AgentSlots, crews: Crews
+) -> tuple[Candidate, AgentSlots]:
+    """Returns the task and the agent that go together, in place of the next task and the least loaded agent.
+
+    The others keep their order.
+    """
+    candidate = waiting[position]
+    crew = crews.of(candidate.lane)
+    if len(waiting) - position <= crew.slots:
+        return candidate, matching.best_agent(crew, candidate.lane, agent)
+    chosen = matching.best_of(waiting, position, agent, crews)
+    waiting.insert(position, waiting.pop(chosen))
+    matching.passed.pop(waiting[position].id, None)
+    return waiting[position], agent
+
+
+def _in_turns(candidates: Iterable[Candidate], rotation: Rotation) -> Iterable[tuple[list[Candidate], int]]:
+    """Returns the tasks of each queue in order, and the position of the next one, the queues taking turns."""
     queues: dict[str, list[Candidate]] = {}
     for candidate in candidates:
         queues.setdefault(candidate.lane.queue, []).append(candidate)
@@ -140,8 +168,9 @@ def _in_turns(candidates: Iterable[Candidate], rotation: Rotation) -> Iterable[C
     start = rotation.next_queue % len(names) if names else 0
     turns = [queues[name] for name in names[start:] + names[:start]]
     if len(turns) == 1:
-        return turns[0]
-    return (c for c in chain.from_iterable(zip_longest(*turns)) if c is not None)
+        return zip(repeat(turns[0]), range(len(turns[0])))
+    longest = max(map(len, turns), default=0)
+    return ((turn, position) for position in range(longest) for turn in turns if position < len(turn))
 
 
 def unplaceable_reason(lane: Lane, agents: Iterable[AgentSlots]) -> TranslatableText | None:

@@ -14,6 +14,21 @@ class StartsLive(msgspec.Struct):
     coverage: float | None
 
 
+class QueueLearningLive(msgspec.Struct):
+    """Whether a queue's head starts are given (`is_on`) and used (`is_learned`), and why.
+
+    `reason` is one of core.learning.queue_learning. Tasks predicted below `short_seconds` are short; `ratio` is their
+    mean run time by that of the others, None while too few have ended.
+    """
+
+    queue: str
+    is_learned: bool
+    is_on: bool
+    reason: str
+    short_seconds: float
+    ratio: float | None
+
+
 class LearningLive(msgspec.Struct):
     """What the leader has learned: keys, results in this term (and those outside of their interval), and how they hold.
 
@@ -28,3 +43,4 @@ class LearningLive(msgspec.Struct):
     coverage: float | None
     error_factor: float | None
     starts: StartsLive | None = None
+    queues: list[QueueLearningLive] = []

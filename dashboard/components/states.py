@@ -75,6 +75,8 @@ EVENT_WORDS: Mapping[str, str] = {
     "failures_unmuted": N_("failures unmuted"),
     "pruned": N_("pruned"),
     "relearned": N_("run times learned anew"),
+    "head_starts_on": N_("head starts on"),
+    "head_starts_off": N_("head starts off"),
     "question_asked": N_("question asked"),
     "question_answered": N_("question approved"),
     "question_declined": N_("question declined"),

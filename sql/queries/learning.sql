@@ -26,10 +26,9 @@ ON CONFLICT (key) DO UPDATE SET runs = excluded.runs, mean_seconds = excluded.me
 DELETE FROM run_time_sketches WHERE %(keys)s::text[] IS NULL OR key = ANY(%(keys)s)
 
 -- name: ended
--- What is learned from these tasks, of those that have ended by themselves.
-SELECT id, type, queue, created_by, size, predicted_seconds, predicted_low, predicted_high, timeout_seconds,
-    state = 'completed'
-FROM tasks WHERE id = ANY(%(ids)s::uuid[]) AND (state = 'completed' OR (state = 'failed' AND error ->> 'class' = 'timeout'))
+-- What these tasks' run times are predicted by, and were predicted to be.
+SELECT id, type, queue, created_by, size, predicted_seconds, predicted_low, predicted_high, timeout_seconds
+FROM tasks WHERE id = ANY(%(ids)s::uuid[])
 
 -- name: starts
 -- Whether these tasks wait still, and when they started or got their agents (epoch seconds).
@@ -100,3 +99,24 @@ SELECT min(at) FROM task_events
 -- name: note
 -- An operator's change to what is learned.
 INSERT INTO task_events (event, actor, detail) VALUES (%(event)s, %(actor)s, %(detail)s::jsonb)
+
+-- name: factors
+-- What is known of agents by type, the one that learned longest ago first.
+SELECT agent, type, runs, log_ratio, variance, attempts, success FROM agent_factors ORDER BY changed_at, agent, type
+
+-- name: save_factors
+-- Stores what is known of agents by type, in the order in which they learned.
+INSERT INTO agent_factors (agent, type, runs, log_ratio, variance, attempts, success, changed_at)
+SELECT f.agent, f.type, f.runs, f.log_ratio, f.variance, f.attempts, f.success,
+    statement_timestamp() + number * interval '1 microsecond'
+FROM unnest(%(agents)s::text[], %(types)s::text[], %(runs)s::float8[], %(ratios)s::float8[], %(variances)s::float8[],
+    %(attempts)s::float8[], %(successes)s::float8[])
+    WITH ORDINALITY AS f(agent, type, runs, log_ratio, variance, attempts, success, number)
+ON CONFLICT (agent, type) DO UPDATE SET runs = excluded.runs, log_ratio = excluded.log_ratio,
+    variance = excluded.variance, attempts = excluded.attempts, success = excluded.success,
+    changed_at = excluded.changed_at
+
+-- name: forget_factors
+-- Deletes what is known of these agents and types.
+DELETE FROM agent_factors f USING unnest(%(agents)s::text[], %(types)s::text[]) AS g(agent, type)
+WHERE f.agent = g.agent AND f.type = g.type

@@ -49,7 +49,7 @@ def sleep(given: Payload, context: TaskContext) -> Payload:
 
 
 def learner_of(engine: Engine, worker: RunningWorker) -> Learner:
-    return Learner(engine.database, engine.broker, worker.dispatcher, Clock())
+    return Learner(engine.database, engine.broker, worker.dispatcher, Clock(), engine.settings.placement_of)
 
 
 def run(engine: Engine, worker_learner: Learner, type_: str, count: int, **input_: Any) -> None:
@@ -274,7 +274,14 @@ def test_estimated_starts_are_compared_with_real_ones_and_told(engine: Engine) -
     worker = engine.worker()
     agent = engine.agent(max_concurrency=1)
     monitor = Monitor(engine.settings, engine.database, engine.broker, worker.dispatcher, "test", Clock())
-    learner = Learner(engine.database, engine.broker, worker.dispatcher, Clock(), lambda: monitor.observer.live)
+    learner = Learner(
+        engine.database,
+        engine.broker,
+        worker.dispatcher,
+        Clock(),
+        engine.settings.placement_of,
+        lambda: monitor.observer.live,
+    )
     monitor.observer.learned = lambda: learner.live
     run(engine, learner, "p.sleep", 4, seconds=LONG_SECONDS)
     ids = [engine.submit("p.sleep", {"seconds": LONG_SECONDS}) for _ in range(12)]

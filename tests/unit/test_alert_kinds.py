@@ -26,7 +26,7 @@ from taskyard.core.i18n import TranslatableText, msg
 from taskyard.core.message_templates import IdentifiedText, identity, rendered
 from taskyard.core.postgres.locks import ROW, TABLE, Blocker, LockWait
 from taskyard.core.telemetry.histogram import Histogram
-from taskyard.core.telemetry.learning_live import LearningLive
+from taskyard.core.telemetry.learning_live import LearningLive, QueueLearningLive
 from taskyard.core.telemetry.live_snapshot import FiringAlert, LateSchedule, MailboxLive, MailLive, ServerLive
 from taskyard.core.translation import catalogue
 from taskyard.dashboard.components import translate as told_module
@@ -82,7 +82,22 @@ class Now:
             *(LateSchedule(f"w-{state}", 40.0, state, "workflow", "2") for state in WORKFLOW_STATES),
         ],
         questions={"mail": 15_000.0},
-        learning=LearningLive(4, 1_000, 180, 200, 0.62, 1.5),
+        learning=LearningLive(
+            4,
+            1_000,
+            180,
+            200,
+            0.62,
+            1.5,
+            queues=[
+                QueueLearningLive("mail", True, False, "not_shorter", 2.0, 0.7),
+                QueueLearningLive("web", True, False, "harmful", 2.0, 0.2),
+                QueueLearningLive("new", True, False, "new", 0.0, None),
+                QueueLearningLive("alike", True, False, "alike", 2.0, 0.9),
+                QueueLearningLive("other", False, False, "not_shorter", 2.0, 0.9),
+                QueueLearningLive("good", True, True, "proven", 2.0, 0.1),
+            ],
+        ),
     )
 
     def servers(self) -> Any:
@@ -180,6 +195,10 @@ ENGLISH = {
     "webhook_disabled": ["webhook ci is disabled: it answered 410, or nothing arrived for days"],
     "question_waiting": [
         "the oldest open question of tasks in queue mail has waited for 4 h 10 min: taskyard inbox list"
+    ],
+    "head_starts_off": [
+        "queue mail gives no head starts: tasks predicted short took 70 % as long as the others",
+        "queue web gives no head starts: by a replay of its last hours waits are longer with them",
     ],
     "predictions_drift": ["80 % intervals of predicted run times held for 62 % of the last 1,000 tasks"],
 }

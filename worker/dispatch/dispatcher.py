@@ -54,7 +54,7 @@ class Dispatcher:
         self._terms = terms
         self._broker = terms.broker
         self._clock = clock
-        self._placing = Placing(terms.broker, clock, terms.policy_of)
+        self._placing = Placing(terms.broker, clock, terms.policy_of, terms.matching)
         self._sweeping = Sweeper(terms.broker)
         self._asked: set[str] = set()
         self._stop = threading.Event()
@@ -65,6 +65,7 @@ class Dispatcher:
         self.log = TickLog()
         self.runs = terms.durations.runs
         self.published = terms.published
+        self.matching = terms.matching
         self.progress = LoopProgress(clock.monotonic)
         self.ticks = 0
         self.committed_seconds = 0.0

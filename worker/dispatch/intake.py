@@ -232,7 +232,7 @@ class Intake:
     def _completed(self, claim: Claim, done: Done, output: str, batch: Batch) -> None:
         row, leader_state = claim.row, self._leader_state
         leader_state.durations.note(row.type, done.run_seconds)
-        leader_state.durations.runs.add((claim.id, claim.agent_id, done.run_seconds))
+        leader_state.durations.runs.add((claim.id, claim.agent_id, done.run_seconds, ""))
         wait_seconds = max(0.0, done.started_at - claim.ready)
         note_success(batch.successes, row.type, claim.agent_id, wait_seconds, done.run_seconds)
         if leader_state.breakers.watches(row.type):

@@ -28,8 +28,8 @@ def note_failure(
     """Records that a claim's attempt failed. `now` is monotonic, `started_at` epoch seconds."""
     wait_seconds = None if started_at is None else max(0.0, started_at - claim.ready)
     batch.failed.append(Failed(claim.row.type, claim.agent_id, error_class, will_retry, wait_seconds, run_seconds))
-    if run_seconds is not None and not will_retry:
-        leader_state.durations.runs.add((claim.id, claim.agent_id, run_seconds))
+    if run_seconds is not None:
+        leader_state.durations.runs.add((claim.id, claim.agent_id, run_seconds, error_class))
     note_for_breaker(leader_state, batch, claim, error_class, now)
 
 

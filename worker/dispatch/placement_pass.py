@@ -9,6 +9,7 @@ from taskyard.core.ids import is_id
 from taskyard.core.models import Lane
 from taskyard.core.redis.ports import LeaderPort
 from taskyard.core.redis.quarantine import Odd
+from taskyard.core.scheduling.matching import Matching
 from taskyard.core.scheduling.placement import MAX_SCORE, Candidate, Placed, Rotation, place
 from taskyard.worker.dispatch.batch import Batch
 from taskyard.worker.dispatch.term import Term
@@ -22,11 +23,14 @@ MAX_INPUTS_BYTES = 8 << 20  # of a lane in one tick, by the largest inputs of it
 class Placing:
     """Places ready tasks. `policy_of(queue)` names a queue's placement policy."""
 
-    def __init__(self, broker: LeaderPort, clock: Clock, policy_of: Callable[[str], str]) -> None:
+    def __init__(
+        self, broker: LeaderPort, clock: Clock, policy_of: Callable[[str], str], matching: Matching | None = None
+    ) -> None:
         self._broker = broker
         self._clock = clock
         self._policy_of = policy_of
         self._rotation = Rotation()
+        self._matching = matching
 
     def place(self, term: Term, batch: Batch) -> None:
         """Adds to a batch the claims of what can be placed now. Raises redis-py's errors."""
@@ -102,7 +106,7 @@ class Placing:
         """Returns the placements. If that fails it is repeated in halves, and a task that causes it is quarantined."""
         crews = term.leader_state.crews
         try:
-            return place(candidates, crews, self._policy_of, self._rotation, term.cover_seconds)
+            return place(candidates, crews, self._policy_of, self._rotation, term.cover_seconds, self._matching)
         except ESCAPES as error:
             if len(candidates) == 1:
                 [candidate] = candidates

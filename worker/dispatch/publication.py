@@ -53,10 +53,13 @@ def _open_claims(
     orders: dict[str, list[Order]],
     policy_of: Callable[[str], str],
 ) -> list[Claim]:
-    placed = {candidate.id: (candidate, agent) for candidate, agent in batch.claims}
+    claimed = {row.id: row for row in committed.claimed}
     claims: list[Claim] = []
-    for row in committed.claimed:
-        candidate, _ = placed.pop(row.id)
+    for candidate, agent in batch.claims:  # in the order in which an agent is to run them; rows come back by id
+        row = claimed.pop(candidate.id, None)
+        if row is None:  # locked, or no longer waiting: its agent has room after all
+            agent.take_back(candidate.expected_seconds)
+            continue
         claim = leader_state.open(row, candidate.expected_seconds)
         if row.type != candidate.lane.type:
             reason = f"it was queued as a task of type {candidate.lane.type}"
@@ -68,11 +71,7 @@ def _open_claims(
             claims.append(claim)
         except ESCAPES as error:
             committed.unpublished.append(Unpublished(claim, reason_of(error)))
-    claims += _open_freed(leader_state, batch, committed, orders)
-    # a locked row, or one that is no longer waiting: its agent has room after all
-    for candidate, agent in placed.values():
-        agent.take_back(candidate.expected_seconds)
-    return claims
+    return claims + _open_freed(leader_state, batch, committed, orders)
 
 
 def _open_freed(

@@ -6,7 +6,8 @@ from collections import deque
 
 MAX_UNREAD = 2_000  # the last ones: a sample suffices
 
-Run = tuple[str, str, float]  # an attempt that ended by itself: its task, its agent's id, its run time in seconds
+# An attempt that ended: its task, its agent's id, its run time in seconds, and its error class (empty: it succeeded).
+Run = tuple[str, str, float, str]
 
 
 class RunLog:

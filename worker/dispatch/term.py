@@ -22,6 +22,7 @@ from taskyard.core.protocol import KnownType
 from taskyard.core.redis.connection import reaching_redis
 from taskyard.core.redis.ports import LeaderPort
 from taskyard.core.scheduling.breaker import Breakers
+from taskyard.core.scheduling.matching import Matching
 from taskyard.core.submission.predictor import Predictor
 from taskyard.core.submission.validate import Limits
 from taskyard.core.task_types.registry import Registry
@@ -150,6 +151,7 @@ class TermFactory:
         self._leader = LeaderConnection(database_url, worker)
         self.durations = Durations()
         self.published = PublishedHere()
+        self.matching = Matching()
         self._predict = Predictor(self.published.read, clock.monotonic)
         self._breakers = Breakers()
         self._apart_since: float | None = None

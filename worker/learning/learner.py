@@ -13,7 +13,7 @@ import orjson
 import structlog
 
 from taskyard.core.clock import Clock
-from taskyard.core.errors import Busy, Unavailable
+from taskyard.core.errors import Busy, ErrorClass, Unavailable
 from taskyard.core.learning.keys import levels_of
 from taskyard.core.learning.model import RunTimeModel
 from taskyard.core.learning.results import Held, Recent
@@ -25,6 +25,8 @@ from taskyard.core.telemetry.learning_live import LearningLive
 from taskyard.core.telemetry.live_snapshot import LiveSnapshot
 from taskyard.worker.dispatch.dispatcher import Dispatcher
 from taskyard.worker.dispatch.run_log import Run
+from taskyard.worker.learning.agents import AgentsLearning
+from taskyard.worker.learning.queues import QueuesLearning
 from taskyard.worker.learning.start_watch import StartWatch
 
 SAMPLE = 200  # tasks in a second
@@ -46,13 +48,17 @@ class Learner:
         broker: Broker,
         dispatcher: Dispatcher,
         clock: Clock,
+        policy_of: Callable[[str], str],
         look: Callable[[], LiveSnapshot | None] = lambda: None,
     ) -> None:
-        """`look` returns the live snapshot of a worker that leads."""
+        """`policy_of(queue)` names a queue's placement policy; `look` returns the live snapshot of a leading worker."""
         self._database = database
         self._redis = broker.predictions
         self._broker = broker
         self._look = look
+        self._policy_of = policy_of
+        self._queues = QueuesLearning(policy_of)
+        self._agents = AgentsLearning(dispatcher.matching)
         self._dispatcher = dispatcher
         self._here = dispatcher.published
         self._clock = clock
@@ -85,10 +91,12 @@ class Learner:
                 self._epoch = term.epoch
             if runs:
                 self._learn(runs, term.database_now(self._clock))
-            if self._clock.monotonic() >= self._save_at:
+            now, live = term.database_now(self._clock), self._look()
+            self._queues.look(live, term.leader_state.holds, now)
+            if self._clock.monotonic() >= self._save_at or self._queues.has_news:
                 self._save()
             self._publish()
-            self._starts.look(self._look(), term.database_now(self._clock))
+            self._starts.look(live, now)
         except (Unavailable, Busy) as error:
             if self._trouble != str(error):
                 self._trouble = str(error)
@@ -110,6 +118,7 @@ class Learner:
             coverage=self._recent.coverage,
             error_factor=held.error_factor,
             starts=self._starts.live(),
+            queues=self._queues.live(),
         )
 
     # ours
@@ -118,6 +127,10 @@ class Learner:
         with self._database.transaction() as tx:
             rows = learning.sketches(tx)
             self._relearned = learning.state(tx, RELEARNED)
+            self._queues = QueuesLearning(self._policy_of)
+            self._queues.load(tx)
+            self._agents = AgentsLearning(self._dispatcher.matching)
+            self._agents.load(tx)
         self._model = RunTimeModel()
         ignored = self._model.load(rows)
         if ignored:
@@ -131,16 +144,20 @@ class Learner:
         log.info("learning.loaded", keys=len(self._model))
 
     def _learn(self, runs: list[Run], database_now: float) -> None:
-        by_id = {run[0]: run for run in (random.sample(runs, SAMPLE) if len(runs) > SAMPLE else runs)}
+        some = random.sample(runs, SAMPLE) if len(runs) > SAMPLE else runs
         with self._database.transaction() as tx:
-            found = {task.id: task for task in learning.ended(tx, list(by_id))}
-        for task_id, _, run_seconds in by_id.values():
+            found = {task.id: task for task in learning.ended(tx, list({run[0] for run in some}))}
+        for task_id, agent_id, run_seconds, error_class in some:
             task = found.get(task_id)
             if task is None:
                 continue
-            seconds = run_seconds if task.is_completed else max(run_seconds, task.timeout_seconds)
+            self._agents.note(task, agent_id, run_seconds, error_class)
+            if error_class and error_class != ErrorClass.TIMEOUT:
+                continue
+            seconds = max(run_seconds, task.timeout_seconds) if error_class else run_seconds
             share = self._model.learn(levels_of(task.type, task.created_by, task.size), seconds)
             self._count(task, seconds, share, database_now // HOUR * HOUR)
+            self._queues.note(task, seconds)
         self._note_changes()
 
     def _count(self, task: EndedTask, seconds: float, share: float | None, hour: float) -> None:
@@ -176,7 +193,11 @@ class Learner:
                     learning.forget_sketches(tx, self._deleted - self._unsaved.keys())
             if self._hours:
                 learning.add_hours(tx, self._hours)
+            self._queues.save(tx)
+            self._agents.save(tx)
         self._hours = {}
+        self._queues.saved()
+        self._agents.saved()
         if relearned != self._relearned:
             self._load()  # somebody has learned everything anew
             return
@@ -207,4 +228,4 @@ class Learner:
         return keys
 
     def _state(self) -> bytes:
-        return orjson.dumps({"queues": {}})
+        return orjson.dumps({"queues": self._queues.published()})

@@ -22,6 +22,7 @@ from taskyard.core.alerts.kinds import (
     dispatcher_stalled,
     duty_late,
     failure_rate,
+    head_starts_off,
     latency_p99,
     leader_missing,
     mail_unread,
@@ -74,6 +75,7 @@ _MODULES = (  # in the order of the shipped rules
     schedule_late,
     question_waiting,
     predictions_drift,
+    head_starts_off,
 )
 KINDS: Mapping[str, Kind] = {module.KIND.name: module.KIND for module in _MODULES}
 MESSAGES: Mapping[str, MessageTemplate] = {one.id: one for kind in KINDS.values() for one in kind.messages}

@@ -32,6 +32,20 @@ prediction_hours = Table(
     PrimaryKeyConstraint("hour", "type"),
 )
 
+agent_factors = Table(
+    "agent_factors",
+    metadata,
+    Column("agent", Text, nullable=False),  # its name; empty: all agents together
+    Column("type", Text, nullable=False),  # empty: all types together
+    Column("runs", Double, nullable=False),
+    Column("log_ratio", Double, nullable=False),
+    Column("variance", Double, nullable=False),
+    Column("attempts", Double, nullable=False),
+    Column("success", Double, nullable=False),
+    Column("changed_at", instant, nullable=False, server_default=func.now()),
+    PrimaryKeyConstraint("agent", "type"),
+)
+
 learning_state = Table(
     "learning_state",
     metadata,

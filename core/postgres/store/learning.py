@@ -19,7 +19,7 @@ RELEARNED = "relearned"  # the name of the state that says when everything was l
 
 
 class EndedTask(NamedTuple):
-    """A task that ended by itself: what it was predicted from and to take, and whether it completed."""
+    """A task of which an attempt ended: what it was predicted from and to take."""
 
     id: str
     type: str
@@ -30,7 +30,6 @@ class EndedTask(NamedTuple):
     predicted_low: float | None
     predicted_high: float | None
     timeout_seconds: float
-    is_completed: bool
 
 
 class RecordedRun(NamedTuple):
@@ -97,7 +96,7 @@ def forget_sketches(tx: Transaction, keys: Collection[str] | None) -> None:
 
 
 def ended(tx: Transaction, ids: Sequence[str]) -> list[EndedTask]:
-    """Returns those of these tasks that completed or reached their time limit."""
+    """Returns those of these tasks that still exist."""
     return [EndedTask(*row) for row in tx.rows(queries("learning")["ended"], {"ids": plain(ids)})]
 
 

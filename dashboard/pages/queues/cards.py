@@ -26,6 +26,7 @@ from taskyard.dashboard.pages.queues.data import NO_LEADER, NOBODY_TAKES, NOT_SH
 CARD_WIDTH_PX = 330
 POLICIES: Mapping[str, str] = {
     "least_loaded": N_("least loaded"),
+    "learned": N_("learned"),
     "round_robin": N_("round robin"),
     "priority": N_("strict priority"),
 }

@@ -39,6 +39,19 @@ STATEMENTS = (
     )
     """,
     """
+    CREATE TABLE agent_factors (
+        agent text NOT NULL,
+        type text NOT NULL,
+        runs double precision NOT NULL,
+        log_ratio double precision NOT NULL,
+        variance double precision NOT NULL,
+        attempts double precision NOT NULL,
+        success double precision NOT NULL,
+        changed_at timestamptz NOT NULL DEFAULT now(),
+        PRIMARY KEY (agent, type)
+    )
+    """,
+    """
     CREATE TABLE learning_state (
         name text PRIMARY KEY,
         value jsonb NOT NULL,
@@ -54,7 +67,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("learning_state", "prediction_hours", "run_time_sketches"):
+    for table in ("learning_state", "agent_factors", "prediction_hours", "run_time_sketches"):
         op.execute(f"DROP TABLE {table}")
     for column in ("size", "head_start", "predicted_high", "predicted_low", "predicted_seconds"):
         op.execute(f"ALTER TABLE tasks DROP COLUMN {column}")

@@ -16,10 +16,14 @@ FROM tasks WHERE state = 'completed' AND created_at >= to_timestamp(%(since)s)
 -- When these tasks' handlers started.
 SELECT id, extract(epoch FROM started_at)::float8 FROM tasks WHERE id = ANY(%(ids)s::uuid[])
 
+-- name: seconds_to_end
+-- How long each of these tasks took from its submission to its end.
+SELECT extract(epoch FROM finished_at - created_at)::float8 FROM tasks WHERE id = ANY(%(ids)s::uuid[]) AND state = 'completed'
+
 -- name: empty
 -- Removes every task and its traces.
 TRUNCATE tasks, task_events, task_dependencies, task_inputs, workflows, agents, metric_counts, metric_progress, metric_samples,
-    failure_counts, failure_groups
+    failure_counts, failure_groups, run_time_sketches, prediction_hours, agent_factors, learning_state
 
 -- name: vacuum
 -- Does autovacuum's work now, so that it does not run in the middle of a measurement.

@@ -71,9 +71,19 @@ class Environment:
         shutil.rmtree(self.folder, ignore_errors=True)
 
     @contextmanager
-    def worker(self, modules: str = "") -> Iterator[psutil.Process]:
+    def worker(self, modules: str = "", **variables: str) -> Iterator[psutil.Process]:
         """Runs a worker without agents of its own, and with more task modules, until the block ends."""
-        with self._process("run", 0, **({"TASKYARD_TASK_MODULES": modules} if modules else {})) as process:
+        more = {"TASKYARD_TASK_MODULES": modules} if modules else {}
+        with self._process("run", 0, **more, **variables) as process:
+            yield process
+
+    @contextmanager
+    def one_agent(self, kind: str, slots: int, modules: str, **variables: str) -> Iterator[psutil.Process]:
+        """Runs one agent of a kind, once it sends heartbeats, until the block ends."""
+        (self.folder / f"pool-{kind}-1.toml").write_text(POOL.format(kind=kind, count=1, slots=slots), encoding="utf-8")
+        before = self._beating()
+        with self._process("agent", 1, kind, TASKYARD_TASK_MODULES=modules, **variables) as process:
+            self.wait(lambda: self._beating() > before, "the agent")
             yield process
 
     @contextmanager

@@ -90,6 +90,10 @@ class TaskSummary(BaseModel):
     )
     predicted_low: float | None = Field(description="The shorter end of the 80 % interval, in seconds")
     predicted_high: float | None = Field(description="The longer end of the 80 % interval, in seconds")
+    head_start: float | None = Field(
+        description="By how many seconds it goes ahead in a queue with the policy `learned`; null: by none"
+    )
+    size: str | None = Field(description="What its run time is predicted by besides its type and creator")
     is_masked: bool = Field(False, description="Whether something is hidden for want of the permission payload.read")
     why: str | None = Field(None, description="With `explain`: why no agent can take it, if it waits for one")
 

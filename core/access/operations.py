@@ -100,6 +100,7 @@ OPERATIONS: tuple[Operation, ...] = (
         ("report",),
         ("reports", "system"),
     ),
+    Operation("Replay recorded work under another policy", _READ, (), ("replay",), is_whole=True),
     Operation(
         "See the system's state",
         _READ,
@@ -287,7 +288,7 @@ OF_AGENTS: tuple[str, ...] = (
 # no credential; links, samples and the first admin are made where the installation's settings are.
 AT_THE_SERVERS: tuple[str, ...] = (
     "access create-admin", "access password", "access token", "access agent", "enter", "prune", "relearn", "kept",
-    "seed",
+    "seed", "replay",
 )  # fmt: skip
 # Who comes to the worker's host may start these; they ask for no role.
 OF_THE_HOST: tuple[str, ...] = (

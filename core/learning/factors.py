@@ -21,7 +21,7 @@ the order of tasks as it is.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from taskyard.core.learning.differences import Differences
@@ -34,6 +34,7 @@ ATTEMPTS = 10.0
 MIN_RUNS = 10.0  # of an agent and a type, or attempts: fewer say nothing about differences
 MAX_LOG = 5.0  # of x: a run 150 times as long as predicted says no more about its agent than that
 MAX_PAIRS = 10_000  # of agents and types
+REFRESHED = 1_000  # results of all agents, between two reckonings of all handicaps
 ALL = ""  # in the place of an agent or a type
 
 Key = tuple[str, str]  # agent, type
@@ -94,7 +95,7 @@ class AgentFactors:
     def __init__(self, max_pairs: int = MAX_PAIRS) -> None:
         self._factors: dict[Key, Factor] = {}
         self._pairs: dict[Key, _Pair] = {}
-        self._handicaps: dict[str, dict[str, float]] = {}  # by agent and type, until the agent's next result
+        self._handicaps: dict[str, dict[str, float]] = {}  # by agent and type
         self._max_pairs = max_pairs
         self._attempts = 0
         self._changed: set[Key] = set()
@@ -166,23 +167,47 @@ class AgentFactors:
         rate, own = _success_of(self._factors.get((ALL, task_type))), self._factors.get((agent, task_type))
         return (own.attempts * own.success + ATTEMPTS * rate) / (own.attempts + ATTEMPTS) if own else rate
 
-    def handicap(self, agent: str, task_type: str) -> float:
-        """Returns the logarithm of how much more time an agent needs for a type than others, its failures included.
+    def handicaps(self, agent: str, task_types: Sequence[str]) -> list[float]:
+        """Returns for each type the logarithm of how much more time an agent needs than others, failures included.
 
-        It is as of the agent's last result. 0 as far as agents do not differ.
+        A type's is as of the agent's last result of it, or later: all are reckoned anew every REFRESHED results. Each
+        is 0 as far as agents do not differ.
         """
-        of_agent = self._handicaps.get(agent)
-        if of_agent is None:
+        known = self._known_of(agent)
+        for task_type in task_types:
+            if task_type not in known:
+                known[task_type] = self._handicap(agent, task_type)
+        return [known[task_type] for task_type in task_types]
+
+    def handicap(self, agent: str, task_type: str) -> float:
+        """Returns an agent's handicap for one type."""
+        return self.handicaps(agent, (task_type,))[0]
+
+    def best_agent(self, agents: Sequence[str], task_type: str) -> int:
+        """Returns the place of the agent with the least handicap for a type, of several the first."""
+        best, least = 0, math.inf
+        for place, agent in enumerate(agents):
+            known = self._handicaps.get(agent) or self._known_of(agent)
+            handicap = known.get(task_type)
+            if handicap is None:
+                handicap = known[task_type] = self._handicap(agent, task_type)
+            if handicap < least:
+                best, least = place, handicap
+        return best
+
+    def _known_of(self, agent: str) -> dict[str, float]:
+        known = self._handicaps.get(agent)
+        if known is None:
             if len(self._handicaps) >= self._max_pairs:
                 self._handicaps.clear()  # of agents that are gone
-            of_agent = self._handicaps[agent] = {}
-        handicap = of_agent.get(task_type)
-        if handicap is None:
-            handicap = self.slowness(agent, task_type) if self.speeds.are_real else 0.0
-            if self.successes.are_real:
-                of_type = _success_of(self._factors.get((ALL, task_type)))
-                handicap += math.log(of_type / self.success(agent, task_type))
-            of_agent[task_type] = handicap
+            known = self._handicaps[agent] = {}
+        return known
+
+    def _handicap(self, agent: str, task_type: str) -> float:
+        handicap = self.slowness(agent, task_type) if self.speeds.are_real else 0.0
+        if self.successes.are_real:
+            of_type = _success_of(self._factors.get((ALL, task_type)))
+            handicap += math.log(of_type / self.success(agent, task_type))
         return handicap
 
     def of_key(self, agent: str, task_type: str) -> Factor | None:
@@ -209,7 +234,10 @@ class AgentFactors:
         self._attempts += 1
         pair.learned = self._attempts
         self._changed.add(key)
-        self._handicaps.pop(agent, None)
+        if self._attempts % REFRESHED == 0:
+            self._handicaps.clear()
+        elif agent in self._handicaps:
+            self._handicaps[agent].pop(task_type, None)
         return pair
 
     def _forget(self) -> None:
@@ -230,11 +258,14 @@ class AgentFactors:
     def _compare(self, key: Key, pair: _Pair) -> None:
         """Notes how far an agent's means of a type are off the type's, if there are enough of both."""
         of_type, own = pair.of_type, pair.own
+        before = self.speeds.are_real, self.successes.are_real
         if own.runs >= MIN_RUNS and of_type.variance > 0:
             self.speeds.note(key, own.log_ratio * own.log_ratio * own.runs / of_type.variance)
         if own.attempts >= MIN_RUNS:
             rate = _success_of(of_type)
             self.successes.note(key, (own.success - rate) ** 2 * own.attempts / (rate * (1 - rate)))
+        if before != (self.speeds.are_real, self.successes.are_real):
+            self._handicaps.clear()
 
 
 def _success_of(of_type: Factor | None) -> float:

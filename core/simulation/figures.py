@@ -78,8 +78,8 @@ class Row:
         }
 
 
-def compare(workload: Workload, outcomes: dict[str, Outcome]) -> list[Row]:
-    """Returns the figures of all tasks, then by queue and priority, if there are several of these.
+def compare(workload: Workload, outcomes: dict[str, Outcome], queue: str | None = None) -> list[Row]:
+    """Returns the figures of all tasks, or those of a queue, then by queue and priority if there are several of these.
 
     Tasks that did not start under each of the policies, or are not counted, are in no figure.
     """
@@ -87,12 +87,13 @@ def compare(workload: Workload, outcomes: dict[str, Outcome]) -> list[Row]:
         place
         for place in range(len(workload))
         if (not workload.counted or workload.counted[place])
+        and (queue is None or workload.lane_names[workload.lanes[place]].queue == queue)
         and all(not math.isnan(outcome.starts[place]) for outcome in outcomes.values())
     ]
     groups: dict[tuple[str, int], list[int]] = {}
     for place in places:
-        queue = workload.lane_names[workload.lanes[place]].queue
-        groups.setdefault((queue, workload.priorities[place]), []).append(place)
+        name = workload.lane_names[workload.lanes[place]].queue
+        groups.setdefault((name, workload.priorities[place]), []).append(place)
 
     def row(queue: str | None, priority: int | None, some: Sequence[int]) -> Row:
         waits = {name: [max(0.0, one.starts[i] - workload.ready[i]) for i in some] for name, one in outcomes.items()}

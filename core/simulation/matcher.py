@@ -17,8 +17,8 @@ class Matcher:
 
     def __init__(self, workload: Workload) -> None:
         self._factors = AgentFactors()
-        self._lanes = workload.lanes
-        self._types = [lane.type for lane in workload.lane_names]
+        self._types_of_lanes = [lane.type for lane in workload.lane_names]
+        self._types = [self._types_of_lanes[lane] for lane in workload.lanes]
         self._names = [agent.name for agent in workload.agents]
         self._passed = bytearray(len(workload))  # counts to MAX_PASSED and no further
 
@@ -26,18 +26,17 @@ class Matcher:
         self, task: int, agent: int, seconds: float, predicted_seconds: float | None, *, succeeded: bool
     ) -> None:
         """Learns from an attempt that ended."""
-        type_ = self._types[self._lanes[task]]
         if succeeded:
-            self._factors.note_success(self._names[agent], type_, seconds, predicted_seconds)
+            self._factors.note_success(self._names[agent], self._types[task], seconds, predicted_seconds)
         else:
-            self._factors.note_failure(self._names[agent], type_)
+            self._factors.note_failure(self._names[agent], self._types[task])
 
     def best_agent(self, agents: Sequence[int], lane: int) -> int:
         """Returns the agent with the least handicap for a lane's type, of several the first; -1 of none."""
         if len(agents) < 2 or not self._factors.are_different:
             return agents[0] if agents else -1
-        type_, names, handicap = self._types[lane], self._names, self._factors.handicap
-        return min(agents, key=lambda agent: handicap(names[agent], type_))
+        names = [self._names[agent] for agent in agents]
+        return agents[self._factors.best_agent(names, self._types_of_lanes[lane])]
 
     def take(self, lines: Sequence[Line], agent: int) -> int:
         """Takes the task that an agent gets from lines, none of which is empty."""
@@ -45,8 +44,7 @@ class Matcher:
             return take_first(lines)
         if len(lines) == 1:
             [line] = lines
-            place = self._place([task for _, task in line.near], agent)
-            return line.take(place)
+            return line.take(self._place([task for _, task in line.near], agent))
         first = list(
             islice(merge(*([(*entry, line) for entry in line.near] for line in lines), key=_score), CANDIDATES)
         )
@@ -55,13 +53,12 @@ class Matcher:
 
     def _place(self, tasks: list[int], agent: int) -> int:
         """Returns the place of the task that an agent gets of those first in order, and counts who was passed over."""
-        lanes, passed = self._lanes, self._passed
-        places = [lanes[task] for task in tasks]
-        different = set(places)
-        if len(different) == 1:
+        passed = self._passed
+        types = [self._types[task] for task in tasks]
+        if types.count(types[0]) == len(types):
             return 0
-        handicaps = {lane: self._factors.handicap(self._names[agent], self._types[lane]) for lane in different}
-        chosen = best_place([handicaps[lane] for lane in places], [passed[task] for task in tasks])
+        handicaps = self._factors.handicaps(self._names[agent], types)
+        chosen = best_place(handicaps, [passed[task] for task in tasks])
         for task in tasks[:chosen]:
             passed[task] += 1
         return chosen

@@ -21,6 +21,8 @@ class Predictor:
         self._levels = [[means.setdefault(key, RunningMean()) for key in keys] for keys in workload.key_names]
         self._keys = workload.keys
         self._distorted = distorted
+        for key, seconds in workload.earlier:
+            learn(self._levels[key], seconds)
 
     def predict(self, task: int) -> float | None:
         """Returns the run time in seconds; None if nothing has ended yet."""

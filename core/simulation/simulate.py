@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from heapq import heappop, heappush
 
-from taskyard.core.learning.matching import CANDIDATES
+from taskyard.core.learning.matching import CANDIDATES, IDLE_AGENTS
 from taskyard.core.scheduling.placement import CHOOSERS, LEARNED, score
 from taskyard.core.simulation.changes import Change, changes_of
 from taskyard.core.simulation.lines import Line, take_first
@@ -207,7 +207,7 @@ class Simulation:
             self._turn += 1
             return self._room.in_turn(line.agents, self._turn)
         if queue.has_matching:
-            return self._matcher.best_agent(self._room.free(line.agents, CANDIDATES), lane)
+            return self._matcher.best_agent(self._room.free(line.agents, IDLE_AGENTS), lane)
         return self._room.least_loaded(line.agents)
 
     def _next_for(self, agent: int) -> int:

@@ -45,7 +45,8 @@ class Workload:
     time began. `lanes` and `keys` have places in `lane_names` and `key_names`. Tasks not in `counted` take slots, and
     are in no figure; only those in `learned` are learned from. `recorded_starts` is empty where nothing was recorded;
     `recorded_agents` has places in `agents`, -1 for one that is not known. `run_factors` says by agent and lane how
-    much longer than `run_seconds` a task runs there; empty: it runs equally long everywhere.
+    much longer than `run_seconds` a task runs there; empty: it runs equally long everywhere. `earlier` are runs before
+    the simulated time, from which predictions are made at its beginning: their places in `key_names`, and seconds.
     """
 
     ready: list[float]
@@ -63,6 +64,7 @@ class Workload:
     counted: list[bool] = field(default_factory=list)  # empty: all
     learned: list[bool] = field(default_factory=list)  # empty: from all
     run_factors: list[list[float]] = field(default_factory=list)
+    earlier: list[tuple[int, float]] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.ready)

@@ -32,6 +32,7 @@ REFUSED: dict[str, tuple[str, ...]] = {
     "relearn": (),
     "kept": (),
     "seed": (),
+    "replay": (),
 }
 
 

@@ -85,6 +85,18 @@ def cluster_log(load: float, agents: int = 10, count: int = 12_000, seed: int = 
     return found
 
 
+def many_types(load: float) -> Workload:
+    """Independent arrivals of 20 types and ten agents."""
+    draw, at, tasks = random.Random(6), 0.0, []
+    for _ in range(10_000):
+        at += draw.expovariate(1.0)
+        type_ = f"t{draw.randrange(20)}"
+        tasks.append(Made(at, draw.lognormvariate(2, 1), Lane("default", type_), keys=keys_of(type_, "ada", "1")))
+    workload = workload_of(tasks, equal_agents(10))
+    at_load(workload, load)
+    return workload
+
+
 def with_unequal_agents(workload: Workload, seed: int, agent_sigma: float = 0.3, type_sigma: float = 0.4) -> None:
     """Makes each agent slower or faster than the others, in all and by type, by lognormal factors."""
     draw = random.Random(seed)

@@ -18,7 +18,15 @@ from taskyard.core.simulation.figures import Figures, compare
 from taskyard.core.simulation.simulate import POLICIES, Outcome, Simulation, everywhere
 from taskyard.core.simulation.workload import Agent, Pause, Workload, at_load, equal_agents
 from taskyard.core.states import HEAD_START_SECONDS, Priority
-from tests.unit.simulation_support import Made, agent, cluster_log, with_many_types, with_unequal_agents, workload_of
+from tests.unit.simulation_support import (
+    Made,
+    agent,
+    cluster_log,
+    many_types,
+    with_many_types,
+    with_unequal_agents,
+    workload_of,
+)
 
 TYPES = ("a.b", "a.c", "d.e")
 SEEDS = st.integers(0, 10**9)
@@ -251,18 +259,6 @@ def test_urgent_tasks_go_first_under_every_policy(policy: str) -> None:
 
 
 # matching
-
-
-def many_types(load: float) -> Workload:
-    """Independent arrivals of 20 types and ten agents."""
-    draw, at, tasks = random.Random(6), 0.0, []
-    for _ in range(10_000):
-        at += draw.expovariate(1.0)
-        type_ = f"t{draw.randrange(20)}"
-        tasks.append(Made(at, draw.lognormvariate(2, 1), Lane("default", type_), keys=keys_of(type_, "ada", "1")))
-    workload = workload_of(tasks, equal_agents(10))
-    at_load(workload, load)
-    return workload
 
 
 @pytest.mark.parametrize("load", [0.85, 0.95])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from rich.text import Text
 
@@ -10,21 +10,31 @@ from taskyard.core.humanize import duration
 from taskyard.core.payload.printable_text import visible
 from taskyard.core.simulation.figures import Figures, Row
 from taskyard.core.states import Priority
-from taskyard.worker.cli.output import Column, print_table
+from taskyard.worker.cli.output import Column, print_line, print_table
 from taskyard.worker.cli.text import counted
 
 NAMES = ("mean", "p50", "p95", "p99", "longest")
 
 
-def print_policies(rows: Sequence[Row], *, base: str, compared: str) -> None:
-    """Prints the waits of each row, and of the first one also the times until the ends, with the changes."""
-    first = rows[0]
-    _print("Wait", first.waits, base, compared)
-    _print("Wait and run time", first.totals, base, compared)
-    for row in rows[1:]:
-        priority = "" if row.priority is None else f", priority {Priority(row.priority).label}"
-        tasks = counted(row.waits[base].count, "task")
-        _print(f"Wait in queue {visible(row.queue or '')}{priority}: {tasks}", row.waits, base, compared)
+def print_policies(
+    rows: Sequence[Row], *, base: str, compared: str, distrusted: Callable[[Row], list[str]] = lambda row: []
+) -> None:
+    """Prints the waits of each row, and of the first one also the times until the ends, with the changes.
+
+    `distrusted` names the figures of a row's waits that are not to be trusted.
+    """
+    for place, row in enumerate(rows):
+        title = "Wait"
+        if place:
+            priority = "" if row.priority is None else f", priority {Priority(row.priority).label}"
+            title = f"Queue {visible(row.queue or '')}{priority}: {counted(row.waits[base].count, 'task')}"
+        _print(title, row.waits, base, compared)
+        if found := distrusted(row):
+            print_line(f"not to be trusted, since the replay is off the record: {', '.join(found)}", "yellow")
+        print_line("")
+        if not place:
+            _print("Wait and run time", row.totals, base, compared)
+            print_line("")
 
 
 def change(share: float | None) -> str:
@@ -43,4 +53,3 @@ def _print(title: str, figures: dict[str, Figures], base: str, compared: str) ->
         changes = figures[compared].changes(figures[base])
         cells.append(["change", *(change(changes[figure]) for figure in NAMES)])
     print_table([Column(title), *(Column(name, fixed=True, justify="right") for name in NAMES)], cells)
-    print_table([Column("")], [], headings=False)

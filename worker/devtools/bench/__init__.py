@@ -23,6 +23,7 @@ from taskyard.worker.devtools.bench.history import measure_history
 from taskyard.worker.devtools.bench.http import measure_http
 from taskyard.worker.devtools.bench.latencies import measure_agents, measure_latency, measure_roundtrip
 from taskyard.worker.devtools.bench.learned import measure_learned
+from taskyard.worker.devtools.bench.replays import measure_replays
 from taskyard.worker.devtools.bench.results import Result
 from taskyard.worker.devtools.bench.scale import measure_scale
 from taskyard.worker.devtools.bench.searches import measure_search
@@ -47,6 +48,7 @@ MEASURES: dict[str, Callable[[Environment], list[Result]]] = {
     "agents_http": measure_agents_http,
     "deliveries": measure_deliveries,
     "workflows": measure_workflows,
+    "replays": measure_replays,
     "scale": measure_scale,
     "engines": measure_engines,
     "learned": measure_learned,

@@ -1,8 +1,8 @@
 """Measures what the placement policy `learned` does to the time until tasks end, against `least_loaded`.
 
 Both policies get the same tasks at the same moments: 4 of 5 take 20 ms, the others 400 ms, shuffled, at a load of 0.9
-on two agents of one slot. Once with equal agents, and once with agents of which one takes 3 times as long for long tasks.
-What is learned begins with the tasks before those that count.
+on two agents of one slot. Once with equal agents, and once with agents of which one takes 3 times as long for the long
+tasks. What is learned begins with the tasks before those that count.
 """
 
 from __future__ import annotations

@@ -89,9 +89,12 @@ def draw(
     key: str,
     height_px: int = HEIGHT_PX,
     config: Mapping[str, Any] | None = None,
+    help_: str | None = None,
 ) -> None:
-    """Draws any figure under its title; `alt` describes it in words, `config` is plotly's where it differs."""
-    _draw_spec(title, figure.to_dict(), alt=alt, key=key, height_px=height_px, config=config or {})
+    """Draws any figure under its title; `alt` describes it in words, `help_` says how to read it, and `config` is
+    plotly's where it differs.
+    """
+    _draw_spec(title, figure.to_dict(), alt=alt, key=key, height_px=height_px, config=config or {}, help_=help_)
 
 
 def time_spec(
@@ -183,7 +186,14 @@ def let_the_page_appear() -> None:
 
 
 def _draw_spec(
-    title: str, spec: Spec, *, alt: str, key: str, height_px: int, config: Mapping[str, Any] = MappingProxyType({})
+    title: str,
+    spec: Spec,
+    *,
+    alt: str,
+    key: str,
+    height_px: int,
+    config: Mapping[str, Any] = MappingProxyType({}),
+    help_: str | None = None,
 ) -> None:
     let_the_page_appear()
     layout = spec["layout"]
@@ -208,7 +218,7 @@ def _draw_spec(
         "yaxis": {**grid, **layout.get("yaxis", {})},
     }
     with st.container(border=True, gap="small"):
-        st.markdown(f"**{title}**")
+        st.markdown(f"**{title}**", help=help_)
         st.plotly_chart(go.Figure(spec, _validate=False), key=key, config={**CONFIG, **config}, alt=alt)
 
 

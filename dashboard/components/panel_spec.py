@@ -9,14 +9,14 @@ from urllib.parse import urlencode
 
 from taskyard.core.telemetry.heat import ROWS_PER_DECADE, Heat
 from taskyard.dashboard.components.charts import TIME_TICKS, Spec, number_or_none, plain
+from taskyard.dashboard.components.log_axis import labelled_durations
 from taskyard.dashboard.components.panels import CellLeads, HeatPanel, Leads, MarkedTime, Panel, TimeAxis, TimePanel
-from taskyard.dashboard.components.theme import color
+from taskyard.dashboard.components.theme import color, mixed
 from taskyard.dashboard.components.times import axis_zone, duration, local_times
 from taskyard.dashboard.components.zoom import revision, showing
 from taskyard.dashboard.i18n import _
 
 TITLE_PX, NAME_PX, AXIS_PX = 42, 22, 34  # a panel's head: its name, and its legend below that
-LABELLED_SECONDS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 0.1, 1, 10, 60, 600, 3600, 36_000, 86_400, 864_000, 8_640_000)
 SHORT_FROM = 1000  # values that ticks shorten; below 1 the same format would say 300m
 FEW_POINTS = 40  # points are marked, because some may stand alone
 PALE = 0.45  # opacity of a bar whose step is not over
@@ -165,7 +165,7 @@ def _heat_trace(panel: HeatPanel, times: list[str], yaxis: str) -> Spec:
         "hovertemplate": "%{y}: %{z:.1%}<extra></extra>",
         "yaxis": yaxis,
         "showscale": False,
-        "colorscale": [[0, background], [0.05, _mixed(background, color(panel.color), 0.25)], [1, color(panel.color)]],
+        "colorscale": [[0, background], [0.05, mixed(background, color(panel.color), 0.25)], [1, color(panel.color)]],
     }
 
 
@@ -181,12 +181,6 @@ def _lead_of_rows(leads: CellLeads, heat: Heat) -> Spec:
 def _rows(heat: Heat) -> list[str]:
     edges = [duration(edge) for edge in heat.edges()]
     return [f"{shorter} – {longer}" for shorter, longer in pairwise(edges)]
-
-
-def _mixed(one: str, other: str, share: float) -> str:
-    """Returns the colour (#rrggbb) between two."""
-    parts = [(int(one[n : n + 2], 16), int(other[n : n + 2], 16)) for n in (1, 3, 5)]
-    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in parts)
 
 
 def _row_axis(heat: Heat) -> Spec:
@@ -210,21 +204,13 @@ def _value_axis(panel: TimePanel) -> Spec:
         return shown | ({"ticksuffix": "%"} if panel.unit == "%" else {})
     known = [value for line in panel.lines for value in line.values if value]
     least, most = min(known) * 0.8, max(known) * 1.25
-    ticks = _labelled(least, most)
+    ticks = labelled_durations(least, most)
     return {
         "type": "log",
         "range": [math.log10(least), math.log10(most)],
         "tickvals": ticks,
         "ticktext": [duration(tick, is_short=True) for tick in ticks],
     }
-
-
-def _labelled(least: float, most: float) -> list[float]:
-    """Returns the durations to label on an axis: about three."""
-    within = [tick for tick in LABELLED_SECONDS if least <= tick <= most]
-    if not within:
-        return [math.sqrt(least * most)]
-    return within[:: max(1, math.ceil(len(within) / 4))]
 
 
 def _title(panel: Panel, y: float) -> Spec:

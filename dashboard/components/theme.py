@@ -23,3 +23,9 @@ def color(name: str) -> str:
 def configured(mode: str, name: str) -> str:
     """Returns a colour of a theme, "dark" or "light"."""
     return str(st.get_option(f"theme.{mode}.{name}Color") or _FALLBACK)
+
+
+def mixed(one: str, other: str, share: float) -> str:
+    """Returns the colour (#rrggbb) between two."""
+    parts = [(int(one[n : n + 2], 16), int(other[n : n + 2], 16)) for n in (1, 3, 5)]
+    return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in parts)

@@ -187,6 +187,15 @@ ALERTS = View(
     shortcuts=(("Shift+N", N_("New silence")),),
     parameters=("show", "rule", "alert"),
 )
+LEARNING = View(
+    "learning",
+    N_("Learning"),
+    "model_training",
+    N_("How well run times are predicted, by type and day"),
+    "l",
+    shortcuts=(CLOSE,),
+    parameters=("range", "types", *PANEL),
+)
 WEBHOOKS = View(
     "webhooks",
     N_("Webhooks"),
@@ -238,7 +247,7 @@ ACCESS = View(
 
 SECTIONS: Mapping[str, tuple[View, ...]] = {
     N_("Operate"): (OVERVIEW, TASKS, TASK, WORKFLOWS, SUBMIT, INBOX, SCHEDULES, QUEUES),
-    N_("Monitor"): (AGENTS, FAILURES, ALERTS, WEBHOOKS),
+    N_("Monitor"): (AGENTS, FAILURES, ALERTS, LEARNING, WEBHOOKS),
     N_("History"): (AUDIT, REPORTS, SYSTEM),
     N_("Administration"): (ACCESS,),
 }

@@ -98,7 +98,7 @@ OPERATIONS: tuple[Operation, ...] = (
         _READ,
         ("reports_make", "metrics_summary", "health_prometheus"),
         ("report",),
-        ("reports", "system"),
+        ("reports", "system", "learning"),
     ),
     Operation("Replay recorded work under another policy", _READ, (), ("replay",), is_whole=True),
     Operation(

@@ -16,7 +16,7 @@ import streamlit
 
 ALWAYS = ("ButtonGroup", "Checkbox", "Html", "Metric", "PageLink", "Selectbox", "TextInput")
 TABLE = "DataFrame"
-WITH_TABLES = frozenset({"access", "audit", "failures", "reports", "submit", "tasks", "webhooks"})
+WITH_TABLES = frozenset({"access", "audit", "failures", "learning", "reports", "submit", "tasks", "webhooks"})
 _CLIENT = Path(streamlit.__file__).parent / "static"
 _MAIN = re.compile(r'src="\./static/js/(index\.[^"]+\.js)"')
 _FILES = re.compile(r"m\.f=(\[[^\]]*\])")

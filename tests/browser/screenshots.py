@@ -128,6 +128,7 @@ def _paths(scenery: Scenery) -> Mapping[str, str]:
         "alerts-past": "alerts?show=history",
         "alerts-silences": "alerts?show=silences",
         "alerts-rules": "alerts?show=rules",
+        "learning": "learning",
         "webhooks": "webhooks",
         "webhooks-deliveries": "webhooks?show=deliveries",
         "audit": "audit",

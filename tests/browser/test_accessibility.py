@@ -21,8 +21,8 @@ from tests.servers import wait_until
 
 AXE = "axe-core@4.10.3"
 PAGES = (
-    "", "tasks", "submit?type=diagnostic.sleep", "queues", "agents", "failures", "alerts", "webhooks", "audit",
-    "reports", "system", "access",
+    "", "tasks", "submit?type=diagnostic.sleep", "queues", "agents", "failures", "alerts", "learning", "webhooks",
+    "audit", "reports", "system", "access",
 )  # fmt: skip
 OF_TASKS = ("task?id={failed}", "task?id={stuck}", "tasks?task={failed}", "failures?group={group}")
 # What opens over a page: its path, and what is clicked one after another.

@@ -27,8 +27,8 @@ from tests.browser.payloads import PAYLOADS
 from tests.dashboard.snapshots import agent, snapshot
 
 SHOWN_ON = (
-    "/", "/tasks", "/tasks?states=failed", "/queues", "/agents", "/agents?view=table", "/failures", "/alerts", "/audit",
-    "/audit?scope=all", "/reports", "/system", "/submit",
+    "/", "/tasks", "/tasks?states=failed", "/queues", "/agents", "/agents?view=table", "/failures", "/alerts",
+    "/learning", "/audit", "/audit?scope=all", "/reports", "/system", "/submit",
 )  # fmt: skip
 # Whatever of a payload became an element would be one of these, or would carry one of these attributes.
 INJECTED = (

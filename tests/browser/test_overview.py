@@ -14,7 +14,19 @@ from tests.browser.conftest import Watched, open_page
 from tests.browser.dashboards import Dashboard
 
 # A page whose test changes nothing else.
-PAGES = ("overview", "tasks", "submit", "queues", "agents", "failures", "alerts", "audit", "reports", "system")
+PAGES = (
+    "overview",
+    "tasks",
+    "submit",
+    "queues",
+    "agents",
+    "failures",
+    "alerts",
+    "learning",
+    "audit",
+    "reports",
+    "system",
+)
 REFRESH_MS = 3_000
 TRIES = 20
 PHONE = {"width": 390, "height": 844}

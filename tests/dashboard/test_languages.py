@@ -33,6 +33,7 @@ PAGES = [
     ("agents", {"agent": "builder"}),
     ("failures", {"group": "00aa11bb22cc33dd"}),
     ("alerts", {"show": "rules"}),
+    ("learning", {}),
     ("audit", {"show": "everything"}),
     ("system", {}),
     ("reports", {"period": "yesterday"}),

@@ -36,6 +36,7 @@ from taskyard.dashboard.pages.reports import data as reports
 from taskyard.dashboard.pages.task import data as task_data
 from taskyard.dashboard.pages.tasks import data as tasks_data
 from taskyard.worker.monitor.rollup import RollUp
+from tests import made_results
 from tests.api.conftest import TestClient
 from tests.asked import asked
 from tests.dashboard.conftest import AGENT_ID, OpenPage, SignIn
@@ -56,6 +57,7 @@ PAGES: dict[str, tuple[dict[str, str], ...]] = {
     "agents": ({}, {"agent": "builder"}),
     "failures": ({}, {"group": FINGERPRINT}),
     "alerts": tuple({"show": part} for part in ("firing", "acknowledged", "history", "silences", "rules")),
+    "learning": ({}, {"types": OWN_TYPE}),
     "audit": ({"show": "everything"},),
     "reports": ({}, {"part": "written"}),
     "system": tuple({"part": part} for part in ("servers", "leader", "hosts", "storage", "settings", "log")),
@@ -158,6 +160,7 @@ def foreign(database: Database, cache: RedisCache, settings: Settings, ids: dict
     live.open = [OpenCount(HIDDEN_QUEUE, HIDDEN_TYPE, "pending", 7), OpenCount(OWN_QUEUE, OWN_TYPE, "pending", 1)]
     live.lanes = [LaneDepth(HIDDEN_QUEUE, HIDDEN_TYPE, [], 7, now - 5, {"high": 7})]
     write_live(cache, live)
+    made_results.count(database, {(1, HIDDEN_TYPE): made_results.held(30, 3, 3)})
     fired(database, rule="tasks wait long", subject=HIDDEN_QUEUE)
     with database.transaction() as tx:
         holds.hold(tx, HoldKind.QUEUE, HIDDEN_QUEUE, HoldMode.PAUSED, "test", "why")

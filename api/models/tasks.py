@@ -86,14 +86,14 @@ class TaskSummary(BaseModel):
     started_at: datetime | None
     finished_at: datetime | None
     predicted_seconds: float | None = Field(
-        description="The run time that was predicted when it was submitted; null: nothing was known"
+        None, description="The run time that was predicted when it was submitted; null: nothing was known"
     )
-    predicted_low: float | None = Field(description="The shorter end of the 80 % interval, in seconds")
-    predicted_high: float | None = Field(description="The longer end of the 80 % interval, in seconds")
+    predicted_low: float | None = Field(None, description="The shorter end of the 80 % interval, in seconds")
+    predicted_high: float | None = Field(None, description="The longer end of the 80 % interval, in seconds")
     head_start: float | None = Field(
-        description="By how many seconds it goes ahead in a queue with the policy `learned`; null: by none"
+        None, description="By how many seconds it goes ahead in a queue with the policy `learned`; null: by none"
     )
-    size: str | None = Field(description="What its run time is predicted by besides its type and creator")
+    size: str | None = Field(None, description="What its run time is predicted by besides its type and creator")
     is_masked: bool = Field(False, description="Whether something is hidden for want of the permission payload.read")
     why: str | None = Field(None, description="With `explain`: why no agent can take it, if it waits for one")
 

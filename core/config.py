@@ -6,13 +6,12 @@ JSON.
 
 from __future__ import annotations
 
-import json
 import os
 import re
 from collections import Counter
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import AllowInfNan, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
@@ -22,18 +21,18 @@ from pydantic_settings.exceptions import SettingsError
 from taskyard.core.access.request_guard import is_host, parse_site
 from taskyard.core.api_settings import ApiSettings
 from taskyard.core.auth_settings import AuthSettings
-from taskyard.core.declarations import LABEL, one_line, shown
+from taskyard.core.declarations import one_line, shown
 from taskyard.core.env_file import ENCODING, env_file_problems, variable_problems
 from taskyard.core.errors import ConfigurationError
 from taskyard.core.i18n import msg
 from taskyard.core.payload.pydantic_messages import model_problems
+from taskyard.core.placement_settings import PlacementSettings
 from taskyard.core.pool_settings import PoolSettings
 from taskyard.core.redis.url import connection_options
 from taskyard.core.report_settings import ReportSettings
 from taskyard.core.schedule_settings import ScheduleSettings
 from taskyard.core.webhook_settings import WebhookSettings
 
-PlacementName = Literal["round_robin", "least_loaded", "priority", "learned"]
 ReportPeriod = Literal["daily", "weekly"]
 ReportFormat = Literal["pdf", "html", "xlsx", "csv", "json"]
 ENV_PREFIX = "TASKYARD_"
@@ -41,7 +40,9 @@ Seconds = Annotated[float, AllowInfNan(False)]
 _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
-class Settings(ApiSettings, AuthSettings, PoolSettings, ReportSettings, ScheduleSettings, WebhookSettings):
+class Settings(
+    ApiSettings, AuthSettings, PlacementSettings, PoolSettings, ReportSettings, ScheduleSettings, WebhookSettings
+):
     """Holds every setting."""
 
     model_config = SettingsConfigDict(
@@ -69,10 +70,6 @@ class Settings(ApiSettings, AuthSettings, PoolSettings, ReportSettings, Schedule
     )
     data_folders: Annotated[tuple[Path, ...], NoDecode] = Field(
         (), description="Folders whose files tasks may name, absolute, joined by `:` or commas; empty: none"
-    )
-    placement: PlacementName = Field("least_loaded", description="Placement policy of queues without one of their own")
-    placement_by_queue: Annotated[dict[str, PlacementName], NoDecode] = Field(
-        default_factory=dict, description='Placement policy per queue as JSON, e.g. `{"reports": "priority"}`'
     )
     input_limit_bytes: int = Field(1 << 20, ge=1024, le=64 << 20, description="Largest input of a task, as JSON")
     output_limit_bytes: int = Field(1 << 20, ge=1024, le=64 << 20, description="Largest output of a task, as JSON")
@@ -160,24 +157,6 @@ class Settings(ApiSettings, AuthSettings, PoolSettings, ReportSettings, Schedule
             raise ValueError(msg("expected names of modules such as acme.tasks: {names}", names=", ".join(wrong)))
         return names
 
-    @field_validator("placement_by_queue", mode="before")
-    @classmethod
-    def _json_object(cls, value: object) -> object:
-        if not isinstance(value, str):
-            return value
-        try:
-            return json.loads(value or "{}", object_pairs_hook=_each_key_once)
-        except (ValueError, RecursionError) as error:
-            raise ValueError(msg("expected JSON: {reason}", reason=one_line(error))) from None
-
-    @field_validator("placement_by_queue")
-    @classmethod
-    def _are_queues(cls, by_queue: dict[str, PlacementName]) -> dict[str, PlacementName]:
-        wrong = sorted(shown(name) for name in by_queue if not LABEL.fullmatch(name))
-        if wrong:
-            raise ValueError(msg("expected names of queues, these are none: {names}", names=", ".join(wrong)))
-        return by_queue
-
     @field_validator("dashboard_host", "metrics_host")
     @classmethod
     def _is_host(cls, host: str) -> str:
@@ -251,10 +230,6 @@ class Settings(ApiSettings, AuthSettings, PoolSettings, ReportSettings, Schedule
         """Returns the folder where the worker writes reports."""
         return self.reports_dir or self.data_dir / "reports"
 
-    def placement_of(self, queue: str) -> PlacementName:
-        """Returns the placement policy of a queue."""
-        return self.placement_by_queue.get(queue, self.placement)
-
 
 SECRET_FIELDS = frozenset({"database_url", "redis_url", "oidc_client_secret"})
 
@@ -280,13 +255,6 @@ def load_settings(**overrides: object) -> Settings:
 def settings() -> Settings:
     """Returns the settings of this process, read once."""
     return load_settings()
-
-
-def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    doubled = sorted(name for name, count in Counter(name for name, _ in pairs).items() if count > 1)
-    if doubled:
-        raise ValueError(msg("expected each only once: {names}", names=", ".join(doubled)))
-    return dict(pairs)
 
 
 def _problem(detail: ErrorDetails) -> str:

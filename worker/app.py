@@ -37,6 +37,7 @@ from taskyard.worker.dispatch.dispatcher import Dispatcher
 from taskyard.worker.dispatch.term import TermFactory
 from taskyard.worker.doctor import report
 from taskyard.worker.duties.outcomes import Duties
+from taskyard.worker.learning.comparing import Comparing
 from taskyard.worker.learning.learner import Learner
 from taskyard.worker.logging.setup import configure_logs
 from taskyard.worker.maintenance.declared_schedules import DeclaredSchedules
@@ -89,11 +90,11 @@ class Worker:
         self._reporting = Reporting(settings, self.database, self._clock, self._steady)
         self.monitor = Monitor(settings, self.database, self.broker, self.dispatcher, name, self._clock, self._steady)
         self._is_stopping = False
-        observer, policy_of = self.monitor.observer, settings.placement_of
-        self.learner = Learner(
-            self.database, self.broker, self.dispatcher, self._clock, policy_of, lambda: observer.live
-        )
+        observer = self.monitor.observer
+        leading = (self.dispatcher, self._clock, settings.placement_of, lambda: observer.live)
+        self.learner = Learner(self.database, self.broker, *leading)
         observer.learned = lambda: self.learner.live
+        self.comparing = Comparing(settings, endpoints, self.database, self.dispatcher, self.learner)
         self._declared = DeclaredSchedules(settings, registry, self.database, self.broker, self._epoch)
         self._scheduled = WorkflowsOfSchedules(settings, registry, self.database, self.broker, self._may_go_on)
         self.webhooks = WebhookDuties(settings, self.database, self._steady, self._may_go_on)
@@ -115,7 +116,7 @@ class Worker:
         )
         self._health_log = HealthLog(self.health.problems, self.monitor.send_directly)
         self._scheduler = schedule(
-            jobs(self, self.dispatcher, self.monitor, self.webhooks, self.pool_sizes, self.learner),
+            jobs(self, self.dispatcher, self.monitor, self.webhooks, self.pool_sizes, self.learner, self.comparing),
             self.duties,
             self._clock,
         )
@@ -155,6 +156,7 @@ class Worker:
         if self._scheduler.running:
             self._scheduler.shutdown(wait=False)
         self.webhooks.stop()
+        self.comparing.stop()
         self._exporter.stop()
         self.dispatcher.stop()
         if self._dispatching is not None:

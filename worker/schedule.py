@@ -15,6 +15,7 @@ from taskyard.core.clock import Clock
 from taskyard.worker.dispatch.dispatcher import ROSTER, SWEEP, Dispatcher
 from taskyard.worker.duties.elapsed_time import ElapsedScheduler
 from taskyard.worker.duties.outcomes import Duties
+from taskyard.worker.learning.comparing import Comparing
 from taskyard.worker.learning.learner import Learner
 from taskyard.worker.maintenance.pool_sizes import PoolSizes
 from taskyard.worker.monitor.monitor import Monitor
@@ -56,6 +57,7 @@ def jobs(
     webhooks: WebhookDuties,
     pool_sizes: PoolSizes,
     learner: Learner,
+    comparing: Comparing,
 ) -> list[Job]:
     """Returns the table. The alert rules are not in it: they are evaluated by their own thread, which watches these."""
     return [
@@ -69,6 +71,7 @@ def jobs(
         Job("apply the schedules that are declared", 5, 120, chores.apply_schedules),
         Job("submit the workflows of schedules", 1, 120, chores.submit_workflows),
         Job("learn run times", 1, 60, learner.run),
+        Job("compare placement policies", 60, 3600, comparing.run),
         Job("make the live snapshot", 1, 20, monitor.observe),
         Job("sample host, processes and servers", 10, 40, monitor.sample),
         Job("detect anomalies", 60, 600, monitor.detect),

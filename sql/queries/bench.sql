@@ -23,7 +23,7 @@ SELECT extract(epoch FROM finished_at - created_at)::float8 FROM tasks WHERE id 
 -- name: empty
 -- Removes every task and its traces.
 TRUNCATE tasks, task_events, task_dependencies, task_inputs, workflows, agents, metric_counts, metric_progress, metric_samples,
-    failure_counts, failure_groups, run_time_sketches, prediction_hours, agent_factors, learning_state
+    failure_counts, failure_groups, run_time_sketches, prediction_hours, agent_factors, learning_state, policy_replays
 
 -- name: vacuum
 -- Does autovacuum's work now, so that it does not run in the middle of a measurement.

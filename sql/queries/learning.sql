@@ -92,6 +92,10 @@ WHERE e.at >= %(since)s AND e.at < %(until)s
         OR (e.event = 'failed' AND e.detail ->> 'class' = 'timeout'))
 ORDER BY e.at, e.task_id LIMIT %(limit)s
 
+-- name: now
+-- The database's time.
+SELECT now()
+
 -- name: first_event
 -- When the audit log begins.
 SELECT min(at) FROM task_events

@@ -110,7 +110,7 @@ def test_events_may_be_kept_for_ever() -> None:
         ("PLACEMENT_BY_QUEUE", "{", "expected JSON: "),
         ("PLACEMENT_BY_QUEUE", "[" * 100_000, "expected JSON: "),
         ("PLACEMENT_BY_QUEUE", "[]", "an object"),
-        ("PLACEMENT_BY_QUEUE", '{"a": "random"}', "'round_robin', 'least_loaded' or 'priority'"),
+        ("PLACEMENT_BY_QUEUE", '{"a": "random"}', "'round_robin', 'least_loaded', 'priority' or 'learned'"),
         ("PLACEMENT_BY_QUEUE", '{"a": "priority", "a": "priority"}', "expected each only once: a"),
         ("PLACEMENT_BY_QUEUE", '{"Reports": "priority"}', "expected names of queues, these are none"),
         ("TASK_MODULES", "acme/tasks.py", "expected names of modules such as acme.tasks: acme/tasks.py"),

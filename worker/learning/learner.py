@@ -6,6 +6,7 @@ Only a sample is learned from when many tasks end: SAMPLE each second are more t
 from __future__ import annotations
 
 import random
+from collections import deque
 from collections.abc import Callable
 from itertools import islice
 
@@ -77,6 +78,7 @@ class Learner:
         self._deleted: set[str] = set()  # from the model, not yet from PostgreSQL
         self._is_in_redis = False
         self._trouble = ""
+        self._compared: deque[tuple[str, bool]] = deque()
 
     def run(self) -> None:
         """Learns, saves and publishes what is due; an absent server is logged once, and tried again."""
@@ -91,6 +93,9 @@ class Learner:
                 self._epoch = term.epoch
             if runs:
                 self._learn(runs, term.database_now(self._clock))
+            while self._compared:
+                queue, is_harmful = self._compared.popleft()
+                self._queues.note_comparison(queue, is_harmful=is_harmful)
             now, live = term.database_now(self._clock), self._look()
             self._queues.look(live, term.leader_state.holds, now)
             if self._clock.monotonic() >= self._save_at or self._queues.has_news:
@@ -103,6 +108,14 @@ class Learner:
                 log.warning("learning.waiting", reason=str(error))
         else:
             self._trouble = ""
+
+    def queues(self) -> list[str]:
+        """Returns the queues of which something was learned."""
+        return [queue.queue for queue in self._queues.live()]
+
+    def note_comparison(self, queue: str, *, is_harmful: bool) -> None:
+        """Takes what a replay says of a queue's head starts, at the next run."""
+        self._compared.append((queue, is_harmful))
 
     @property
     def live(self) -> LearningLive | None:

@@ -20,7 +20,7 @@ from taskyard.core.clock import Clock
 from taskyard.core.config import Settings
 from taskyard.core.errors import Unavailable
 from taskyard.core.postgres.database import Database
-from taskyard.core.postgres.store import alerts, learning
+from taskyard.core.postgres.store import alerts, comparisons, learning
 from taskyard.core.postgres.store.rollups import DAY, HOUR, MINUTE, TEN_MINUTES
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.cache import RedisCache
@@ -182,7 +182,9 @@ class Monitor:
         self._rollup.prune(self._retention_days)
         if days := self._retention_days[HOUR]:
             with self._database.transaction() as tx:
-                learning.prune_hours(tx, self._clock.now() - timedelta(days=days))
+                before = self._clock.now() - timedelta(days=days)
+                learning.prune_hours(tx, before)
+                comparisons.prune(tx, before)
         if self._alerts_days:
             extra = self._steady.extra_days(self._database)
             with self._database.transaction() as tx:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Double, PrimaryKeyConstraint, Table, Text, func
+from sqlalchemy import BigInteger, Boolean, Column, Double, PrimaryKeyConstraint, Table, Text, func
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 
 from taskyard.core.postgres.schema.base import instant, metadata
@@ -44,6 +44,22 @@ agent_factors = Table(
     Column("success", Double, nullable=False),
     Column("changed_at", instant, nullable=False, server_default=func.now()),
     PrimaryKeyConstraint("agent", "type"),
+)
+
+policy_replays = Table(
+    "policy_replays",
+    metadata,
+    Column("at", instant, nullable=False),
+    Column("queue", Text, nullable=False),
+    Column("since", instant, nullable=False),  # the span whose work was replayed
+    Column("until", instant, nullable=False),
+    Column("tasks", BigInteger, nullable=False),
+    Column("acting", Text, nullable=False),  # policy
+    Column("policy", Text, nullable=False),  # that it was compared with
+    Column("is_trusted", Boolean, nullable=False),  # the replay of the acting policy is like the record
+    Column("has_waited", Boolean, nullable=False),
+    Column("figures", JSONB, nullable=False),  # of waits
+    PrimaryKeyConstraint("queue", "at"),
 )
 
 learning_state = Table(

@@ -164,6 +164,12 @@ def history(
     return [RecordedRun(*row) for row in tx.rows(queries("learning")["history"], parameters)]
 
 
+def now(tx: Transaction) -> datetime:
+    """Returns the database's time."""
+    at: datetime = tx.rows(queries("learning")["now"], {})[0][0]
+    return at
+
+
 def first_event(tx: Transaction) -> datetime | None:
     """Returns when the audit log begins; None if it is empty."""
     first: datetime | None = tx.rows(queries("learning")["first_event"], {})[0][0]

@@ -52,6 +52,21 @@ STATEMENTS = (
     )
     """,
     """
+    CREATE TABLE policy_replays (
+        at timestamptz NOT NULL,
+        queue text NOT NULL,
+        since timestamptz NOT NULL,
+        until timestamptz NOT NULL,
+        tasks bigint NOT NULL,
+        acting text NOT NULL,
+        policy text NOT NULL,
+        is_trusted boolean NOT NULL,
+        has_waited boolean NOT NULL,
+        figures jsonb NOT NULL,
+        PRIMARY KEY (queue, at)
+    )
+    """,
+    """
     CREATE TABLE learning_state (
         name text PRIMARY KEY,
         value jsonb NOT NULL,
@@ -67,7 +82,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in ("learning_state", "agent_factors", "prediction_hours", "run_time_sketches"):
+    for table in ("learning_state", "policy_replays", "agent_factors", "prediction_hours", "run_time_sketches"):
         op.execute(f"DROP TABLE {table}")
     for column in ("size", "head_start", "predicted_high", "predicted_low", "predicted_seconds"):
         op.execute(f"ALTER TABLE tasks DROP COLUMN {column}")

@@ -11,7 +11,7 @@ from taskyard.core.task_types.registry import Isolation, task_type
 from taskyard.worker.attempts.context import TaskContext
 
 SHORT_SECONDS, LONG_SECONDS = 0.02, 0.4
-SLOWNESS = "TASKYARD_BENCH_SLOWNESS"  # the factor by which this agent is slower at long tasks
+SLOWNESS = "BENCH_SLOWNESS"  # the factor by which this agent is slower at long tasks
 
 
 class Nothing(BaseModel):

@@ -17,7 +17,7 @@ from taskyard.core.learning.model import Known, RunTimeModel
 from taskyard.core.learning.prediction import Prediction
 from taskyard.core.learning.shrunk_means import MEMORY, STRENGTH, RunningMean, shrunk_mean
 from taskyard.core.learning.sketches import MAX_BUCKETS, Sketch, distribution, quantiles, share_below
-from taskyard.core.learning.watch import MIN_TASKS, Watch
+from taskyard.core.learning.watch import LAST, MIN_TASKS, Watch
 
 SECONDS = st.floats(1e-5, 1e8)
 
@@ -251,3 +251,28 @@ def test_the_watch_switches_off_what_is_not_shorter_and_on_again_what_is() -> No
     switched = [watch.note(1.0, was_short=True) for _ in range(300)]
     assert switched.count(True) == 1
     assert watch.is_on
+
+
+def test_the_watch_is_not_misled_by_a_few_long_tasks_among_the_others() -> None:
+    """Alike but for one task of a hundred that runs a thousand times as long, and is never among those called short."""
+    watch, draw = Watch(), random.Random(3)
+    for number in range(3_000):
+        watch.note(draw.lognormvariate(0, 1), was_short=True)
+        watch.note(draw.lognormvariate(0, 1) * (1_000 if number % 100 == 0 else 1), was_short=False)
+        assert not watch.is_on
+    assert watch.ratio is not None
+    assert watch.ratio < 0.2
+    assert watch.typical_ratio == pytest.approx(1, abs=0.25)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1e9), st.booleans()), min_size=700, max_size=900))
+def test_the_ratios_are_those_of_the_last_tasks_of_each_kind(noted: list[tuple[float, bool]]) -> None:
+    watch = Watch()
+    for seconds, was_short in noted:
+        watch.note(seconds, was_short=was_short)
+    kinds = [[seconds for seconds, was_short in noted if was_short is kind][-LAST:] for kind in (True, False)]
+    if min(map(len, kinds)) < MIN_TASKS or sum(kinds[1]) == 0:
+        assert watch.ratio is None
+        return
+    short, others = (sum(kind) / len(kind) for kind in kinds)
+    assert watch.ratio == pytest.approx(short / others, rel=1e-3, abs=1e-3 * max(max(kind) for kind in kinds) / others)

@@ -34,6 +34,7 @@ ATTEMPTS = 10.0
 MIN_RUNS = 10.0  # of an agent and a type, or attempts: fewer say nothing about differences
 MAX_LOG = 5.0  # of x: a run 150 times as long as predicted says no more about its agent than that
 MAX_PAIRS = 10_000  # of agents and types
+COMPARED = 4  # attempts of an agent at a type, between two looks at whether it differs
 REFRESHED = 1_000  # results of all agents, between two reckonings of all handicaps
 ALL = ""  # in the place of an agent or a type
 
@@ -77,12 +78,16 @@ class Factor:
 
 @dataclass(slots=True)
 class _Pair:
-    """The factors that an attempt changes: of its type, its agent, and both. `learned` grows with each attempt."""
+    """The factors that an attempt changes: of its type, its agent, and both.
+
+    `learned` is the number of its last attempt among those of all pairs, `attempts` counts its own.
+    """
 
     of_type: Factor
     of_agent: Factor
     own: Factor
     learned: int = 0
+    attempts: int = 0
 
 
 class AgentFactors:
@@ -147,14 +152,16 @@ class AgentFactors:
                 own.add_run(deviation, MEMORY)
                 pair.of_agent.add_run(deviation, MEMORY)
             of_type.add_run(log_ratio, TYPE_MEMORY)
-        self._compare((agent, task_type), pair)
+        if pair.attempts % COMPARED == 0:
+            self._compare((agent, task_type), pair)
 
     def note_failure(self, agent: str, task_type: str) -> None:
         """Adds an attempt that failed."""
         pair = self._pair(agent, task_type)
         pair.of_type.add_attempt(False)
         pair.own.add_attempt(False)
-        self._compare((agent, task_type), pair)
+        if pair.attempts % COMPARED == 0:
+            self._compare((agent, task_type), pair)
 
     def slowness(self, agent: str, task_type: str) -> float:
         """Returns the logarithm of how much longer an agent takes for a type than others do; 0 of an unknown one."""
@@ -233,6 +240,7 @@ class AgentFactors:
             pair = self._pairs[key] = _Pair(of_type, of_agent, own)
         self._attempts += 1
         pair.learned = self._attempts
+        pair.attempts += 1
         self._changed.add(key)
         if self._attempts % REFRESHED == 0:
             self._handicaps.clear()

@@ -31,9 +31,14 @@ class Matcher:
         else:
             self._factors.note_failure(self._names[agent], self._types[task])
 
+    @property
+    def has_preferences(self) -> bool:
+        """Returns True if agents differ."""
+        return self._factors.are_different
+
     def best_agent(self, agents: Sequence[int], lane: int) -> int:
         """Returns the agent with the least handicap for a lane's type, of several the first; -1 of none."""
-        if len(agents) < 2 or not self._factors.are_different:
+        if len(agents) < 2:
             return agents[0] if agents else -1
         names = [self._names[agent] for agent in agents]
         return agents[self._factors.best_agent(names, self._types_of_lanes[lane])]

@@ -198,7 +198,8 @@ class Simulation:
         first = now
         for line in queue.lines:
             if line.near and not line.held:
-                first = min(first, self._workload.ready[line.first_arrived(self._is_started)])
+                ready = self._workload.ready[line.first_arrived(self._is_started)]
+                first = ready if ready < first else first
         return now - first
 
     def _idle_agent(self, queue: _Queue, line: Line, lane: int) -> int:
@@ -206,7 +207,7 @@ class Simulation:
         if queue.policy == "round_robin":
             self._turn += 1
             return self._room.in_turn(line.agents, self._turn)
-        if queue.has_matching:
+        if queue.has_matching and self._matcher.has_preferences:
             return self._matcher.best_agent(self._room.free(line.agents, IDLE_AGENTS), lane)
         return self._room.least_loaded(line.agents)
 

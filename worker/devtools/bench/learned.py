@@ -1,15 +1,17 @@
 """Measures what the placement policy `learned` does to the time until tasks end, against `least_loaded`.
 
 Both policies get the same tasks at the same moments: 4 of 5 take 20 ms, the others 400 ms, shuffled, at a load of 0.9
-on two agents of one slot. Once with equal agents, and once with agents of which one takes 3 times as long for the long
-tasks. What is learned begins with the tasks before those that count.
+on two agents of one slot: at 9 of 10 tasks that these finish in the same time when more wait than they can do. Once with
+equal agents, and once with agents of which one takes 3 times as long for the long tasks. What is learned begins with the
+tasks before those that count.
 """
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from taskyard.core.postgres.database import queries
 from taskyard.core.redis.broker import Broker
@@ -17,11 +19,12 @@ from taskyard.core.redis.connection import connect_redis
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import registry
 from taskyard.worker.devtools.bench.environment import Environment
-from taskyard.worker.devtools.bench.learned_types import LONG_SECONDS, SHORT_SECONDS, SLOWNESS
+from taskyard.worker.devtools.bench.learned_types import SLOWNESS
 from taskyard.worker.devtools.bench.results import Result, percentile
 
 MODULE = "taskyard.worker.devtools.bench.learned_types"
 TASKS, BEFORE = 2_000, 300
+SATURATING = 400
 LOAD = 0.9
 SHORT_SHARE = 0.8
 SLOW = 3.0
@@ -38,7 +41,7 @@ def measure_learned(environment: Environment) -> list[Result]:
         ("learned", 1.0, "equal agents"),
         ("learned_slow", SLOW, "one agent slower at one type"),
     ):
-        plan = _plan(slowness)
+        plan = _plan(_rate(environment, slowness))
         found = {policy: _run(environment, policy, slowness, plan) for policy in POLICIES}
         for policy, seconds in found.items():
             results += [
@@ -58,31 +61,52 @@ def measure_learned(environment: Environment) -> list[Result]:
     return results
 
 
-def _plan(slowness: float) -> list[tuple[float, str]]:
+def _types(count: int, draw: random.Random) -> list[str]:
+    return ["bench.short" if draw.random() < SHORT_SHARE else "bench.long" for _ in range(count)]
+
+
+def _rate(environment: Environment, slowness: float) -> float:
+    """Returns how many tasks a second the agents finish when more wait than they can do."""
+    environment.empty()
+    with _running(environment, POLICIES[0], slowness) as submitter:
+        _wait_for(environment, submitter, ["bench.short"])  # everything has started
+        began = time.monotonic()
+        _wait_for(environment, submitter, _types(SATURATING, random.Random(SEED)))
+        return SATURATING / (time.monotonic() - began)
+
+
+def _wait_for(environment: Environment, submitter: Submitter, types: Sequence[str]) -> None:
+    submitter.submit_many([{"type": type_} for type_ in types])
+    environment.wait(lambda: not environment.open_tasks(), "the end of all tasks", DRAIN_TIMEOUT_SECONDS)
+
+
+def _plan(rate: float) -> list[tuple[float, str]]:
     """Returns when each task is submitted, in seconds from the first, and its type."""
     draw = random.Random(SEED)
-    long_seconds = LONG_SECONDS * (1 + slowness) / 2  # on average of both agents
-    mean = SHORT_SHARE * SHORT_SECONDS + (1 - SHORT_SHARE) * long_seconds
     at, found = 0.0, []
-    for _ in range(BEFORE + TASKS):
-        found.append((at, "bench.short" if draw.random() < SHORT_SHARE else "bench.long"))
-        at += draw.expovariate(LOAD * 2 / mean)
+    for type_ in _types(BEFORE + TASKS, draw):
+        found.append((at, type_))
+        at += draw.expovariate(LOAD * rate)
     return found
 
 
-def _run(environment: Environment, policy: str, slowness: float, plan: Sequence[tuple[float, str]]) -> list[float]:
-    """Returns how long each task that counts took from its submission to its end, in seconds."""
-    environment.empty()
+@contextmanager
+def _running(environment: Environment, policy: str, slowness: float) -> Iterator[Submitter]:
+    """Runs a worker and two agents with a policy, and gives what submits by it."""
     settings = environment.settings.model_copy(update={"placement": policy})
-    broker = Broker(
-        connect_redis(environment.servers.redis_url), settings.namespace, lambda queue: settings.placement_of(queue)
-    )
-    submitter = Submitter(settings, registry, environment.database, broker)
+    broker = Broker(connect_redis(environment.servers.redis_url), settings.namespace, settings.placement_of)
     with (
         environment.worker(MODULE, TASKYARD_PLACEMENT=policy),
         environment.one_agent("even", 1, MODULE),
         environment.one_agent("uneven", 1, MODULE, **{SLOWNESS: str(slowness)}),
     ):
+        yield Submitter(settings, registry, environment.database, broker)
+
+
+def _run(environment: Environment, policy: str, slowness: float, plan: Sequence[tuple[float, str]]) -> list[float]:
+    """Returns how long each task that counts took from its submission to its end, in seconds."""
+    environment.empty()
+    with _running(environment, policy, slowness) as submitter:
         began = time.monotonic()
         ids = []
         for at, type_ in plan:

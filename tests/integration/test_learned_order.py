@@ -161,11 +161,11 @@ def test_wrong_predictions_switch_head_starts_off_with_an_event(learned: Engine)
     learned.agent(max_concurrency=8)
     prove(learned, leading)
     assert leading.queue() == (True, Reason.PROVEN)
-    for _ in range(12):  # what was short takes as long as the others now
-        submit_both(learned, 8, long_seconds=0.05, short_seconds=0.1)
-        leading.look()
-        if not leading.queue()[0]:
-            break
+    # what was short takes longer than the others now; all of it is submitted before anybody knows
+    ids = learned.submitter.submit_many([{"type": "o.short", "input": {"seconds": 0.1}}] * 320)
+    ids += learned.submitter.submit_many([{"type": "o.long", "input": {"seconds": 0.05}}] * 60)
+    wait_until(lambda: (leading.look(), not leading.queue()[0])[1], 60)
+    learned.submitter.commands.cancel_many(ids, actor="test", reason="enough")
     assert leading.queue() == (False, Reason.NOT_SHORTER)
     assert learned.task(learned.submit("o.short", delay_seconds=60)).head_start is None
     leading.look()

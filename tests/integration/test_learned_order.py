@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Iterator
@@ -12,9 +13,10 @@ import pytest
 from taskyard.core.clock import Clock
 from taskyard.core.config import Settings
 from taskyard.core.learning import head_start as head_starts
+from taskyard.core.learning.prediction import Predicted
 from taskyard.core.learning.queue_learning import QueueLearning, Reason
 from taskyard.core.models import Lane
-from taskyard.core.postgres.store import learning
+from taskyard.core.postgres.store import learning, recovery
 from taskyard.core.submission import predictor
 from taskyard.worker.attempts.context import TaskContext
 from taskyard.worker.learning import learner as learning_duty
@@ -221,3 +223,31 @@ def test_a_replay_that_speaks_against_head_starts_stops_them_until_one_does_not(
     again = queue.note_comparison(is_harmful=False)
     assert again is not None
     assert (again.is_on, again.reason) == (True, Reason.PROVEN)
+
+
+@pytest.mark.parametrize("policy", ["learned", "least_loaded", "priority"])
+def test_the_score_of_a_row_is_that_of_its_submission(settings: Settings, policy: str) -> None:
+    """Whatever its head start, and however it is stored: so the sweep, a takeover and a wiped Redis change no order."""
+    draw = random.Random(7)
+    head_starts_ = [0.0, 0.001, 1e6, *(round(draw.uniform(0, 10 ** draw.randint(-3, 7)), 3) for _ in range(60))]
+
+    def predict(*_: object) -> Predicted:
+        return Predicted(draw.uniform(1e-6, 1e6), 1e-6, 1e9, draw.choice(head_starts_))
+
+    with running_engine(settings.model_copy(update={"placement": policy})) as engine:
+        engine.define("o.any", sleep)
+        engine.submitter._predict = predict
+        engine.submitter.workflows._predict = predict
+        priorities = ("low", "medium", "high", "urgent")
+        ids = [engine.submit("o.any", priority=draw.choice(priorities)) for _ in range(40)]
+        ids += engine.submitter.submit_many([{"type": "o.any", "priority": draw.choice(priorities)}] * 40)
+        nodes = {f"n{number}": {"type": "o.any"} for number in range(20)}
+        ids += map(str, engine.submitter.workflows.submit("w", nodes).tasks.values())
+        key = engine.broker.keys.ready(Lane("default", "o.any"))
+        pushed = dict(engine.redis.zrange(key, 0, -1, withscores=True))
+        assert len(pushed) == len(ids)
+        with engine.database.transaction() as tx:
+            rows, _ = recovery.open_slice(tx, recovery.NIL, 1_000)
+        engine.wipe_redis()
+        engine.broker.push(rows)
+        assert dict(engine.redis.zrange(key, 0, -1, withscores=True)) == pushed

@@ -14,6 +14,8 @@ BY_FILE := -n 5 --dist loadfile --no-loadscope-reorder
 COVERAGE := .coverage.json
 # More arguments for the program that a target runs, e.g. make test ARGS=tests/unit
 ARGS ?=
+# Tests start hundreds of processes: without the bytecode that the first one keeps, each compiles all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .PHONY: help run check lint unit test test-slow test-engines engines bench prove soak screenshots docs lock clean

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import importlib
 import logging
 import os
 import shutil
@@ -40,6 +42,23 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 # How long an example takes tells of the machine, not of what is tested.
 hypothesis.settings.register_profile("taskyard", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
 hypothesis.settings.load_profile("taskyard")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection(session: pytest.Session) -> None:
+    """Imports the files of a run of everything, in each of several processes beginning at another one.
+
+    Pytest rewrites the assertions of a file that is new, and keeps the result: processes that all began at the first
+    file would each rewrite all of them at once.
+    """
+    worker = getattr(session.config, "workerinput", None)
+    if worker is None or session.config.args_source is not pytest.Config.ArgsSource.TESTPATHS:
+        return
+    files = sorted(Path(__file__).parent.rglob("test_*.py"))
+    first = len(files) * int(worker["workerid"].removeprefix("gw")) // worker["workercount"]
+    for file in files[first:] + files[:first]:
+        with contextlib.suppress(Exception, pytest.skip.Exception):  # pytest itself tells of it
+            importlib.import_module(".".join(file.relative_to(servers.REPOSITORY).with_suffix("").parts))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, TimeoutError, sync_playwright
 
-from tests.browser.conftest import CHROMIUM, CHROMIUM_OPTIONS
+from tests.browser.conftest import CHROMIUM_OPTIONS, CHROMIUMS, chromium
 from tests.browser.crowd import Crowd
 from tests.browser.scenery import Scenery
 from tests.servers import REPOSITORY
@@ -66,9 +66,9 @@ def main() -> None:
     """The command."""
     options = _options()
     options.folder.mkdir(parents=True, exist_ok=True)
-    chromium = shutil.which(CHROMIUM)
-    if chromium is None:
-        raise SystemExit(f"there is no {CHROMIUM} on the path: on Debian, apt-get install chromium")
+    program = chromium()
+    if program is None:
+        raise SystemExit(f"there is no {' or '.join(CHROMIUMS)} on the path: on Debian, apt-get install {CHROMIUMS[0]}")
     temporary = Path(tempfile.mkdtemp(prefix="taskyard-pictures-"))
     temporary.chmod(0o755)  # PostgreSQL's own user passes through it
     scenery = Scenery(temporary) if options.scale is None else Crowd(temporary, options.scale)
@@ -76,7 +76,7 @@ def main() -> None:
         with scenery, sync_playwright() as playwright:
             print("filling an installation with work …", flush=True)
             scenery.fill()
-            browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_OPTIONS)
+            browser = playwright.chromium.launch(executable_path=program, args=CHROMIUM_OPTIONS)
             broken = _take_all(browser, scenery, options)
             browser.close()
     finally:

@@ -34,8 +34,7 @@ SLOW_LOOKS = """{
 @pytest.fixture
 def form(browser: Browser, dashboard: Dashboard, watched: list[Watched]) -> Page:
     """The form of `code.run`. The dashboard comes before its pages, so that they are closed before it is."""
-    page = open_page(browser, watched, dashboard.url, dashboard.entry())
-    page.goto(f"{dashboard.url}/submit?type=code.run")
+    page = open_page(browser, watched, dashboard.url, "/submit?type=code.run", entry=dashboard.entry())
     expect(page.get_by_role("textbox", name="Script")).to_be_visible()
     return page
 

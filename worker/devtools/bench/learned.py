@@ -1,9 +1,9 @@
 """Measures what the placement policy `learned` does to the time until tasks end, against `least_loaded`.
 
-Both policies get the same tasks at the same moments: 4 of 5 take 20 ms, the others 400 ms, shuffled, at a load of 0.9
-on two agents of one slot: at 9 of 10 tasks that these finish in the same time when more wait than they can do. Once with
-equal agents, and once with agents of which one takes 3 times as long for the long tasks. What is learned begins with the
-tasks before those that count.
+Both policies get the same tasks at the same moments: 4 of 5 take 20 ms, the others 400 ms, shuffled, on two agents of
+one slot. The load is 0.9: of the rate at which these agents finish them when more wait than they can do. Once with
+equal agents, and once with agents of which one takes 3 times as long for the long tasks. What is learned begins with
+the tasks before those that count.
 """
 
 from __future__ import annotations

@@ -25,6 +25,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from taskyard.core.learning.differences import Differences
+from taskyard.core.learning.matching import MIN_GAIN
 from taskyard.core.learning.prediction import MAX_SECONDS
 
 MEMORY = 200.0  # runs, of an agent; attempts, of everything
@@ -191,16 +192,18 @@ class AgentFactors:
         return self.handicaps(agent, (task_type,))[0]
 
     def best_agent(self, agents: Sequence[str], task_type: str) -> int:
-        """Returns the place of the agent with the least handicap for a type, of several the first."""
-        best, least = 0, math.inf
+        """Returns the place of the agent with the least handicap for a type; the first one, unless that costs much."""
+        best, first, least = 0, 0.0, math.inf
         for place, agent in enumerate(agents):
             known = self._handicaps.get(agent) or self._known_of(agent)
             handicap = known.get(task_type)
             if handicap is None:
                 handicap = known[task_type] = self._handicap(agent, task_type)
+            if not place:
+                first = handicap
             if handicap < least:
                 best, least = place, handicap
-        return best
+        return best if first - least >= MIN_GAIN else 0
 
     def _known_of(self, agent: str) -> dict[str, float]:
         known = self._handicaps.get(agent)

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from taskyard.core.ids import agent_name_of
 from taskyard.core.learning.factors import AgentFactors
-from taskyard.core.learning.matching import CANDIDATES, best_place
+from taskyard.core.learning.matching import CANDIDATES, MIN_GAIN, best_place
 from taskyard.core.models import Lane
 from taskyard.core.scheduling.agent_slots import AgentSlots
 from taskyard.core.scheduling.crew import Crew
@@ -48,11 +48,13 @@ class Matching:
         return self.factors.are_different
 
     def best_agent(self, crew: Crew, lane: Lane, otherwise: AgentSlots) -> AgentSlots:
-        """Returns the agent with a free slot that is best at a lane's type; `otherwise` if none has one."""
+        """Returns the agent with a free slot that is best at a lane's type; `otherwise` unless that costs MIN_GAIN."""
         free = list(islice((agent for agent in crew.in_order() if agent.free_slots()), MAX_COMPARED))
         if len(free) < 2:
             return otherwise
-        return min(free, key=lambda agent: (self._handicap(agent, lane.type), agent is not otherwise))
+        best = min(free, key=lambda agent: self._handicap(agent, lane.type))
+        gain = self._handicap(otherwise, lane.type) - self._handicap(best, lane.type)
+        return best if gain >= MIN_GAIN else otherwise
 
     def best_of(self, waiting: Sequence[Waits], start: int, agent: AgentSlots, crews: Crews) -> int:
         """Returns the place of the task that an agent takes, of the first ones from `start` on, which it can take.

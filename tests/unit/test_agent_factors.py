@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from taskyard.core.learning.differences import MAX_Z_SQUARED, MIN_PAIRS, Differences
 from taskyard.core.learning.factors import ALL, ATTEMPTS, MAX_LOG, MEMORY, AgentFactors, Factor
-from taskyard.core.learning.matching import CANDIDATES, MAX_PASSED, best_place
+from taskyard.core.learning.matching import CANDIDATES, MAX_PASSED, MIN_GAIN, best_place
 
 NAMES = [f"agent-{number}" for number in range(6)]
 TYPES = ["a.b", "a.c", "d.e"]
@@ -250,3 +250,15 @@ def test_no_task_is_passed_over_for_ever(seed: int) -> None:
         handicaps.append(draw.random())
         passed.append(0)
     assert taken == {False: MAX_PASSED, True: 1}
+
+
+def test_a_difference_that_hardly_matters_changes_no_order() -> None:
+    """Agents of one speed, whose run times vary by less than they differ: real, and not worth a change."""
+    assert best_place([0.01, -0.01], [0, 0]) == 0
+    assert best_place([0.01, 0.01 - MIN_GAIN], [0, 0]) == 1
+    factors = AgentFactors()
+    for _ in range(200):
+        for agent, seconds in (("a", 0.0201), ("b", 0.0203)):
+            factors.note_success(agent, "short", seconds, 0.02)
+            factors.note_success(agent, "long", 0.4, 0.4)
+    assert factors.best_agent(["b", "a"], "short") == 0

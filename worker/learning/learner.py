@@ -41,7 +41,7 @@ log = structlog.get_logger(__name__)
 
 
 class Learner:
-    """Holds the model of one term. Everything but `live` runs in one thread, the duty's."""
+    """Holds the model of one term. All runs in one thread, the duty's; others read `live` and tell of comparisons."""
 
     def __init__(
         self,
@@ -79,13 +79,14 @@ class Learner:
         self._is_in_redis = False
         self._trouble = ""
         self._compared: deque[tuple[str, bool]] = deque()
+        self.live: LearningLive | None = None  # what the live snapshot shows; None on a worker that does not lead
 
     def run(self) -> None:
         """Learns, saves and publishes what is due; an absent server is logged once, and tried again."""
         term = self._dispatcher.term
         runs = self._dispatcher.runs.take()
         if term is None:
-            self._epoch = None
+            self._epoch = self.live = None
             return
         try:
             if self._epoch != term.epoch:
@@ -108,20 +109,19 @@ class Learner:
                 log.warning("learning.waiting", reason=str(error))
         else:
             self._trouble = ""
+        self.live = self._composed()
 
     def queues(self) -> list[str]:
         """Returns the queues of which something was learned."""
-        return [queue.queue for queue in self._queues.live()]
+        return [] if self.live is None else [queue.queue for queue in self.live.queues]
 
     def note_comparison(self, queue: str, *, is_harmful: bool) -> None:
         """Takes what a replay says of a queue's head starts, at the next run."""
         self._compared.append((queue, is_harmful))
 
-    @property
-    def live(self) -> LearningLive | None:
-        """Returns what the live snapshot shows; None on a worker that does not lead."""
-        if self._epoch is None:
-            return None
+    # ours
+
+    def _composed(self) -> LearningLive:
         held = self._held
         return LearningLive(
             keys=len(self._model),
@@ -133,8 +133,6 @@ class Learner:
             starts=self._starts.live(),
             queues=self._queues.live(),
         )
-
-    # ours
 
     def _load(self) -> None:
         with self._database.transaction() as tx:

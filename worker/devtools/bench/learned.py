@@ -62,7 +62,10 @@ def measure_learned(environment: Environment) -> list[Result]:
 
 
 def _types(count: int, draw: random.Random) -> list[str]:
-    return ["bench.short" if draw.random() < SHORT_SHARE else "bench.long" for _ in range(count)]
+    found = ["bench.short"] * round(SHORT_SHARE * count)
+    found += ["bench.long"] * (count - len(found))
+    draw.shuffle(found)
+    return found
 
 
 def _rate(environment: Environment, slowness: float) -> float:

@@ -9,14 +9,16 @@ from dataclasses import dataclass, field
 LAST = 1_000  # results
 MIN_RESULTS = 200  # fewer say nothing of the coverage
 PLACES = 10
+LEAST_SECONDS = 1e-3  # in an error: below that machines differ by any factor, which would outweigh everything else
 
 
 @dataclass(slots=True)
 class Held:
     """How many tasks ended, how many of them below and above their interval, and the sums of their errors.
 
-    An error is the natural logarithm of actual by predicted seconds, `log_error` sums its amounts. `places` counts
-    tasks by the tenth of their predicted distribution in which they fell: alike if the distributions are right.
+    An error is the natural logarithm of actual by predicted seconds, both at least LEAST_SECONDS; `log_error` sums its
+    amounts. `places` counts tasks by the tenth of their predicted distribution in which they fell: alike if the
+    distributions are right.
     """
 
     tasks: int = 0
@@ -30,7 +32,7 @@ class Held:
         """Adds a task that took `seconds`, with the share of its distribution below that; returns True if that was
         within its interval.
         """
-        error = math.log(max(seconds, 1e-6) / max(predicted, 1e-6))
+        error = math.log(max(seconds, LEAST_SECONDS) / max(predicted, LEAST_SECONDS))
         is_below, is_above = seconds < low, seconds > high
         self.tasks += 1
         self.below += is_below

@@ -191,10 +191,10 @@ LEARNING = View(
     "learning",
     N_("Learning"),
     "model_training",
-    N_("How well run times are predicted, by type and day"),
+    N_("How well run times are predicted, and how tasks are ordered by that"),
     "l",
     shortcuts=(CLOSE,),
-    parameters=("range", "types", *PANEL),
+    parameters=("show", "range", "types", *PANEL),
 )
 WEBHOOKS = View(
     "webhooks",

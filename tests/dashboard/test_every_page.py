@@ -33,7 +33,7 @@ ADDRESSES: dict[str, tuple[Address, ...]] = {
     "agents": ({}, {"agent": "builder"}, {"agent": HOSTILE}),
     "failures": ({}, {"group": FINGERPRINT}),
     "alerts": ({}, {"show": "acknowledged"}, {"show": "silences"}, {"show": "history"}, {"show": "rules"}),
-    "learning": ({}, {"types": HOSTILE}),
+    "learning": ({}, {"types": HOSTILE}, {"show": "order"}),
     "webhooks": ({}, {"show": "deliveries"}),
     "inbox": ({}, {"show": "ended"}, {"question": NO_TASK}),
     "audit": ({}, {"actor": HOSTILE}),

@@ -34,6 +34,7 @@ PAGES = [
     ("failures", {"group": "00aa11bb22cc33dd"}),
     ("alerts", {"show": "rules"}),
     ("learning", {}),
+    ("learning", {"show": "order"}),
     ("audit", {"show": "everything"}),
     ("system", {}),
     ("reports", {"period": "yesterday"}),

@@ -57,7 +57,7 @@ PAGES: dict[str, tuple[dict[str, str], ...]] = {
     "agents": ({}, {"agent": "builder"}),
     "failures": ({}, {"group": FINGERPRINT}),
     "alerts": tuple({"show": part} for part in ("firing", "acknowledged", "history", "silences", "rules")),
-    "learning": ({}, {"types": OWN_TYPE}),
+    "learning": ({}, {"types": OWN_TYPE}, {"show": "order"}),
     "audit": ({"show": "everything"},),
     "reports": ({}, {"part": "written"}),
     "system": tuple({"part": part} for part in ("servers", "leader", "hosts", "storage", "settings", "log")),

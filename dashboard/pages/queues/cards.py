@@ -16,6 +16,7 @@ from taskyard.dashboard.components import states
 from taskyard.dashboard.components.address import here
 from taskyard.dashboard.components.hold_controls import act_column, show_hold, show_menu
 from taskyard.dashboard.components.markdown_escape import escaped
+from taskyard.dashboard.components.policies import policy_name
 from taskyard.dashboard.components.states import badge_column, word
 from taskyard.dashboard.components.tables import show_table, table_height, value_column
 from taskyard.dashboard.components.times import age
@@ -24,12 +25,6 @@ from taskyard.dashboard.navigation import QUEUES, TASKS
 from taskyard.dashboard.pages.queues.data import NO_LEADER, NOBODY_TAKES, NOT_SHOWN, Queue
 
 CARD_WIDTH_PX = 330
-POLICIES: Mapping[str, str] = {
-    "least_loaded": N_("least loaded"),
-    "learned": N_("learned"),
-    "round_robin": N_("round robin"),
-    "priority": N_("strict priority"),
-}
 REASONS: Mapping[str, str] = {
     PAUSED: N_("paused"),
     NOTHING_RUNS: N_("nothing ends"),
@@ -142,7 +137,7 @@ def _show_head(queue: Queue) -> None:
         states.show_badge(queue.state, states.QUEUE_COLORS)
         show_menu(HoldKind.QUEUE, queue.name, queue.hold, key=f"act_{queue.name}")
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
-        st.caption(_("Placement: {policy}").format(policy=_(POLICIES[queue.figures.policy])))
+        st.caption(_("Placement: {policy}").format(policy=policy_name(queue.figures.policy)))
 
 
 def _show_priorities(queue: Queue) -> None:
@@ -167,6 +162,6 @@ def _row(queue: Queue, act: list[str]) -> dict[str, object]:
         "Running": queue.running,
         "Scheduled": queue.scheduled,
         "Blocked": queue.blocked,
-        "Policy": _(POLICIES[queue.figures.policy]),
+        "Policy": policy_name(queue.figures.policy),
         "Held": str(queue.hold) if queue.hold else "",
     }

@@ -12,10 +12,11 @@ from taskyard.dashboard.components import states
 from taskyard.dashboard.components.charts import Line, time_chart
 from taskyard.dashboard.components.hold_controls import show_menu
 from taskyard.dashboard.components.permitted import show_left_out
+from taskyard.dashboard.components.policies import policy_name
 from taskyard.dashboard.components.tables import show_table
 from taskyard.dashboard.i18n import _
 from taskyard.dashboard.navigation import TASKS
-from taskyard.dashboard.pages.queues.cards import POLICIES, drain_text, oldest, show_queue_notes
+from taskyard.dashboard.pages.queues.cards import drain_text, oldest, show_queue_notes
 from taskyard.dashboard.pages.queues.data import Charts, Queue
 from taskyard.dashboard.pages.queues.lanes import lane_label, show_depths, show_lanes
 
@@ -28,7 +29,7 @@ def show_queue(queue: Queue) -> None:
     """Shows its current state."""
     with st.container(horizontal=True, vertical_alignment="center"):
         states.show_badge(queue.state, states.QUEUE_COLORS)
-        st.caption(_("Placement: {policy}").format(policy=_(POLICIES[queue.figures.policy])))
+        st.caption(_("Placement: {policy}").format(policy=policy_name(queue.figures.policy)))
         show_menu(HoldKind.QUEUE, queue.name, queue.hold, key="act_details")
         st.page_link(TASKS.path, label=_("View tasks"), icon=":material/list:", query_params={"queues": queue.name})
     figures = [

@@ -10,6 +10,7 @@ from taskyard.dashboard.components.charts import Spec, plain
 from taskyard.dashboard.components.theme import color, mixed
 
 ROW_PX, REST_PX = 26, 48
+CHARACTER_PX = 7  # of a name that stands upright
 TINT = 0.55  # of the colours at the ends of a scale: texts on them can be read
 NO_NUMBER = "gray"
 
@@ -37,11 +38,15 @@ class GridScale:
 
 @dataclass(frozen=True, slots=True)
 class GridNames:
-    """Names of rows (from the top down) and columns, and how many columns can be named side by side."""
+    """Names of rows (from the top down) and columns, and how many columns can be named side by side.
+
+    Names of columns that are upright are read from the bottom up: they take height instead of width.
+    """
 
     rows: Sequence[str]
     columns: Sequence[str]
     named_columns: int
+    are_columns_upright: bool = False
 
 
 def grid_spec(names: GridNames, cells: Sequence[Sequence[GridCell | None]], scale: GridScale) -> Spec:
@@ -62,9 +67,9 @@ def grid_spec(names: GridNames, cells: Sequence[Sequence[GridCell | None]], scal
     return {"data": data, "layout": _layout(names)}
 
 
-def grid_height_px(rows: int) -> int:
-    """Returns the height of a figure of so many rows."""
-    return REST_PX + ROW_PX * rows
+def grid_height_px(rows: int, upright_columns: Sequence[str] = ()) -> int:
+    """Returns the height of a figure of so many rows, with room for the names of columns if they are upright."""
+    return REST_PX + ROW_PX * rows + CHARACTER_PX * max(map(len, upright_columns), default=0)
 
 
 def _trace(
@@ -106,7 +111,7 @@ def _layout(names: GridNames) -> Spec:
             **fixed,
             "tickvals": list(shown),
             "ticktext": [plain(names.columns[at]) for at in shown],
-            "tickangle": 0,
+            "tickangle": -90 if names.are_columns_upright else 0,
             "range": [-0.5, len(names.columns) - 0.5],
         },
         "yaxis": {

@@ -26,7 +26,7 @@ def show_days(days: Sequence[DayHeld], zone: str) -> None:
     found = coverage_map(days, MAX_TYPES)
     title = _("Coverage by type and day")
     numbered, named, length = NARROW if is_narrow() else WIDE
-    names = GridNames([_shortened(name, length) for name in found.types], [f"{day:%m-%d}" for day in found.days], named)
+    names = GridNames([shortened(name, length) for name in found.types], [f"{day:%m-%d}" for day in found.days], named)
     make = _Cells(len(found.days) <= numbered)
     cells = [
         [make.of(type_, day, held) for day, held in zip(found.days, row, strict=True)]
@@ -85,7 +85,7 @@ class _Cells:
         return GridCell(held.coverage, text, told)
 
 
-def _shortened(name: str, length: int) -> str:
+def shortened(name: str, length: int) -> str:
     """Returns the end of a name, which tells it from others, if it is long."""
     return name if len(name) <= length else f"…{name[1 - length :]}"
 

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-from taskyard.dashboard.pages.learning import order_data
+import streamlit as st
+
+from taskyard.dashboard.components.permitted import is_narrowed, show_left_out
+from taskyard.dashboard.i18n import _
+from taskyard.dashboard.pages.learning import agents_data, order_data
+from taskyard.dashboard.pages.learning.agents_map import show_differences
 from taskyard.dashboard.pages.learning.order_table import show_orders
 from taskyard.dashboard.shell import frame
 
 
 def show_order() -> None:
-    """Shows for which queues head starts are given."""
+    """Shows for which queues head starts are given, and how agents differ."""
+    if is_narrowed():
+        show_left_out()
     frame.live("learning_orders", order_data.orders, show_orders, every_seconds=5.0, height_px=200)
+    if agents_data.sees_differences():
+        st.subheader(_("What agents are best at"))
+        frame.live(
+            "learning_agents",
+            agents_data.differences,
+            show_differences,
+            every_seconds=10.0,
+            shows_update_time=False,
+            height_px=300,
+        )

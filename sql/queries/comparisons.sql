@@ -19,3 +19,8 @@ SELECT queue, max(at) FROM policy_replays GROUP BY queue
 -- name: prune
 -- Deletes those before a time.
 DELETE FROM policy_replays WHERE at < %(before)s
+
+-- name: latest
+-- The last one of each queue of those made in a span.
+SELECT DISTINCT ON (queue) at, queue, since, until, tasks, acting, policy, is_trusted, has_waited, figures
+FROM policy_replays WHERE at >= %(since)s AND at < %(until)s ORDER BY queue, at DESC

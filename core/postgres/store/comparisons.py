@@ -42,6 +42,11 @@ def between(tx: Transaction, since: datetime, until: datetime, queue: str | None
     return [Comparison(*row) for row in tx.rows(queries("comparisons")["between"], parameters)]
 
 
+def latest(tx: Transaction, since: datetime, until: datetime) -> list[Comparison]:
+    """Returns the last comparison of each queue of those that were made in a span, by queue."""
+    return [Comparison(*row) for row in tx.rows(queries("comparisons")["latest"], {"since": since, "until": until})]
+
+
 def last_times(tx: Transaction) -> dict[str, datetime]:
     """Returns when each queue was compared last."""
     return dict(tx.rows(queries("comparisons")["last_times"], {}))

@@ -6,14 +6,15 @@ import streamlit as st
 
 from taskyard.dashboard.components.permitted import is_narrowed, show_left_out
 from taskyard.dashboard.i18n import _
-from taskyard.dashboard.pages.learning import agents_data, order_data
+from taskyard.dashboard.pages.learning import agents_data, comparisons_data, order_data
 from taskyard.dashboard.pages.learning.agents_map import show_differences
+from taskyard.dashboard.pages.learning.comparisons import show_comparisons
 from taskyard.dashboard.pages.learning.order_table import show_orders
 from taskyard.dashboard.shell import frame
 
 
 def show_order() -> None:
-    """Shows for which queues head starts are given, and how agents differ."""
+    """Shows for which queues head starts are given, how agents differ, and what other policies would change."""
     if is_narrowed():
         show_left_out()
     frame.live("learning_orders", order_data.orders, show_orders, every_seconds=5.0, height_px=200)
@@ -27,3 +28,5 @@ def show_order() -> None:
             shows_update_time=False,
             height_px=300,
         )
+    if comparisons_data.sees_comparisons():
+        show_comparisons()

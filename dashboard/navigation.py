@@ -194,7 +194,7 @@ LEARNING = View(
     N_("How well run times are predicted, and how tasks are ordered by that"),
     "l",
     shortcuts=(CLOSE,),
-    parameters=("show", "range", "types", "compared", *PANEL),
+    parameters=("show", "range", "types", "compared", "queue", "span", "policy", *PANEL),
 )
 WEBHOOKS = View(
     "webhooks",

@@ -24,7 +24,7 @@ from taskyard.core.redis.connection import connect_redis
 from taskyard.core.redis.keys import Keys
 from taskyard.core.submission.submit import Submitter, open_submitter
 from taskyard.core.task_types.registry import Registry, registry
-from taskyard.dashboard.data import base, bulk_runs, viewer
+from taskyard.dashboard.data import base, bulk_runs, replay_runs, viewer
 from taskyard.dashboard.data.base import Reading
 from tests.servers import REPOSITORY
 
@@ -81,6 +81,7 @@ def _fresh_caches() -> Iterator[None]:
     base.forget()
     base.connections.clear()
     bulk_runs.runs.clear()
+    replay_runs.runs.clear()
 
 
 @pytest.fixture(autouse=True)

@@ -53,7 +53,7 @@ def test_no_odd_address_breaks_a_page(open_page: OpenPage, view: str, loaded: di
         ("audit", {"since": "yesterday", "time": "between"}, "expected a date and time such as"),
         ("reports", {"period": "never"}, "expected one of yesterday"),
         ("system", {"part": "nothing"}, "expected one of servers"),
-        ("learning", {"type": "a"}, "expected a known parameter: one of show, range, types, compared"),
+        ("learning", {"type": "a"}, "expected a known parameter: one of show, range, types, compared, queue, span"),
         ("failures", {"muted": "yes"}, "muted: 'yes' is not accepted, expected 1, or nothing"),
     ],
 )

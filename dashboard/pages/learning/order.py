@@ -10,6 +10,7 @@ from taskyard.dashboard.pages.learning import agents_data, comparisons_data, ord
 from taskyard.dashboard.pages.learning.agents_map import show_differences
 from taskyard.dashboard.pages.learning.comparisons import show_comparisons
 from taskyard.dashboard.pages.learning.order_table import show_orders
+from taskyard.dashboard.pages.learning.replay_form import show_replay
 from taskyard.dashboard.shell import frame
 
 
@@ -30,3 +31,4 @@ def show_order() -> None:
         )
     if comparisons_data.sees_comparisons():
         show_comparisons()
+    show_replay()

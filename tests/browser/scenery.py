@@ -10,6 +10,8 @@ from typing import Any
 
 from taskyard.core.config import load_settings
 from taskyard.core.embedded.servers import running_urls
+from taskyard.core.postgres.database import Database
+from tests import made_comparisons
 from tests.browser.dashboards import _Server, entry_of
 from tests.servers import REPOSITORY, free_port, wait_until
 
@@ -19,6 +21,9 @@ WORK_SECONDS = 300  # until there is something of everything
 RULE = "tasks wait long"
 GROUPS_WANTED, COMPLETED_WANTED = 4, 15
 NO_WORKFLOW = "01900000-0000-7000-8000-000000000000"
+COMPARED_HOURS = 48
+LEARNED_AGENTS = ("coder-1", "tester-1", "analyst-1")
+LEARNED_TYPES = ("render.poster", "render.preview", "mail.send", "index.documents")
 STEPS = 300  # half a minute each, nine at a time
 
 
@@ -46,6 +51,7 @@ class Scenery(_Server):
         self.command("pause", "queue", "reports", "--yes", "--reason", "the disk of the archive is full")
         self.command("silence", RULE, "--subject", "reports", "--minutes", "120", "--reason", "the queue is paused")
         self.command("webhooks", "add", "on-call", "https://hooks.example.com/taskyard", "--outcome", "failed")
+        self._put_learned()
         self._add_schedules()
         self._submit_workflow()
         self._submit(_steps())
@@ -82,6 +88,14 @@ class Scenery(_Server):
         """The newest tasks that `list` shows."""
         found: list[dict[str, Any]] = json.loads(self.command("list", "--json", *arguments))
         return found
+
+    def _put_learned(self) -> None:
+        """What a worker learns in days: policies compared each hour, and how agents differ at types of their own."""
+        database_url, _redis_url = running_urls(self._folder / "data")
+        database = Database(str(database_url))
+        made_comparisons.store(database, made_comparisons.of_a_cluster("renders", COMPARED_HOURS))
+        made_comparisons.factors_of(database, LEARNED_AGENTS, LEARNED_TYPES)
+        database.close()
 
     def _submit_workflow(self) -> None:
         """A workflow of several steps, of which one fails."""

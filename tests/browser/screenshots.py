@@ -37,6 +37,8 @@ README_PICTURES = (
     "reports-light-wide",
     "workflow-light-wide",
     "overview-light-phone",
+    "learning-light-wide",
+    "learning-order-light-wide",
 )
 COLORS_KEPT = 192
 SIZES = {"wide": {"width": 1440, "height": 900}, "phone": {"width": 390, "height": 844}}
@@ -129,6 +131,7 @@ def _paths(scenery: Scenery) -> Mapping[str, str]:
         "alerts-silences": "alerts?show=silences",
         "alerts-rules": "alerts?show=rules",
         "learning": "learning",
+        "learning-order": "learning?show=order&range=24h&compared=renders",
         "webhooks": "webhooks",
         "webhooks-deliveries": "webhooks?show=deliveries",
         "audit": "audit",

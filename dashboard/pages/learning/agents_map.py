@@ -19,7 +19,7 @@ from taskyard.dashboard.pages.learning.agents_data import AgentAtType, AgentMap,
 from taskyard.dashboard.pages.learning.days_map import shortened
 
 FASTEST, SLOWEST = 1 / 2, 2.0  # as multiples of the run time of others; beyond them colours say no more
-SCALE = GridScale(math.log(FASTEST), 0.0, math.log(SLOWEST), low="green", middle="yellow", high="orange")
+SCALE = GridScale(math.log(FASTEST), 0.0, math.log(SLOWEST), low="green", middle="blue", high="orange")
 WIDE_NAME, NARROW_NAME = 32, 14  # characters of a type's name
 AGENT_NAME = 18  # characters
 NARROW_AGENTS, NARROW_NUMBERS = 8, 5  # that a phone has room for, and of which it has room for numbers

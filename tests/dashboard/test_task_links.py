@@ -9,7 +9,7 @@ from taskyard.dashboard.navigation import VIEWS_BY_NAME
 from tests.dashboard.conftest import OpenPage
 from tests.dashboard.seen import rendered
 
-PANELS = ("tasks", "workflows", "schedules", "failures", "agents", "audit", "submit", "webhooks", "inbox")
+PANELS = ("tasks", "workflows", "schedules", "failures", "agents", "audit", "submit", "webhooks", "inbox", "learning")
 
 
 def test_a_click_opens_the_task_that_was_drawn_there(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,6 +38,7 @@ from taskyard.core.redis.quarantine import Odd
 from taskyard.core.schedules.schedule import FireOutcome, ScheduleFields
 from taskyard.core.schedules.what import What
 from taskyard.core.task_types.registry import RetryPolicy
+from taskyard.core.telemetry.learning_live import LearningLive, QueueLearningLive
 from taskyard.core.webhooks.webhook import WebhookFields
 from taskyard.worker.agents.pool import Pool
 from taskyard.worker.agents.pool_config import AgentSpec
@@ -659,6 +660,32 @@ def test_dead_letters(watch: Watch) -> None:
     watch.engine.broker.mailbox_admin.purge("coder-1", dead=True)
     watch.wait_for("resolved", "coder-1")
     assert_told(watch, "dead letters", "coder-1")
+
+
+def learned(coverage: float, *, is_on: bool) -> LearningLive:
+    """What the leader's learner says (tests/integration/test_learned_order.py has it say such)."""
+    queue = QueueLearningLive("default", True, is_on, "proven" if is_on else "not_shorter", 1.0, 0.1 if is_on else 0.9)
+    return LearningLive(4, 1_000, 100, 100, coverage, 1.5, queues=[queue])
+
+
+def test_predictions_drift(watch: Watch) -> None:
+    watch.start("predictions drift")
+    assert watch.monitor is not None
+    watch.monitor.observer.learned = lambda: learned(0.5, is_on=True)
+    watch.wait_for("firing", "predictions")
+    watch.monitor.observer.learned = lambda: learned(0.8, is_on=True)
+    watch.wait_for("resolved", "predictions")
+    assert_told(watch, "predictions drift", "predictions")
+
+
+def test_head_starts_off(watch: Watch) -> None:
+    watch.start("head starts off")
+    assert watch.monitor is not None
+    watch.monitor.observer.learned = lambda: learned(0.8, is_on=False)
+    watch.wait_for("firing", "default")
+    watch.monitor.observer.learned = lambda: learned(0.8, is_on=True)
+    watch.wait_for("resolved", "default")
+    assert_told(watch, "head starts off", "default")
 
 
 def test_every_shipped_rule_is_tested_here() -> None:

@@ -188,6 +188,7 @@ def test_wrong_predictions_switch_head_starts_off_with_an_event(learned: Engine)
     assert again.queue() == (False, Reason.NOT_SHORTER)
 
 
+@pytest.mark.slow
 def test_an_agent_takes_what_it_is_comparatively_best_at(learned: Engine) -> None:
     class Slow(InlineAgent):
         """Takes much longer for long tasks than others do."""

@@ -6,6 +6,7 @@ import math
 import random
 from itertools import pairwise
 
+import hypothesis
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -265,6 +266,7 @@ def test_the_watch_is_not_misled_by_a_few_long_tasks_among_the_others() -> None:
     assert watch.typical_ratio == pytest.approx(1, abs=0.25)
 
 
+@hypothesis.settings(max_examples=15)  # of 700 results each
 @given(st.lists(st.tuples(st.floats(0, 1e9), st.booleans()), min_size=700, max_size=900))
 def test_the_ratios_are_those_of_the_last_tasks_of_each_kind(noted: list[tuple[float, bool]]) -> None:
     watch = Watch()

@@ -34,6 +34,8 @@ _FIXED: Mapping[str, Place] = {
     "dead_letters": ("agents", {}),
     "webhook_disabled": ("webhooks", {}),
     "question_waiting": ("inbox", {}),
+    "predictions_drift": ("learning", {}),
+    "head_starts_off": ("learning", {"show": "order"}),
 }
 _MEASURES = (" duration", " failure rate", " arrival rate")  # of the kind anomaly, behind the type
 

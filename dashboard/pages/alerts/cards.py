@@ -30,6 +30,7 @@ SUBJECT_LABELS = {
     "tasks": N_("View tasks"),
     "failures": N_("View failures"),
     "agents": N_("View agent"),
+    "learning": N_("View predictions"),
     "system": N_("View system"),
     "webhooks": N_("View webhooks"),
     "schedules": N_("View schedule"),

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from taskyard.core.learning.head_start import ShortLimit
-from taskyard.core.learning.queue_state import QueueState
 from taskyard.core.learning.sketches import MIN_SECONDS
 from taskyard.core.learning.watch import Watch
 
@@ -92,10 +91,6 @@ class QueueLearning:
     def short_seconds(self) -> float:
         """Returns the predicted length below which tasks are short."""
         return self._limit.seconds
-
-    def state(self, longest_wait_seconds: float) -> QueueState:
-        """Returns what submitters need to know."""
-        return QueueState(self.short_seconds, longest_wait_seconds, self.is_on)
 
     def _switched(self, before: bool) -> Switched | None:
         return Switched(self.is_on, self.reason, self.ratio) if self.is_on is not before else None

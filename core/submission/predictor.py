@@ -61,10 +61,6 @@ class Predictor:
             ahead = head_start(shortest, state.short_seconds, state.longest_wait_seconds)
         return Predicted(prediction.seconds, prediction.low, prediction.high, ahead)
 
-    def look_up(self, task_type: str, creator: str, size: str) -> Prediction | None:
-        """Returns the prediction itself; None if nothing is known, or Redis is away."""
-        return self._looked_up(keys_of(task_type, creator, size), self._monotonic())
-
     def _looked_up(self, keys: Keys, now: float) -> Prediction | None:
         if now < self._again_at or not self._may_read(now):
             return self._found.get(keys[3], self._found.get(keys[1], (0.0, None)))[1]

@@ -4,10 +4,6 @@
 -- Every key with what is known of its run times, the one that learned longest ago first.
 SELECT key, runs, mean_seconds, mean_runs, weights FROM run_time_sketches ORDER BY changed_at, key
 
--- name: some_sketches
--- These keys.
-SELECT key, runs, mean_seconds, mean_runs, weights FROM run_time_sketches WHERE key = ANY(%(keys)s)
-
 -- name: runs
 -- How many run times of each of these keys were learned.
 SELECT key, runs FROM run_time_sketches WHERE key = ANY(%(keys)s)
@@ -91,10 +87,6 @@ WHERE e.at >= %(since)s AND e.at < %(until)s
     AND ((e.event = 'completed' AND e.run_seconds IS NOT NULL)
         OR (e.event = 'failed' AND e.detail ->> 'class' = 'timeout'))
 ORDER BY e.at, e.task_id LIMIT %(limit)s
-
--- name: now
--- The database's time.
-SELECT now()
 
 -- name: first_event
 -- When the audit log begins.

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import structlog
 
 from taskyard.core.ids import agent_name_of
@@ -55,7 +53,3 @@ class AgentsLearning:
     def saved(self) -> None:
         """Forgets what `save` stored."""
         self._unsaved, self._forgotten = {}, set()
-
-    def heat(self) -> Mapping[Key, Factor]:
-        """Returns what is known of each agent and type, without sums over all."""
-        return {key: known for key in list(self._factors) if all(key) and (known := self._factors.of_key(*key))}

@@ -22,7 +22,7 @@ from taskyard.core.embedded.servers import Endpoints
 from taskyard.core.errors import Unavailable
 from taskyard.core.learning.comparison import Waits, is_harmful
 from taskyard.core.postgres.database import Database
-from taskyard.core.postgres.store import comparisons, learning
+from taskyard.core.postgres.store import comparisons, tasks
 from taskyard.core.postgres.store.comparisons import Comparison
 from taskyard.core.scheduling.placement import LEARNED
 from taskyard.worker.dispatch.dispatcher import Dispatcher
@@ -61,7 +61,7 @@ class Comparing:
             return
         try:
             with self._database.transaction() as tx:
-                now, last = learning.now(tx), comparisons.last_times(tx)
+                now, last = tasks.now(tx), comparisons.last_times(tx)
             for queue in self._queues():
                 if self._is_stopping.is_set() or not self._dispatcher.is_leading.is_set():
                     return

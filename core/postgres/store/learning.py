@@ -63,13 +63,9 @@ class DayHeld(NamedTuple):
     held: Held
 
 
-def sketches(tx: Transaction, keys: Collection[str] | None = None) -> dict[str, Known]:
-    """Returns what is known by key, the one that learned longest ago first; of some keys alone, or all (None)."""
-    if keys is None:
-        rows = tx.rows(queries("learning")["sketches"], {})
-    else:
-        rows = tx.rows(queries("learning")["some_sketches"], {"keys": list(keys)})
-    return {row[0]: _known(*row[1:]) for row in rows}
+def sketches(tx: Transaction) -> dict[str, Known]:
+    """Returns what is known by key, the one that learned longest ago first."""
+    return {row[0]: _known(*row[1:]) for row in tx.rows(queries("learning")["sketches"], {})}
 
 
 def runs(tx: Transaction, keys: Collection[str]) -> dict[str, int]:
@@ -162,12 +158,6 @@ def history(
     """Returns runs that ended in a span, the first `limit`; `field_types` are predicted by fields of their input."""
     parameters = {"since": since, "until": until, "types": list(field_types), "limit": limit}
     return [RecordedRun(*row) for row in tx.rows(queries("learning")["history"], parameters)]
-
-
-def now(tx: Transaction) -> datetime:
-    """Returns the database's time."""
-    at: datetime = tx.rows(queries("learning")["now"], {})[0][0]
-    return at
 
 
 def first_event(tx: Transaction) -> datetime | None:

@@ -6,15 +6,10 @@ in shadow mode are compared with what `learned` would have done: nothing of that
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import threading
 from datetime import datetime, timedelta
 from typing import Any
 
-import orjson
-import psutil
 import structlog
 
 from taskyard.core.config import Settings
@@ -25,14 +20,14 @@ from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import comparisons, tasks
 from taskyard.core.postgres.store.comparisons import Comparison
 from taskyard.core.scheduling.placement import LEARNED
+from taskyard.core.simulation.simulate import no_progress
+from taskyard.core.views.replay_process import AskedReplay, ReplayProcess
 from taskyard.worker.dispatch.dispatcher import Dispatcher
 from taskyard.worker.learning.learner import Learner
 
 SPAN = timedelta(hours=6)
 EVERY = timedelta(hours=1)
 ARRIVAL = "least_loaded"
-TIMEOUT_SECONDS = 600.0
-NICENESS = 10
 ALL = "*"
 
 log = structlog.get_logger(__name__)
@@ -45,14 +40,11 @@ class Comparing:
         self, settings: Settings, endpoints: Endpoints, database: Database, dispatcher: Dispatcher, learner: Learner
     ) -> None:
         self._settings = settings
-        self._urls = {
-            "TASKYARD_DATABASE_URL": endpoints.database_url,
-            "TASKYARD_REDIS_URL": endpoints.redis_url,
-        }
+        self._database_url = endpoints.database_url
         self._database = database
         self._dispatcher = dispatcher
         self._learner = learner
-        self._process: subprocess.Popen[bytes] | None = None
+        self._process: ReplayProcess | None = None
         self._is_stopping = threading.Event()
 
     def run(self) -> None:
@@ -75,7 +67,7 @@ class Comparing:
         self._is_stopping.set()
         process = self._process
         if process is not None:
-            process.kill()
+            process.stop()
 
     def _queues(self) -> list[str]:
         shadow = set(self._settings.shadow_queues)
@@ -88,7 +80,7 @@ class Comparing:
     def _compare(self, queue: str, now: datetime) -> None:
         is_learned = self._settings.placement_of(queue) == LEARNED
         other = ARRIVAL if is_learned else LEARNED
-        found = self._replayed(queue, now - SPAN, other)
+        found = self._replayed(queue, now - SPAN, now, other)
         if found is None:
             return
         comparison = comparison_of(found, queue, now, now - SPAN, self._settings.placement_of(queue), other)
@@ -97,32 +89,28 @@ class Comparing:
         if is_learned:
             self._learner.note_comparison(queue, is_harmful=judged(comparison))
 
-    def _replayed(self, queue: str, since: datetime, policy: str) -> dict[str, Any] | None:
-        """Returns what `taskyard replay --json` prints; None if it failed, which is logged."""
-        arguments = ["replay", "--from", since.isoformat(), "--policy", policy, "--queue", queue, "--json"]
-        variables = {**os.environ, **self._urls}
-        variables.pop("TASKYARD_URL", None)
-        with subprocess.Popen(
-            [sys.executable, "-m", "taskyard", *arguments],
-            env=variables,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-        ) as process:
-            self._process = process
-            try:
-                psutil.Process(process.pid).nice(NICENESS)
-                output, problem = process.communicate(timeout=TIMEOUT_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                output, problem = b"", b"it took too long"
-            except psutil.Error:  # it has ended already
-                output, problem = process.communicate()
-            finally:
-                self._process = None
-        if process.returncode != 0 and not self._is_stopping.is_set():
-            log.warning("learning.not_compared", queue=queue, reason=problem.decode(errors="replace").strip()[-500:])
-        return orjson.loads(output) if process.returncode == 0 else None
+    def _replayed(self, queue: str, since: datetime, until: datetime, policy: str) -> dict[str, Any] | None:
+        """Returns a replay of one queue as `taskyard replay --json` prints it; None if it failed, which is logged."""
+        settings = self._settings
+        asked = AskedReplay(
+            since.timestamp(),
+            until.timestamp(),
+            policy,
+            queue,
+            settings.placement,
+            settings.placement_by_queue,
+        )
+        self._process = process = ReplayProcess(self._database_url, asked)
+        try:
+            if self._is_stopping.is_set():
+                return None
+            found = process.run(no_progress)
+        except Unavailable as error:
+            log.warning("learning.not_compared", queue=queue, reason=str(error))
+            return None
+        finally:
+            self._process = None
+        return None if found is None else found.as_json()
 
 
 def comparison_of(

@@ -48,6 +48,12 @@ def parts_of(key: str) -> tuple[str, ...]:
     return tuple(key.split(_SEPARATOR)) if key else ()
 
 
+def levels_of_key(key: str) -> tuple[str, ...]:
+    """Returns a key and those above it, the most general one first."""
+    parts = parts_of(key)
+    return (EVERYTHING, *(_SEPARATOR.join(parts[:count]) for count in range(1, len(parts) + 1)))
+
+
 def size_of_bytes(length: int) -> str:
     """Returns the size of an input by its length in bytes: the number of its binary digits."""
     return str(length.bit_length())

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from taskyard.core.learning.calibration import Calibration
-from taskyard.core.learning.keys import parts_of
+from taskyard.core.learning.keys import levels_of_key
 from taskyard.core.learning.prediction import MAX_SECONDS, Prediction
 from taskyard.core.learning.shrunk_means import MEMORY, RunningMean, shrunk_mean
 from taskyard.core.learning.sketches import MEMORY as SKETCH_MEMORY
@@ -107,8 +107,7 @@ class RunTimeModel:
 
     def of_key(self, key: str) -> Prediction | None:
         """Returns the prediction that a key and the levels above it make; None if it is unknown."""
-        levels = _levels_of(key)
-        return self.predict(levels) if key in self._known else None
+        return self.predict(levels_of_key(key)) if key in self._known else None
 
     def known(self, key: str) -> Known | None:
         """Returns what is known of a key."""
@@ -122,8 +121,3 @@ class RunTimeModel:
 
     def _sketches(self, keys: Iterable[str]) -> Iterator[Sketch | None]:
         return (known.sketch if (known := self._known.get(key)) else None for key in keys)
-
-
-def _levels_of(key: str) -> list[str]:
-    parts = parts_of(key)
-    return ["", *("\n".join(parts[:count]) for count in range(1, len(parts) + 1))]

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+from taskyard.core.ids import agent_name_of
 from taskyard.core.learning.keys import Keys, keys_of, size_of_bytes
 from taskyard.core.learning.prediction import MAX_SECONDS
 from taskyard.core.models import Lane
@@ -139,11 +140,6 @@ def pauses_of(record: Record) -> list[Pause]:
     return found
 
 
-def name_of(agent_id: str) -> str:
-    """Returns an agent's name from the id of one of its boots."""
-    return agent_id.rpartition(":")[0] or agent_id
-
-
 def _is_plausible(one: Attempt) -> bool:
     times = (one.started, one.ready, one.run_seconds)
     return all(map(math.isfinite, times)) and 0 <= one.run_seconds <= MAX_SECONDS
@@ -172,7 +168,7 @@ def _agents(record: Record, attempts: Sequence[Attempt]) -> tuple[list[Agent], d
     gone: dict[str, list[Attempt]] = {}
     for one in attempts:
         if one.agent_id not in known:
-            gone.setdefault(name_of(one.agent_id), []).append(one)
+            gone.setdefault(agent_name_of(one.agent_id) or one.agent_id, []).append(one)
     joined = {change.agent_id: change.at for change in record.changes if change.event == "agent_joined"}
     left = {change.agent_id: change.at for change in record.changes if change.event in ("agent_left", "agent_lost")}
     for name, own in gone.items():

@@ -21,7 +21,7 @@ from taskyard.core.simulation.room import Room
 from taskyard.core.simulation.workload import Workload
 from taskyard.core.states import Priority
 
-POLICIES = tuple(dict.fromkeys((*CHOOSERS, LEARNED)))
+POLICIES = tuple(CHOOSERS)
 _PARTS = 100  # of all arrivals, between two calls of `progress`
 
 PolicyOf = Callable[[str], str]  # of a queue, by its name

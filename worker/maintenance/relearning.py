@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from taskyard.core.learning.keys import input_size, levels_of
+from taskyard.core.learning.keys import Fields, input_size, levels_of, size_of_bytes
 from taskyard.core.learning.model import RunTimeModel
 from taskyard.core.postgres.database import Database, Transaction
 from taskyard.core.postgres.store import learning, tasks
@@ -58,9 +58,9 @@ def relearn(database: Database, registry: Registry, since: datetime, actor: str,
     return Relearned(runs, len(model), is_sample)
 
 
-def _size(run: RecordedRun, fields: dict[str, tuple[tuple[str, ...], ...]]) -> str:
+def _size(run: RecordedRun, fields: dict[str, Fields]) -> str:
     if run.input_json is None:
-        return str(run.input_length.bit_length())
+        return size_of_bytes(run.input_length)
     return input_size(fields[run.type], run.input_json)
 
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, NoDecode
+from pydantic_settings import BaseSettings
 
 from taskyard.core.access.reached import reached_by
 from taskyard.core.access.request_guard import is_host, parse_site
+from taskyard.core.comma_separated import CommaSeparated
 from taskyard.core.i18n import msg
 
 
@@ -19,7 +18,7 @@ class ApiSettings(BaseSettings):
     api_port: int = Field(
         8600, ge=1, le=65535, description="Port of the HTTP API; if it is taken: refused if set, else the next free one"
     )
-    api_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+    api_hosts: CommaSeparated[str] = Field(
         (), description="Other names by which clients reach the API, e.g. `https://api.example.com`, comma-separated"
     )
     api_workers: int = Field(1, ge=1, le=64, description="Processes of the HTTP API")
@@ -39,11 +38,6 @@ class ApiSettings(BaseSettings):
         le=1_000_000,
         description="Requests per second of each token, on average of 10 s; 0: any number",
     )
-
-    @field_validator("api_hosts", mode="before")
-    @classmethod
-    def _split_names(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @field_validator("api_hosts")
     @classmethod

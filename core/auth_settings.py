@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal
+from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, NoDecode
+from pydantic_settings import BaseSettings
 
 from taskyard.core.access.modes import Mode
 from taskyard.core.access.proxies import parse_network
 from taskyard.core.access.request_guard import is_loopback_host
+from taskyard.core.comma_separated import CommaSeparated
 from taskyard.core.i18n import msg
 
 NewRole = Literal["viewer", "submitter", "operator", "admin"]
@@ -30,13 +31,13 @@ class AuthSettings(BaseSettings):
     auth_header: str = Field(
         "", description="Header in which a trusted proxy names the user, e.g. `X-Forwarded-User`, for `proxy`"
     )
-    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field(
+    trusted_proxies: CommaSeparated[str] = Field(
         (), description="Addresses and networks of proxies whose headers are believed, comma-separated"
     )
     oidc_issuer: str = Field("", description="Issuer of the OpenID Connect provider, `https://…`, for `oidc`")
     oidc_client_id: str = Field("", description="Client id at the provider")
     oidc_client_secret: str = Field("", repr=False, description="Client secret at the provider")
-    oidc_scopes: Annotated[tuple[str, ...], NoDecode] = Field(
+    oidc_scopes: CommaSeparated[str] = Field(
         ("openid", "email", "profile"), description="Scopes that are asked for, comma-separated"
     )
     oidc_claim: str = Field(
@@ -48,11 +49,6 @@ class AuthSettings(BaseSettings):
     auth: Mode = Field(
         Mode.LOOPBACK, description="How users come in: `loopback`, `password`, `oidc`, `proxy` or `none` (read-only)"
     )
-
-    @field_validator("trusted_proxies", "oidc_scopes", mode="before")
-    @classmethod
-    def _split_list(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @field_validator("trusted_proxies")
     @classmethod

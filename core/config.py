@@ -21,6 +21,7 @@ from pydantic_settings.exceptions import SettingsError
 from taskyard.core.access.request_guard import is_host, parse_site
 from taskyard.core.api_settings import ApiSettings
 from taskyard.core.auth_settings import AuthSettings
+from taskyard.core.comma_separated import CommaSeparated, split_by_commas
 from taskyard.core.declarations import one_line, shown
 from taskyard.core.env_file import ENCODING, env_file_problems, variable_problems
 from taskyard.core.errors import ConfigurationError
@@ -61,7 +62,7 @@ class Settings(
         pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$",
         description="Middle part of every Redis key, one per installation",
     )
-    task_modules: Annotated[tuple[str, ...], NoDecode] = Field(
+    task_modules: CommaSeparated[str] = Field(
         (), description="Importable modules with your task types, comma-separated"
     )
     alerts_file: Path | None = Field(None, description="TOML file of alert rules; empty: the shipped rules")
@@ -104,10 +105,10 @@ class Settings(
     retention_days_days: int = Field(
         1095, ge=0, le=36500, description="Days for which counts and samples of each day are kept; 0: for ever"
     )
-    reports: Annotated[tuple[ReportPeriod, ...], NoDecode] = Field(
+    reports: CommaSeparated[ReportPeriod] = Field(
         ("daily", "weekly"), description="Reports that the worker writes, of `daily` and `weekly`; empty: none"
     )
-    report_formats: Annotated[tuple[ReportFormat, ...], NoDecode] = Field(
+    report_formats: CommaSeparated[ReportFormat] = Field(
         ("pdf", "xlsx"), description="Formats of these reports, of `pdf`, `html`, `xlsx`, `csv` and `json`"
     )
     reports_dir: Path | None = Field(None, description="Folder of these reports; empty: `reports` in the data folder")
@@ -121,7 +122,7 @@ class Settings(
         le=65535,
         description="Port of the dashboard; if it is taken: refused if set, else the next free one",
     )
-    dashboard_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+    dashboard_hosts: CommaSeparated[str] = Field(
         (), description="Other names by which browsers reach it, e.g. `https://yard.example.com`, comma-separated"
     )
     dashboard_path: str = Field(
@@ -131,15 +132,10 @@ class Settings(
     metrics_port: int = Field(
         9464, ge=0, le=65535, description="Their port, as above, also of `agent`; 0: neither metrics nor checks"
     )
-    metrics_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+    metrics_hosts: CommaSeparated[str] = Field(
         (), description="Other names by which Prometheus and probes reach them, comma-separated"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="Minimum level that is logged")
-
-    @field_validator("task_modules", "reports", "report_formats", "dashboard_hosts", "metrics_hosts", mode="before")
-    @classmethod
-    def _split(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @field_validator("task_modules", "reports", "report_formats")
     @classmethod
@@ -175,9 +171,7 @@ class Settings(
     @classmethod
     def _split_folders(cls, value: object) -> object:
         """Splits folders joined as in PATH, or by commas."""
-        if not isinstance(value, str):
-            return value
-        return tuple(part.strip() for part in value.replace(os.pathsep, ",").split(",") if part.strip())
+        return split_by_commas(value.replace(os.pathsep, ",") if isinstance(value, str) else value)
 
     @field_validator("data_folders")
     @classmethod

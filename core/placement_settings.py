@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, NoDecode
 
+from taskyard.core.comma_separated import CommaSeparated
 from taskyard.core.declarations import LABEL, one_line, shown
 from taskyard.core.i18n import msg
 
@@ -22,7 +23,7 @@ class PlacementSettings(BaseSettings):
     placement_by_queue: Annotated[dict[str, PlacementName], NoDecode] = Field(
         default_factory=dict, description='Placement policy per queue as JSON, e.g. `{"reports": "priority"}`'
     )
-    shadow_queues: Annotated[tuple[str, ...], NoDecode] = Field(
+    shadow_queues: CommaSeparated[str] = Field(
         (), description="Queues whose work is replayed under the policy `learned` each hour, comma-separated; `*`: all"
     )
 
@@ -43,11 +44,6 @@ class PlacementSettings(BaseSettings):
         if wrong:
             raise ValueError(msg("expected names of queues, these are none: {names}", names=", ".join(wrong)))
         return by_queue
-
-    @field_validator("shadow_queues", mode="before")
-    @classmethod
-    def _split_queues(cls, value: object) -> object:
-        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
 
     @field_validator("shadow_queues")
     @classmethod

@@ -107,6 +107,7 @@ def _layout(names: GridNames) -> Spec:
     return {
         "hovermode": "closest",
         "showlegend": False,
+        "minreducedheight": ROW_PX,  # else names below a single row would be cut off
         "xaxis": {
             **fixed,
             "tickvals": list(shown),

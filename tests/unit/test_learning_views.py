@@ -25,7 +25,7 @@ from taskyard.core.views.learning import (
     total_of,
     verdict_of,
 )
-from taskyard.dashboard.components.number_grid import GridCell, GridNames, GridScale, grid_spec
+from taskyard.dashboard.components.number_grid import GridCell, GridNames, GridScale, grid_height_px, grid_spec
 from taskyard.dashboard.components.theme import color, mixed
 from taskyard.dashboard.pages.learning.days_map import SCALE
 from taskyard.dashboard.pages.learning.head import factor_in_words
@@ -171,6 +171,12 @@ def test_a_grid_colours_what_is_known_and_greys_the_rest() -> None:
     assert (known["text"], unknown["text"]) == ([["80", "", ""]], [["", "few", ""]])
     assert known["colorscale"][1][0] == pytest.approx(0.6)
     assert figure.layout.xaxis.ticktext == ("1", "3")
+
+
+def test_names_of_columns_have_room_below_a_single_row() -> None:
+    """By plotly's own minimum the row would take 64 px, and the names be cut off."""
+    spec = grid_spec(GridNames(["a"], ["1"], 1), [[GridCell(0.8, "80", "told")]], GridScale(0.5, 0.8, 1.0))
+    assert grid_height_px(1) - spec["layout"]["minreducedheight"] >= 40
 
 
 def test_a_mixed_colour_is_between_two() -> None:

@@ -96,6 +96,7 @@ def validate_submission(
     task_type = _task_type(type, registry)
     own_tags = _tags(requires)
     queue_name = "default" if queue is DEFAULT_QUEUE else check_label("queue", queue)
+    heading = None if title is None else check_title(title)
     rank = PRIORITIES[_DEFAULT_PRIORITY] if priority is _DEFAULT_PRIORITY else check_priority(priority)
     input_json = encode_input(task_type.input_model, input, limits.input_limit_bytes)
     creator = "" if created_by is _NOBODY else check_creator(created_by)
@@ -104,7 +105,7 @@ def validate_submission(
         id=str(uuid_utils.uuid7()),
         type=task_type.name,
         queue=queue_name,
-        title=None if title is None else check_title(title),
+        title=heading,
         priority=rank,
         input_json=input_json,
         requires=own_tags if not task_type.requires else _with_those_of(task_type, own_tags),

@@ -501,7 +501,7 @@ def test_agents_unhealthy(watch: Watch, monkeypatch: pytest.MonkeyPatch) -> None
             [agent] = watch.engine.online()
             os.kill(agent.pid, signal.SIGKILL)
             watch.wait_for("firing", "victim")
-            wait_until(lambda: "ended with code" in health.own_state().unwell_agents.get("victim", ""), 20)
+            wait_until(lambda: "tests.no_such_module" in health.own_state().unwell_agents.get("victim", ""), 20)
             assert [e["event"] for e in watch.hook.events(SECRET)] == ["firing"], "it is tried again meanwhile"
             with monkeypatch.context() as stopping:
                 stopping.setattr(health, "_is_stopping", lambda: True)

@@ -164,11 +164,16 @@ def test_the_worker_does_it_only_while_it_leads() -> None:
 
 def test_it_is_one_of_the_duties() -> None:
     worker = MagicMock()
-    [job] = [
-        job
-        for job in jobs(worker, worker.dispatcher, worker.monitor, worker.webhooks, worker.pool_sizes)
-        if job.run is worker.write_reports
-    ]
+    table = jobs(
+        worker,
+        worker.dispatcher,
+        worker.monitor,
+        worker.webhooks,
+        worker.pool_sizes,
+        worker.learner,
+        worker.comparing,
+    )
+    [job] = [job for job in table if job.run is worker.write_reports]
     assert job.every_seconds <= 3600
 
 

@@ -36,6 +36,6 @@ def test_what_is_no_lane(text: str) -> None:
 
 @pytest.mark.parametrize(("state", "is_due_later"), [("pending", False), ("scheduled", True)])
 def test_a_waiting_task_from_its_row(state: str, is_due_later: bool) -> None:
-    waiting = Waiting.from_row(("id", state, "q", "t", ["gpu"], 2, 12.5))
-    assert waiting == Waiting("id", Lane("q", "t", ("gpu",)), 2, 12.5, is_due_later)
-    assert Waiting.from_row(("id", state, "q", "t", None, 2, 12.5)).lane == Lane("q", "t")
+    waiting = Waiting.from_row(("id", state, "q", "t", ["gpu"], 2, 12.5, 3.5))
+    assert waiting == Waiting("id", Lane("q", "t", ("gpu",)), 2, 12.5, is_due_later, 3.5)
+    assert Waiting.from_row(("id", state, "q", "t", None, 2, 12.5, 0.0)).lane == Lane("q", "t")

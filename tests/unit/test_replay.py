@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from taskyard.core.simulation.record import Attempt, Boot, Change, EarlierRun, Record, name_of, pauses_of, workload_of
+from taskyard.core.simulation.record import Attempt, Boot, Change, EarlierRun, Record, pauses_of, workload_of
 from taskyard.core.simulation.replay import RECORDED, REPLAYED, Replay, replay
 from taskyard.core.simulation.simulate import Simulation, everywhere
 from taskyard.core.simulation.workload import Pause, Workload
@@ -169,7 +169,6 @@ def test_forgotten_boots_are_what_their_attempts_show() -> None:
     assert [span[0] - EPOCH for span in gone.present] == [5]
     assert (here.slots.tags, here.slots.max_concurrency) == ({"eu"}, 3)
     assert [(since - EPOCH, until - EPOCH) for since, until in here.present] == [(40, 60)]
-    assert name_of("a:b:c") == "a:b"
     assert found_in(record).never_started == 0
 
 

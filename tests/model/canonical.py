@@ -10,6 +10,7 @@ from __future__ import annotations
 from functools import cache
 from typing import Any
 
+from tests.model.commit import MAX_HEDGES
 from tests.model.rules import Setting
 from tests.model.state import ALL_AGENTS, CLAIMED, STANDBY, Agent, Boot, Message, State
 from tests.model.worker import has_say
@@ -42,6 +43,8 @@ def _key(state: State, setting: Setting, order: tuple[int, int]) -> Key:
         row.charged,
         not row.attempt,
         row.answer,
+        row.hedge and (row.hedge[0] - row.attempt, _boot_key(row.hedge[1], state, order)),
+        row.hedged and (row.hedged - row.attempt, row.hedged >= MAX_HEDGES),
         state.is_held,
         _boot_key(row.boot, state, order),
         state.ready,
@@ -97,6 +100,7 @@ def _reports_key(messages: tuple[Message, ...], state: State, setting: Setting, 
             if keeps_all
             or kind in ("gone", "forged gone", "returned")
             or n > row.attempt
+            or n == row.hedged
             or (n == row.attempt and is_current)
         ]
     )
@@ -145,4 +149,7 @@ def _worker_key(state: State, index: int, setting: Setting, order: tuple[int, in
         batch.is_waiting,
         batch.is_passed_over,
         _reports_key(batch.kept, state, setting, order),
+        _boot_key(batch.hedge_for, state, order),
+        batch.drops_hedge,
+        (batch.hedged - current,) if batch.hedged else (),
     )

@@ -39,6 +39,10 @@ RULES = {
     "P19 timeout": "a time that runs out is recorded as a signal is",
     "P21": "a report of a newer version is kept for a leader that understands it",
     "P21 withheld": "… and until then its attempt is not given up",
+    "P22 beside": "a second attempt begins only beside a started one that has none",
+    "P22 number": "… under a number that no claim gets",
+    "P22 first": "… and ends its task only if that is open and has it",
+    "P22 current": "… and no longer counts once the attempt beside it is not the current one",
 }
 
 
@@ -51,7 +55,8 @@ class Setting:
     its first attempt may be handed back after its start), or one that suspends until it finds what it waits for: a
     time ("snooze"), a signal ("signal"), or either ("timeout"). The signal is sent `signals` times. `operator` is what
     an operator does, at any time: "", "cancel" or "cancel retry". With `own` each agent has results of its own, which
-    may be read apart. With `newer` the agents report ends in a way that no worker understands before its upgrade.
+    may be read apart. With `newer` the agents report ends in a way that no worker understands before its upgrade. With
+    `hedged` a second attempt may run beside the first one.
     """
 
     faults: tuple[str, ...] = ()
@@ -62,6 +67,7 @@ class Setting:
     own: bool = False
     signals: int = 0
     newer: bool = False
+    hedged: bool = False
     off: frozenset[str] = field(default_factory=frozenset)
 
     def has(self, rule: str) -> bool:

@@ -43,6 +43,12 @@ NEWER = Setting(
     fault_limit=1,
     newer=True,
 )
+HEDGED = Setting(
+    faults=("worker crash", "unknown commit", "agent crash", "wipe", "report twice", "order twice"),
+    fault_limit=1,
+    hedged=True,
+)
+HEDGED_CANCELLED = Setting(hedged=True, operator="cancel")
 SETTINGS = {
     "a short task, every pair of faults": SHORT,
     "an endless task that is cancelled, every fault": ENDLESS_CANCELLED,
@@ -57,6 +63,8 @@ SETTINGS = {
     "a task that waits for a signal, or for a time to run out, every fault": TIMED_OUT,
     "a task that waits for a signal, and is cancelled": SIGNALLED_CANCELLED,
     "a short task of agents that are newer than the workers, which are upgraded": NEWER,
+    "a short task that may be hedged": HEDGED,
+    "a short task that may be hedged, and is cancelled": HEDGED_CANCELLED,
 }
 FULL_SETTINGS = {
     **SETTINGS,
@@ -91,6 +99,10 @@ SHOWN_BY = {
     "P19 timeout": TIMED_OUT,
     "P21": NEWER,
     "P21 withheld": NEWER,
+    "P22 beside": HEDGED,
+    "P22 number": replace(HEDGED, faults=("agent crash",)),
+    "P22 first": HEDGED_CANCELLED,
+    "P22 current": replace(HEDGED, faults=("agent crash",)),
 }
 TRANSACTIONS = {
     "P6 order": "rows are locked in the order of their ids",

@@ -36,6 +36,8 @@ class Row(NamedTuple):
     charged: int = 0  # attempts that were paid for
     boot: Boot | None = None
     answer: bool = False  # a signal, or a time that ran out: the next attempt finds what it waited for
+    hedge: tuple[int, Boot] | None = None  # a second attempt beside the current one, and its boot
+    hedged: int = 0  # the number of the last one
 
 
 class Batch(NamedTuple):
@@ -50,6 +52,9 @@ class Batch(NamedTuple):
     is_waiting: bool = False  # the row waits in Redis after the commit, or is due there
     is_passed_over: bool = False  # somebody else held the row that a report is about
     kept: tuple[Message, ...] = ()  # reports that PostgreSQL had kept, and it reads
+    hedge_for: Boot | None = None
+    drops_hedge: bool = False  # the second attempt is lost, as it seems
+    hedged: int = 0  # the attempt that the hedge got
 
 
 class Worker(NamedTuple):

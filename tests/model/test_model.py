@@ -15,6 +15,8 @@ from tests.model.rules import RULES, Setting
 from tests.model.search import explore, first_of
 from tests.model.settings import (
     CANCELLED_RETRIED,
+    HEDGED,
+    HEDGED_CANCELLED,
     NEWER,
     OWN,
     POISON,
@@ -33,9 +35,9 @@ from tests.servers import REPOSITORY
 
 COMPARISONS = 1_000
 LONG = frozenset(
-    {UNKNOWN, SNOOZED, SIGNALLED, TIMED_OUT, SIGNALLED_CANCELLED, NEWER}
-)  # up to a minute, also with single faults
-LONG_RULES = ("P18 due", "P19 timeout")
+    {UNKNOWN, SNOOZED, SIGNALLED, TIMED_OUT, SIGNALLED_CANCELLED, NEWER, HEDGED}
+)  # up to a minute and more, also with single faults
+LONG_RULES = ("P18 due", "P19 timeout", "P22 number", "P22 current")
 
 
 @pytest.fixture(autouse=True)
@@ -85,7 +87,7 @@ def test_without_a_rule_a_promise_is_broken_as_the_table_says(rule: str) -> None
 
 
 def test_the_table_has_every_rule_of_the_protocol() -> None:
-    assert {rule.split()[0] for rule in all_rules()} == {f"P{number}" for number in range(1, 22)}
+    assert {rule.split()[0] for rule in all_rules()} == {f"P{number}" for number in range(1, 23)}
 
 
 def test_an_unknown_rule_can_not_be_switched_off() -> None:
@@ -105,6 +107,8 @@ def test_an_unknown_rule_can_not_be_switched_off() -> None:
         SIGNALLED,
         TIMED_OUT,
         NEWER,
+        HEDGED,
+        HEDGED_CANCELLED,
         *(pytest.param(replace(SHORT.without(rule), fault_limit=1), marks=pytest.mark.slow) for rule in RULES),
     ],
     ids=lambda setting: " ".join([setting.task, setting.operator, *setting.off]),

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.model.agent import MANY, NAMES, Step
-from tests.model.rows import given_up, is_queued, suspended
+from tests.model.agent import NAMES, Step
+from tests.model.commit import MAX_HEDGES, applied, is_hedgeable
+from tests.model.rows import given_up, is_queued
 from tests.model.rules import Setting
 from tests.model.state import (
     ALL_AGENTS,
-    ASSIGNED,
     CLAIMED,
     COMMITTED,
-    COMPLETED,
     DECIDED,
     IN_PROGRESS,
     LEADING,
     NOBODY,
     STANDBY,
-    SUSPENDED,
     Batch,
     Boot,
     Message,
@@ -27,7 +25,6 @@ from tests.model.state import (
 )
 
 WORKERS = ("W1", "W2")
-ENDS = ("done", "suspended")
 
 
 def steps(state: State, setting: Setting) -> Iterator[Step]:
@@ -154,12 +151,25 @@ def _decide(
         yield label, _decided(state, index, batch)
     if setting.has("P8") and is_queued(row, setting, swept=True) and not state.ready:
         yield f"{name} sweeps", _decided(state, index, batch._replace(sweeps=True))
+    if row.hedge is not None:
+        yield f"{name} gives the second attempt up", _decided(state, index, batch._replace(drops_hedge=True))
+    if setting.hedged and _may_hedge(state, setting):
+        for number, agent in enumerate(state.agents):
+            if agent.beat is not None and not agent.is_fenced and (number, agent.boot) != row.boot:
+                hedging = batch._replace(hedge_for=(number, agent.boot))
+                yield f"{name} hedges {row.attempt} on {NAMES[number]}", _decided(state, index, hedging)
     if state.ready:
         for number, agent in enumerate(state.agents):
             is_barred = setting.has("P16") and (number, agent.boot) in state.workers[index].barred
             if agent.beat is not None and not agent.is_fenced and not is_barred:
                 claiming = batch._replace(claim_for=(number, agent.boot))
                 yield f"{name} places it on {NAMES[number]}", _decided(state, index, claiming)
+
+
+def _may_hedge(state: State, setting: Setting) -> bool:
+    """Whether a second attempt may begin, as the leader sees it."""
+    row = state.row
+    return row.state == IN_PROGRESS and is_hedgeable(row, setting) and row.hedged < MAX_HEDGES
 
 
 def _with_barred(state: State, index: int, reports: tuple[Message, ...]) -> State:
@@ -174,13 +184,14 @@ def _orphans(state: State) -> tuple[tuple[int, int], ...]:
 
     The leader repeats its order until a heartbeat shows the effect; once is enough here.
     """
-    current = state.row.attempt if state.row.state in CLAIMED else 0
+    row = state.row
+    current = (row.attempt, row.hedge[0] if row.hedge is not None else 0) if row.state in CLAIMED else ()
     return tuple(
         (index, attempt)
         for index, agent in enumerate(state.agents)
         if agent.beat is not None
         for attempt in agent.beat.held
-        if attempt != current and attempt in agent.held and ("cancel", attempt) not in agent.inbox
+        if attempt not in current and attempt in agent.held and ("cancel", attempt) not in agent.inbox
     )
 
 
@@ -191,67 +202,8 @@ def _decided(state: State, index: int, batch: Batch) -> State:
 def committed(state: State, index: int, setting: Setting) -> State:
     """The transaction."""
     worker = state.workers[index]
-    state, batch = _applied(state, worker.batch or Batch(), setting, is_old=worker.is_old)
+    state, batch = applied(state, worker.batch or Batch(), setting, is_old=worker.is_old)
     return state.with_worker(index, worker._replace(mode=COMMITTED, batch=batch))
-
-
-def _applied(state: State, batch: Batch, setting: Setting, *, is_old: bool) -> tuple[State, Batch]:
-    """Settles in the order of the reports, gives up, claims; every statement has its guard.
-
-    A row that somebody else holds is passed over: nothing happens to it.
-    """
-    row, wrong, is_back, credit, answered = state.row, state.wrong, False, state.credit, state.answered
-    understood = [report for report in (*batch.kept, *batch.reports) if not is_old or report.kind not in ENDS]
-    kept = tuple(report for report in state.kept if report not in batch.kept)
-    if is_old and setting.has("P21"):
-        kept += tuple(report for report in dict.fromkeys(batch.reports) if report.kind in ENDS and report not in kept)
-    if state.is_held:
-        is_current = row.state in CLAIMED and any(
-            kind in ("started", "done", "suspended", "returned") and attempt == row.attempt
-            for kind, attempt, _, _ in (*batch.kept, *batch.reports)
-        )
-        return state, batch._replace(is_waiting=is_queued(row, setting) and batch.sweeps, is_passed_over=is_current)
-    for kind, attempt, _, _ in understood:
-        is_current = row.state in CLAIMED and row.attempt == attempt
-        if kind == "started" and is_current:
-            row = row._replace(state=IN_PROGRESS)
-        elif kind == "forged done" and is_current and not setting.has("P4 holder"):
-            wrong = f"attempt {attempt} is settled by somebody who does not hold it"
-        elif kind == "done in another's name" and is_current and not setting.has("P4 sender"):
-            wrong = f"attempt {attempt} is settled by another agent in the name of the one that holds it"
-        elif kind == "done" and (is_current or not setting.has("P4")):
-            if not is_current:
-                wrong = f"the result of attempt {attempt} is accepted, which is not the current one"
-            row = row._replace(state=COMPLETED)
-        elif kind == "suspended" and (is_current or not setting.has("P18 current")):
-            if not is_current:
-                wrong = f"attempt {attempt} suspends the task, which is not the current one"
-            row, is_back = suspended(row, setting), True
-            credit += 1
-            if setting.max_attempts and row.charged >= setting.max_attempts:
-                wrong = "the task fails, and none of its attempts did"
-        elif kind == "returned" and is_current:
-            row, is_back = given_up(row, setting), True
-    was = row
-    is_withheld = setting.has("P21 withheld") and any(report.attempt == row.attempt for report in kept)
-    is_claimed = row.state in CLAIMED and not is_withheld
-    if batch.given_up is not None and is_claimed and row.attempt == batch.given_up[0]:
-        row = given_up(row, setting)
-    if batch.claim_for is not None and (is_queued(row, setting) or not setting.has("P3")):
-        if not is_queued(row, setting):
-            wrong = f"a task that is {row.state} is claimed again"
-        grows = setting.has("P2") or not row.attempt
-        has_run_out = row.state == SUSPENDED and setting.has("P19 timeout")
-        row = row._replace(
-            state=ASSIGNED, attempt=row.attempt + grows, boot=batch.claim_for, answer=row.answer or has_run_out
-        )
-        answered |= {row.attempt} if row.answer else set()
-        batch = batch._replace(claimed=row.attempt)
-        if row.attempt > MANY:
-            wrong = "attempts go on without end"
-    is_waiting = is_queued(row, setting) and (row != was or batch.sweeps or is_back)
-    after = state._replace(row=row, wrong=wrong, credit=credit, answered=answered, kept=kept)
-    return after, batch._replace(is_waiting=is_waiting)
 
 
 def _publish(state: State, index: int, setting: Setting) -> State:
@@ -265,6 +217,8 @@ def _publish(state: State, index: int, setting: Setting) -> State:
     state = state._replace(ready=(state.ready and batch.claim_for is None) or batch.is_waiting)
     if batch.claimed and batch.claim_for is not None:
         state = _ordered(state, batch.claim_for, ("run", batch.claimed))
+    if batch.hedged and batch.hedge_for is not None:
+        state = _ordered(state, batch.hedge_for, ("run", batch.hedged))
     for number, attempt in batch.orphans:
         state = _ordered(state, (number, state.agents[number].boot), ("cancel", attempt))
     if batch.given_up is not None and batch.given_up[2] == "silent":

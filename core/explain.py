@@ -8,6 +8,7 @@ from datetime import datetime
 
 from taskyard.core.access.modes import Mode
 from taskyard.core.explain_parents import never_starts, waits_for
+from taskyard.core.explain_prediction import running_text
 from taskyard.core.explain_start import seconds_to_start, start_text
 from taskyard.core.explain_suspended import reason_of
 from taskyard.core.explanation import Eligibility, Explanation
@@ -134,7 +135,7 @@ def _with_its_agent(task: Task, situation: Situation) -> Explanation:
         )
         return Explanation(task.id, task.state, text)
     if task.state is TaskState.IN_PROGRESS:
-        return Explanation(task.id, task.state, msg("not waiting: agent {agent} runs it", agent=agent))
+        return Explanation(task.id, task.state, running_text(task, agent))
     since = (situation.now - task.assigned_at).total_seconds() if task.assigned_at else 0.0
     agents = situation.live.agents if situation.live is not None else ()
     seats = next((one.seats for one in agents if one.id == task.assigned_agent_id), None)

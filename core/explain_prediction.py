@@ -6,6 +6,7 @@ from datetime import datetime
 
 from taskyard.core.humanize import duration, number
 from taskyard.core.i18n import N_, msg
+from taskyard.core.ids import agent_name_of
 from taskyard.core.learning.prediction import Prediction
 from taskyard.core.models import Task
 from taskyard.core.states import TaskState
@@ -25,6 +26,18 @@ def prediction_of(task: Task) -> Prediction | None:
     if seconds is None or low is None or high is None:
         return None
     return Prediction(seconds, low, high, 0, 0)
+
+
+def running_text(task: Task, agent: str) -> str:
+    """Returns who runs a task, and who makes a second attempt beside that, if somebody does."""
+    if task.second_agent_id is None:
+        return msg("not waiting: agent {agent} runs it", agent=agent)
+    return msg(
+        "not waiting: agent {agent} runs it, longer than 19 of 20 such tasks take; agent {other} makes a second "
+        "attempt, and the first result counts",
+        agent=agent,
+        other=agent_name_of(task.second_agent_id),
+    )
 
 
 def prediction_text(predicted: Prediction) -> str:

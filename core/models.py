@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, Self
 from taskyard.core.edges import Condition
 from taskyard.core.learning.prediction import Predicted
 from taskyard.core.payload.same_call import Call
-from taskyard.core.states import Priority, TaskState
+from taskyard.core.states import CLAIMED, Priority, TaskState
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +54,14 @@ class Task:
     predicted_high: float | None = None
     head_start: float | None = None  # in seconds, under the policy `learned`
     size: str | None = None  # of its input, see core.learning.keys
+    hedged: int | None = None  # the number of its last second attempt
+    hedge_agent_id: str | None = None  # who has that one, or had it when its task ended
+
+    @property
+    def second_agent_id(self) -> str | None:
+        """Returns the agent that runs a second attempt beside the current one; None if none does."""
+        is_current = self.state in CLAIMED and (self.hedged or 0) > self.attempt
+        return self.hedge_agent_id if is_current else None
 
     @classmethod
     def from_row(cls, row: Sequence[Any]) -> Self:

@@ -129,6 +129,7 @@ class KnownType(msgspec.Struct, omit_defaults=True):
     is_guarded: bool = False
     max_retry_afters: int = 10
     predict_by: list[list[str]] = []  # fields of the input: of each the names that it may have
+    idempotent: bool = False
 
 
 class Register(msgspec.Struct, array_like=True, tag="hello", gc=False):

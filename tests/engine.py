@@ -11,6 +11,7 @@ import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -215,12 +216,17 @@ class Engine:
     # types and tasks
 
     def define(
-        self, name: str, handler: Handler, *, retry: RetryPolicy = NO_BACKOFF, timeout_seconds: float = 60.0
+        self,
+        name: str,
+        handler: Handler,
+        *,
+        retry: RetryPolicy = NO_BACKOFF,
+        timeout_seconds: float = 60.0,
+        idempotent: bool = False,
     ) -> None:
         """A task type of this engine."""
-        self.registry.add(
-            TaskType(name, handler, Payload, Payload, timeout_seconds, retry, Isolation.THREAD, frozenset(), "")
-        )
+        task_type = TaskType(name, handler, Payload, Payload, timeout_seconds, retry, Isolation.THREAD, frozenset(), "")
+        self.registry.add(replace(task_type, idempotent=idempotent))
 
     def submit(self, type: str, input: Any = None, **options: Any) -> str:
         return self.submitter.submit(type, input, **options)

@@ -94,6 +94,10 @@ class TaskSummary(BaseModel):
         None, description="By how many seconds it goes ahead in a queue with the policy `learned`; null: by none"
     )
     size: str | None = Field(None, description="What its run time is predicted by besides its type and creator")
+    hedged: int | None = Field(
+        None, description="The number of its last second attempt, which ran beside a slow one; null: it had none"
+    )
+    hedge_agent_id: str | None = Field(None, description="The agent that has the second attempt, or had it at the end")
     is_masked: bool = Field(False, description="Whether something is hidden for want of the permission payload.read")
     why: str | None = Field(None, description="With `explain`: why no agent can take it, if it waits for one")
 

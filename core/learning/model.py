@@ -105,6 +105,16 @@ class RunTimeModel:
         )
         return Prediction(seconds, low, high, found[-1].runs, len(found) - 1)
 
+    def late_after(self, keys: Sequence[str], share: float, least_runs: int) -> float | None:
+        """Returns the run time in seconds that this share of tasks with these keys (of `levels_of`) does not exceed.
+
+        None if fewer than `least_runs` of the type are known.
+        """
+        of_type = self._known.get(keys[1])
+        if of_type is None or of_type.runs < least_runs:
+            return None
+        return quantiles(distribution(self._sketches(keys)), (share,))[0]
+
     def of_key(self, key: str) -> Prediction | None:
         """Returns the prediction that a key and the levels above it make; None if it is unknown."""
         return self.predict(levels_of_key(key)) if key in self._known else None

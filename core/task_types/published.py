@@ -129,6 +129,7 @@ def published_type(known: KnownType) -> PublishedType:
         known.description,
         runs_code=known.is_guarded,
         predict_by=tuple(tuple(names) for names in known.predict_by),
+        idempotent=known.idempotent,
     )
     validator = None if known.input_schema is None else validator_of(known.input_schema, known.name)
     return PublishedType(known, task_type, validator)

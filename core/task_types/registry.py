@@ -73,9 +73,9 @@ class Isolation(StrEnum):
 class TaskType:
     """A registered task type. `handler(input, context)` returns an `output_model` (or a coroutine of one).
 
-    `declared_version` is the version in its declaration. `runs_code`: it executes code from its input.
-    `reads_host`: its input names what it reads of the host. `memory_limit_mib`: see worker.isolation.memory.
-    `predict_by`: fields of the input that its run time depends on.
+    `declared_version` is that of its declaration. `runs_code`: it executes code from its input. `reads_host`: its input
+    names what it reads of the host. `memory_limit_mib`: see worker.isolation.memory. `predict_by`: fields of the input
+    that its run time depends on. `idempotent`: two attempts at once do no harm.
     """
 
     name: str
@@ -93,6 +93,7 @@ class TaskType:
     memory_limit_mib: int | None = None
     schedules: tuple[Schedule, ...] = ()
     predict_by: Fields = ()
+    idempotent: bool = False
 
     @property
     def is_shipped(self) -> bool:
@@ -201,6 +202,7 @@ def task_type(
     memory_limit_mib: int | None = None,
     schedule: str | Schedule | Iterable[str | Schedule] = (),
     predict_by: Iterable[str] = (),
+    idempotent: bool = False,
 ) -> Callable[[Handler], Handler]:
     """Registers the decorated function as the handler of task type `name`; raises ConfigurationError.
 
@@ -209,9 +211,8 @@ def task_type(
     agent must have. Agents of different `version` are told apart, as those whose input models differ always are.
     `runs_code`: code from its input is executed. `reads_host`: its input names what is read of the host.
     `memory_limit_mib` is what an attempt may use beyond what its process has at the start (isolation "process" only).
-    `schedule` is a cron expression, a Schedule or several: the worker that leads submits such tasks by it.
-    `predict_by` are fields of the input that its run time depends on: it is predicted by them, and not by the length of
-    the input.
+    `schedule` is a cron expression, a Schedule or several. `predict_by` are fields of the input that its run time
+    depends on. `idempotent`: a second attempt may run beside one that takes unusually long; the first result counts.
     """
     if callable(name):
         check = Checker(f"@task_type ({caller(__file__)})")
@@ -220,7 +221,7 @@ def task_type(
         return name
 
     def register(handler: Handler) -> Handler:
-        may = {"runs_code": runs_code, "reads_host": reads_host}
+        may = {"runs_code": runs_code, "reads_host": reads_host, "idempotent": idempotent}
         declared = _declared(
             name, handler, timeout_seconds, retry, isolation, requires, version, may, memory_limit_mib, predict_by
         )

@@ -44,3 +44,5 @@ class LearningLive(msgspec.Struct):
     error_factor: float | None
     starts: StartsLive | None = None
     queues: list[QueueLearningLive] = []
+    hedges_begun: int = 0  # second attempts in this term …
+    hedges_won: int = 0  # … that succeeded first

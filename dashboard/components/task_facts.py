@@ -34,6 +34,7 @@ def show_facts(task: Task, prediction: str = "") -> None:
         _("Priority"): word(task.priority.label),
         _("Attempts"): _("{used} of {most}").format(used=task.attempt - task.refunded, most=task.max_attempts),
         _("Agent"): agent,
+        _("Second attempt on"): name_of(task.second_agent_id),
         _("Needs tags"): ", ".join(task.requires),
         _("Timeout"): duration(task.timeout_seconds),
         _("Predicted run time"): translate(prediction),

@@ -68,7 +68,8 @@ WITH held AS MATERIALIZED (
             WHEN t.state = 'blocked' AND t.run_at > now() THEN 'scheduled'
             ELSE 'pending' END,
         ready_at = CASE WHEN t.state = 'blocked' THEN greatest(now(), t.run_at) ELSE now() END,
-        attempt = CASE WHEN c.agent_id IS NULL THEN t.attempt ELSE t.attempt + 1 END,
+        attempt = CASE WHEN c.agent_id IS NULL THEN t.attempt ELSE greatest(t.attempt, t.hedged) + 1 END,
+        refunded = t.refunded + CASE WHEN c.agent_id IS NULL THEN 0 ELSE greatest(t.hedged - t.attempt, 0) END,
         assigned_agent_id = coalesce(c.agent_id, t.assigned_agent_id),
         assigned_at = CASE WHEN c.agent_id IS NULL THEN t.assigned_at ELSE now() END,
         started_at = CASE WHEN c.agent_id IS NULL THEN t.started_at END

@@ -26,6 +26,11 @@ DELETE FROM run_time_sketches WHERE %(keys)s::text[] IS NULL OR key = ANY(%(keys
 SELECT id, type, queue, created_by, size, predicted_seconds, predicted_low, predicted_high, timeout_seconds
 FROM tasks WHERE id = ANY(%(ids)s::uuid[])
 
+-- name: running
+-- What these running tasks are placed and predicted by; without those that wait for signals or times.
+SELECT id, queue, type, requires, created_by, size FROM tasks
+WHERE id = ANY(%(ids)s::uuid[]) AND suspension IS NULL AND has_signals IS NOT TRUE
+
 -- name: starts
 -- Whether these tasks wait still, and when they started or got their agents (epoch seconds).
 SELECT id, state IN ('pending', 'scheduled'), date_part('epoch', coalesce(started_at, assigned_at))

@@ -42,14 +42,17 @@ FROM tasks WHERE id = ANY(%(ids)s::uuid[])
 -- name: claimed_tasks
 -- Every task that an agent has, in the columns of a claim (without those that only the agent needs), and since when.
 SELECT id, attempt, type, '', timeout_seconds, NULL, priority, assigned_agent_id, max_attempts, refunded, refunds, 0,
-    coalesce(retry_afters, 0), NULL, NULL, date_part('epoch', ready_at), CASE WHEN state = 'in_progress' THEN date_part('epoch', started_at) END
+    coalesce(retry_afters, 0), NULL, NULL, 0, CASE WHEN hedged > attempt THEN hedged END, hedge_agent_id,
+    date_part('epoch', ready_at), CASE WHEN state = 'in_progress' THEN date_part('epoch', started_at) END
 FROM tasks WHERE finished_at IS NULL AND state IN ('assigned', 'in_progress') ORDER BY id
 
 -- name: not_held
--- The ones of these (task, attempt) pairs that are no longer the task's current claim.
+-- The ones of these (task, attempt) pairs that are no longer the task's current claim, nor beside it.
 SELECT h.id, h.attempt FROM unnest(%(ids)s::uuid[], %(attempts)s::int[]) AS h(id, attempt)
 WHERE NOT coalesce((
-    SELECT t.attempt = h.attempt AND t.state IN ('assigned', 'in_progress') FROM tasks t WHERE t.id = h.id
+    SELECT t.state IN ('assigned', 'in_progress') AND (t.attempt = h.attempt
+        OR (t.hedged = h.attempt AND t.attempt < h.attempt AND t.hedge_agent_id IS NOT NULL))
+    FROM tasks t WHERE t.id = h.id
 ), false)
 
 -- name: register_agents

@@ -149,8 +149,8 @@ FROM unnest(%(ids)s::uuid[], %(events)s::text[], %(attempts)s::int[], %(actors)s
     %(agents)s::text[], %(details)s::jsonb[]) WITH ORDINALITY AS l(id, event, attempt, actor, agent, detail, number)
 
 -- name: claim
--- pending | due scheduled | due suspended → assigned, under a new attempt number. Locked rows are skipped. If the time
--- ran out in which a suspended one waited for a signal, that is recorded as a signal is.
+-- pending | due scheduled | due suspended → assigned, under a new attempt number, which no second attempt had: those
+-- cost nothing. Locked rows are skipped. If the time ran out in which a suspended one waited for a signal, that is recorded as a signal is.
 WITH wanted AS (
     SELECT * FROM unnest(%(ids)s::uuid[], %(agents)s::text[]) AS w(id, agent_id)
 ), candidate AS MATERIALIZED (
@@ -178,7 +178,8 @@ WITH wanted AS (
         jsonb_build_object('question', id, 'name', key, 'text', question)
     FROM expired
 ), claimed AS (
-    UPDATE tasks t SET state = 'assigned', attempt = t.attempt + 1, assigned_agent_id = c.agent_id,
+    UPDATE tasks t SET state = 'assigned', attempt = greatest(t.attempt, t.hedged) + 1,
+        refunded = t.refunded + greatest(t.hedged - t.attempt, 0), assigned_agent_id = c.agent_id,
         assigned_at = now(), started_at = NULL, has_signals = CASE WHEN c.missed IS NULL THEN t.has_signals ELSE true END
     FROM candidate c WHERE t.id = c.id
     RETURNING t.id, t.attempt, t.type, t.input, t.timeout_seconds, t.checkpoint, t.priority, t.assigned_agent_id,
@@ -204,3 +205,67 @@ SELECT id, attempt, type, input::text, timeout_seconds, checkpoint::text, priori
         ) received
     ))::text END, date_part('epoch', scheduled_for), coalesce(head_start, 0)
 FROM claimed
+
+-- name: hedge
+-- A second attempt beside one that has started, once for each: under a number that no claim gets (P22).
+WITH wanted AS (
+    SELECT * FROM unnest(%(ids)s::uuid[], %(attempts)s::int[], %(agents)s::text[], %(details)s::jsonb[])
+        AS w(id, attempt, agent_id, detail)
+), straggler AS MATERIALIZED (
+    SELECT t.id, w.agent_id, w.detail FROM tasks t JOIN wanted w ON w.id = t.id
+    WHERE t.attempt = w.attempt AND t.state = 'in_progress' AND coalesce(t.hedged, 0) <= t.attempt
+    ORDER BY t.id FOR NO KEY UPDATE OF t SKIP LOCKED
+), hedged AS (
+    UPDATE tasks t SET hedged = t.attempt + 1, hedge_agent_id = s.agent_id
+    FROM straggler s WHERE t.id = s.id
+    RETURNING t.id, t.hedged, t.type, t.input, t.timeout_seconds, t.checkpoint, t.priority, t.hedge_agent_id,
+        t.max_attempts, t.refunded, t.refunds, coalesce(t.checkpoint_children, 0) AS checkpoint_children,
+        coalesce(t.retry_afters, 0) AS retry_afters, t.scheduled_for, coalesce(t.head_start, 0) AS head_start, s.detail
+), audit AS (
+    INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, agent_id, detail)
+    SELECT id, 'hedged', 'in_progress', 'in_progress', hedged, 'dispatcher', hedge_agent_id, detail FROM hedged
+)
+SELECT id, hedged, type, input::text, timeout_seconds, checkpoint::text, priority, hedge_agent_id, max_attempts,
+    refunded, refunds, checkpoint_children, retry_afters, NULL, date_part('epoch', scheduled_for), head_start
+FROM hedged
+
+-- name: promote
+-- A second attempt that ended first becomes the current one, if its task is open and still has both (P22). Its event is
+-- a microsecond before the end that follows.
+WITH won AS (
+    SELECT * FROM unnest(%(ids)s::uuid[], %(besides)s::int[], %(attempts)s::int[]) AS w(id, beside, attempt)
+), current AS MATERIALIZED (
+    SELECT t.id, t.state, w.beside, w.attempt, t.hedge_agent_id AS agent_id, t.assigned_agent_id AS was_agent_id
+    FROM tasks t JOIN won w ON w.id = t.id
+    WHERE t.attempt = w.beside AND t.hedged = w.attempt AND t.hedge_agent_id IS NOT NULL
+        AND t.state IN ('assigned', 'in_progress')
+    ORDER BY t.id FOR NO KEY UPDATE OF t SKIP LOCKED
+), promoted AS (
+    UPDATE tasks t SET attempt = c.attempt, refunded = t.refunded + c.attempt - c.beside, hedge_agent_id = NULL,
+        assigned_agent_id = c.agent_id
+    FROM current c WHERE t.id = c.id
+    RETURNING t.id, c.state, c.beside, c.attempt, c.agent_id, c.was_agent_id
+), audit AS (
+    INSERT INTO task_events (task_id, at, event, from_state, to_state, attempt, actor, agent_id, detail)
+    SELECT id, now() - interval '1 microsecond', 'hedge_won', state, state, attempt, 'dispatcher', agent_id,
+        jsonb_build_object('beside', beside, 'cancelled_agent', was_agent_id)
+    FROM promoted
+)
+SELECT id, beside, was_agent_id FROM promoted
+
+-- name: drop_hedges
+-- Second attempts that no longer count. A locked row keeps the agent's name, which means nothing once its attempt ends.
+WITH given AS (
+    SELECT * FROM unnest(%(ids)s::uuid[], %(attempts)s::int[], %(agents)s::text[], %(reasons)s::text[])
+        AS g(id, attempt, agent_id, reason)
+), held AS MATERIALIZED (
+    SELECT t.id FROM tasks t JOIN given g ON g.id = t.id
+    WHERE t.hedged = g.attempt AND t.hedge_agent_id IS NOT NULL
+    ORDER BY t.id FOR NO KEY UPDATE OF t SKIP LOCKED
+), freed AS (
+    UPDATE tasks t SET hedge_agent_id = NULL FROM held h WHERE t.id = h.id
+)
+INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, agent_id, detail)
+SELECT t.id, 'hedge_dropped', t.state, t.state, g.attempt, 'dispatcher', g.agent_id,
+    jsonb_build_object('reason', g.reason)
+FROM given g JOIN tasks t ON t.id = g.id

@@ -640,7 +640,7 @@ def test_a_new_leader_finds_what_agents_have(tx: DriverTransaction) -> None:
     states = {tasks.get_task(tx, claim.row.id).state: claim for claim in claims}
     assert set(states) == CLAIMED
     assert states[TaskState.ASSIGNED].started_at is None
-    row, ready, started_at = states[TaskState.IN_PROGRESS]
+    row, ready, started_at, *_ = states[TaskState.IN_PROGRESS]
     assert ready == pytest.approx(PAST.timestamp(), abs=1e-4)
     assert started_at == pytest.approx(PAST.timestamp(), abs=1e-4)
     assert (row.attempt, row.agent_id, row.refunded, row.refunds) == (ATTEMPT, AGENT, 1, 1)

@@ -10,7 +10,8 @@ from taskyard.core.protocol import AgentInfo, Heartbeat, Pair, encode
 from taskyard.core.redis.roster import NO_OWN, Roster
 from taskyard.core.scheduling.agent_slots import AgentSlots
 from taskyard.core.scheduling.placement import Candidate
-from taskyard.worker.dispatch.leader_state import Claim, LeaderState
+from taskyard.worker.dispatch.claim import Claim
+from taskyard.worker.dispatch.leader_state import LeaderState
 
 GENERATION = "run:mark"
 TTL_SECONDS = 10.0

@@ -11,8 +11,8 @@ from taskyard.core.errors import ErrorClass
 from taskyard.core.protocol import NULL, Done, Failure
 from taskyard.core.scheduling.retry import MAX_REFUNDS
 from taskyard.core.task_types.registry import Registry, RetryPolicy
+from taskyard.worker.dispatch.claim import Claim
 from taskyard.worker.dispatch.decisions import DEFAULT_POLICY, error_json, hand_back, judge, policy_of
-from taskyard.worker.dispatch.leader_state import Claim
 from tests.unit.leader_state_support import claimed, task_id
 
 POLICY = RetryPolicy(max_attempts=3, backoff_seconds=4.0, max_backoff_seconds=60.0)

@@ -9,8 +9,9 @@ from taskyard.core.postgres.store.dependants import Freed
 from taskyard.core.protocol import Cancel, Reply, Run, Welcome, decode_orders
 from taskyard.core.redis.broker import Publication
 from taskyard.worker.dispatch.batch import Batch, Committed
+from taskyard.worker.dispatch.claim import Claim
 from taskyard.worker.dispatch.durations import Durations
-from taskyard.worker.dispatch.leader_state import Claim, LeaderState
+from taskyard.worker.dispatch.leader_state import LeaderState
 from taskyard.worker.dispatch.publication import publication_of
 from tests.unit.leader_state_support import claimed, give, heartbeat, info, placed, task_id
 

@@ -6,20 +6,18 @@ from datetime import UTC, datetime
 
 import pytest
 
-from taskyard.core.postgres.store.recovery import NIL
 from taskyard.core.protocol import Cancel, Drain, Heartbeat
 from taskyard.core.redis.roster import EVERYBODY, Turn
 from taskyard.core.scheduling.holds import Hold, HoldKind, HoldMode, Holds
 from taskyard.core.task_types.registry import RetryPolicy
 from taskyard.worker.dispatch.batch import Batch
+from taskyard.worker.dispatch.claim import Claim
 from taskyard.worker.dispatch.durations import Durations
-from taskyard.worker.dispatch.leader_state import Claim, LeaderState
+from taskyard.worker.dispatch.leader_state import LeaderState
 from taskyard.worker.dispatch.recovery import (
     AGENTS_AT_ONCE,
     DEAF_AFTER_SECONDS,
     OVERDUE_GRACE_SECONDS,
-    REBUILD_SLICE,
-    SWEEP_SLICE,
     Recovery,
 )
 from taskyard.worker.dispatch.suspects import position
@@ -285,27 +283,6 @@ def test_what_has_not_started_is_never_overdue(watch: Watch) -> None:
     claim = watch.give()
     watch.now += 10_000
     assert watch.look(heartbeat(held=[claim.pair])).settlements == []
-
-
-def test_the_sweep_goes_round(watch: Watch) -> None:
-    recovery = watch.recovery
-    assert (recovery.next_sweep().after, recovery.next_sweep().limit) == (NIL, SWEEP_SLICE)
-    recovery.note_sweep(task_id(7))
-    assert recovery.next_sweep().after == task_id(7)
-    recovery.note_sweep(None)
-    assert recovery.next_sweep().after == NIL
-
-
-def test_a_rebuild_begins_at_once_and_ends(watch: Watch) -> None:
-    recovery = watch.recovery
-    recovery.note_sweep(task_id(7))
-    recovery.rebuild()
-    assert recovery.is_rebuilding
-    assert (recovery.next_sweep().after, recovery.next_sweep().limit) == (NIL, REBUILD_SLICE)
-    recovery.note_sweep(task_id(9))
-    assert recovery.is_rebuilding
-    recovery.note_sweep(None)
-    assert not recovery.is_rebuilding
 
 
 def test_positions_are_numbers() -> None:

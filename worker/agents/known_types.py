@@ -28,6 +28,7 @@ def known_types(registry: Registry, matches: Callable[[str], bool]) -> list[Know
             is_guarded=one.is_guarded,
             max_retry_afters=one.retry.max_retry_afters,
             predict_by=[list(names) for names in one.predict_by],
+            idempotent=one.idempotent,
         )
         for one in registry.types.values()
         if matches(one.name)

@@ -6,8 +6,9 @@ from taskyard.core.message_templates import identity
 from taskyard.core.scheduling.breaker import Breaker
 from taskyard.core.scheduling.holds import HoldMode
 from taskyard.core.telemetry.live_snapshot import AgentLive, OpenBreaker, RunningTask
+from taskyard.worker.dispatch.claim import Claim
 from taskyard.worker.dispatch.known_agent import KnownAgent
-from taskyard.worker.dispatch.leader_state import Claim, LeaderState
+from taskyard.worker.dispatch.leader_state import LeaderState
 
 TASKS_LISTED = 50  # of each agent
 
@@ -15,7 +16,7 @@ TASKS_LISTED = 50  # of each agent
 def agents_live(leader_state: LeaderState, now: float, database_now: float) -> list[AgentLive]:
     """Returns every agent. `now` is monotonic, `database_now` epoch seconds. Called by the dispatcher's thread."""
     claims: dict[str, list[Claim]] = {}
-    for claim in leader_state.claims.values():
+    for claim in (*leader_state.claims.values(), *leader_state.hedges):
         claims.setdefault(claim.agent_id, []).append(claim)
     return [
         _agent(leader_state, agent, claims.get(id_, []), now, database_now)

@@ -1,12 +1,14 @@
-"""Handles a running task's requests: to save a checkpoint, to submit a child, to ask for outcomes. Each is answered."""
+"""Handles what a running task sends: progress, log lines, and requests, each of which is answered."""
 
 from __future__ import annotations
+
+import orjson
 
 from taskyard.core.clock import Clock
 from taskyard.core.errors import SubmissionError
 from taskyard.core.ids import is_id
 from taskyard.core.learning.prediction import Predict
-from taskyard.core.protocol import AskChildren, Checkpoint, Reply, SubmitChild, SubmitWorkflow
+from taskyard.core.protocol import AskChildren, Checkpoint, Log, Progress, Reply, SubmitChild, SubmitWorkflow
 from taskyard.core.submission.options import CHILD_OPTIONS
 from taskyard.core.submission.validate import Limits, check_output, validate_submission
 from taskyard.worker.dispatch.batch import Batch, Child, OutcomesAsked
@@ -16,7 +18,7 @@ from taskyard.worker.dispatch.fleet_types import FleetTypes
 
 
 class AttemptRequests:
-    """Turns requests into what the batch stores, or into refusals."""
+    """Turns it into what the batch stores, or into refusals."""
 
     def __init__(
         self,
@@ -33,6 +35,18 @@ class AttemptRequests:
         self._clock = clock
         self._workflows = workflows
         self._predict = predict
+
+    def progress(self, report: Progress, batch: Batch) -> None:
+        """Stores how far an attempt is."""
+        if self._holders.find("progress", report.task_id, report.attempt, report.agent_id, batch) is not None:
+            batch.progress[report.task_id] = (report.task_id, report.attempt, report.fraction, report.message)
+
+    def log(self, report: Log, batch: Batch) -> None:
+        """Adds a line to the task's log."""
+        claim = self._holders.find("log", report.task_id, report.attempt, report.agent_id, batch)
+        if claim is not None:
+            detail = orjson.dumps({"level": report.level, "message": report.message}).decode()
+            batch.logs.append((claim.id, "log", claim.attempt, f"agent:{claim.agent_id}", claim.agent_id, detail))
 
     def checkpoint(self, report: Checkpoint, batch: Batch) -> None:
         """Stores a checkpoint for the next attempt."""

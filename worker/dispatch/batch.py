@@ -10,6 +10,7 @@ from typing import Any
 from taskyard.core.access.agent_user import AgentUser
 from taskyard.core.models import Lane, Submission, Waiting
 from taskyard.core.postgres.store.dependants import NONE, Ended, Freed
+from taskyard.core.postgres.store.hedges import Dropped, Promoted
 from taskyard.core.postgres.store.kept_reports import Kept, NewReport
 from taskyard.core.postgres.store.suspension import Suspension
 from taskyard.core.postgres.store.tick import Claimed, Completion, Settlement, Stale
@@ -17,12 +18,13 @@ from taskyard.core.protocol import AgentInfo, Checkpoint, Order, Pair
 from taskyard.core.redis.namespace import Member
 from taskyard.core.redis.quarantine import Odd
 from taskyard.core.scheduling.agent_slots import AgentSlots
+from taskyard.core.scheduling.hedging import Chosen
 from taskyard.core.scheduling.holds import Holds
 from taskyard.core.scheduling.placement import Candidate
 from taskyard.core.submission.schedule_firing import Fired
+from taskyard.worker.dispatch.claim import Claim
 from taskyard.worker.dispatch.due_schedules import Firing
 from taskyard.worker.dispatch.input_checks import InputChecks
-from taskyard.worker.dispatch.leader_state import Claim
 from taskyard.worker.dispatch.outcomes import Failed, Successes
 
 # Parts of a batch that can be left for later (see worker.dispatch.postponed). Not progress: only the newest counts.
@@ -41,6 +43,7 @@ LISTS = (
     "claims",
     "kept",
     "kept_done",
+    "dropped_hedges",
 )
 
 
@@ -112,6 +115,8 @@ class Batch:
     orders: dict[str, list[Order]] = field(default_factory=dict)
     claims: list[tuple[Candidate, AgentSlots]] = field(default_factory=list)
     offers: list[tuple[Candidate, AgentSlots]] = field(default_factory=list)  # room for tasks that it may free
+    hedges: list[Chosen] = field(default_factory=list)  # second attempts to begin
+    dropped_hedges: list[Dropped] = field(default_factory=list)
     has_unclaimable: bool = False  # whether a claim among them was refused before
     failed: list[Failed] = field(default_factory=list)
     successes: Successes = field(default_factory=dict)
@@ -160,6 +165,8 @@ class Batch:
             or self.kept
             or self.kept_done
             or self.kept_wanted
+            or self.hedges
+            or self.dropped_hedges
         )
 
     def size(self) -> int:
@@ -206,6 +213,8 @@ class Committed:
     """Holds what the transaction returned."""
 
     claimed: Sequence[Claimed] = ()
+    hedged: list[Claimed] = field(default_factory=list)  # second attempts that it began
+    promoted: list[Promoted] = field(default_factory=list)  # and those that ended first
     freed: Sequence[Freed] = ()  # tasks that were claimed as they were freed
     freed_lanes: Counter[Lane] | None = None  # of all tasks that it freed; None: it had nothing to free
     unclaimable: list[str] = field(default_factory=list)  # tasks whose claim was refused, or took too long
@@ -244,7 +253,7 @@ class Committed:
 
     def add(self, other: Committed) -> None:
         """Adds the results of another part of the transaction."""
-        for name in ("unclaimable", "waiting", "replies", "orphans", "joined", "lost"):
+        for name in ("unclaimable", "waiting", "replies", "orphans", "joined", "lost", "hedged", "promoted"):
             getattr(self, name).extend(getattr(other, name))
         for name in (
             "claimed",

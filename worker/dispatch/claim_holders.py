@@ -6,7 +6,8 @@ from taskyard.core.ids import is_id
 from taskyard.core.postgres.store.tick import Stale
 from taskyard.core.protocol import is_storable
 from taskyard.worker.dispatch.batch import Batch
-from taskyard.worker.dispatch.leader_state import Claim, LeaderState
+from taskyard.worker.dispatch.claim import Claim
+from taskyard.worker.dispatch.leader_state import LeaderState
 
 UNNAMED = ("done", "progress")  # of reports without a name, from agents of version 0
 NOT_CURRENT = "this attempt is no longer the current one"

@@ -10,7 +10,7 @@ from taskyard.core.protocol import AttemptEnd, Failure
 from taskyard.core.scheduling.retry import decide, fingerprint
 from taskyard.core.task_types.registry import Registry
 from taskyard.core.task_types.retry_policy import RetryPolicy
-from taskyard.worker.dispatch.leader_state import Claim
+from taskyard.worker.dispatch.claim import Claim
 
 DEFAULT_POLICY = RetryPolicy()
 

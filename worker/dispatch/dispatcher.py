@@ -63,9 +63,8 @@ class Dispatcher:
         self.term: Term | None = None  # while it leads
         self.agents_seen: list[AgentLive] = []  # at the last roster; replaced, never changed
         self.log = TickLog()
-        self.runs = terms.durations.runs
-        self.published = terms.published
-        self.matching = terms.matching
+        self.runs, self.published, self.matching = terms.durations.runs, terms.published, terms.matching
+        self.hedging = self._placing.hedging
         self.progress = LoopProgress(clock.monotonic)
         self.ticks = 0
         self.committed_seconds = 0.0
@@ -202,7 +201,7 @@ class Dispatcher:
 
     def _block_ms(self, term: Term) -> int | None:
         """Returns how long the collection may wait for input, in milliseconds; None: not at all."""
-        if self._asked or term.recovery.is_rebuilding:
+        if self._asked or term.sweep.is_rebuilding:
             return None
         now = self._clock.monotonic()
         if not term.committer.pauses.is_paused(CLAIMS, now) and term.leader_state.can_place(term.cover_seconds):
@@ -224,7 +223,7 @@ class Dispatcher:
         if ROSTER in self._asked:
             self._asked.discard(ROSTER)
             self._inspect(term, batch)
-        if SWEEP in self._asked or term.recovery.is_rebuilding:
+        if SWEEP in self._asked or term.sweep.is_rebuilding:
             self._asked.discard(SWEEP)
             self._sweeping.begin(term, batch)
         term.recovery.conclude(term.results_after, batch, term.agent_access.read_to)
@@ -246,6 +245,7 @@ class Dispatcher:
         for agent_id in recovery.inspect(roster, term.generation, now, batch):
             self._broker.drop_heartbeat(agent_id)
         term.has_roster = True
+        self.hedging.note_running(term.leader_state, now)
         self.agents_seen = agents_live(term.leader_state, now, term.database_now(self._clock))
 
     def _publish(self, term: Term, batch: Batch, committed: Committed) -> None:
@@ -280,9 +280,8 @@ class Dispatcher:
             term.leader_state.hot_lanes.update(candidate.lane for candidate, _ in batch.claims)
         self.ticks += 1
         self.committed_seconds += committed.seconds
-        seconds = self._clock.monotonic() - batch.began
-        happened = batch.failed, batch.successes, committed.joined, committed.lost
-        self.log.add(Tick(batch.size(), seconds, committed.seconds, *happened))
+        seconds = self._clock.monotonic() - batch.began, committed.seconds
+        self.log.add(Tick(batch.size(), *seconds, batch.failed, batch.successes, committed.joined, committed.lost))
 
     def _note_left(self, term: Term, batch: Batch, committed: Committed) -> list[bytes]:
         """Keeps blocked parts for later; returns the entries of the results that may be deleted now."""

@@ -182,6 +182,7 @@ def _stand_in(known: KnownType) -> TaskType:
         requires=frozenset(known.requires),
         description="",
         runs_code=known.is_guarded,
+        idempotent=known.idempotent,
     )
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable
 
-import orjson
 import structlog
 
 from taskyard.core.clock import Clock
@@ -37,11 +36,13 @@ from taskyard.worker.dispatch.agent_reports import AgentReports
 from taskyard.worker.dispatch.attempt_requests import AttemptRequests
 from taskyard.worker.dispatch.batch import Batch
 from taskyard.worker.dispatch.child_workflows import ChildWorkflows
+from taskyard.worker.dispatch.claim import Claim
 from taskyard.worker.dispatch.claim_holders import ClaimHolders
 from taskyard.worker.dispatch.decisions import judge, known_class, policy_of
 from taskyard.worker.dispatch.fleet_types import FleetTypes
+from taskyard.worker.dispatch.hedge_reports import HedgeReports
 from taskyard.worker.dispatch.held_starts import HeldStart, HeldStarts
-from taskyard.worker.dispatch.leader_state import Claim, LeaderState
+from taskyard.worker.dispatch.leader_state import LeaderState
 from taskyard.worker.dispatch.outcome_events import note_failure, note_for_breaker
 from taskyard.worker.dispatch.outcomes import note_success
 from taskyard.worker.dispatch.output_checks import OutputChecks
@@ -85,6 +86,7 @@ class Intake:
         self._registry = registry
         self._state_limit_bytes = limits.output_limit_bytes
         self._outputs = OutputChecks(registry, limits.output_limit_bytes)
+        self._hedges = HedgeReports(leader_state, self._outputs, self._completed)
         self._clock = clock
         self._postponed = postponed
         self._entry = b""  # the entry being read
@@ -96,8 +98,8 @@ class Intake:
         presence = AgentReports(leader_state, recovery)
         self._handlers: dict[type, Callable[..., None]] = {
             Released: self._released,
-            Progress: self._progress,
-            Log: self._log,
+            Progress: requests.progress,
+            Log: requests.log,
             Checkpoint: requests.checkpoint,
             SubmitChild: requests.submit_child,
             SubmitWorkflow: requests.submit_workflow,
@@ -134,6 +136,8 @@ class Intake:
             batch.consumed.append(entry)
 
     def _take(self, report: Report | Unreadable, now: float, batch: Batch) -> None:
+        if self._leader_state.hedges and self._hedges.take(report, self._entry, self._sender, batch):
+            return
         if type(report) is Done:
             self._done(report, batch)
         elif type(report) is Started:
@@ -246,6 +250,7 @@ class Intake:
                 done.run_seconds,
                 done.cpu_seconds,
                 done.peak_memory_bytes,
+                claim.beside,
             )
         )
 
@@ -288,13 +293,3 @@ class Intake:
                 except ESCAPES as error:
                     settle_escaped(self._leader_state, claim, error, batch)
                 self._leader_state.close(claim)
-
-    def _progress(self, report: Progress, batch: Batch) -> None:
-        if self._holders.find("progress", report.task_id, report.attempt, report.agent_id, batch) is not None:
-            batch.progress[report.task_id] = (report.task_id, report.attempt, report.fraction, report.message)
-
-    def _log(self, report: Log, batch: Batch) -> None:
-        claim = self._holders.find("log", report.task_id, report.attempt, report.agent_id, batch)
-        if claim is not None:
-            detail = orjson.dumps({"level": report.level, "message": report.message}).decode()
-            batch.logs.append((claim.id, "log", claim.attempt, f"agent:{claim.agent_id}", claim.agent_id, detail))

@@ -17,52 +17,15 @@ from taskyard.core.scheduling.breaker import Breaker, Breakers
 from taskyard.core.scheduling.crews import Crews
 from taskyard.core.scheduling.holds import Holds
 from taskyard.core.task_types.registry import Registry
+from taskyard.worker.dispatch.claim import Claim
 from taskyard.worker.dispatch.durations import Durations
 from taskyard.worker.dispatch.fleet_types import FleetTypes
+from taskyard.worker.dispatch.hedges import Hedge, Hedges
 from taskyard.worker.dispatch.hot_lanes import HotLanes
 from taskyard.worker.dispatch.kept_reports import KeptReports
 from taskyard.worker.dispatch.known_agent import KnownAgent
 
-MAX_KEPT_INPUT_LENGTH = 1_000  # characters
 SHUNNED_SECONDS = 60.0  # a version of a type that refused an input gets no more of the type for this long
-
-
-class Claim:
-    """A task that an agent has, around the row that its claim returned.
-
-    `ready` is since when the task waited, in epoch seconds. `started` is monotonic seconds and
-    `started_at` epoch seconds, None until the agent reported it.
-    """
-
-    __slots__ = (
-        "agent_id",
-        "attempt",
-        "expected_seconds",
-        "id",
-        "input_bytes",
-        "is_published",
-        "ready",
-        "row",
-        "started",
-        "started_at",
-    )
-
-    def __init__(self, row: Claimed, expected_seconds: float, ready: float) -> None:
-        self.ready = ready
-        self.input_bytes = len(row.input) + len(row.resumed or "")
-        # what only the agent needs is not kept while it runs
-        self.row = row if self.input_bytes <= MAX_KEPT_INPUT_LENGTH else row._replace(input="", resumed=None)
-        self.id = row.id
-        self.attempt = row.attempt
-        self.agent_id = row.agent_id
-        self.expected_seconds = expected_seconds
-        self.is_published = False
-        self.started: float | None = None
-        self.started_at: float | None = None
-
-    @property
-    def pair(self) -> Pair:
-        return self.id, self.attempt
 
 
 class LeaderState:
@@ -75,6 +38,7 @@ class LeaderState:
         self.claims: dict[str, Claim] = {}
         self._claims_of: dict[str, dict[str, Claim]] = {}  # by agent, none without any
         self.agents: dict[str, KnownAgent] = {}
+        self.hedges = Hedges(self.agents)
         self._named: dict[str, dict[str, KnownAgent]] = {}  # by name, then by id
         self._refusing: set[KnownAgent] = set()  # those with refusals
         self.crews = Crews()
@@ -94,13 +58,18 @@ class LeaderState:
             if found.started_at is not None:
                 claim.started_at = found.started_at
                 claim.started = now - max(0.0, database_now - found.started_at)
+            if found.hedged is not None and found.hedge_agent_id is not None:
+                row = found.row._replace(attempt=found.hedged, agent_id=found.hedge_agent_id)
+                hedge = Hedge(row, found.row.attempt, claim.expected_seconds, now)
+                hedge.is_published = True
+                self.hedges.open(hedge)
 
     def add_agent(self, info: AgentInfo) -> KnownAgent:
         """Adds a new boot, charged for the claims that it already has."""
         self._drop(info.id)
         self.kept.note_agent(info)
         slots = AgentSlots(info.id, tuple(info.types), frozenset(info.tags), info.max_concurrency)
-        for claim in self.claims_of(info.id):
+        for claim in (*self.claims_of(info.id), *self.hedges.of(info.id)):
             slots.give(claim.expected_seconds)
             slots.add_bytes(claim.input_bytes)
         slots.barred = frozenset(breaker.type for breaker in self.breakers.of_agent(info.name))
@@ -246,6 +215,8 @@ class LeaderState:
 
     def _forget(self, claim: Claim) -> None:
         del self.claims[claim.id]
+        if self.hedges:
+            self.hedges.drop_beside(claim.id)
         claims = self._claims_of[claim.agent_id]
         del claims[claim.id]
         if not claims:
@@ -260,6 +231,11 @@ class LeaderState:
         """Returns what an agent has, the oldest first."""
         claims = self._claims_of.get(agent_id)
         return list(claims.values()) if claims else []
+
+    def published_pairs(self, agent_id: str) -> frozenset[Pair]:
+        """Returns the pairs that an agent was sent, second attempts among them."""
+        pairs = frozenset(claim.pair for claim in self.claims_of(agent_id) if claim.is_published)
+        return pairs | self.hedges.pairs_of(agent_id) if self.hedges else pairs
 
     @property
     def holders(self) -> KeysView[str]:

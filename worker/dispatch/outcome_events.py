@@ -8,7 +8,8 @@ import structlog
 from taskyard.core.message_templates import identity
 from taskyard.core.scheduling.breaker import PROBE_SUCCEEDED, Breaker
 from taskyard.worker.dispatch.batch import Batch
-from taskyard.worker.dispatch.leader_state import Claim, LeaderState
+from taskyard.worker.dispatch.claim import Claim
+from taskyard.worker.dispatch.leader_state import LeaderState
 from taskyard.worker.dispatch.outcomes import Failed
 
 log = structlog.get_logger(__name__)

@@ -12,6 +12,7 @@ from taskyard.core.redis.quarantine import Odd
 from taskyard.core.scheduling.matching import Matching
 from taskyard.core.scheduling.placement import MAX_SCORE, Candidate, Placed, Rotation, place
 from taskyard.worker.dispatch.batch import Batch
+from taskyard.worker.dispatch.hedging import Hedging
 from taskyard.worker.dispatch.term import Term
 from taskyard.worker.dispatch.transaction_parts import CLAIMS
 from taskyard.worker.dispatch.unprocessable import ESCAPES, reason_of
@@ -31,9 +32,19 @@ class Placing:
         self._policy_of = policy_of
         self._rotation = Rotation()
         self._matching = matching
+        self.hedging = Hedging()
 
     def place(self, term: Term, batch: Batch) -> None:
-        """Adds to a batch the claims of what can be placed now. Raises redis-py's errors."""
+        """Adds to a batch the claims of what can be placed now, then second attempts for slots that stay idle.
+
+        Raises redis-py's errors.
+        """
+        self._place(term, batch)
+        if not term.committer.pauses.is_paused(CLAIMS, self._clock.monotonic()):
+            self.hedging.choose(term.leader_state, batch)
+        term.leader_state.hedges.flush(batch)
+
+    def _place(self, term: Term, batch: Batch) -> None:
         leader_state = term.leader_state
         if term.committer.pauses.is_paused(CLAIMS, self._clock.monotonic()):
             return  # nothing could be claimed

@@ -37,6 +37,7 @@ _NAMES: dict[str, Any] = {
     "kept_done": str,
     "stale": id,
     "logs": id,
+    "dropped_hedges": id,
 }
 
 
@@ -160,7 +161,7 @@ def _size_of(payload: Any) -> int:
 
 def _entries_of(batch: Batch, kind: str, item: Any, everything: Sequence[bytes]) -> Sequence[bytes]:
     """Returns the entries of the results stream behind an item; for an item without an id, all that were read."""
-    if kind in ("stale", "logs", "arrivals", "endings"):
+    if kind in ("stale", "logs", "arrivals", "endings", "dropped_hedges"):
         return everything
     if kind == "kept":
         return (item.entry,)

@@ -16,8 +16,10 @@ from taskyard.core.redis.quarantine import Odd
 from taskyard.core.scheduling.agent_slots import AgentSlots
 from taskyard.core.scheduling.placement import Candidate, ready_of
 from taskyard.worker.dispatch.batch import Batch, Committed, Unpublished, lanes_of
+from taskyard.worker.dispatch.claim import Claim
 from taskyard.worker.dispatch.decisions import DEFAULT_POLICY, hand_back
-from taskyard.worker.dispatch.leader_state import Claim, LeaderState
+from taskyard.worker.dispatch.hedges import ENDED_BESIDE, Hedge
+from taskyard.worker.dispatch.leader_state import LeaderState
 from taskyard.worker.dispatch.unprocessable import ESCAPES, reason_of, settle
 
 
@@ -31,6 +33,10 @@ def publication_of(
     """
     orders: dict[str, list[Order]] = batch.orders
     claims = _open_claims(leader_state, batch, committed, orders, policy_of)
+    claims += _open_hedges(leader_state, batch, committed, orders)
+    leader_state.hedges.won += len(committed.promoted)
+    for one in committed.promoted:
+        orders.setdefault(one.agent_id, []).append(Cancel(one.id, one.beside))
     for agent_id, reply in committed.replies:
         orders.setdefault(agent_id, []).append(reply)
     _cancel_orphans(leader_state, committed.orphans, orders)
@@ -94,6 +100,28 @@ def _open_freed(
         for offer, agent in unused:
             agent.take_back(offer.expected_seconds)
     return claims
+
+
+def _open_hedges(
+    leader_state: LeaderState, batch: Batch, committed: Committed, orders: dict[str, list[Order]]
+) -> list[Claim]:
+    """Opens the second attempts that began; the agents chosen for the others have room again."""
+    begun = {row.id: row for row in committed.hedged}
+    opened: list[Claim] = []
+    for straggler, agent, expected_seconds in batch.hedges:
+        row = begun.get(straggler.id)
+        if row is None:
+            agent.take_back(expected_seconds)
+            continue
+        hedge = Hedge(row, straggler.attempt, expected_seconds, batch.began)
+        leader_state.hedges.open(hedge)
+        if leader_state.find(straggler.id, straggler.attempt) is None:
+            leader_state.hedges.drop(hedge, ENDED_BESIDE)
+            continue
+        orders.setdefault(row.agent_id, []).append(_run_of(row))
+        opened.append(hedge)
+    leader_state.hedges.begun += len(begun)
+    return opened
 
 
 def _run_of(row: Claimed) -> Run:

@@ -9,7 +9,7 @@ import orjson
 from taskyard.core.errors import ErrorClass
 from taskyard.core.payload.storable_text import storable
 from taskyard.core.postgres.database import DriverTransaction
-from taskyard.core.postgres.store import tick
+from taskyard.core.postgres.store import hedges, tick
 from taskyard.core.postgres.store.dependants import Ended
 from taskyard.core.postgres.store.suspension import Suspension
 from taskyard.core.postgres.store.tick import Completion, Settlement, Stale
@@ -73,12 +73,16 @@ def _complete(
 ) -> tuple[set[str], list[Settlement]]:
     if not batch.completions:
         return set(), []
+    if won := [c for c in batch.completions if c.beside]:
+        # whose results count only then (P22)
+        each(tx, won, lambda items: committed.promoted.extend(hedges.promote(tx, items)))
     completed: set[str] = set()
     refused = each(tx, batch.completions, lambda items: completed.update(tick.complete(tx, items)))
     whys = reasons(tx, len(refused))
     unstorable = {item.id for item in refused}
     missing = [c for c in batch.completions if c.id not in completed and c.id not in unstorable]
-    held = tick.still_current(tx, [(c.id, c.attempt) for c in missing]) if missing else {}
+    # of a second attempt whose task was locked, the one beside it is still the current one
+    held = tick.still_current(tx, [(c.id, c.beside or c.attempt) for c in missing]) if missing else {}
     committed.left.completions += [c for c in missing if c.id in held]
     stale += [Stale(c.id, c.attempt, batch.reporters.get(c.id), "completed") for c in missing if c.id not in held]
     return completed, [_unstorable(item, why) for item, why in zip(refused, whys, strict=True)]

@@ -1,4 +1,4 @@
-"""Recovers inside the tick: reconcile, reap, orphans, overdue attempts, sweep (P8 to P11, P15).
+"""Recovers inside the tick: reconcile, reap, orphans, overdue attempts (P9 to P11, P15).
 
 Every second the leader reads the roster (heartbeats, the inboxes' and results' tails, at one instant). What looks
 lost then is only a suspect: it is acted upon after every result that was in the stream at that instant has been read.
@@ -15,16 +15,16 @@ import structlog
 
 from taskyard.core.errors import ErrorClass
 from taskyard.core.ids import agent_name_of, is_id
-from taskyard.core.postgres.store.recovery import NIL
 from taskyard.core.protocol import Cancel, Drain, Failure, Heartbeat, decode_heartbeat
 from taskyard.core.redis.quarantine import Odd
 from taskyard.core.redis.roster import EVERYBODY, NO_OWN, Roster, Turn
 from taskyard.core.scheduling.holds import HoldMode
 from taskyard.core.task_types.retry_policy import RetryPolicy
-from taskyard.worker.dispatch.batch import Batch, Sweep
+from taskyard.worker.dispatch.batch import Batch
+from taskyard.worker.dispatch.claim import Claim
 from taskyard.worker.dispatch.decisions import hand_back, judge
 from taskyard.worker.dispatch.known_agent import KnownAgent
-from taskyard.worker.dispatch.leader_state import Claim, LeaderState
+from taskyard.worker.dispatch.leader_state import LeaderState
 from taskyard.worker.dispatch.outcome_events import note_failure
 from taskyard.worker.dispatch.suspects import Suspects, position
 from taskyard.worker.dispatch.unprocessable import ESCAPES, reason_of, settle_escaped
@@ -35,8 +35,7 @@ OVERDUE_GRACE_SECONDS = 15.0
 MAX_WATCHED_SECONDS = 2.0  # between two rosters; time that this leader did not observe is not held against agents
 AGENTS_AT_ONCE = 1_000  # whose heartbeats are read in one roster, more or less
 READINGS_IN_TTL = 3  # of each heartbeat, at least
-SWEEP_SLICE = 2_000
-REBUILD_SLICE = 10_000
+UNHELD = "its agent does not have it"
 
 log = structlog.get_logger(__name__)
 
@@ -50,8 +49,6 @@ class Recovery:
         self._ttl_seconds = ttl_seconds
         self._suspects: Suspects | None = None
         self._canary_since: float | None = None
-        self._sweep_after: str | None = None
-        self._is_rebuilding = False
         self._unreadable: dict[str, float] = {}  # agent id → since when its heartbeat is invalid
         self._now = 0.0  # monotonic seconds of the last roster
         self._turn = EVERYBODY
@@ -157,7 +154,7 @@ class Recovery:
         if heartbeat.generation != generation:
             return
         read, tail = position(heartbeat.read_position.encode()), position(inbox_tail)
-        published = frozenset(claim.pair for claim in self._leader_state.claims_of(agent_id) if claim.is_published)
+        published = self._leader_state.published_pairs(agent_id)
         # a busy agent never reaches this reading's tail, but that of the one before
         if read >= tail:
             suspects.unheld += sorted(published - held)
@@ -222,11 +219,14 @@ class Recovery:
         unread = {name for name, tail in suspects.own_tails.items() if name in own and position(own[name]) < tail}
         later = Suspects(suspects.tail, suspects.own_tails)
         for task_id, attempt in suspects.unheld:
-            claim = self._leader_state.find(task_id, attempt)
+            hedge = self._leader_state.hedges.find(task_id, attempt)
+            claim = hedge or self._leader_state.find(task_id, attempt)
             if claim is not None and agent_name_of(claim.agent_id) in unread:
                 later.unheld.append(claim.pair)
+            elif hedge is not None:
+                self._leader_state.hedges.drop(hedge, UNHELD)
             elif claim is not None and not park(self._leader_state, claim):
-                self._requeue(claim, "its agent does not have it", batch)
+                self._requeue(claim, UNHELD, batch)
         for agent_id in suspects.lost_agents:
             if agent_name_of(agent_id) in unread:
                 later.lost_agents.append(agent_id)
@@ -248,6 +248,8 @@ class Recovery:
             failure = Failure(ErrorClass.AGENT_LOST, "its agent was lost while it ran")
             self._fail(claim, failure, max(self._now, claim.started), batch)
             self._leader_state.close(claim)
+        for hedge in self._leader_state.hedges.of(agent_id):
+            self._leader_state.hedges.drop(hedge, "its agent was lost")
         self._leader_state.remove_agent(agent_id)
         batch.endings.append((agent_id, state))
         if may_live:
@@ -277,24 +279,3 @@ class Recovery:
         except ESCAPES as error:
             settle_escaped(self._leader_state, claim, error, batch)
         self._leader_state.close(claim)
-
-    # the sweep
-
-    def rebuild(self) -> None:
-        """Sweeps everything as fast as possible: Redis was wiped, or a new leader begins."""
-        self._is_rebuilding = True
-        self._sweep_after = None
-
-    @property
-    def is_rebuilding(self) -> bool:
-        return self._is_rebuilding
-
-    def next_sweep(self) -> Sweep:
-        """Returns the next slice of unfinished rows."""
-        return Sweep(self._sweep_after or NIL, REBUILD_SLICE if self._is_rebuilding else SWEEP_SLICE)
-
-    def note_sweep(self, next_after: str | None) -> None:
-        """Stores where the following slice begins; None: all were seen."""
-        self._sweep_after = next_after
-        if next_after is None:
-            self._is_rebuilding = False

@@ -11,8 +11,9 @@ from taskyard.core.protocol import Failure, Released, is_storable
 from taskyard.core.scheduling.retry import MAX_REFUNDS
 from taskyard.core.task_types.retry_policy import RetryPolicy
 from taskyard.worker.dispatch.batch import Batch
+from taskyard.worker.dispatch.claim import Claim
 from taskyard.worker.dispatch.decisions import hand_back, return_unplaced, send_elsewhere
-from taskyard.worker.dispatch.leader_state import Claim, LeaderState
+from taskyard.worker.dispatch.leader_state import LeaderState
 
 FREE_PAUSE_SECONDS = 5.0  # and longer: what goes back unstarted costs nothing
 

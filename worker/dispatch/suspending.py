@@ -19,9 +19,9 @@ from taskyard.core.questions.question import SIGNAL_PREFIX, check_asked
 from taskyard.core.scheduling.retry import fingerprint
 from taskyard.core.submission.signal_fit import misfit
 from taskyard.worker.dispatch.batch import Batch, Committed, OutcomesAsked
+from taskyard.worker.dispatch.claim import Claim
 from taskyard.worker.dispatch.claim_holders import NOT_CURRENT
 from taskyard.worker.dispatch.decisions import error_json, known_class
-from taskyard.worker.dispatch.leader_state import Claim
 from taskyard.worker.dispatch.report_parts import storable_time
 from taskyard.worker.dispatch.savepoints import each
 

@@ -9,8 +9,9 @@ from taskyard.core.protocol import Failure, Suspended, UntilTime
 from taskyard.core.submission.validate import check_output
 from taskyard.core.task_types.retry_policy import RetryPolicy
 from taskyard.worker.dispatch.batch import Batch
+from taskyard.worker.dispatch.claim import Claim
 from taskyard.worker.dispatch.decisions import judge, known_class
-from taskyard.worker.dispatch.leader_state import Claim, LeaderState
+from taskyard.worker.dispatch.leader_state import LeaderState
 from taskyard.worker.dispatch.outcome_events import note_failure, note_for_breaker
 from taskyard.worker.dispatch.report_parts import storable_failure, storable_time
 from taskyard.worker.dispatch.suspending import suspension_of

@@ -37,11 +37,11 @@ class Sweeper:
 
     def begin(self, term: Term, batch: Batch) -> None:
         """Makes a batch sweep the next slice."""
-        batch.sweep = term.recovery.next_sweep()
+        batch.sweep = term.sweep.next_slice()
         batch.parents_after = term.unsettled_parents.next_sweep()
         batch.looks_for_inputs = True
         batch.workflows_after = term.workflows_after
-        if not term.recovery.is_rebuilding:
+        if not term.sweep.is_rebuilding:
             in_flight = term.leader_state.claiming
             batch.members = [m for m in self._taken(self._read()) if m.task_id not in in_flight]
 
@@ -51,7 +51,7 @@ class Sweeper:
             term.workflows_after = committed.workflows_next or NIL
         if batch.sweep is None or SWEEP in committed.left_parts:
             return
-        term.recovery.note_sweep(committed.sweep_next)
+        term.sweep.note(committed.sweep_next)
         if not batch.members:
             return
         leftover: list[Member] = []

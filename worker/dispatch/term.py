@@ -43,6 +43,7 @@ from taskyard.worker.dispatch.made_inputs import DueInputs
 from taskyard.worker.dispatch.postponed import Postponed
 from taskyard.worker.dispatch.published import PublishedHere
 from taskyard.worker.dispatch.recovery import Recovery
+from taskyard.worker.dispatch.sweep_position import SweepPosition
 from taskyard.worker.dispatch.transaction_parts import KEPT
 from taskyard.worker.dispatch.unclaimable import Unclaimable
 from taskyard.worker.dispatch.unsettled_parents import UnsettledParents
@@ -66,6 +67,7 @@ class Term:
     committer: Committer
     leader_state: LeaderState
     recovery: Recovery
+    sweep: SweepPosition
     intake: Intake
     agent_access: AgentAccess
     input_checks: InputChecks
@@ -174,9 +176,9 @@ class TermFactory:
         leader_state = LeaderState(self.durations, self._breakers, fleet)
         database_now = self._load(leader_state)
         recovery = Recovery(leader_state, lambda name: policy_of(fleet, name), self.ttl_seconds)
-        postponed = Postponed()
+        postponed, sweep = Postponed(), SweepPosition()
         if is_new:
-            recovery.rebuild()
+            sweep.rebuild()
         log.info("leader.elected", epoch=epoch, new_generation=is_new, open_claims=len(leader_state.claims))
         workflows = ChildWorkflows(self._database_url, self.broker, fleet, self._limits, self._clock, self._predict)
         return Term(
@@ -188,6 +190,7 @@ class TermFactory:
             workflows=workflows,
             leader_state=leader_state,
             recovery=recovery,
+            sweep=sweep,
             agent_access=AgentAccess(leader_state, users),
             input_checks=InputChecks(fleet, self._limits.input_limit_bytes),
             intake=Intake(

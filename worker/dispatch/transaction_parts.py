@@ -11,9 +11,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import orjson
+
 from taskyard.core.postgres.database import DriverTransaction
 from taskyard.core.postgres.store import (
     dependants,
+    hedges,
     holds,
     kept_reports,
     locks,
@@ -23,6 +26,8 @@ from taskyard.core.postgres.store import (
     workflows,
 )
 from taskyard.core.postgres.store.dependants import NONE, Ended
+from taskyard.core.postgres.store.hedges import NewHedge
+from taskyard.core.scheduling.hedging import Straggler
 from taskyard.worker.dispatch.batch import LISTS, Arrival, Batch, Committed
 from taskyard.worker.dispatch.child_parts import submit_children
 from taskyard.worker.dispatch.due_schedules import SCHEDULES
@@ -109,6 +114,19 @@ def _claim(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
     with bounded(tx, CLAIM_TIMEOUT_MS):
         refused = each(tx, wanted, lambda items: claimed.extend(tick.claim(tx, *zip(*items, strict=True))))
     committed.unclaimable += [task_id for task_id, _ in refused]
+
+
+def _hedge(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
+    if batch.dropped_hedges:
+        each(tx, batch.dropped_hedges, lambda items: hedges.drop(tx, items))
+    if batch.hedges:
+        wanted = [NewHedge(one.id, one.attempt, agent.id, _detail_of(one)) for one, agent, _ in batch.hedges]
+        each(tx, wanted, lambda items: committed.hedged.extend(hedges.hedge(tx, items)))
+
+
+def _detail_of(straggler: Straggler) -> str:
+    detail = {"beside": straggler.attempt, "late_seconds": round(straggler.late_seconds, 3)}
+    return orjson.dumps(detail).decode()
 
 
 # changes of no task
@@ -219,6 +237,7 @@ PARTS = (
         _fire_schedules,
     ),
     Part(CLAIMS, ("claims",), (*_TASKS, "task_signals", "questions"), lambda b, c: b.claims, _claim),
+    Part("second attempts", ("dropped_hedges",), _TASKS, lambda b, c: b.hedges or b.dropped_hedges, _hedge),
     Part("log lines", ("stale", "logs"), ("tasks", "task_events"), lambda b, c: b.stale or b.logs, _note),
     Part(
         "agents", ("arrivals", "endings"), ("agents", "task_events"), lambda b, c: b.arrivals or b.endings, _keep_agents

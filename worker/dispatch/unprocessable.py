@@ -10,8 +10,9 @@ from taskyard.core.postgres.store.tick import Settlement
 from taskyard.core.redis.quarantine import Odd
 from taskyard.core.scheduling.retry import fingerprint
 from taskyard.worker.dispatch.batch import Batch
+from taskyard.worker.dispatch.claim import Claim
 from taskyard.worker.dispatch.decisions import error_json
-from taskyard.worker.dispatch.leader_state import Claim, LeaderState
+from taskyard.worker.dispatch.leader_state import LeaderState
 from taskyard.worker.dispatch.outcomes import Failed
 
 # Exceptions that foreign code may raise, including an exit: it fails only the call.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import structlog
 
-from taskyard.worker.dispatch.leader_state import Claim, LeaderState
+from taskyard.worker.dispatch.claim import Claim
+from taskyard.worker.dispatch.leader_state import LeaderState
 
 log = structlog.get_logger(__name__)
 

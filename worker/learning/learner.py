@@ -29,6 +29,7 @@ from taskyard.worker.dispatch.run_log import Run
 from taskyard.worker.learning.agents import AgentsLearning
 from taskyard.worker.learning.queues import QueuesLearning
 from taskyard.worker.learning.start_watch import StartWatch
+from taskyard.worker.learning.stragglers import Stragglers
 
 SAMPLE = 200  # tasks in a second
 SAVE_EVERY_SECONDS = 10.0
@@ -61,6 +62,7 @@ class Learner:
         self._queues = QueuesLearning(policy_of)
         self._agents = AgentsLearning(dispatcher.matching)
         self._dispatcher = dispatcher
+        self._stragglers = Stragglers(database, dispatcher.hedging)
         self._here = dispatcher.published
         self._clock = clock
         self._epoch: int | None = None
@@ -103,6 +105,7 @@ class Learner:
                 self._save()
             self._publish()
             self._starts.look(live, now)
+            self._stragglers.look(self._model, self._clock.monotonic())
         except (Unavailable, Busy) as error:
             if self._trouble != str(error):
                 self._trouble = str(error)
@@ -122,7 +125,7 @@ class Learner:
     # ours
 
     def _composed(self) -> LearningLive:
-        held = self._held
+        held, term = self._held, self._dispatcher.term
         return LearningLive(
             keys=len(self._model),
             tasks=held.tasks,
@@ -132,6 +135,8 @@ class Learner:
             error_factor=held.error_factor,
             starts=self._starts.live(),
             queues=self._queues.live(),
+            hedges_begun=0 if term is None else term.leader_state.hedges.begun,
+            hedges_won=0 if term is None else term.leader_state.hedges.won,
         )
 
     def _load(self) -> None:

@@ -18,6 +18,11 @@ def learning_families(prefix: str, learning: LearningLive) -> Iterable[Metric]:
     for place, count in (("below", learning.below), ("inside", inside), ("above", learning.above)):
         results.add_metric([place], count)
     yield results
+    help_ = "Second attempts beside slow ones, since this worker leads."
+    hedges = CounterMetricFamily(f"{prefix}second_attempts", help_, labels=["event"])
+    hedges.add_metric(["begun"], learning.hedges_begun)
+    hedges.add_metric(["won"], learning.hedges_won)
+    yield hedges
     help_ = "Kinds of tasks whose run times are known: types, with their creators and sizes."
     yield GaugeMetricFamily(f"{prefix}prediction_keys", help_, value=learning.keys)
     if learning.coverage is not None:

@@ -78,6 +78,8 @@ tasks = Table(
     Column("predicted_high", REAL),
     Column("head_start", Double),  # in seconds, under the policy `learned`; NULL: none
     Column("size", Text),  # of its input, as it is predicted by; NULL: not known
+    Column("hedged", Integer),  # the number of its last second attempt; NULL: it had none
+    Column("hedge_agent_id", Text),  # who has that one; NULL: nobody any more
     CheckConstraint(f"state IN ({listed(TaskState)})", name="tasks_state_known"),
     CheckConstraint(f"priority BETWEEN {min(Priority)} AND {max(Priority)}", name="tasks_priority_known"),
     CheckConstraint(f"(state IN ({listed(TERMINAL)})) = (finished_at IS NOT NULL)", name="tasks_finished_has_time"),

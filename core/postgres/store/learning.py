@@ -12,6 +12,7 @@ from taskyard.core.learning.model import Known
 from taskyard.core.learning.results import Held
 from taskyard.core.learning.shrunk_means import RunningMean
 from taskyard.core.learning.sketches import Sketch
+from taskyard.core.models import Lane
 from taskyard.core.postgres.arrays import plain, quoted
 from taskyard.core.postgres.database import Transaction, queries
 
@@ -30,6 +31,16 @@ class EndedTask(NamedTuple):
     predicted_low: float | None
     predicted_high: float | None
     timeout_seconds: float
+
+
+class RunningTask(NamedTuple):
+    """A running task: its lane, and what its run time is predicted by."""
+
+    id: str
+    lane: Lane
+    type: str
+    created_by: str
+    size: str | None
 
 
 class RecordedRun(NamedTuple):
@@ -94,6 +105,15 @@ def forget_sketches(tx: Transaction, keys: Collection[str] | None) -> None:
 def ended(tx: Transaction, ids: Sequence[str]) -> list[EndedTask]:
     """Returns those of these tasks that still exist."""
     return [EndedTask(*row) for row in tx.rows(queries("learning")["ended"], {"ids": plain(ids)})]
+
+
+def running(tx: Transaction, ids: Sequence[str]) -> list[RunningTask]:
+    """Returns those of these tasks that could do with a second attempt: they never wait for anything."""
+    rows = tx.rows(queries("learning")["running"], {"ids": plain(ids)})
+    return [
+        RunningTask(id_, Lane(queue, type_, tuple(requires)), type_, creator, size)
+        for id_, queue, type_, requires, creator, size in rows
+    ]
 
 
 def starts(tx: Transaction, ids: Sequence[str]) -> list[tuple[str, bool, float | None]]:

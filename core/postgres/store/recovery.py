@@ -20,11 +20,16 @@ NIL = "00000000-0000-0000-0000-000000000000"
 
 
 class OpenClaim(NamedTuple):
-    """A claimed task as a new leader finds it; `started_at` is None if it has not started."""
+    """A claimed task as a new leader finds it; `started_at` is None if it has not started.
+
+    `hedged` is the number of the attempt beside it and `hedge_agent_id` who has that; None: nobody has one.
+    """
 
     row: Claimed
     ready: float
     started_at: float | None
+    hedged: int | None = None
+    hedge_agent_id: str | None = None
 
 
 def try_lead(tx: Transaction) -> bool:
@@ -67,7 +72,7 @@ def agent_users(tx: Transaction) -> list[AgentUser]:
 def claimed_tasks(tx: Transaction) -> list[OpenClaim]:
     """Returns every claimed task."""
     rows = tx.rows(queries("recovery")["claimed_tasks"], {})
-    return [OpenClaim(Claimed(*row[:-2]), row[-2], row[-1]) for row in rows]
+    return [OpenClaim(Claimed(*row[:-4]), *row[-2:], *row[-4:-2]) for row in rows]
 
 
 def open_slice(tx: Transaction, after: str, limit: int) -> tuple[list[Waiting], str | None]:

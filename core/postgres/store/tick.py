@@ -21,6 +21,7 @@ class Completion(NamedTuple):
     run_seconds: float
     cpu_seconds: float | None = None
     peak_memory_bytes: int | None = None
+    beside: int = 0  # the number of the current attempt, if this one is the second one beside it
 
 
 @dataclass(slots=True)
@@ -83,7 +84,7 @@ def complete(tx: Transaction, completions: Sequence[Completion]) -> set[str]:
 
     The others' attempts are not current, or their rows are locked.
     """
-    ids, attempts, outputs, started, run_seconds, cpu_seconds, peaks = zip(*completions, strict=True)
+    ids, attempts, outputs, started, run_seconds, cpu_seconds, peaks, _ = zip(*completions, strict=True)
     rows = tx.rows(
         queries("tick")["settle_completed"],
         {

@@ -24,6 +24,7 @@ _SAME = (
     "run_at", "ready_at", "idempotency_key", "workflow_id", "workflow_key", "waiting_on", "suspension",
     "creator_agent_id", "created_by", "progress", "progress_message", "created_at", "assigned_at", "started_at",
     "finished_at", "scheduled_for", "predicted_seconds", "predicted_low", "predicted_high", "head_start", "size",
+    "hedged", "hedge_agent_id",
 )  # fmt: skip
 
 

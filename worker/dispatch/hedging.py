@@ -1,0 +1,77 @@
+"""Begins second attempts beside stragglers in the tick, after everything else was placed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from taskyard.core.errors import UnknownTaskType
+from taskyard.core.protocol import Pair
+from taskyard.core.scheduling.hedging import MIN_RUN_SECONDS, Chosen, Straggler, agent_for, room
+from taskyard.worker.dispatch.batch import Batch
+from taskyard.worker.dispatch.fleet_types import FleetTypes
+from taskyard.worker.dispatch.leader_state import LeaderState
+
+
+class RunningAttempt(NamedTuple):
+    """An attempt that may be hedged; `started` is monotonic seconds."""
+
+    id: str
+    attempt: int
+    started: float
+
+
+class Hedging:
+    """Told by the learner's thread which attempts are late, of those that the dispatcher's thread lists as running."""
+
+    def __init__(self) -> None:
+        self.running: list[RunningAttempt] = []  # replaced, never changed
+        self.stragglers: Mapping[Pair, Straggler] = {}  # replaced, never changed
+        self._tried: set[Pair] = set()
+
+    def note_running(self, leader_state: LeaderState, now: float) -> None:
+        """Lists what runs and may be hedged. `now` is monotonic seconds."""
+        may_be: dict[str, bool] = {}
+        found = []
+        for claim in leader_state.claims.values():
+            if claim.started is None or now - claim.started < MIN_RUN_SECONDS:
+                continue
+            name = claim.row.type
+            if name not in may_be:
+                may_be[name] = _is_idempotent(leader_state.fleet, name)
+            if may_be[name]:
+                found.append(RunningAttempt(claim.id, claim.attempt, claim.started))
+        leader_state.hedges.drop_overdue(now)
+        self.running = found
+        self._tried &= {(one.id, one.attempt) for one in found}
+
+    def choose(self, leader_state: LeaderState, batch: Batch) -> None:
+        """Adds to a batch the second attempts that are to begin, each on an agent with an idle slot."""
+        late = [one for pair, one in self.stragglers.items() if pair not in self._tried]
+        if not late:
+            return
+        agents = leader_state.agents.values()
+        most = room(sum(agent.slots.max_concurrency for agent in agents), len(leader_state.hedges))
+        for straggler in late:
+            if most <= len(batch.hedges):
+                return
+            claim = leader_state.find(straggler.id, straggler.attempt)
+            if claim is None or leader_state.holds.of_lane(straggler.lane) is not None:
+                continue
+            beside = leader_state.agents.get(claim.agent_id)
+            host = beside.info.host if beside is not None else ""
+            able = ((agent.slots, agent.info.host) for agent in agents)
+            agent = agent_for(straggler.lane, claim.agent_id, host, able)
+            if agent is None:
+                continue
+            expected_seconds = leader_state.durations.expected(straggler.lane.type)
+            agent.give(expected_seconds)
+            self._tried.add(claim.pair)
+            batch.hedges.append(Chosen(straggler, agent, expected_seconds))
+
+
+def _is_idempotent(fleet: FleetTypes, name: str) -> bool:
+    try:
+        return fleet.get(name).idempotent
+    except UnknownTaskType:
+        return False

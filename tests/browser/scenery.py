@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 import subprocess
 import sys
 from pathlib import Path
@@ -22,6 +23,8 @@ RULE = "tasks wait long"
 GROUPS_WANTED, COMPLETED_WANTED = 4, 15
 NO_WORKFLOW = "01900000-0000-7000-8000-000000000000"
 COMPARED_HOURS = 48
+SHORT = "diagnostic.sleep_async"
+WAVES, WAVE_TASKS = 4, 90  # of short tasks: as many results as are needed to judge predictions
 LEARNED_AGENTS = ("coder-1", "tester-1", "analyst-1")
 LEARNED_TYPES = ("render.poster", "render.preview", "mail.send", "index.documents")
 STEPS = 300  # half a minute each, nine at a time
@@ -52,6 +55,7 @@ class Scenery(_Server):
         self.command("silence", RULE, "--subject", "reports", "--minutes", "120", "--reason", "the queue is paused")
         self.command("webhooks", "add", "on-call", "https://hooks.example.com/taskyard", "--outcome", "failed")
         self._put_learned()
+        self._run_short_ones()
         self._add_schedules()
         self._submit_workflow()
         self._submit(_steps())
@@ -97,6 +101,23 @@ class Scenery(_Server):
         made_comparisons.factors_of(database, LEARNED_AGENTS, LEARNED_TYPES)
         database.close()
 
+    def _run_short_ones(self) -> None:
+        """Tasks that take about a quarter of a second, wave after wave, which are then known."""
+        rng = random.Random(5)
+        for wave in range(1, WAVES + 1):
+            self._submit(
+                [
+                    {
+                        "type": SHORT,
+                        "input": {"seconds": round(rng.lognormvariate(-1.5, 0.6), 3)},
+                        "priority": "urgent",
+                    }
+                    for _ in range(WAVE_TASKS)
+                ]
+            )
+            wanted = wave * WAVE_TASKS
+            wait_until(lambda wanted=wanted: len(self._ended("completed", "--type", SHORT)) >= wanted, WORK_SECONDS)
+
     def _submit_workflow(self) -> None:
         """A workflow of several steps, of which one fails."""
         file = self._folder / "warehouse.json"
@@ -129,10 +150,13 @@ class Scenery(_Server):
         return str(json.loads(answer)["id"])
 
     def _is_full(self) -> bool:
-        ended = [task for task in self.tasks("--limit", "500") if task["created_by"] != "seed"]
-        failed = {task["type"] for task in ended if task["state"] == "failed"}
-        completed = sum(task["state"] == "completed" for task in ended)
-        return len(failed) >= GROUPS_WANTED and completed >= COMPLETED_WANTED
+        failed = {task["type"] for task in self._ended("failed")}
+        return len(failed) >= GROUPS_WANTED and len(self._ended("completed")) >= COMPLETED_WANTED
+
+    def _ended(self, state: str, *filters: str) -> list[dict[str, Any]]:
+        """The newest tasks in a state that are not of the history."""
+        found = self.tasks("--state", state, *filters, "--limit", "500")
+        return [task for task in found if task["created_by"] != "seed"]
 
 
 def _steps() -> list[dict[str, Any]]:

@@ -101,7 +101,7 @@ def _show_latest(latest: Sequence[Compared]) -> None:
         alt=_("The last comparison of each queue"),
         columns={
             "queue": st.column_config.TextColumn(_("Queue"), pinned=True, width=130),
-            "compared_at": time_column(_("Compared"), width=130),
+            "compared_at": time_column(_("Compared at"), width=130),
             "tasks": st.column_config.NumberColumn(_("Tasks"), format="localized", width=80),
             "acting": st.column_config.TextColumn(_("Acting policy"), width=120),
             "other": st.column_config.TextColumn(_("Other policy"), width=120),

@@ -57,8 +57,8 @@ def _show_queues(queues: Sequence[QueueOrder]) -> None:
     rows = [
         {
             "queue": one.queue,
-            "policy": policy_in_words(one),
             "head_starts": state_in_words(one),
+            "policy": policy_in_words(one),
             "why": reason_in_words(one.reason),
             "short_seconds": one.short_seconds,
             "ratio": one.ratio,
@@ -70,11 +70,11 @@ def _show_queues(queues: Sequence[QueueOrder]) -> None:
         alt=_("Queues, whether they give head starts, and why"),
         columns={
             "queue": st.column_config.TextColumn(_("Queue"), pinned=True, width=150),
+            "head_starts": st.column_config.TextColumn(_("Head starts"), width=120),
             "policy": st.column_config.TextColumn(
                 _("Policy"), help=_("Head starts are used with the policy learned only"), width=200
             ),
-            "head_starts": st.column_config.TextColumn(_("Head starts"), width=120),
-            "why": st.column_config.TextColumn(_("Why"), width=390),
+            "why": st.column_config.TextColumn(_("Reason"), width=390),
             "short_seconds": value_column(
                 _("Short"), help=_("Tasks that are predicted to run for less than this are short"), width=110
             ),
@@ -82,7 +82,7 @@ def _show_queues(queues: Sequence[QueueOrder]) -> None:
                 _("Run time of short ones"),
                 help=_(
                     "The mean run time of tasks predicted short as a share of that of the others. Head starts begin"
-                    " below {on} and end above {off}."
+                    " below {on} and end above {off}, or if typical run times do not differ."
                 ).format(on=percent(ON_BELOW), off=percent(OFF_ABOVE)),
                 width=150,
             ),

@@ -6,6 +6,7 @@ Only a sample is learned from when many tasks end: SAMPLE each second are more t
 from __future__ import annotations
 
 import random
+import time
 from collections import deque
 from collections.abc import Callable
 from itertools import islice
@@ -39,6 +40,11 @@ REFRESHED_AT_ONCE = 20  # keys that learned nothing, but the levels above them d
 HOUR = 3600
 
 log = structlog.get_logger(__name__)
+
+
+def give_way() -> None:
+    """Lets the dispatcher's thread go on at once, which else gets Python's lock only after a switch interval."""
+    time.sleep(0)
 
 
 class Learner:
@@ -167,6 +173,7 @@ class Learner:
             task = found.get(task_id)
             if task is None:
                 continue
+            give_way()
             self._agents.note(task, agent_id, run_seconds, error_class)
             if error_class and error_class != ErrorClass.TIMEOUT:
                 continue
@@ -223,6 +230,7 @@ class Learner:
         texts, changed = self._here.texts, dict[str, str]()
         keys = list(islice(self._unpublished, CHANGES_AT_ONCE))
         for key in (*keys, *self._next_refreshed()):
+            give_way()
             prediction = self._model.of_key(key)
             if prediction is not None and prediction.is_plausible() and texts.get(key) != prediction.as_text():
                 changed[key] = prediction.as_text()

@@ -28,6 +28,7 @@ from taskyard.core.telemetry.live_snapshot import LiveSnapshot
 from taskyard.worker.dispatch.dispatcher import Dispatcher
 from taskyard.worker.dispatch.run_log import Run
 from taskyard.worker.learning.agents import AgentsLearning
+from taskyard.worker.learning.lifting import Lifting
 from taskyard.worker.learning.queues import QueuesLearning
 from taskyard.worker.learning.start_watch import StartWatch
 from taskyard.worker.learning.stragglers import Stragglers
@@ -69,6 +70,7 @@ class Learner:
         self._agents = AgentsLearning(dispatcher.matching)
         self._dispatcher = dispatcher
         self._stragglers = Stragglers(database, dispatcher.hedging)
+        self._lifting = Lifting(database, broker)
         self._here = dispatcher.published
         self._clock = clock
         self._epoch: int | None = None
@@ -105,13 +107,14 @@ class Learner:
             while self._compared:
                 queue, is_harmful = self._compared.popleft()
                 self._queues.note_comparison(queue, is_harmful=is_harmful)
-            now, live = term.database_now(self._clock), self._look()
-            self._queues.look(live, term.leader_state.holds, now)
+            now, live, holds = term.database_now(self._clock), self._look(), term.leader_state.holds
+            self._queues.look(live, holds, now)
             if self._clock.monotonic() >= self._save_at or self._queues.has_news:
                 self._save()
             self._publish()
             self._starts.look(live, now)
             self._stragglers.look(self._model, self._clock.monotonic())
+            self._lifting.look(self._queues.giving(), live, holds, now, self._clock.monotonic())
         except (Unavailable, Busy) as error:
             if self._trouble != str(error):
                 self._trouble = str(error)

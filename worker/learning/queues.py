@@ -16,7 +16,7 @@ from taskyard.core.postgres.store.learning import EndedTask
 from taskyard.core.scheduling.holds import HoldMode, Holds
 from taskyard.core.scheduling.placement import LEARNED
 from taskyard.core.telemetry.learning_live import QueueLearningLive
-from taskyard.core.telemetry.live_snapshot import LiveSnapshot
+from taskyard.core.telemetry.live_snapshot import LaneDepth, LiveSnapshot
 from taskyard.core.telemetry.start_estimates import takers_of
 
 STATE = "queues"  # the name under which it is stored
@@ -70,13 +70,13 @@ class QueuesLearning:
         """Notes the longest wait now of each queue, of tasks that some agent takes and no pause holds back."""
         self._waits = {}
         for depth in live.lanes if live is not None else ():
-            lane = Lane(depth.queue, depth.type, tuple(depth.requires))
-            hold = holds.of_lane(lane)
-            if depth.oldest_ready_at is None or (hold is not None and hold.mode is HoldMode.PAUSED):
-                continue
-            seconds = max(0.0, now - depth.oldest_ready_at)
+            seconds, lane = waited_seconds(depth, holds, now), Lane(depth.queue, depth.type, tuple(depth.requires))
             if seconds > self._waits.get(depth.queue, 0.0) and takers_of(lane, live.agents if live else ()):
                 self._waits[depth.queue] = seconds
+
+    def giving(self) -> set[str]:
+        """Returns the queues whose tasks get head starts that are used."""
+        return {name for name, queue in self._queues.items() if queue.is_on and self._policy_of(name) == LEARNED}
 
     def published(self) -> dict[str, tuple[float, float, bool]]:
         """Returns what submitters need of each queue."""
@@ -117,6 +117,14 @@ class QueuesLearning:
         self._switched.append((queue, switched))
         if self._policy_of(queue) == LEARNED:
             log.warning("head_starts.switched", queue=queue, is_on=switched.is_on, reason=str(switched.reason))
+
+
+def waited_seconds(depth: LaneDepth, holds: Holds, now: float) -> float:
+    """Returns how long the oldest task of a lane has waited; 0 if a pause holds the lane back."""
+    hold = holds.of_lane(Lane(depth.queue, depth.type, tuple(depth.requires)))
+    if depth.oldest_ready_at is None or (hold is not None and hold.mode is HoldMode.PAUSED):
+        return 0.0
+    return max(0.0, now - depth.oldest_ready_at)
 
 
 def _stored(queue: QueueLearning) -> Mapping[str, Any]:

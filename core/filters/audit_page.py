@@ -84,6 +84,7 @@ EVENTS = (
     "attempt_failed",
     "handed_back",
     "unblocked",
+    "lifted",
     "suspended",
     "signalled",
     "woken",

@@ -88,6 +88,7 @@ EVENT_WORDS: Mapping[str, str] = {
     "attempt_failed": N_("attempt failed"),
     "handed_back": N_("handed back"),
     "unblocked": N_("unblocked"),
+    "lifted": N_("lifted"),
     "suspended": N_("suspended"),
     "woken": N_("woken"),
     "signalled": N_("signalled"),

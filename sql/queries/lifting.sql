@@ -1,4 +1,4 @@
--- Lifts tasks that have waited unusually long; see taskyard.core.learning.lifting.
+-- Lifts tasks that have waited unusually long; see taskyard.core.scheduling.lifting.
 
 -- name: waits
 -- The histogram of the waits of these queues in a range, from the roll-ups.

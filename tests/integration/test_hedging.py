@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from taskyard.core.clock import Clock
+from taskyard.core.explain_prediction import running_text
 from taskyard.core.models import Lane, Task
 from taskyard.core.postgres.store import holds
 from taskyard.core.scheduling import hedging as hedging_rules
@@ -32,6 +33,7 @@ class Pages:
     def __call__(self, given: Payload, context: TaskContext) -> Payload:
         if getattr(given, "waits", False):
             self.started.append(context.attempt)
+            context.log(f"page of attempt {context.attempt}")
             while not self.go_on[context.attempt].wait(0.01):
                 if context.cancelled:
                     self.cancelled.append(context.attempt)
@@ -129,8 +131,26 @@ def test_the_second_attempt_ends_first_and_counts(yard: Yard) -> None:
         ("hedge_won", 2),
         ("completed", 2),
     ]
+    assert {event.attempt for event in yard.engine.history(task_id) if event.event == "log"} == {1, 2}
     [won] = [event for event in yard.engine.history(task_id) if event.event == "hedge_won"]
     assert won.detail == {"beside": 1, "cancelled_agent": by[1]}
+
+
+def test_the_agent_of_a_second_attempt_is_seen_to_run_it(yard: Yard) -> None:
+    task_id = yard.hedged()
+    holder = yard.agents_of(task_id)[2]
+
+    def is_seen() -> bool:
+        [agent] = [agent for agent in yard.worker.dispatcher.agents_seen if agent.id == holder]
+        running = [(task.id, task.attempt) for task in agent.tasks]
+        return running == [(task_id, 2)] and agent.unstarted_seconds == 0.0
+
+    wait_until(is_seen)
+    task = yard.engine.task(task_id)
+    assert task.second_agent_id == holder
+    assert f"agent {holder.split(':')[0]} makes a second attempt" in running_text(task, "agent-x")
+    yard.pages.go_on[1].set()
+    assert end_of(yard, task_id).second_agent_id is None
 
 
 def test_the_first_attempt_ends_first_after_all(yard: Yard) -> None:

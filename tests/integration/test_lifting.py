@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from taskyard.core.config import Settings
-from taskyard.core.learning import lifting as deciding
-from taskyard.core.learning.lifting import Lift
 from taskyard.core.models import Lane
 from taskyard.core.postgres.store import lifting, tasks
 from taskyard.core.postgres.store.recovery import NIL
+from taskyard.core.scheduling import lifting as deciding
+from taskyard.core.scheduling.lifting import Lift
 from taskyard.core.scheduling.placement import score
 from taskyard.core.telemetry.histogram import bucket_of
 from taskyard.worker.learning import lifting as lifting_duty

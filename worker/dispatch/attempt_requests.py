@@ -13,8 +13,15 @@ from taskyard.core.submission.options import CHILD_OPTIONS
 from taskyard.core.submission.validate import Limits, check_output, validate_submission
 from taskyard.worker.dispatch.batch import Batch, Child, OutcomesAsked
 from taskyard.worker.dispatch.child_workflows import ChildWorkflows
+from taskyard.worker.dispatch.claim import Claim
 from taskyard.worker.dispatch.claim_holders import NOT_CURRENT, ClaimHolders
 from taskyard.worker.dispatch.fleet_types import FleetTypes
+
+
+def add_line(report: Log, claim: Claim, batch: Batch) -> None:
+    """Adds a line to the log of an attempt's task."""
+    detail = orjson.dumps({"level": report.level, "message": report.message}).decode()
+    batch.logs.append((claim.id, "log", claim.attempt, f"agent:{claim.agent_id}", claim.agent_id, detail))
 
 
 class AttemptRequests:
@@ -45,8 +52,7 @@ class AttemptRequests:
         """Adds a line to the task's log."""
         claim = self._holders.find("log", report.task_id, report.attempt, report.agent_id, batch)
         if claim is not None:
-            detail = orjson.dumps({"level": report.level, "message": report.message}).decode()
-            batch.logs.append((claim.id, "log", claim.attempt, f"agent:{claim.agent_id}", claim.agent_id, detail))
+            add_line(report, claim, batch)
 
     def checkpoint(self, report: Checkpoint, batch: Batch) -> None:
         """Stores a checkpoint for the next attempt."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from taskyard.core.payload.storable_text import MAX_MESSAGE_BYTES, storable
-from taskyard.core.protocol import Done, Released, Report, Suspended
+from taskyard.core.protocol import Done, Log, Pair, Released, Report, Started, Suspended
 from taskyard.core.redis.decoding import Unreadable
+from taskyard.worker.dispatch.attempt_requests import add_line
 from taskyard.worker.dispatch.batch import Batch
 from taskyard.worker.dispatch.claim import Claim
 from taskyard.worker.dispatch.hedges import Hedge
@@ -19,7 +20,7 @@ HANDED_BACK = "its agent handed it back"
 
 
 class HedgeReports:
-    """Takes the ends of second attempts out of the reports. All else that they report is for nobody."""
+    """Takes what second attempts say out of the reports: starts, log lines, ends. All else is for nobody."""
 
     def __init__(
         self,
@@ -33,23 +34,37 @@ class HedgeReports:
         self._completed = completed
 
     def take(self, report: Report | Unreadable, entry: bytes, sender: str | None, batch: Batch) -> bool:
-        """Returns True for the end of a second attempt, which it handles."""
-        hedges = self._leader_state.hedges
-        if isinstance(report, Done | Suspended):
-            hedge = hedges.find(report.task_id, report.attempt)
-            if hedge is None or hedge.agent_id != report.agent_id:
-                return False
-            if isinstance(report, Done):
-                self._done(hedge, report, entry, sender, batch)
-            else:
-                hedges.drop(hedge, SUSPENDS)
-            return True
-        if isinstance(report, Released):
+        """Returns True for what it handled; a report that is also about other attempts is left to others as well."""
+        if isinstance(report, Started | Released):
             for pair in report.pairs:
-                hedge = hedges.find(*pair)
-                if hedge is not None and hedge.agent_id == report.agent_id:
-                    hedges.drop(hedge, HANDED_BACK)
-        return False
+                self._started_or_returned(pair, report)
+            return False
+        if not isinstance(report, Done | Suspended | Log):
+            return False
+        hedge = self._find((report.task_id, report.attempt), report.agent_id)
+        if hedge is None:
+            return False
+        if isinstance(report, Done):
+            self._done(hedge, report, entry, sender, batch)
+        elif isinstance(report, Suspended):
+            self._leader_state.hedges.drop(hedge, SUSPENDS)
+        else:
+            add_line(report, hedge, batch)
+        return True
+
+    def _find(self, pair: Pair, agent_id: str) -> Hedge | None:
+        """Returns a second attempt, if it is reported by who has it."""
+        hedge = self._leader_state.hedges.find(*pair)
+        return hedge if hedge is not None and hedge.agent_id == agent_id else None
+
+    def _started_or_returned(self, pair: Pair, report: Started | Released) -> None:
+        hedge = self._find(pair, report.agent_id)
+        if hedge is None:
+            return
+        if isinstance(report, Started):
+            hedge.started_at = storable_time(report.at)
+        else:
+            self._leader_state.hedges.drop(hedge, HANDED_BACK)
 
     def _done(self, hedge: Hedge, done: Done, entry: bytes, sender: str | None, batch: Batch) -> None:
         hedges, failure = self._leader_state.hedges, done.failure

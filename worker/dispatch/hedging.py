@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -11,6 +12,8 @@ from taskyard.core.scheduling.hedging import MIN_RUN_SECONDS, Chosen, Straggler,
 from taskyard.worker.dispatch.batch import Batch
 from taskyard.worker.dispatch.fleet_types import FleetTypes
 from taskyard.worker.dispatch.leader_state import LeaderState
+
+MAX_AT_ONCE = 20  # stragglers for which agents are looked for, once a second
 
 
 class RunningAttempt(NamedTuple):
@@ -27,6 +30,7 @@ class Hedging:
     def __init__(self) -> None:
         self.running: list[RunningAttempt] = []  # replaced, never changed
         self.stragglers: Mapping[Pair, Straggler] = {}  # replaced, never changed
+        self._looked_at: Mapping[Pair, Straggler] = self.stragglers
         self._tried: set[Pair] = set()
 
     def note_running(self, leader_state: LeaderState, now: float) -> None:
@@ -47,12 +51,16 @@ class Hedging:
 
     def choose(self, leader_state: LeaderState, batch: Batch) -> None:
         """Adds to a batch the second attempts that are to begin, each on an agent with an idle slot."""
-        late = [one for pair, one in self.stragglers.items() if pair not in self._tried]
+        stragglers = self.stragglers
+        if stragglers is self._looked_at:
+            return
+        self._looked_at = stragglers
+        late = [one for pair, one in stragglers.items() if pair not in self._tried]
         if not late:
             return
         agents = leader_state.agents.values()
         most = room(sum(agent.slots.max_concurrency for agent in agents), len(leader_state.hedges))
-        for straggler in late:
+        for straggler in random.sample(late, min(len(late), MAX_AT_ONCE)):  # each has its turn
             if most <= len(batch.hedges):
                 return
             claim = leader_state.find(straggler.id, straggler.attempt)

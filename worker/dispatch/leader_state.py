@@ -61,7 +61,7 @@ class LeaderState:
             if found.hedged is not None and found.hedge_agent_id is not None:
                 row = found.row._replace(attempt=found.hedged, agent_id=found.hedge_agent_id)
                 hedge = Hedge(row, found.row.attempt, claim.expected_seconds, now)
-                hedge.is_published = True
+                hedge.is_published, hedge.started_at = True, claim.started_at
                 self.hedges.open(hedge)
 
     def add_agent(self, info: AgentInfo) -> KnownAgent:

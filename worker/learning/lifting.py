@@ -11,15 +11,15 @@ from datetime import UTC, datetime
 
 import structlog
 
-from taskyard.core.learning import lifting as deciding
-from taskyard.core.learning.lifting import Lift
 from taskyard.core.models import Lane
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import lifting
 from taskyard.core.postgres.store.recovery import NIL
 from taskyard.core.postgres.store.rollups import DAY, HOUR
 from taskyard.core.redis.ports import QueuePort
+from taskyard.core.scheduling import lifting as deciding
 from taskyard.core.scheduling.holds import Holds
+from taskyard.core.scheduling.lifting import Lift
 from taskyard.core.submission.queue_notifier import QueueNotifier
 from taskyard.core.telemetry.live_snapshot import LiveSnapshot
 from taskyard.core.telemetry.start_estimates import takers_of
@@ -68,7 +68,9 @@ class Lifting:
             return
         with self._database.transaction() as tx:
             waits = lifting.waits(tx, sorted(queues), now - DAY, now)
-        known = {queue: deciding.limit_seconds(histogram) for queue, histogram in waits.items()}
+        known = {
+            queue: deciding.limit_seconds(of.count, of.percentile(deciding.PERCENT)) for queue, of in waits.items()
+        }
         self._limits = {queue: known.get(queue) for queue in queues}
         self._limits_until = monotonic + LIMITS_EVERY_SECONDS
 

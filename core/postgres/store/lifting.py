@@ -1,4 +1,4 @@
-"""Finds and lifts tasks that have waited unusually long; see core.learning.lifting."""
+"""Finds and lifts tasks that have waited unusually long; see core.scheduling.lifting."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from taskyard.core.ids import first_id_at
-from taskyard.core.learning.lifting import Lift
 from taskyard.core.models import Waiting
 from taskyard.core.postgres.arrays import plain, quoted
 from taskyard.core.postgres.database import Transaction, queries
 from taskyard.core.postgres.store.history import begin_of, range_parameters
 from taskyard.core.postgres.store.rollups import HOUR
+from taskyard.core.scheduling.lifting import Lift
 from taskyard.core.telemetry.histogram import Histogram
 
 

@@ -13,7 +13,6 @@ from typing import NamedTuple
 
 from taskyard.core.learning.head_start import WAITS
 from taskyard.core.models import Lane
-from taskyard.core.telemetry.histogram import Histogram
 
 PERCENT = 99.0
 LIMIT_FACTOR = 2.0  # of that percentile of the waits
@@ -30,10 +29,14 @@ class Lift(NamedTuple):
     head_start: float
 
 
-def limit_seconds(waits: Histogram) -> float | None:
-    """Returns how long a task may wait before it is lifted; None if too few waits are known."""
-    usual = waits.percentile(PERCENT) if waits.count >= MIN_WAITS else None
-    return None if usual is None else max(MIN_LIMIT_SECONDS, LIMIT_FACTOR * usual)
+def limit_seconds(waits: int, usual_seconds: float | None) -> float | None:
+    """Returns how long a task may wait before it is lifted, by the PERCENT-th percentile of so many waits.
+
+    None if too few are known.
+    """
+    if usual_seconds is None or waits < MIN_WAITS:
+        return None
+    return max(MIN_LIMIT_SECONDS, LIMIT_FACTOR * usual_seconds)
 
 
 def lift_seconds(longest_wait_seconds: float, next_look_seconds: float) -> float:

@@ -142,7 +142,7 @@ def test_the_agent_of_a_second_attempt_is_seen_to_run_it(yard: Yard) -> None:
 
     def is_seen() -> bool:
         [agent] = [agent for agent in yard.worker.dispatcher.agents_seen if agent.id == holder]
-        running = [(task.id, task.attempt) for task in agent.tasks]
+        running = [(task.task_id, task.attempt) for task in agent.tasks]
         return running == [(task_id, 2)] and agent.unstarted_seconds == 0.0
 
     wait_until(is_seen)

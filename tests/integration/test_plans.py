@@ -50,6 +50,8 @@ VALUES = {
     "checkpoints": "{1}",
     "children": "{0}",
     "actors": "{a}",
+    "besides": "{1}",
+    "reasons": "{a}",
     "actor": "a",
     "limit": 1000,
     "after": str(uuid.uuid4()),

@@ -35,7 +35,7 @@ ATTEMPTS = 10.0
 MIN_RUNS = 10.0  # of an agent and a type, or attempts: fewer say nothing about differences
 MAX_LOG = 5.0  # of x: a run 150 times as long as predicted says no more about its agent than that
 MAX_PAIRS = 10_000  # of agents and types
-COMPARED = 4  # attempts of an agent at a type, between two looks at whether it differs
+COMPARED = 4  # attempts of an agent at a type, between two looks at whether and how much it differs
 REFRESHED = 1_000  # results of all agents, between two reckonings of all handicaps
 ALL = ""  # in the place of an agent or a type
 
@@ -178,8 +178,8 @@ class AgentFactors:
     def handicaps(self, agent: str, task_types: Sequence[str]) -> list[float]:
         """Returns for each type the logarithm of how much more time an agent needs than others, failures included.
 
-        A type's is as of the agent's last result of it, or later: all are reckoned anew every REFRESHED results. Each
-        is 0 as far as agents do not differ.
+        A type's is as of one of the agent's last COMPARED results of it, or later: all are reckoned anew every
+        REFRESHED results. Each is 0 as far as agents do not differ.
         """
         known = self._known_of(agent)
         for task_type in task_types:
@@ -247,7 +247,7 @@ class AgentFactors:
         self._changed.add(key)
         if self._attempts % REFRESHED == 0:
             self._handicaps.clear()
-        elif agent in self._handicaps:
+        elif pair.attempts % COMPARED == 0 and agent in self._handicaps:
             self._handicaps[agent].pop(task_type, None)
         return pair
 

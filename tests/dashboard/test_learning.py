@@ -32,9 +32,16 @@ OWN_QUEUE, OTHER_QUEUE = "reports", "foreign-queue"
 DAY = 86_400
 
 
-def learned(cache: RedisCache, coverage: float | None = 0.78, tasks: int = 5_000, keys: int = 1_234) -> None:
+def learned(
+    cache: RedisCache,
+    coverage: float | None = 0.78,
+    tasks: int = 5_000,
+    keys: int = 1_234,
+    hedges: tuple[int, int] = (0, 0),
+) -> None:
     live = snapshot()
-    live.learning = LearningLive(keys, tasks, 600, 500, coverage, 1.42, StartsLive(300, 0.5, 2.0, 0.61))
+    starts = StartsLive(300, 0.5, 2.0, 0.61)
+    live.learning = LearningLive(keys, tasks, 600, 500, coverage, 1.42, starts, [], *hedges)
     write_live(cache, live)
 
 
@@ -105,6 +112,14 @@ def test_the_head_says_whether_predictions_hold(
     assert shown["Run times known"] == "1,234"
     assert shown["Typically off by"] == "1.42×"
     assert shown["Start estimates held"] == "61%"
+
+
+def test_second_attempts_are_shown_once_some_began(open_page: OpenPage, cache: RedisCache) -> None:
+    learned(cache)
+    page = open_page("learning")
+    assert "Second attempts that won" not in metrics(page)
+    learned(cache, hedges=(1_200, 9))
+    assert metrics(refreshed(page))["Second attempts that won"] == "9 of 1,200"
 
 
 def test_charts_and_table(open_page: OpenPage, results: list[str], cache: RedisCache) -> None:

@@ -87,6 +87,14 @@ def show_figures(learning: LearningLive) -> None:
                 _("Share of the tasks that started within the range that was shown for them while they waited"),
             )
         )
+    if learning.hedges_begun:
+        cards.append(
+            (
+                _("Second attempts that won"),
+                _("{won} of {begun}").format(won=number(learning.hedges_won), begun=number(learning.hedges_begun)),
+                _("They begin beside attempts that take unusually long; counted since this leader began"),
+            )
+        )
     with st.grid(len(cards), min_column_width=CARD_WIDTH_PX):
         for label, value, help_ in cards:
             st.metric(label, value, border=True, help=help_)

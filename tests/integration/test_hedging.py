@@ -8,13 +8,15 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from taskyard.core.clock import Clock
+from taskyard.core.errors import LeadershipLost
 from taskyard.core.explain_prediction import running_text
 from taskyard.core.models import Lane, Task
 from taskyard.core.postgres.store import holds
 from taskyard.core.scheduling import hedging as hedging_rules
 from taskyard.core.scheduling.holds import HoldKind, HoldMode
 from taskyard.worker.attempts.context import TaskContext
-from taskyard.worker.dispatch import hedging
+from taskyard.worker.dispatch import dispatcher, hedging
+from taskyard.worker.failpoints import COMMITTED
 from taskyard.worker.learning.learner import Learner
 from tests.engine import Engine, Payload, RunningAgent
 from tests.servers import wait_until
@@ -230,6 +232,38 @@ def test_a_new_leader_knows_the_second_attempt(yard: Yard) -> None:
     yard.worker = yard.engine.worker("next")
     yard.learner = yard.learner_of(yard.worker)
     yard.learner.run()
+    yard.pages.go_on[2].set()
+    task = end_of(yard, task_id)
+    assert (task.output, task.attempt) == ({"by": 2}, 2)
+    wait_until(lambda: yard.pages.cancelled == [1])
+
+
+def lost_after_commit(monkeypatch: pytest.MonkeyPatch, is_time: Callable[[], object]) -> None:
+    """Ends the term once, between the commit of a tick and its publication."""
+    is_done = threading.Event()
+
+    def failpoint(place: str) -> None:
+        if place == COMMITTED and not is_done.is_set() and is_time():
+            is_done.set()
+            raise LeadershipLost("its worker died")
+
+    monkeypatch.setattr(dispatcher, "failpoint", failpoint)
+
+
+def test_a_second_attempt_that_was_never_sent_is_dropped(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    task_id = yard.straggle()
+    lost_after_commit(monkeypatch, lambda: yard.events(task_id, "hedged"))
+    yard.look_until(lambda: yard.events(task_id, "hedge_dropped") == [("hedge_dropped", 2)])
+    assert yard.reason(task_id) == "its agent does not have it"
+    assert yard.engine.task(task_id).second_agent_id is None
+    yard.pages.go_on[1].set()
+    assert end_of(yard, task_id).output == {"by": 1}
+    assert yard.pages.started == [1]
+
+
+def test_the_loser_is_cancelled_even_if_nobody_was_told(yard: Yard, monkeypatch: pytest.MonkeyPatch) -> None:
+    task_id = yard.hedged()
+    lost_after_commit(monkeypatch, lambda: yard.engine.task(task_id).state == "completed")
     yard.pages.go_on[2].set()
     task = end_of(yard, task_id)
     assert (task.output, task.attempt) == ({"by": 2}, 2)

@@ -108,10 +108,10 @@ class RunTimeModel:
     def late_after(self, keys: Sequence[str], share: float, least_runs: int) -> float | None:
         """Returns the run time in seconds that this share of tasks with these keys (of `levels_of`) does not exceed.
 
-        None if fewer than `least_runs` of the type are known.
+        None if fewer than `least_runs` of such tasks are known: those of a new creator or size may well take longer.
         """
-        of_type = self._known.get(keys[1])
-        if of_type is None or of_type.runs < least_runs:
+        alike = self._known.get(keys[-1])
+        if alike is None or alike.runs < least_runs:
             return None
         return quantiles(distribution(self._sketches(keys)), (share,))[0]
 

@@ -14,7 +14,7 @@ from taskyard.core.models import Lane
 from taskyard.core.scheduling.agent_slots import AgentSlots
 
 LATE_SHARE = 0.95  # of the run times that were predicted: an attempt that runs longer than these is a straggler
-MIN_RUNS = 20  # known run times of the type: fewer say nothing of a twentieth
+MIN_RUNS = 20  # known run times of the type, creator and size: fewer say nothing of a twentieth
 MIN_RUN_SECONDS = 1.0  # shorter tasks end before anybody has looked
 MAX_SLOTS_SHARE = 0.1  # of all slots, that second attempts take; one at least
 

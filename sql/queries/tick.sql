@@ -267,5 +267,46 @@ WITH given AS (
 )
 INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, agent_id, detail)
 SELECT t.id, 'hedge_dropped', t.state, t.state, g.attempt, 'dispatcher', g.agent_id,
-    jsonb_build_object('reason', g.reason)
+    jsonb_build_object('reason', CASE WHEN g.reason IS NOT NULL THEN g.reason
+        WHEN t.state = 'cancelled' THEN 'its task was cancelled' ELSE 'the attempt beside it has ended' END)
 FROM given g JOIN tasks t ON t.id = g.id
+
+-- name: take_over
+-- A second attempt goes on as the current one: that beside it has ended without a result. Whatever it cost, the second
+-- one costs nothing. The end of the first is recorded a microsecond before.
+WITH ended AS (
+    SELECT * FROM unnest(%(ids)s::uuid[], %(besides)s::int[], %(attempts)s::int[], %(agents)s::text[],
+        %(events)s::text[], %(details)s::jsonb[], %(errors)s::jsonb[], %(started)s::float8[], %(seconds)s::float8[],
+        %(run_seconds)s::real[], %(cpu_seconds)s::real[], %(peaks)s::bigint[])
+        AS e(id, beside, attempt, agent_id, event, detail, error, started, second_started, run_seconds, cpu_seconds,
+            peak_memory_bytes)
+), current AS MATERIALIZED (
+    SELECT t.id, t.state AS from_state, t.assigned_agent_id AS was_agent_id, t.hedge_agent_id, e.beside, e.attempt,
+        e.event, e.detail, e.error, e.second_started, e.run_seconds, e.cpu_seconds, e.peak_memory_bytes,
+        greatest(0, date_part('epoch', coalesce(t.started_at, to_timestamp(e.started)) - t.ready_at)) AS wait_seconds
+    FROM tasks t JOIN ended e ON e.id = t.id
+    WHERE t.attempt = e.beside AND t.hedged = e.attempt AND t.hedge_agent_id IS NOT NULL
+        AND t.state IN ('assigned', 'in_progress') AND (e.agent_id IS NULL OR t.assigned_agent_id = e.agent_id)
+    ORDER BY t.id FOR NO KEY UPDATE OF t SKIP LOCKED
+), changed AS (
+    UPDATE tasks t SET attempt = c.attempt, refunded = t.refunded + c.attempt - c.beside, hedge_agent_id = NULL,
+        assigned_agent_id = c.hedge_agent_id, started_at = to_timestamp(c.second_started),
+        state = CASE WHEN c.second_started IS NULL THEN 'assigned' ELSE 'in_progress' END,
+        error = coalesce(c.error, t.error), progress = NULL, progress_message = NULL
+    FROM current c WHERE t.id = c.id
+    RETURNING t.id, t.state, t.queue, t.type, c.from_state, c.was_agent_id, c.hedge_agent_id, c.beside, c.attempt,
+        c.event, c.detail, c.wait_seconds, c.run_seconds, c.cpu_seconds, c.peak_memory_bytes
+), audit AS (
+    INSERT INTO task_events (task_id, at, event, from_state, to_state, attempt, actor, agent_id, detail, queue, type,
+        wait_seconds, run_seconds, cpu_seconds, peak_memory_bytes)
+    SELECT id, now() - interval '1 microsecond', CASE event WHEN 'failed' THEN 'attempt_failed' ELSE event END,
+        from_state, state, beside, 'dispatcher', was_agent_id,
+        (coalesce(detail, '{}') - 'delay_seconds') || jsonb_build_object('reason', 'the second attempt goes on'),
+        queue, type, wait_seconds, run_seconds, cpu_seconds, peak_memory_bytes
+    FROM changed
+    UNION ALL
+    SELECT id, now(), 'hedge_took_over', state, state, attempt, 'dispatcher', hedge_agent_id,
+        jsonb_build_object('beside', beside), NULL, NULL, NULL, NULL, NULL, NULL
+    FROM changed
+)
+SELECT id FROM changed

@@ -56,7 +56,7 @@ class Yard:
         self.worker = engine.worker()
         self.agents: dict[str, RunningAgent] = {name: engine.agent(name) for name in ("agent-1", "agent-2")}
         self.learner = self.learner_of(self.worker)
-        engine.wait_for_all([engine.submit("h.page") for _ in range(hedging_rules.MIN_RUNS + 5)])
+        engine.wait_for_all([engine.submit("h.page", {"waits": False}) for _ in range(hedging_rules.MIN_RUNS + 5)])
         self.learner.run()
 
     def learner_of(self, worker: object) -> Learner:
@@ -99,7 +99,7 @@ class Yard:
         if term is None:
             return False
         state = term.leader_state
-        return not state.hedges and not any(agent.slots.open_tasks for agent in state.agents.values())
+        return not len(state.hedges) and not any(agent.slots.open_tasks for agent in state.agents.values())
 
 
 @pytest.fixture
@@ -171,21 +171,66 @@ def test_a_second_attempt_that_fails_changes_nothing(yard: Yard) -> None:
     yard.pages.go_on[2].set()
     wait_until(lambda: yard.events(task_id, "hedge_dropped") == [("hedge_dropped", 2)])
     assert yard.reason(task_id) == "it failed (transient): ValueError: no such page"
-    yard.look_until(lambda: not yard.worker.dispatcher.term.leader_state.hedges)  # type: ignore[union-attr]
+    yard.look_until(lambda: not len(yard.worker.dispatcher.term.leader_state.hedges))  # type: ignore[union-attr]
     assert yard.engine.task(task_id).state == "in_progress"
     yard.pages.go_on[1].set()
     assert end_of(yard, task_id).output == {"by": 1}
     assert yard.pages.started == [1, 2], "once for each attempt"
 
 
-def test_a_retry_costs_no_more_for_a_second_attempt_that_was_dropped(yard: Yard) -> None:
+def test_the_second_attempt_goes_on_if_the_first_one_fails(yard: Yard) -> None:
     yard.pages.fails = {1}
-    task_id = yard.hedged(max_attempts=2)
+    task_id = yard.hedged(max_attempts=1)
     yard.pages.go_on[1].set()
-    yard.pages.go_on[3].set()
+    wait_until(lambda: yard.engine.task(task_id).attempt == 2)
+    task = yard.engine.task(task_id)
+    assert (task.state, task.refunded, task.assigned_agent_id) == ("in_progress", 1, yard.agents_of(task_id)[2])
+    yard.pages.go_on[2].set()
+    task = end_of(yard, task_id)
+    assert (task.state, task.output) == ("completed", {"by": 2})
+    assert yard.events(task_id, "attempt_failed", "failed", "hedge_took_over", "completed") == [
+        ("attempt_failed", 1),
+        ("hedge_took_over", 2),
+        ("completed", 2),
+    ]
+
+
+def test_the_task_fails_once_both_have(yard: Yard) -> None:
+    yard.pages.fails = {1, 2}
+    task_id = yard.hedged(max_attempts=1)
+    yard.pages.go_on[1].set()
+    wait_until(lambda: yard.engine.task(task_id).attempt == 2)
+    yard.pages.go_on[2].set()
+    assert end_of(yard, task_id).state == "failed"
+    assert yard.pages.started == [1, 2]
+
+
+def test_a_retry_after_both_costs_one_attempt(yard: Yard) -> None:
+    yard.pages.fails = {1, 2}
+    task_id = yard.hedged(max_attempts=2)
+    for attempt in (1, 2, 3):
+        yard.pages.go_on[attempt].set()
+        wait_until(lambda attempt=attempt: yard.engine.task(task_id).attempt > attempt or attempt > 1)  # type: ignore[misc]
     task = end_of(yard, task_id)
     assert (task.state, task.output, task.attempt, task.refunded) == ("completed", {"by": 3}, 3, 1)
-    wait_until(lambda: yard.pages.cancelled == [2])
+
+
+def test_a_checkpoint_of_the_second_attempt_is_not_saved_and_does_no_harm(yard: Yard) -> None:
+    yard.pages.act = lambda context: context.checkpoint({"page": 7})
+    task_id = yard.hedged()
+    yard.pages.go_on[2].set()
+    task = end_of(yard, task_id)
+    assert (task.output, task.checkpoint) == ({"by": 2}, None)
+
+
+def test_nothing_stale_is_said_of_those_that_were_cancelled(yard: Yard) -> None:
+    won, lost = yard.hedged(), None
+    yard.pages.go_on[2].set()
+    end_of(yard, won)
+    wait_until(lambda: yard.pages.cancelled == [1])
+    wait_until(lambda: not yard.engine.redis.xlen(yard.engine.broker.keys.results))
+    assert yard.events(won, "stale_result") == []
+    assert lost is None
 
 
 def test_what_only_the_current_attempt_may_do_ends_the_second_one(yard: Yard) -> None:
@@ -202,6 +247,8 @@ def test_a_task_that_is_cancelled_ends_both(yard: Yard) -> None:
     task_id = yard.hedged()
     yard.engine.submitter.cancel(task_id, actor="test")
     wait_until(lambda: sorted(yard.pages.cancelled) == [1, 2], 30)
+    wait_until(lambda: yard.events(task_id, "hedge_dropped"))
+    assert yard.reason(task_id) == "its task was cancelled"
     assert end_of(yard, task_id).state == "cancelled"
 
 
@@ -216,14 +263,14 @@ def test_the_agent_of_the_second_attempt_is_lost(yard: Yard) -> None:
 
 
 def test_the_agent_of_the_first_attempt_is_lost(yard: Yard) -> None:
-    """Its attempt ends by that, and with it the one beside it: the task begins anew under a third number."""
-    task_id = yard.hedged()
-    yard.pages.go_on[3].set()
+    task_id = yard.hedged(max_attempts=1)
     first = next(a for a in yard.agents.values() if a.id == yard.agents_of(task_id)[1])
     first.vanish()
+    wait_until(lambda: yard.engine.task(task_id).attempt == 2, 30)
+    yard.pages.go_on[2].set()
     task = end_of(yard, task_id)
-    assert (task.output, task.attempt) == ({"by": 3}, 3)
-    assert 2 in yard.pages.cancelled
+    assert (task.output, task.attempt) == ({"by": 2}, 2)
+    assert yard.pages.started == [1, 2]
 
 
 def test_a_new_leader_knows_the_second_attempt(yard: Yard) -> None:
@@ -293,11 +340,21 @@ def test_a_locked_row_delays_the_result_of_the_second_attempt(yard: Yard) -> Non
 def test_types_that_do_not_say_so_get_no_second_attempt(yard: Yard) -> None:
     plain = Pages()
     yard.engine.define("h.plain", plain)
-    yard.engine.wait_for_all([yard.engine.submit("h.plain") for _ in range(hedging_rules.MIN_RUNS)])
+    yard.engine.wait_for_all([yard.engine.submit("h.plain", {"waits": False}) for _ in range(hedging_rules.MIN_RUNS)])
     task_id = yard.engine.submit("h.plain", {"waits": True})
     both = yard.hedged()
     plain.go_on[1].set()
     yard.pages.go_on[1].set()
+    end_of(yard, both)
+    assert end_of(yard, task_id).attempt == 1
+    assert yard.events(task_id, "hedged") == []
+
+
+def test_inputs_of_a_size_that_never_ran_get_none(yard: Yard) -> None:
+    task_id = yard.engine.submit("h.page", {"waits": True, "text": "x" * 1_000})
+    both = yard.hedged()
+    for event in yard.pages.go_on.values():
+        event.set()
     end_of(yard, both)
     assert end_of(yard, task_id).attempt == 1
     assert yard.events(task_id, "hedged") == []

@@ -50,12 +50,12 @@ def applied(state: State, batch: Batch, setting: Setting, *, is_old: bool) -> tu
             if setting.max_attempts and row.charged >= setting.max_attempts:
                 wrong = "the task fails, and none of its attempts did"
         elif kind == "returned" and is_current:
-            row, is_back = given_up(row, setting), True
+            row, is_back = _lost(row, setting), True
     was = row
     is_withheld = setting.has("P21 withheld") and any(report.attempt == row.attempt for report in kept)
     is_claimed = row.state in CLAIMED and not is_withheld
     if batch.given_up is not None and is_claimed and row.attempt == batch.given_up[0]:
-        row = given_up(row, setting)
+        row = _lost(row, setting)
     row, batch, wrong = _hedges_applied(row, was_attempt, batch, wrong, setting)
     credit += bool(batch.hedged)
     if batch.claim_for is not None and (is_queued(row, setting) or not setting.has("P3")):
@@ -83,6 +83,13 @@ def applied(state: State, batch: Batch, setting: Setting, *, is_old: bool) -> tu
 def is_hedgeable(row: Row, setting: Setting) -> bool:
     """Whether a second attempt may begin: beside one that has started, once for each."""
     return (row.state == IN_PROGRESS and row.hedged <= row.attempt) or not setting.has("P22 beside")
+
+
+def _lost(row: Row, setting: Setting) -> Row:
+    """The current attempt ended without a result: the one beside it takes over, if there is one."""
+    if row.hedge is None:
+        return given_up(row, setting)
+    return row._replace(attempt=row.hedge[0], boot=row.hedge[1], state=ASSIGNED, hedge=None)
 
 
 def _hedges_applied(row: Row, was_attempt: int, batch: Batch, wrong: str, setting: Setting) -> tuple[Row, Batch, str]:

@@ -49,6 +49,7 @@ HEDGED = Setting(
     hedged=True,
 )
 HEDGED_CANCELLED = Setting(hedged=True, operator="cancel")
+HEDGED_RETRIED = replace(HEDGED_CANCELLED, operator="cancel retry")
 SETTINGS = {
     "a short task, every pair of faults": SHORT,
     "an endless task that is cancelled, every fault": ENDLESS_CANCELLED,
@@ -77,6 +78,7 @@ FULL_SETTINGS = {
     "a task that waits for a signal or a time, every pair of faults around it": replace(
         TIMED_OUT, faults=AROUND, fault_limit=2
     ),
+    "a short task that may be hedged, is cancelled and retried": HEDGED_RETRIED,
     "a task that is cancelled and retried, every fault": replace(CANCELLED_RETRIED, faults=faults.ALL, fault_limit=1),
 }
 # Which setting shows what a rule is for, where it is not a short task.
@@ -102,7 +104,7 @@ SHOWN_BY = {
     "P22 beside": HEDGED,
     "P22 number": replace(HEDGED, faults=("agent crash",)),
     "P22 first": HEDGED_CANCELLED,
-    "P22 current": replace(HEDGED, faults=("agent crash",)),
+    "P22 current": HEDGED_RETRIED,
 }
 TRANSACTIONS = {
     "P6 order": "rows are locked in the order of their ids",

@@ -50,4 +50,5 @@ def test_what_is_late_follows_from_what_is_known() -> None:
     late = model.late_after(keys, LATE_SHARE, MIN_RUNS)
     assert late is not None
     assert 1.0 <= late <= 31.0
-    assert model.late_after(levels_of("c.d", "me", "3"), LATE_SHARE, MIN_RUNS) is None
+    for unknown in (levels_of("c.d", "me", "3"), levels_of("a.b", "you", "3"), levels_of("a.b", "me", "9")):
+        assert model.late_after(unknown, LATE_SHARE, MIN_RUNS) is None

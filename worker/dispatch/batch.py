@@ -10,7 +10,7 @@ from typing import Any
 from taskyard.core.access.agent_user import AgentUser
 from taskyard.core.models import Lane, Submission, Waiting
 from taskyard.core.postgres.store.dependants import NONE, Ended, Freed
-from taskyard.core.postgres.store.hedges import Dropped, Promoted
+from taskyard.core.postgres.store.hedges import Dropped, Promoted, Takeover
 from taskyard.core.postgres.store.kept_reports import Kept, NewReport
 from taskyard.core.postgres.store.suspension import Suspension
 from taskyard.core.postgres.store.tick import Claimed, Completion, Settlement, Stale
@@ -44,6 +44,7 @@ LISTS = (
     "kept",
     "kept_done",
     "dropped_hedges",
+    "takeovers",
 )
 
 
@@ -117,6 +118,7 @@ class Batch:
     offers: list[tuple[Candidate, AgentSlots]] = field(default_factory=list)  # room for tasks that it may free
     hedges: list[Chosen] = field(default_factory=list)  # second attempts to begin
     dropped_hedges: list[Dropped] = field(default_factory=list)
+    takeovers: list[Takeover] = field(default_factory=list)  # attempts that ended beside second ones
     has_unclaimable: bool = False  # whether a claim among them was refused before
     failed: list[Failed] = field(default_factory=list)
     successes: Successes = field(default_factory=dict)
@@ -167,6 +169,7 @@ class Batch:
             or self.kept_wanted
             or self.hedges
             or self.dropped_hedges
+            or self.takeovers
         )
 
     def size(self) -> int:

@@ -24,10 +24,11 @@ class Claim:
         "is_published",
         "ready",
         "row",
+        "second",
         "started",
         "started_at",
     )
-    beside = 0  # of a hedge: the number of the current attempt
+    beside = 0  # of a second attempt: the number of the current one
 
     def __init__(self, row: Claimed, expected_seconds: float, ready: float) -> None:
         self.ready = ready
@@ -39,6 +40,7 @@ class Claim:
         self.agent_id = row.agent_id
         self.expected_seconds = expected_seconds
         self.is_published = False
+        self.second: Claim | None = None  # the attempt that runs beside it
         self.started: float | None = None
         self.started_at: float | None = None
 

@@ -72,6 +72,7 @@ def judge(
         run_seconds=done.run_seconds if done is not None else None,
         cpu_seconds=done.cpu_seconds if done is not None else None,
         peak_memory_bytes=done.peak_memory_bytes if done is not None else None,
+        has_second=claim.second is not None,
     )
 
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from taskyard.core.errors import ErrorClass
 from taskyard.core.payload.storable_text import MAX_MESSAGE_BYTES, storable
-from taskyard.core.protocol import Done, Log, Pair, Released, Report, Started, Suspended
+from taskyard.core.protocol import Checkpoint, Done, Log, Pair, Released, Reply, Report, Started, Suspended
 from taskyard.core.redis.decoding import Unreadable
+from taskyard.core.submission.validate import check_output
 from taskyard.worker.dispatch.attempt_requests import add_line
 from taskyard.worker.dispatch.batch import Batch
 from taskyard.worker.dispatch.claim import Claim
@@ -26,24 +28,28 @@ class HedgeReports:
         self,
         leader_state: LeaderState,
         outputs: OutputChecks,
+        state_limit_bytes: int,
         completed: Callable[[Claim, Done, str, Batch], None],
     ) -> None:
         """`completed(claim, done, output, batch)` adds a success to a batch."""
         self._leader_state = leader_state
         self._outputs = outputs
+        self._state_limit_bytes = state_limit_bytes
         self._completed = completed
 
-    def take(self, report: Report | Unreadable, entry: bytes, sender: str | None, batch: Batch) -> bool:
+    def take(self, report: Report | Unreadable, entry: bytes, sender: str | None, now: float, batch: Batch) -> bool:
         """Returns True for what it handled; a report that is also about other attempts is left to others as well."""
         if isinstance(report, Started | Released):
             for pair in report.pairs:
-                self._started_or_returned(pair, report)
+                self._started_or_returned(pair, report, now)
             return False
+        if isinstance(report, Checkpoint):
+            return self._ignored_checkpoint(report, batch)
         if not isinstance(report, Done | Suspended | Log):
             return False
         hedge = self._find((report.task_id, report.attempt), report.agent_id)
         if hedge is None:
-            return False
+            return isinstance(report, Done) and _is_cancelled(report) and self._expects_end(report)
         if isinstance(report, Done):
             self._done(hedge, report, entry, sender, batch)
         elif isinstance(report, Suspended):
@@ -57,12 +63,25 @@ class HedgeReports:
         hedge = self._leader_state.hedges.find(*pair)
         return hedge if hedge is not None and hedge.agent_id == agent_id else None
 
-    def _started_or_returned(self, pair: Pair, report: Started | Released) -> None:
+    def _expects_end(self, report: Done) -> bool:
+        return self._leader_state.hedges.expects_end((report.task_id, report.attempt))
+
+    def _ignored_checkpoint(self, report: Checkpoint, batch: Batch) -> bool:
+        """Answers as if it were saved: only that of the first attempt is."""
+        hedge = self._find((report.task_id, report.attempt), report.holder or report.agent_id)
+        if hedge is None:
+            return False
+        problem = check_output(bytes(report.state), self._state_limit_bytes)
+        reply = Reply(report.request_id, problem is None, problem and f"checkpoint: {problem}")
+        batch.order(report.agent_id, reply)
+        return True
+
+    def _started_or_returned(self, pair: Pair, report: Started | Released, now: float) -> None:
         hedge = self._find(pair, report.agent_id)
         if hedge is None:
             return
         if isinstance(report, Started):
-            hedge.started_at = storable_time(report.at)
+            hedge.started, hedge.started_at = now, storable_time(report.at)
         else:
             self._leader_state.hedges.drop(hedge, HANDED_BACK)
 
@@ -75,12 +94,15 @@ class HedgeReports:
             text = f"it failed ({failure.error_class}): {failure.message}"
             hedges.drop(hedge, storable(text, MAX_MESSAGE_BYTES))
             return
-        beside = self._leader_state.claims[hedge.id]
+        beside = hedge.first
         hedges.take(hedge)
         self._leader_state.close(beside)
-        hedge.ready = beside.ready
         # since when the task runs, of which the time that it waited is made
         done.started_at = beside.started_at or storable_time(done.started_at)
         batch.reporters[hedge.id] = hedge.agent_id
         batch.sources[hedge.id] = entry
         self._completed(hedge, done, output, batch)
+
+
+def _is_cancelled(done: Done) -> bool:
+    return done.failure is not None and done.failure.error_class == ErrorClass.CANCELLED

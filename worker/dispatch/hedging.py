@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from taskyard.core.errors import UnknownTaskType
+from taskyard.core.postgres.store.hedges import Takeover
 from taskyard.core.protocol import Pair
 from taskyard.core.scheduling.hedging import MIN_RUN_SECONDS, Chosen, Straggler, agent_for, room
 from taskyard.worker.dispatch.batch import Batch
@@ -76,6 +77,27 @@ class Hedging:
             agent.give(expected_seconds)
             self._tried.add(claim.pair)
             batch.hedges.append(Chosen(straggler, agent, expected_seconds))
+
+
+def conclude(leader_state: LeaderState, batch: Batch) -> None:
+    """Decides about second attempts whose first ones have ended, and has a batch record what was dropped.
+
+    If the batch ends the first one without a result, the second goes on instead of it.
+    """
+    hedges = leader_state.hedges
+    for hedge in hedges.take_freed():
+        end = next((one for one in batch.settlements if (one.id, one.attempt) == (hedge.id, hedge.beside)), None)
+        if end is None or hedge.agent_id in leader_state.ended:
+            hedges.note_dropped(hedge.row, None)
+            continue
+        batch.settlements = [one for one in batch.settlements if one is not end]
+        batch.takeovers.append(Takeover(end, hedge.attempt, hedge.agent_id, hedge.started_at))
+        if hedge.agent_id in leader_state.agents:
+            leader_state.agents[hedge.agent_id].slots.give(hedge.expected_seconds)
+        row = hedge.row._replace(refunded=hedge.row.refunded + hedge.attempt - hedge.beside)
+        claim = leader_state.open(row, hedge.expected_seconds, hedge.ready)
+        claim.is_published, claim.started, claim.started_at = hedge.is_published, hedge.started, hedge.started_at
+    hedges.flush(batch)
 
 
 def _is_idempotent(fleet: FleetTypes, name: str) -> bool:

@@ -86,7 +86,7 @@ class Intake:
         self._registry = registry
         self._state_limit_bytes = limits.output_limit_bytes
         self._outputs = OutputChecks(registry, limits.output_limit_bytes)
-        self._hedges = HedgeReports(leader_state, self._outputs, self._completed)
+        self._hedges = HedgeReports(leader_state, self._outputs, limits.output_limit_bytes, self._completed)
         self._clock = clock
         self._postponed = postponed
         self._entry = b""  # the entry being read
@@ -136,7 +136,7 @@ class Intake:
             batch.consumed.append(entry)
 
     def _take(self, report: Report | Unreadable, now: float, batch: Batch) -> None:
-        if self._leader_state.hedges and self._hedges.take(report, self._entry, self._sender, batch):
+        if self._leader_state.hedges and self._hedges.take(report, self._entry, self._sender, now, batch):
             return
         if type(report) is Done:
             self._done(report, batch)
@@ -228,7 +228,7 @@ class Intake:
             claim,
             known_class(failure.error_class),
             self._clock.monotonic(),
-            will_retry=settlement.to_state != "failed",
+            will_retry=not settlement.ends_task,
             started_at=done.started_at,
             run_seconds=done.run_seconds,
         )

@@ -60,8 +60,8 @@ class LeaderState:
                 claim.started = now - max(0.0, database_now - found.started_at)
             if found.hedged is not None and found.hedge_agent_id is not None:
                 row = found.row._replace(attempt=found.hedged, agent_id=found.hedge_agent_id)
-                hedge = Hedge(row, found.row.attempt, claim.expected_seconds, now)
-                hedge.is_published, hedge.started_at = True, claim.started_at
+                hedge = Hedge(row, claim, claim.expected_seconds, now)
+                hedge.is_published, hedge.started, hedge.started_at = True, claim.started, claim.started_at
                 self.hedges.open(hedge)
 
     def add_agent(self, info: AgentInfo) -> KnownAgent:
@@ -215,8 +215,8 @@ class LeaderState:
 
     def _forget(self, claim: Claim) -> None:
         del self.claims[claim.id]
-        if self.hedges:
-            self.hedges.drop_beside(claim.id)
+        if claim.second is not None:
+            self.hedges.free(claim.id)
         claims = self._claims_of[claim.agent_id]
         del claims[claim.id]
         if not claims:

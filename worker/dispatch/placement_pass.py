@@ -12,7 +12,7 @@ from taskyard.core.redis.quarantine import Odd
 from taskyard.core.scheduling.matching import Matching
 from taskyard.core.scheduling.placement import MAX_SCORE, Candidate, Placed, Rotation, place
 from taskyard.worker.dispatch.batch import Batch
-from taskyard.worker.dispatch.hedging import Hedging
+from taskyard.worker.dispatch.hedging import Hedging, conclude
 from taskyard.worker.dispatch.term import Term
 from taskyard.worker.dispatch.transaction_parts import CLAIMS
 from taskyard.worker.dispatch.unprocessable import ESCAPES, reason_of
@@ -42,7 +42,7 @@ class Placing:
         self._place(term, batch)
         if not term.committer.pauses.is_paused(CLAIMS, self._clock.monotonic()):
             self.hedging.choose(term.leader_state, batch)
-        term.leader_state.hedges.flush(batch)
+        conclude(term.leader_state, batch)
 
     def _place(self, term: Term, batch: Batch) -> None:
         leader_state = term.leader_state

@@ -38,6 +38,7 @@ _NAMES: dict[str, Any] = {
     "stale": id,
     "logs": id,
     "dropped_hedges": id,
+    "takeovers": lambda item: item.id,
 }
 
 

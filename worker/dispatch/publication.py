@@ -18,7 +18,7 @@ from taskyard.core.scheduling.placement import Candidate, ready_of
 from taskyard.worker.dispatch.batch import Batch, Committed, Unpublished, lanes_of
 from taskyard.worker.dispatch.claim import Claim
 from taskyard.worker.dispatch.decisions import DEFAULT_POLICY, hand_back
-from taskyard.worker.dispatch.hedges import ENDED_BESIDE, Hedge
+from taskyard.worker.dispatch.hedges import Hedge
 from taskyard.worker.dispatch.leader_state import LeaderState
 from taskyard.worker.dispatch.unprocessable import ESCAPES, reason_of, settle
 
@@ -37,6 +37,7 @@ def publication_of(
     leader_state.hedges.won += len(committed.promoted)
     for one in committed.promoted:
         orders.setdefault(one.agent_id, []).append(Cancel(one.id, one.beside))
+        leader_state.hedges.note_cancelled((one.id, one.beside))
     for agent_id, reply in committed.replies:
         orders.setdefault(agent_id, []).append(reply)
     _cancel_orphans(leader_state, committed.orphans, orders)
@@ -113,11 +114,13 @@ def _open_hedges(
         if row is None:
             agent.take_back(expected_seconds)
             continue
-        hedge = Hedge(row, straggler.attempt, expected_seconds, batch.began)
-        leader_state.hedges.open(hedge)
-        if leader_state.find(straggler.id, straggler.attempt) is None:
-            leader_state.hedges.drop(hedge, ENDED_BESIDE)
+        first = leader_state.find(straggler.id, straggler.attempt)
+        if first is None:
+            agent.take_back(expected_seconds)
+            leader_state.hedges.note_dropped(row, None)
             continue
+        hedge = Hedge(row, first, expected_seconds, batch.began)
+        leader_state.hedges.open(hedge)
         orders.setdefault(row.agent_id, []).append(_run_of(row))
         opened.append(hedge)
     leader_state.hedges.begun += len(begun)

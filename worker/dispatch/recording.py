@@ -11,6 +11,7 @@ from taskyard.core.payload.storable_text import storable
 from taskyard.core.postgres.database import DriverTransaction
 from taskyard.core.postgres.store import hedges, tick
 from taskyard.core.postgres.store.dependants import Ended
+from taskyard.core.postgres.store.hedges import Dropped, Takeover
 from taskyard.core.postgres.store.suspension import Suspension
 from taskyard.core.postgres.store.tick import Completion, Settlement, Stale
 from taskyard.core.protocol import Checkpoint, Reply
@@ -43,6 +44,8 @@ def record(tx: DriverTransaction, batch: Batch, committed: Committed) -> None:
     if batch.checkpoints:
         _save_checkpoints(tx, batch, committed)
     failed = _settle(tx, [*batch.settlements, *unstorable], batch, committed, stale)
+    if batch.takeovers:
+        _take_over(tx, batch, committed, stale)
     if stale:
         each(tx, stale, lambda items: tick.note_stale(tx, items))
     committed.ended = Ended(sorted(completed), sorted(failed))
@@ -115,6 +118,31 @@ def _settle(
         if s.id not in held and s.id in batch.reporters
     ]
     return failed
+
+
+def _take_over(tx: DriverTransaction, batch: Batch, committed: Committed, stale: list[Stale]) -> None:
+    """Has second attempts go on whose first ones have ended."""
+    done: set[str] = set()
+
+    def run(items: Sequence[Takeover]) -> None:
+        done.update(hedges.take_over(tx, items))
+
+    refused = each(tx, batch.takeovers, run)
+    for item, why in zip(refused, reasons(tx, len(refused)), strict=True):
+        item.end.error, item.end.detail = _unstorable_texts("PostgreSQL refused the text of the error", why)
+        run([item])
+    missing = [one for one in batch.takeovers if one.id not in done]
+    held = tick.still_current(tx, [(one.id, one.end.attempt) for one in missing]) if missing else {}
+    committed.left.takeovers += [one for one in missing if one.id in held]
+    over = [one for one in missing if one.id not in held]  # the task was cancelled
+    if over:
+        hedges.drop(tx, [Dropped(one.id, one.attempt, one.agent_id, None) for one in over])
+        committed.orphans += [(one.id, one.attempt) for one in over]
+    stale += [
+        Stale(one.id, one.end.attempt, batch.reporters[one.id], one.end.event)
+        for one in over
+        if one.id in batch.reporters
+    ]
 
 
 def _unstorable(item: Completion | Suspension, why: str) -> Settlement:

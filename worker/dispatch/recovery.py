@@ -262,7 +262,7 @@ class Recovery:
             settle_escaped(self._leader_state, claim, error, batch)
             return
         batch.settlements.append(settlement)
-        will_retry = settlement.to_state != "failed"
+        will_retry = not settlement.ends_task
         note_failure(
             self._leader_state,
             batch,

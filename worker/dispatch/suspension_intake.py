@@ -63,7 +63,7 @@ def _fail(
 ) -> None:
     """Settles the attempt as one that failed; the next one, if there is one, is not before `least_seconds`."""
     settlement = judge(claim, failure, policy, random.random(), done=report)
-    will_retry = settlement.to_state != "failed"
+    will_retry = not settlement.ends_task
     if will_retry and least_seconds > (settlement.delay_seconds or 0.0):
         settlement.to_state, settlement.delay_seconds = "scheduled", least_seconds
     leader_state.close(claim)

@@ -213,9 +213,9 @@ _TASKS = ("tasks", "task_events")
 PARTS = (
     Part(
         RECORD,
-        ("completions", "settlements", "started", "checkpoints"),
+        ("completions", "settlements", "takeovers", "started", "checkpoints"),
         _TASKS,
-        lambda b, c: b.completions or b.settlements or b.started or b.progress or b.checkpoints,
+        lambda b, c: b.completions or b.settlements or b.takeovers or b.started or b.progress or b.checkpoints,
         record,
     ),
     Part(

@@ -26,7 +26,7 @@ from taskyard.core.redis.broker import Broker
 from taskyard.core.telemetry.learning_live import LearningLive
 from taskyard.core.telemetry.live_snapshot import LiveSnapshot
 from taskyard.worker.dispatch.dispatcher import Dispatcher
-from taskyard.worker.dispatch.run_log import Run
+from taskyard.worker.dispatch.run_log import MAX_UNREAD, Run
 from taskyard.worker.learning.agents import AgentsLearning
 from taskyard.worker.learning.lifting import Lifting
 from taskyard.worker.learning.queues import QueuesLearning
@@ -82,6 +82,7 @@ class Learner:
         self._unsaved: dict[str, None] = {}
         self._unpublished: dict[str, None] = {}
         self._relearned: object = None
+        self._left: list[Run] = []
         self._save_at = 0.0
         self._refresh_from = 0
         self._removed: set[str] = set()  # from the model, not yet from Redis
@@ -102,7 +103,7 @@ class Learner:
             if self._epoch != term.epoch:
                 self._load()
                 self._epoch = term.epoch
-            if runs:
+            if runs or self._left:
                 self._learn(runs, term.database_now(self._clock))
             while self._compared:
                 queue, is_harmful = self._compared.popleft()
@@ -169,7 +170,7 @@ class Learner:
         log.info("learning.loaded", keys=len(self._model))
 
     def _learn(self, runs: list[Run], database_now: float) -> None:
-        some = random.sample(runs, SAMPLE) if len(runs) > SAMPLE else runs
+        some = self._some_of(runs)
         with self._database.transaction() as tx:
             found = {task.id: task for task in learning.ended(tx, list({run[0] for run in some}))}
         for task_id, agent_id, run_seconds, error_class in some:
@@ -185,6 +186,13 @@ class Learner:
             self._count(task, seconds, share, database_now // HOUR * HOUR)
             self._queues.note(task, seconds)
         self._note_changes()
+
+    def _some_of(self, runs: list[Run]) -> list[Run]:
+        """Returns SAMPLE of these runs and those left over before, in a random order; a burst is learned bit by bit."""
+        waiting = [*self._left, *runs][-MAX_UNREAD:]
+        random.shuffle(waiting)
+        self._left = waiting[SAMPLE:]
+        return waiting[:SAMPLE]
 
     def _count(self, task: EndedTask, seconds: float, share: float | None, hour: float) -> None:
         low, predicted, high = task.predicted_low, task.predicted_seconds, task.predicted_high

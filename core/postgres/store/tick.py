@@ -47,6 +47,12 @@ class Settlement:
     run_seconds: float | None = None
     cpu_seconds: float | None = None
     peak_memory_bytes: int | None = None
+    has_second: bool = False  # another attempt runs beside it
+
+    @property
+    def ends_task(self) -> bool:
+        """Returns True if the task fails by it."""
+        return self.to_state == "failed" and not self.has_second
 
 
 class Claimed(NamedTuple):

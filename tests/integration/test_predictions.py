@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import redis
 from pydantic import BaseModel
+from typer.testing import CliRunner
 
 from taskyard.core.clock import Clock
 from taskyard.core.errors import TaskTimeout
@@ -26,6 +27,8 @@ from taskyard.core.submission.predictor import Predictor
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import Isolation, TaskType
 from taskyard.worker.attempts.context import TaskContext
+from taskyard.worker.cli import exits
+from taskyard.worker.cli.app import app
 from taskyard.worker.learning import learner as learning_duty
 from taskyard.worker.learning.learner import Learner
 from taskyard.worker.maintenance.relearning import relearn
@@ -260,6 +263,37 @@ def test_relearning_replaces_what_is_known_and_the_leader_takes_it_over(engine: 
         [(actor, detail)] = tx.rows("SELECT actor, detail FROM task_events WHERE event = 'relearned'", {})
     assert "gone" not in kept
     assert (actor, detail["runs"]) == ("ann", 4)
+
+
+def test_relearning_from_nothing_is_refused_and_leaves_predictions(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("database_url", "redis_url", "namespace", "data_dir"):
+        monkeypatch.setenv(f"TASKYARD_{name.upper()}", str(getattr(engine.settings, name)))
+
+    def refused(*arguments: str) -> str:
+        done = CliRunner().invoke(app, ["relearn", *arguments], prog_name="taskyard")
+        assert (done.exit_code, done.stdout) == (exits.BAD_INPUT, ""), done.output
+        assert "Traceback" not in done.output
+        return done.stderr.strip()
+
+    with engine.database.transaction() as tx:
+        tx.rows("INSERT INTO run_time_sketches SELECT '', 1, 5, 1, '{\"8\": 1}'", {})
+        before = tx.rows("SELECT * FROM run_time_sketches", {})
+    future = "expected a time before now: predictions stay as they are"
+    assert future in refused("--from", "2999-01-01")
+    assert future in refused("--from", "2999-01-01", "--json")
+    assert future in refused("--from", "0m")
+    for arguments in ((), ("--from", "2026-01-01"), ("--from", "1h", "--json")):
+        told = refused(*arguments)
+        assert told.startswith("error: from: ")
+        assert "nothing has ended since " in told
+        assert told.endswith("that can be learned from, and predictions stay as they are")
+    found = relearn(engine.database, engine.registry, Clock().now() + timedelta(days=1), "ann", lambda share: None)
+    assert (found.runs, found.keys) == (0, 0)
+    with engine.database.transaction() as tx:
+        assert tx.rows("SELECT * FROM run_time_sketches", {}) == before
+        assert not tx.rows("SELECT 1 FROM task_events WHERE event = 'relearned'", {})
 
 
 def learner_says(learner: Learner, engine: Engine, runs: int) -> bool:

@@ -22,7 +22,9 @@ Progress = Callable[[float], None]
 
 @dataclass(frozen=True, slots=True)
 class Relearned:
-    """How many runs were learned from, how many keys that made, and whether some windows had more than that."""
+    """How many runs were learned from, how many keys that made (0: nothing was replaced), and whether some windows had
+    more than that.
+    """
 
     runs: int
     keys: int
@@ -33,7 +35,7 @@ def relearn(database: Database, registry: Registry, since: datetime, actor: str,
     """Replaces what is known by what has ended since a time; a leader takes it over within seconds.
 
     `progress` is called with the share that is done. Sizes are those of the types' declarations now. Raises
-    Unavailable; what was known stays then.
+    Unavailable; what was known stays then, and also if nothing has ended that can be learned from.
     """
     model, runs, is_sample = RunTimeModel(), 0, False
     fields = {one.name: one.predict_by for one in registry.types.values() if one.predict_by}
@@ -53,8 +55,9 @@ def relearn(database: Database, registry: Registry, since: datetime, actor: str,
         is_sample = is_sample or len(found) == MAX_RUNS
         progress((end - since) / (until - since))
         start = end
-    with database.transaction() as tx:
-        _replace(tx, model, actor, since, runs)
+    if len(model):
+        with database.transaction() as tx:
+            _replace(tx, model, actor, since, runs)
     return Relearned(runs, len(model), is_sample)
 
 

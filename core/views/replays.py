@@ -19,16 +19,22 @@ READING_SHARE = 0.5  # of the whole time, about
 
 @dataclass(frozen=True, slots=True)
 class ReplayedSpan:
-    """A replay of a span (epoch seconds); None if no attempt ended in it. `is_cut`: of its last attempts alone."""
+    """A replay of a span (epoch seconds); None if no attempt ended in it. `is_cut`: of its last attempts alone.
+
+    `is_of_others` says that attempts ended in it, though none of the queue that was asked for.
+    """
 
     since: float
     until: float
     is_cut: bool
     replay: Replay | None
+    is_of_others: bool = False
 
     def as_json(self) -> dict[str, Any]:
         found = {"since": self.since, "until": self.until, "is_cut": self.is_cut}
-        return found | (self.replay.as_json() if self.replay is not None else {"tasks": 0, "rows": []})
+        if self.replay is not None:
+            return found | self.replay.as_json()
+        return found | {"tasks": 0, "rows": [], "is_of_others": self.is_of_others}
 
 
 def replayed(
@@ -52,9 +58,13 @@ def replayed(
     with database.snapshot() as tx:
         record, is_cut = store.read_record(tx, since, until, lambda share: progress(READING_SHARE * share))
     workload = workload_of(record)
-    is_known = queue is None or any(lane.queue == queue for lane in workload.lane_names)
-    if not any(workload.counted) or not is_known:
-        return ReplayedSpan(record.since, until, is_cut, None)
+    queues = {
+        workload.lane_names[lane].queue
+        for lane, is_counted in zip(workload.lanes, workload.counted, strict=True)
+        if is_counted
+    }
+    if not queues or (queue is not None and queue not in queues):
+        return ReplayedSpan(record.since, until, is_cut, None, is_of_others=bool(queues))
     found = replay(
         workload, acting_of, policy, queue, lambda share: progress(READING_SHARE + (1 - READING_SHARE) * share)
     )

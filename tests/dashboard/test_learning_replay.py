@@ -72,11 +72,18 @@ def test_without_a_record_and_with_one_in_which_nothing_waited(
     page = open_page("learning", query={**ORDER, "queue": "none-such"})
     page = pressed(page, Choice("none-such", DAY, "learned"))
     assert not page.exception
-    assert "No attempt ended from" in rendered(page)
+    assert r"No attempt of queue none\-such ended from" in rendered(page)
+    assert ", only of other queues." in rendered(page)
 
     page = pressed(open_page("learning", query=ORDER), Choice("", DAY, "learned"))
     assert not page.exception
     assert "Nothing waited for a second: no policy can gain anything." in rendered(page)
+
+
+def test_without_any_record_it_does_not_speak_of_other_queues(open_page: OpenPage, database: Database) -> None:
+    page = pressed(open_page("learning", query={**ORDER, "queue": "never-was"}), Choice("never-was", DAY, "learned"))
+    assert not page.exception
+    assert "No attempt ended from" in rendered(page)
 
 
 def test_one_at_a_time_with_progress_until_somebody_stops_it(open_page: OpenPage, database: Database) -> None:

@@ -81,7 +81,7 @@ def test_its_result_is_that_of_this_process_and_progress_grows(settings: Setting
     assert same.replay.base == same.replay.compared  # learned is what acts there
     other = ReplayProcess(url_of(settings), replace(of_queue, queue="none-such")).run(no_progress)
     assert other is not None
-    assert other.replay is None
+    assert (other.replay, other.is_of_others) == (None, True)
 
 
 def test_refusals_come_as_they_are(settings: Settings, server_endpoints: Endpoints, database: Database) -> None:

@@ -39,7 +39,7 @@ def cli(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result
 
 
 def sleep(given: Payload, context: TaskContext) -> Payload:
-    time.sleep(RUN_SECONDS)
+    time.sleep(getattr(given, "seconds", RUN_SECONDS))
     if getattr(given, "fails", False) and context.attempt == 1:
         raise TransientError("the first time")
     return given
@@ -109,7 +109,10 @@ def test_the_command_shows_record_replay_and_the_other_policy(engine: Engine, cl
     assert any(line.startswith("Queue default, priority urgent: 60 tasks") for line in lines)
     assert "not to be trusted" in printed.stdout  # of those that are urgent
     other = cli("--from", "200d", "--queue", "none-such")
-    assert (other.exit_code, other.stdout[:20]) == (0, "no attempt ended fro")
+    assert (other.exit_code, other.stdout[:41]) == (0, "no attempt of queue none-such ended from ")
+    assert other.stdout.endswith(", only of other queues\n")
+    none = json.loads(cli("--from", "200d", "--queue", "none-such", "--json").stdout)
+    assert (none["tasks"], none["rows"], none["is_of_others"]) == (0, [], True)
 
 
 def test_a_record_is_read_in_pages_and_cut_to_its_end(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,5 +154,26 @@ def test_bad_arguments_are_named(cli: Callable[..., Result], arguments: tuple[st
 
 
 def test_without_a_record_it_says_so(cli: Callable[..., Result]) -> None:
-    assert cli("--from", "1h").stdout.startswith("no attempt ended from ")
-    assert json.loads(cli("--from", "1h", "--json").stdout)["tasks"] == 0
+    for options in ((), ("--queue", "none-such")):
+        printed = cli("--from", "1h", *options).stdout
+        assert printed.startswith("no attempt ended from ")
+        assert "other queues" not in printed
+        found = json.loads(cli("--from", "1h", *options, "--json").stdout)
+        assert (found["tasks"], found["is_of_others"]) == (0, False)
+
+
+def test_a_queue_of_which_attempts_only_began_before_the_span_has_none(engine: Engine) -> None:
+    """Such an attempt takes its slot, and is not counted."""
+    engine.define("r.sleep", sleep)
+    engine.worker()
+    engine.agent(max_concurrency=2)
+    long = engine.submit("r.sleep", {"seconds": 1.0}, queue="nightly")
+    wait_until(lambda: engine.task(long).state == "in_progress")
+    time.sleep(0.2)
+    began = time.time()
+    engine.wait_for_all([long, engine.submit("r.sleep")])
+    found = replayed(engine.database, ACTING, began, time.time() + 1, "learned", "nightly")
+    assert (found.replay, found.is_of_others) == (None, True)
+    other = replayed(engine.database, ACTING, began, time.time() + 1, "learned", "default").replay
+    assert other is not None
+    assert other.tasks == 1

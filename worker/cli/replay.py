@@ -57,7 +57,8 @@ def replay(
         return
     span = f"from {_shown(found.since)} to {_shown(found.until)}"
     if found.replay is None:
-        print_line(f"no attempt ended {span}")
+        of_queue = f" of queue {queue}" if found.is_of_others else ""
+        print_line(f"no attempt{of_queue} ended {span}{', only of other queues' if of_queue else ''}")
         return
     print_line(f"{counted(found.replay.tasks, 'attempt')} {span}, {counted(found.replay.agents, 'agent')}")
     if found.is_cut:

@@ -115,7 +115,7 @@ def _show(choice: Choice, status: ReplayStatus) -> None:
     elif run.found is None:
         st.info(_("The replay was stopped."), icon=":material/stop_circle:")
     else:
-        show_result(run.found)
+        show_result(run.found, choice.queue)
 
 
 def _show_progress(choice: Choice, run: ReplayRun) -> None:

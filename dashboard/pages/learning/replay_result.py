@@ -48,11 +48,16 @@ class Shown:
     words: Mapping[str, str]
 
 
-def show_result(found: ReplayedSpan) -> None:
-    """Shows what was replayed, whether to believe it, and the waits of all tasks, then by queue and priority."""
+def show_result(found: ReplayedSpan, queue: str) -> None:
+    """Shows what was replayed of a queue or of all (empty), whether to believe it, and the waits: of all tasks, then by
+    queue and priority.
+    """
     begin, end = (escaped(shown_time(time_of(at))) for at in (found.since, found.until))
     if found.replay is None:
-        show_nothing(_("No attempt ended from {begin} to {end}.").format(begin=begin, end=end), "inbox")
+        text = _("No attempt ended from {begin} to {end}.")
+        if found.is_of_others:
+            text = _("No attempt of queue {queue} ended from {begin} to {end}, only of other queues.")
+        show_nothing(text.format(queue=escaped(queue), begin=begin, end=end), "inbox")
         return
     _show_what(found, found.replay, begin, end)
     first, *others = found.replay.rows

@@ -38,7 +38,7 @@ def read(path: Path, text: str, *predict_by: str, is_gzip: bool = False) -> Any:
 def test_a_trace_is_read(tmp_path: Path, is_gzip: bool) -> None:
     text = HEADER + "5,a.b,ada,p1,8,2.5\n1,a.c,bob,p2,3,1\n\n7,a.b,ada,p1,9,1e3\n"
     found = read(tmp_path / "trace", "\ufeff" + text, is_gzip=is_gzip)
-    assert found.ready == found.enters == [1.0, 5.0, 7.0]
+    assert found.ready == found.enters == [0.0, 4.0, 6.0]  # from the first arrival on
     assert found.run_seconds == [1.0, 2.5, 1000.0]
     assert [found.lane_names[lane] for lane in found.lanes] == [Lane("default", n) for n in ("a.c", "a.b", "a.b")]
     assert found.key_names[found.keys[1]] == keys_of("a.b", "ada", "2^3") == found.key_names[found.keys[2]]
@@ -61,7 +61,27 @@ def test_columns_may_name_queue_priority_and_size(tmp_path: Path) -> None:
         ("arrival_s,type\n", "columns arrival_s, type, creator, duration_s"),
         (HEADER, "is not accepted, expected a file with at least one task"),
         (HEADER + "1,a,b\n", "line 2: '1,a,b' is not accepted, expected 6 cells"),
-        (HEADER + "1,a,b,p,1,5\nx,a,b,p,1,5\n", "line 3: arrival_s: 'x' is not accepted, expected seconds from 0"),
+        (HEADER + "1,a,b,p,1,5\nx,a,b,p,1,5\n", "line 3: arrival_s: 'x' is not accepted, expected seconds from any"),
+        (
+            HEADER + "inf,a,b,p,1,5\n",
+            "line 2: arrival_s: 'inf' is not accepted, expected seconds from any moment, a",
+        ),
+        (HEADER + "1_0,a,b,p,1,5\n", "line 2: arrival_s: '1_0' is not accepted, expected seconds from any moment"),
+        (HEADER + "1,a,b,p,1,1_0\n", "line 2: duration_s: '1_0' is not accepted, expected seconds from 0"),
+        (HEADER + "1,a,b,p,1,１\n", "line 2: duration_s: '１' is not accepted, expected seconds from 0"),
+        (
+            HEADER + "1764379001,a,b,p,1,5\n\n0,a,b,p,1,5\n5,a,b,p,1,5\n",
+            "line 2: arrival_s: '1764379001' is not accepted, expected at most 1,000,000,000 seconds after the first"
+            " arrival, which is '0' in line 4",
+        ),
+        (
+            HEADER + "1e308,a,b,p,1,5\n-1e308,a,b,p,1,5\n",
+            "line 2: arrival_s: '1e308' is not accepted, expected at",
+        ),
+        ("images," + HEADER, "line 1: 'images' is not accepted, expected each column only once"),
+        ("arrival_s,type,creator,duration_s, type\n", "line 1: 'type' is not accepted, expected each column only once"),
+        (HEADER + "1,a,b,p,1,5\n2,a,b,p,nan,5\n", "line 3: images: 'nan' is not accepted, expected a finite number"),
+        (HEADER + "1,a,b,p,-1e400,5\n", "line 2: images: '-1e400' is not accepted, expected a finite number"),
         (HEADER + "1,a,b,p,1,-5\n", "line 2: duration_s: '-5' is not accepted"),
         (HEADER + "1,a,b,p,1,nan\n", "line 2: duration_s: 'nan' is not accepted"),
         (HEADER + "1,a,b,p,1,1e300\n", "line 2: duration_s: '1e300' is not accepted"),
@@ -81,8 +101,31 @@ def test_files_that_are_no_traces_are_refused(tmp_path: Path) -> None:
             read_trace(tmp_path / "trace", AGENTS)
     with pytest.raises(SubmissionError, match="No such file"):
         read_trace(tmp_path / "none", AGENTS)
-    with pytest.raises(SubmissionError, match="predict_by: 'pages' is not accepted, expected one of arrival_s"):
-        read(tmp_path / "trace", HEADER, "pages")
+    known = "expected one of type, creator, program, images$"
+    for name in ("pages", "arrival_s", "duration_s", ""):
+        with pytest.raises(SubmissionError, match=f"predict_by: '{name}' is not accepted, {known}"):
+            read(tmp_path / "trace", HEADER, name)
+
+
+@pytest.mark.parametrize("first", [1_764_379_001.25, -3.5, -1e300, 0.0])
+def test_arrivals_count_from_the_first_one(tmp_path: Path, first: float) -> None:
+    later = [first, first + 4.5, first + 60.0]
+    text = HEADER + "".join(f"{at!r},a,b,p,1,5\n" for at in reversed(later))
+    assert read(tmp_path / "trace", text).ready == [at - first for at in later]
+
+
+def test_only_columns_of_numbers_alone_are_sizes_unless_they_are_named(tmp_path: Path) -> None:
+    """What is text stays text, also where it looks like a number that is none; columns without a name are no sizes."""
+    text = ",arrival_s,type,creator,mixed,odd,images,duration_s,\n"
+    text += "1,0,a,x,nan,1_0,8,1,\n2,1,a,x,many,1_0,8,1,\n3,2,a,x,7,16,9,1,\n"
+    found = read(tmp_path / "trace", text)
+    assert [found.key_names[key] for key in found.keys] == 3 * [keys_of("a", "x", "2^3")]
+    found = read(tmp_path / "trace", text, "mixed", "odd", "mixed")
+    sizes = ("nan,1_0", "many,1_0", "2^3,2^4")
+    assert [found.key_names[key] for key in found.keys] == [keys_of("a", "x", size) for size in sizes]
+    with pytest.raises(SubmissionError, match="line 2: images: 'Infinity' is not accepted, expected a finite number"):
+        read(tmp_path / "trace", HEADER + "1,a,b,p,Infinity,5\n", "images")
+    assert len(read(tmp_path / "trace", HEADER + "1,a,b,p,Infinity,5\n", "program")) == 1
 
 
 @settings(max_examples=200)
@@ -148,7 +191,8 @@ def test_the_command_prints_tables(trace: Path) -> None:
     ("arguments", "problem"),
     [
         (("none.csv",), "error: trace: 'none.csv' is not accepted, expected a file that can be read"),
-        (("FILE", "--predict-by", "pages"), "error: predict_by: 'pages' is not accepted, expected one of arrival_s"),
+        (("FILE", "--predict-by", "pages"), "error: predict_by: 'pages' is not accepted, expected one of type"),
+        (("FILE", "--predict-by", "processors,duration_s"), "error: predict_by: 'duration_s' is not accepted"),
         (("FILE", "--agents", "0"), "Invalid value for '--agents'"),
         (("FILE", "--load", "nan"), "--load"),
         (("FILE", "--policy", "best"), "Invalid value for '--policy'"),
@@ -170,3 +214,14 @@ def test_tasks_that_all_arrive_at_once_have_no_load(tmp_path: Path) -> None:
 
 def test_every_policy_has_its_name() -> None:
     assert {name.value for name in PolicyName} == set(POLICIES)
+
+
+def test_unix_times_make_the_same_figures_as_others(tmp_path: Path) -> None:
+    figures = []
+    for first in (0, 1_764_379_001, -50):
+        lines = [f"{first + place},a,b,p,{place % 9},{3 + place % 5}\n" for place in range(200)]
+        (tmp_path / "trace").write_text(HEADER + "".join(lines), "utf-8")
+        done = invoke(str(tmp_path / "trace"), "--agents", "2", "--json")
+        assert done.exit_code == 0, done.output
+        figures.append(json.loads(done.stdout)["rows"])
+    assert figures[0] == figures[1] == figures[2]

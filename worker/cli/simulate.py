@@ -51,8 +51,8 @@ def simulate(
     """Simulates a recorded workload under a placement policy, and compares it with first come, first served.
 
     TRACE has a line for each task, and columns arrival_s, type, creator, duration_s, if wanted also queue and
-    priority. Run times are predicted on arrival, by what ended before: by type, creator and size. The size is in the
-    columns of --predict-by, else in all others that have numbers.
+    priority. Arrivals are in seconds from any moment. Run times are predicted on arrival, by what ended before: by
+    type, creator and size. The size is in the columns of --predict-by, else in all others that have numbers alone.
     """
     from taskyard.core.payload.culprits import refused
     from taskyard.core.simulation.coverage import coverage

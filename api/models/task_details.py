@@ -16,7 +16,10 @@ class AttemptInfo(BaseModel):
     """One attempt: ready, given to an agent, started, ended, due again. A time is null if it has not come."""
 
     number: int = Field(description="Attempts have numbers that only grow", examples=[1])
-    outcome: str = Field(description="running, waiting, or the event that ended it", examples=["completed"])
+    outcome: str = Field(
+        description="running, waiting, or the event that ended it (hedge_won: the other was first)",
+        examples=["completed"],
+    )
     agent: str = Field(description="The agent's name; empty for one that waits", examples=["worker-1"])
     ready_at: datetime | None
     assigned_at: datetime | None

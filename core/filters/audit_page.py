@@ -92,6 +92,7 @@ EVENTS = (
     "stale_result",
     "hedged",
     "hedge_won",
+    "hedge_took_over",
     "hedge_dropped",
     "quarantined",
     "report_kept",

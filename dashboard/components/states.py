@@ -96,6 +96,7 @@ EVENT_WORDS: Mapping[str, str] = {
     "stale_result": N_("stale result"),
     "hedged": N_("second attempt begun"),
     "hedge_won": N_("second attempt was first"),
+    "hedge_took_over": N_("second attempt took over"),
     "hedge_dropped": N_("second attempt dropped"),
     "quarantined": N_("quarantined"),
     "report_kept": N_("report kept"),

@@ -14,6 +14,7 @@ from taskyard.core.models import Lane, Task
 from taskyard.core.postgres.store import holds
 from taskyard.core.scheduling import hedging as hedging_rules
 from taskyard.core.scheduling.holds import HoldKind, HoldMode
+from taskyard.core.views.attempts import attempts_of, name_of
 from taskyard.worker.attempts.context import TaskContext
 from taskyard.worker.dispatch import dispatcher, hedging
 from taskyard.worker.failpoints import COMMITTED
@@ -136,6 +137,12 @@ def test_the_second_attempt_ends_first_and_counts(yard: Yard) -> None:
     assert {event.attempt for event in yard.engine.history(task_id) if event.event == "log"} == {1, 2}
     [won] = [event for event in yard.engine.history(task_id) if event.event == "hedge_won"]
     assert won.detail == {"beside": 1, "cancelled_agent": by[1]}
+    told = attempts_of(task, yard.engine.history(task_id))
+    assert [(one.number, one.outcome, one.agent) for one in told] == [
+        (1, "hedge_won", name_of(by[1])),
+        (2, "completed", name_of(by[2])),
+    ]
+    assert all(one.ended_at is not None for one in told)
 
 
 def test_the_agent_of_a_second_attempt_is_seen_to_run_it(yard: Yard) -> None:

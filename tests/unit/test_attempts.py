@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,8 +10,8 @@ import pytest
 
 from taskyard.core.models import AuditEvent, Task
 from taskyard.core.states import Priority, TaskState
-from taskyard.core.views.attempts import RUNNING, WAITING, attempts_of, path_of
-from taskyard.dashboard.pages.task.attempts_chart import bars_of
+from taskyard.core.views.attempts import RUNNING, WAITING, Attempt, attempts_of, path_of
+from taskyard.dashboard.pages.task.attempts_chart import bars_of, outcome_word
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
 
@@ -156,6 +157,93 @@ def test_a_retried_task_waits_for_its_next_attempt() -> None:
         (2, "failed"),
         (3, WAITING),
     ]
+
+
+HEDGED = [
+    SUBMITTED,
+    event(1, "assigned", "pending", "assigned", 1, agent="one:b1"),
+    event(2, "started", "assigned", "in_progress", 1, agent="one:b1"),
+    event(10, "hedged", "in_progress", "in_progress", 2, agent="two:b1", detail={"beside": 1, "late_seconds": 7.5}),
+]
+WON = [
+    event(14, "hedge_won", "in_progress", "in_progress", 2, agent="two:b1", detail={"beside": 1}),
+    event(14, "completed", "in_progress", "completed", 2, agent="two:b1", wait_seconds=2.0, run_seconds=3.5),
+    event(15, "stale_result", "completed", "completed", 1, agent="one:b1", detail={"reported": "completed"}),
+]
+
+
+def dropped(seconds: float, state: str) -> AuditEvent:
+    return event(seconds, "hedge_dropped", state, state, 2, agent="two:b1", detail={"reason": "no longer wanted"})
+
+
+def told(found: list[Attempt]) -> list[tuple[int, str, str, float | None]]:
+    return [(one.number, one.outcome, one.agent, one.run_seconds(at(20))) for one in found]
+
+
+def test_two_attempts_run_beside_each_other() -> None:
+    found = attempts_of(task("in_progress", 1, started_at=at(2), hedged=2), HEDGED)
+
+    assert told(found) == [(1, RUNNING, "one", 18.0), (2, RUNNING, "two", 10.0)]
+    assert [name for one in found for _row, name, _start, _seconds in bars_of(one, at(20))] == ["wait", "run", "run"]
+
+
+def test_a_second_attempt_that_is_first_ends_the_other() -> None:
+    first, second = attempts_of(task("completed", 2, started_at=at(2), hedged=2), [*HEDGED, *WON])
+
+    assert told([first, second]) == [(1, "hedge_won", "one", 12.0), (2, "completed", "two", 3.5)]
+    assert (second.started_at, second.wait_seconds(at(20))) == (at(10.5), 0.0)  # not the wait of its task
+    assert outcome_word(first.outcome) == "cancelled: the second attempt was first"
+
+
+@pytest.mark.parametrize(
+    ("then", "changes", "expected"),
+    [
+        ([dropped(12, "in_progress")], {"started_at": at(2)}, [(1, RUNNING, 18.0), (2, "hedge_dropped", 2.0)]),
+        (
+            [event(13, "completed", "in_progress", "completed", 1, run_seconds=11.0), dropped(13.5, "completed")],
+            {"state": TaskState.COMPLETED},
+            [(1, "completed", 11.0), (2, "hedge_dropped", 3.5)],
+        ),
+        (  # the leader died before it recorded that
+            [event(13, "completed", "in_progress", "completed", 1, run_seconds=11.0)],
+            {"state": TaskState.COMPLETED},
+            [(1, "completed", 11.0), (2, "hedge_dropped", 3.0)],
+        ),
+        (
+            [event(13, "handed_back", "in_progress", "pending", 1), dropped(13, "pending")],
+            {"state": TaskState.PENDING, "ready_at": at(13)},
+            [(1, "handed_back", 11.0), (2, "hedge_dropped", 3.0), (3, WAITING, None)],
+        ),
+    ],
+)
+def test_a_second_attempt_that_is_dropped_ends(
+    then: list[AuditEvent], changes: dict[str, Any], expected: list[tuple[int, str, float | None]]
+) -> None:
+    found = attempts_of(replace(task("in_progress", 1, hedged=2), **changes), [*HEDGED, *then])
+
+    assert [(one.number, one.outcome, one.run_seconds(at(20))) for one in found] == expected
+    assert found[1].message in ("no longer wanted", "")
+
+
+@pytest.mark.parametrize("ended", ["attempt_failed", "handed_back"])
+def test_a_second_attempt_that_takes_over_goes_on(ended: str) -> None:
+    events = [
+        *HEDGED,
+        event(13, ended, "in_progress", "in_progress", 1, agent="one:b1"),
+        event(13, "hedge_took_over", "in_progress", "in_progress", 2, agent="two:b1", detail={"beside": 1}),
+    ]
+    going_on = attempts_of(task("in_progress", 2, started_at=at(2), hedged=2), events)
+    assert told(going_on) == [(1, ended, "one", 11.0), (2, RUNNING, "two", 10.0)]
+
+    events.append(event(16, "completed", "in_progress", "completed", 2, agent="two:b1", run_seconds=5.5))
+    ended_well = attempts_of(task("completed", 2, hedged=2), events)
+    assert told(ended_well) == [(1, ended, "one", 11.0), (2, "completed", "two", 5.5)]
+
+
+def test_a_pause_does_not_end_by_a_second_attempt() -> None:
+    events = [*HEDGED, event(13, "suspended", "in_progress", "suspended", 1), dropped(13, "suspended")]
+
+    assert attempts_of(task("suspended", 1, hedged=2), events)[0].pause_seconds(at(20)) == 7.0
 
 
 def test_the_path_has_only_what_changed_the_state() -> None:

@@ -11,7 +11,7 @@ import streamlit as st
 
 from taskyard.core.humanize import byte_size
 from taskyard.core.i18n import N_
-from taskyard.core.views.attempts import RUNNING, WAITING, Attempt
+from taskyard.core.views.attempts import DROPPED, RUNNING, WAITING, WON, Attempt
 from taskyard.dashboard.components.charts import TIME_TICKS, draw, plain
 from taskyard.dashboard.components.states import word
 from taskyard.dashboard.components.tables import show_table, value_column
@@ -38,6 +38,8 @@ OUTCOMES = {
     "handed_back": N_("handed back"),
     "suspended": N_("suspended"),
     "cancelled": N_("cancelled"),
+    WON: N_("cancelled: the second attempt was first"),
+    DROPPED: N_("second attempt dropped"),
     RUNNING: N_("assigned or running"),
     WAITING: N_("waiting for an agent"),
 }

@@ -118,16 +118,21 @@ def path_of(events: Iterable[AuditEvent]) -> list[tuple[str | None, str]]:
     """Returns the task's transitions in order; the first is from None. Events without a change of state are left
     out.
     """
-    return [
-        (event.from_state, event.to_state)
-        for event in events
-        if event.to_state is not None and event.from_state != event.to_state
-    ]
+    return [(event.from_state, event.to_state) for event in events if event.to_state is not None and _changes(event)]
+
+
+def change_to(state: TaskState, events: Sequence[AuditEvent]) -> AuditEvent | None:
+    """Returns the last event that brought the task into a state; others that found it so say nothing of who did it."""
+    return next((event for event in reversed(events) if event.to_state == state and _changes(event)), None)
 
 
 def name_of(agent_id: str | None) -> str:
     """Returns the name in an agent's id, which is name:boot."""
     return (agent_id or "").rpartition(":")[0]
+
+
+def _changes(event: AuditEvent) -> bool:
+    return event.from_state != event.to_state
 
 
 def _with(attempt: Attempt, event: AuditEvent) -> Attempt:

@@ -190,6 +190,21 @@ def test_an_open_task_is_cancelled(open_page: OpenPage, loaded: dict[str, str], 
     assert last_event(database, pending).event == "cancelled"
 
 
+def test_a_late_result_does_not_change_who_cancelled_a_task(
+    open_page: OpenPage, submitter: Submitter, loaded: dict[str, str], database: Database
+) -> None:
+    running = loaded["running"]
+    submitter.cancel(running, actor="ann", reason="wrong page")
+    with database.transaction() as tx:
+        tick.note_stale(tx, [tick.Stale(running, 1, AGENT_ID, "completed")])
+    assert last_event(database, running).event == "stale_result"
+
+    page = open_page("task", query={"id": running})
+
+    [told] = [element.value for element in page.markdown if "Cancelled by" in element.value]
+    assert "Cancelled by ann," in told
+
+
 def test_the_priority_of_a_waiting_task_is_changed(
     open_page: OpenPage, loaded: dict[str, str], database: Database
 ) -> None:

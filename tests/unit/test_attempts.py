@@ -10,7 +10,7 @@ import pytest
 
 from taskyard.core.models import AuditEvent, Task
 from taskyard.core.states import Priority, TaskState
-from taskyard.core.views.attempts import RUNNING, WAITING, Attempt, attempts_of, path_of
+from taskyard.core.views.attempts import RUNNING, WAITING, Attempt, attempts_of, change_to, path_of
 from taskyard.dashboard.pages.task.attempts_chart import bars_of, outcome_word
 
 START = datetime(2030, 1, 1, tzinfo=UTC)
@@ -256,3 +256,11 @@ def test_the_path_has_only_what_changed_the_state() -> None:
         ("assigned", "in_progress"),
         ("in_progress", "scheduled"),
     ]
+
+
+def test_who_cancelled_a_task_is_told_by_what_changed_its_state() -> None:
+    cancelled = event(4, "cancelled", "in_progress", "cancelled", 1)
+    events = [*HEDGED[:3], cancelled, event(9, "stale_result", "cancelled", "cancelled", 1, agent="one:b1")]
+
+    assert change_to(TaskState.CANCELLED, events) is cancelled
+    assert change_to(TaskState.COMPLETED, events) is None

@@ -11,7 +11,7 @@ from taskyard.core.errors import ErrorClass
 from taskyard.core.humanize import number
 from taskyard.core.models import AuditEvent
 from taskyard.core.states import TERMINAL, TaskState
-from taskyard.core.views.attempts import path_of
+from taskyard.core.views.attempts import change_to, path_of
 from taskyard.dashboard.components import task_facts
 from taskyard.dashboard.components.dialogs import rerun_unless_open
 from taskyard.dashboard.components.markdown_escape import escaped
@@ -93,7 +93,7 @@ def show_head(details: data.Details | None) -> None:
 
 def show_cancelled(error: Mapping[str, object], events: Sequence[AuditEvent]) -> None:
     """Shows who cancelled it, when and why: that is no error."""
-    event = next((event for event in reversed(events) if event.to_state == TaskState.CANCELLED), None)
+    event = change_to(TaskState.CANCELLED, events)
     with st.container(border=True, gap="small", key="cancelled"):
         if event is not None:
             text = _("Cancelled by {who}, {time}").format(who=escaped(event.actor), time=escaped(shown_time(event.at)))

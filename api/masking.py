@@ -34,4 +34,4 @@ def masked_event(found: HistoryEvent, actor: Actor) -> HistoryEvent:
     """Returns an event of a task's history as an actor may see it."""
     if reads_payloads(actor):
         return found
-    return found.model_copy(update={"detail": masked_detail(found.detail), "is_masked": True})
+    return found.model_copy(update={"detail": masked_detail(found.event, found.detail), "is_masked": True})

@@ -128,5 +128,5 @@ def _sent(position: Position, found: StreamedEvent | None, actor: Actor) -> Serv
         return ServerSentEvent(id=str(position))
     shown = Event.model_validate(found)
     if not reads_payloads(actor):
-        shown = shown.model_copy(update={"detail": masked_detail(found.detail), "is_masked": True})
+        shown = shown.model_copy(update={"detail": masked_detail(found.event, found.detail), "is_masked": True})
     return ServerSentEvent(raw_data=shown.model_dump_json(), event=found.event, id=str(position))

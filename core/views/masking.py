@@ -5,6 +5,7 @@ A message of an error is hidden as a whole: nobody can tell which of its words a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -18,16 +19,19 @@ from taskyard.core.postgres.store.failures import FailureGroup
 from taskyard.core.postgres.store.submission_status import SubmissionStatus, Unsuccessful
 from taskyard.core.reports import Report
 from taskyard.core.reports.data.report import Mover
-from taskyard.core.views.attempts import Attempt
+from taskyard.core.views.attempts import DROPPED, Attempt
 from taskyard.core.views.seeing import sees_alert, sees_queue, sees_type
 
 MASK = "…"
 # What errors and events say without a value of a task.
 _PLAIN_ERROR = frozenset({"class", "fingerprint"})
 _PLAIN_DETAIL = _PLAIN_ERROR | {
-    "action", "attempt", "bulk", "cancelled", "done", "kind", "mode", "name", "priority", "queue", "reason",
-    "refunded", "role", "seconds", "skipped", "tasks", "total", "type", "until", "via",
+    "action", "attempt", "beside", "bulk", "cancelled", "cancelled_agent", "done", "kind", "late_seconds",
+    "mode", "name", "priority", "queue", "reason", "refunded", "role", "runs", "seconds", "since", "skipped",
+    "tasks", "total", "type", "until", "via",
 }  # fmt: skip
+# Why a second attempt was dropped, with what its handler said.
+_FAILED = re.compile(r"^(it failed \(\w+\): ).*", re.DOTALL)
 
 
 def reads_payloads(actor: Actor) -> bool:
@@ -54,7 +58,7 @@ def masked_history(found: Iterable[AuditEvent], actor: Actor) -> list[AuditEvent
     """Returns the events of a task as an actor may see them."""
     if reads_payloads(actor):
         return list(found)
-    return [replace(event, detail=masked_detail(event.detail)) for event in found]
+    return [replace(event, detail=masked_detail(event.event, event.detail)) for event in found]
 
 
 def masked_attempt(attempt: Attempt, actor: Actor) -> Attempt:
@@ -64,7 +68,7 @@ def masked_attempt(attempt: Attempt, actor: Actor) -> Attempt:
 
 def masked_entry(entry: AuditEntry, actor: Actor) -> AuditEntry:
     """Returns an event of the audit log as an actor may see it."""
-    return entry if reads_payloads(actor) else replace(entry, detail=masked_detail(entry.detail))
+    return entry if reads_payloads(actor) else replace(entry, detail=masked_detail(entry.event, entry.detail))
 
 
 def masked_group(group: FailureGroup, actor: Actor) -> FailureGroup:
@@ -90,9 +94,14 @@ def masked_error(error: Mapping[str, Any] | None) -> dict[str, Any] | None:
     return None if error is None else _only(error, _PLAIN_ERROR)
 
 
-def masked_detail(detail: Mapping[str, Any] | None) -> dict[str, Any] | None:
+def masked_detail(event: str, detail: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """Returns an event's detail without what a handler or a submitter wrote."""
-    return None if detail is None else _only(detail, _PLAIN_DETAIL)
+    if detail is None:
+        return None
+    shown = _only(detail, _PLAIN_DETAIL)
+    if event == DROPPED and "reason" in shown:
+        shown["reason"] = _FAILED.sub(rf"\1{MASK}", str(shown["reason"]))
+    return shown
 
 
 def masked_report(report: Report, actor: Actor) -> Report:

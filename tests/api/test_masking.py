@@ -110,4 +110,12 @@ def test_a_search_does_not_tell_what_is_hidden(viewer: TestClient, client: TestC
 )
 def test_only_what_is_known_to_be_plain_is_shown(given: dict[str, Any] | None, shown: dict[str, Any] | None) -> None:
     assert masked_error(given) == shown
-    assert masked_detail(given) == shown
+    assert masked_detail("failed", given) == shown
+
+
+def test_what_a_second_attempt_failed_with_is_hidden() -> None:
+    given = {"reason": f"it failed (permanent): no file\n{SECRET}"}
+    assert masked_detail("hedge_dropped", given) == {"reason": f"it failed (permanent): {MASK}"}
+    plain = {"reason": "the attempt beside it has ended"}
+    assert masked_detail("hedge_dropped", plain) == plain
+    assert masked_detail("hedged", {"beside": 1, "late_seconds": 7.5}) == {"beside": 1, "late_seconds": 7.5}

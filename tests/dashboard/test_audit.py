@@ -9,7 +9,7 @@ from streamlit.testing.v1 import AppTest
 from taskyard.core.config import Settings
 from taskyard.core.embedded.servers import Endpoints
 from taskyard.core.postgres.database import Database
-from taskyard.core.postgres.store import holds
+from taskyard.core.postgres.store import holds, learning
 from taskyard.core.scheduling.holds import HoldKind, HoldMode
 from taskyard.core.submission.submit import Submitter
 from taskyard.dashboard.components.task_facts import shortened_id
@@ -79,6 +79,23 @@ def test_why_a_breaker_opened_is_said_in_the_viewer_s_language(open_page: OpenPa
 
     assert not page.exception
     assert set(reasons(page)) >= {"its probe succeeded", "试探成功"}
+
+
+def test_what_was_learned_is_told_in_words(open_page: OpenPage, database: Database) -> None:
+    with database.transaction() as tx:
+        learning.note(tx, "relearned", "ann", {"since": "2030-01-01T10:00:00+00:00", "runs": 1234, "keys": 5})
+        learning.note(tx, "head_starts_on", "dispatcher", {"queue": "reports", "reason": "proven", "ratio": 0.25})
+        learning.note(tx, "head_starts_off", "dispatcher", {"queue": HOSTILE, "reason": HOSTILE, "ratio": None})
+
+    page = open_page("audit", query={"show": "everything"})
+
+    assert not page.exception
+    rows = {row["event"]: row for row in table(page, "reason").to_dict("records")}
+    assert rows["run times learned anew"]["detail"].startswith("from 1,234 runs since 2030-01-01")
+    on = rows["head starts on"]
+    assert (on["about"], on["reason"]) == ("queue reports", "tasks predicted short really are")
+    assert on["detail"] == "run time of short ones: 25% of that of the others"
+    assert rows["head starts off"]["detail"] == ""
 
 
 def test_everything_and_filters_in_the_address(open_page: OpenPage, loaded: dict[str, str]) -> None:

@@ -10,6 +10,7 @@ from taskyard.core.learning.queue_learning import Reason
 from taskyard.core.learning.watch import MIN_TASKS
 from taskyard.core.telemetry.learning_live import LearningLive, QueueLearningLive
 from taskyard.core.views.head_starts import QueueOrder, orders_of
+from taskyard.dashboard.components import event_details
 from taskyard.dashboard.pages.learning import order_table as table
 
 LIVE = LearningLive(
@@ -64,10 +65,10 @@ def test_policy_and_state_in_words(policy: str, is_learned: bool, is_on: bool, w
 
 
 def test_every_reason_has_words_and_one_of_a_newer_leader_is_shown() -> None:
-    assert set(table.REASONS) == set(Reason)
-    assert f"{MIN_TASKS} short ones" in table.reason_in_words("new")
-    assert "{" not in "".join(map(table.reason_in_words, Reason))
-    assert table.reason_in_words("too_{hot}") == "too_{hot}"
+    assert set(event_details.REASONS) == set(Reason)
+    assert f"{MIN_TASKS} short ones" in event_details.head_starts_reason("new")
+    assert "{" not in "".join(map(event_details.head_starts_reason, Reason))
+    assert event_details.head_starts_reason("too_{hot}") == "too_{hot}"
 
 
 def test_short_is_a_limit_unless_there_is_none_yet() -> None:

@@ -17,6 +17,7 @@ from taskyard.dashboard.components import address
 from taskyard.dashboard.components.alert_values import rule_word
 from taskyard.dashboard.components.choices import show_choice
 from taskyard.dashboard.components.empty import show_nothing
+from taskyard.dashboard.components.event_details import details_in_words, reason_in_words
 from taskyard.dashboard.components.markdown_escape import escaped, one_line
 from taskyard.dashboard.components.permitted import button, lacking, show_barred
 from taskyard.dashboard.components.states import event_word, word
@@ -135,12 +136,12 @@ def show_events(events: tuple[AuditEntry, ...]) -> None:
             "actor": one_line(event.actor),
             "event": event_word(event.event),
             "about": about(event.detail),
-            "reason": one_line(translate(reason(event.detail or {}))),
+            "reason": one_line(reason(event.event, event.detail or {})),
             "states": in_states(event.from_state, event.to_state),
             "task": shortened_id(event.task_id) if event.task_id else None,
             "agent": (event.agent_id or "").rpartition(":")[0] or event.agent_id or "",
             "attempt": event.attempt,
-            "detail": orjson.dumps(event.detail).decode()[:MAX_DETAIL_LENGTH] if event.detail else "",
+            "detail": details_of(event),
         }
         for event in events
     ]
@@ -220,9 +221,23 @@ def in_states(from_state: str | None, to_state: str | None) -> str:
     return f"{word(from_state) if from_state else ''} → {word(to_state)}".strip()
 
 
-def reason(detail: dict[str, Any]) -> str:
-    """Returns the reason that an operator gave, or why an agent's breaker opened or closed."""
-    return breaker_reason(str(detail.get("reason") or ""), detail.get("reason_id"), detail.get("reason_parameters"))
+def reason(event: str, detail: dict[str, Any]) -> str:
+    """Returns the reason that an operator gave, or why an agent's breaker opened or closed, head starts were switched,
+    or a second attempt was dropped.
+    """
+    told = reason_in_words(event, detail)
+    if told is not None:
+        return told
+    why = breaker_reason(str(detail.get("reason") or ""), detail.get("reason_id"), detail.get("reason_parameters"))
+    return translate(why)
+
+
+def details_of(event: AuditEntry) -> str:
+    """Returns an event's detail: in words if there are any for its kind, otherwise as JSON."""
+    told = details_in_words(event.event, event.detail)
+    if told is not None:
+        return one_line(told)[:MAX_DETAIL_LENGTH]
+    return orjson.dumps(event.detail).decode()[:MAX_DETAIL_LENGTH] if event.detail else ""
 
 
 def about(detail: Mapping[str, Any] | None) -> str:
@@ -234,6 +249,8 @@ def about(detail: Mapping[str, Any] | None) -> str:
         found["kind"] = _(SUBJECTS[found["kind"]])
     if "rule" in found:
         found["rule"] = rule_word(found["rule"])
+    if not found and known.get("queue"):
+        found = {"kind": _(SUBJECTS["queue"]), "name": str(known["queue"])}
     return one_line(" ".join(found.values()))
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 import streamlit as st
 
-from taskyard.core.humanize import number, percent
-from taskyard.core.i18n import N_
-from taskyard.core.learning.queue_learning import Reason
-from taskyard.core.learning.watch import MIN_TASKS, OFF_ABOVE, ON_BELOW
+from taskyard.core.humanize import percent
+from taskyard.core.learning.watch import OFF_ABOVE, ON_BELOW
 from taskyard.dashboard.components.empty import show_nothing
+from taskyard.dashboard.components.event_details import head_starts_reason
 from taskyard.dashboard.components.markdown_escape import escaped
 from taskyard.dashboard.components.paging import ROWS, page_of
 from taskyard.dashboard.components.policies import policy_name
@@ -20,14 +19,6 @@ from taskyard.dashboard.components.times import duration
 from taskyard.dashboard.components.zones import shown_time
 from taskyard.dashboard.i18n import _, labelled
 from taskyard.dashboard.pages.learning.order_data import OrderChange, Orders, QueueOrder
-
-REASONS: Mapping[str, str] = {
-    Reason.PROVEN: N_("tasks predicted short really are"),
-    Reason.NEW: N_("too few tasks have ended: {least} short ones and as many others are needed"),
-    Reason.ALIKE: N_("tasks predicted short take about as long as the others: nothing to gain"),
-    Reason.NOT_SHORTER: N_("tasks predicted short take about as long as the others, and used not to"),
-    Reason.HARMFUL: N_("a replay of the last hours says that waits are longer with them"),
-}
 
 
 def show_orders(orders: Orders) -> None:
@@ -59,7 +50,7 @@ def _show_queues(queues: Sequence[QueueOrder]) -> None:
             "queue": one.queue,
             "head_starts": state_in_words(one),
             "policy": policy_in_words(one),
-            "why": reason_in_words(one.reason),
+            "why": head_starts_reason(one.reason),
             "short_seconds": one.short_seconds,
             "ratio": one.ratio,
         }
@@ -109,11 +100,6 @@ def state_in_words(one: QueueOrder) -> str:
     return _("on") if one.is_learned else _("would be on")
 
 
-def reason_in_words(reason: str) -> str:
-    """Returns why head starts are given, or not; a reason of a newer release as it is."""
-    return _(REASONS[reason]).format(least=number(MIN_TASKS)) if reason in REASONS else reason
-
-
 def short_in_words(seconds: float) -> str:
     """Returns below which predicted run time tasks are short."""
     return _("below {duration}").format(duration=duration(seconds)) if seconds > 0 else _("none yet")
@@ -125,6 +111,6 @@ def _show_changes(changes: Sequence[OrderChange]) -> None:
     lines = []
     for change in changes:
         state = _("head starts on") if change.is_on else _("head starts off")
-        told = labelled(state, reason_in_words(change.reason)) if change.reason else state
+        told = labelled(state, head_starts_reason(change.reason)) if change.reason else state
         lines.append(f"{escaped(shown_time(change.at))} · **{escaped(change.queue)}** · {escaped(told)}")
     st.caption("  \n".join([_("Last changes, the newest first:"), *lines]))

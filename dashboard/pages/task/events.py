@@ -10,7 +10,9 @@ import streamlit as st
 from taskyard.core.humanize import number
 from taskyard.core.models import AuditEvent
 from taskyard.core.views.attempts import name_of
+from taskyard.dashboard.components.event_details import details_in_words
 from taskyard.dashboard.components.json_tree import as_text
+from taskyard.dashboard.components.markdown_escape import one_line
 from taskyard.dashboard.components.states import STATE_COLORS, badge_column, event_word, word
 from taskyard.dashboard.components.tables import show_table
 from taskyard.dashboard.components.times import time_column
@@ -30,9 +32,7 @@ def show_events(events: Sequence[AuditEvent]) -> None:
             _("Attempt"): event.attempt,
             _("By"): event.actor,
             _("Agent"): name_of(event.agent_id),
-            _("Details"): as_text({**(event.detail or {}), **_rounded(event.usage)})
-            if event.detail or event.usage
-            else "",
+            _("Details"): details_of(event),
         }
         for event in events[: -EVENTS_SHOWN - 1 : -1]
     ]
@@ -47,6 +47,14 @@ def show_events(events: Sequence[AuditEvent]) -> None:
             _("Details"): st.column_config.TextColumn(width="large"),
         },
     )
+
+
+def details_of(event: AuditEvent) -> str:
+    """Returns what an event says besides: in words if there are any for its kind, otherwise as JSON."""
+    told = details_in_words(event.event, event.detail)
+    if told is not None:
+        return one_line(told)
+    return as_text({**(event.detail or {}), **_rounded(event.usage)}) if event.detail or event.usage else ""
 
 
 def _rounded(usage: Mapping[str, float]) -> dict[str, float]:

@@ -19,8 +19,8 @@ class Reason(StrEnum):
 
     PROVEN = "proven"  # tasks predicted short are
     NEW = "new"  # too few tasks of both kinds have ended
-    ALIKE = "alike"  # tasks predicted short take about as long as the others, as they always did: nothing to gain
-    NOT_SHORTER = "not_shorter"  # they take about as long as the others, and used not to
+    ALIKE = "alike"  # tasks predicted short are not clearly shorter than the others, and never were: nothing to gain
+    NOT_SHORTER = "not_shorter"  # they are not clearly shorter than the others, and used to be
     HARMFUL = "harmful"  # a replay says that waits are longer with them
 
 

@@ -21,8 +21,8 @@ from taskyard.dashboard.i18n import _, ngettext
 REASONS: Mapping[str, str] = {
     Reason.PROVEN: N_("tasks predicted short really are"),
     Reason.NEW: N_("too few tasks have ended: {least} short ones and as many others are needed"),
-    Reason.ALIKE: N_("tasks predicted short take about as long as the others: nothing to gain"),
-    Reason.NOT_SHORTER: N_("tasks predicted short take about as long as the others, and used not to"),
+    Reason.ALIKE: N_("tasks predicted short are not clearly shorter than the others: nothing to gain"),
+    Reason.NOT_SHORTER: N_("tasks predicted short are not clearly shorter than the others, and used to be"),
     Reason.HARMFUL: N_("a replay of the last hours says that waits are longer with them"),
 }
 # Why second attempts are dropped, as the dispatcher says it.

@@ -61,7 +61,7 @@ def test_the_last_of_each_queue_and_those_of_one_over_time(open_page: OpenPage, 
     assert shown["mean"]["data"][0]["y"] == [60, 80, 90]
     assert shown["p99"]["data"][2]["y"] == [150, 200, 225]
     assert shown["mean"]["data"][-1]["y"] == [None, 40, None]
-    assert "1 are not to be trusted" in rendered(page)
+    assert "1 is not to be trusted" in rendered(page)
 
     page = open_page("learning", query={**ORDER, "compared": OTHER_QUEUE, "range": "1h"})
     assert charts(page)["mean"]["data"][0]["y"] == [0.1]

@@ -98,5 +98,5 @@ def test_the_caption_counts_what_says_nothing() -> None:
     told = caption_of(made)
     assert "4 comparisons" in told
     assert "in 2 of them: no policy can gain anything" in told
-    assert "1 are not to be trusted" in told
+    assert "1 is not to be trusted" in told
     assert caption_of(made[:1]) == "1 comparison"

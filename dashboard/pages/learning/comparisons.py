@@ -202,6 +202,10 @@ def caption_of(made: Sequence[Compared]) -> str:
         text = _("nothing waited for a second in {some} of them: no policy can gain anything")
         parts.append(text.format(some=number(idle)))
     if doubtful := sum(one.has_waited and not one.is_trusted for one in made):
-        text = _("{some} are not to be trusted: the replay of what acted is off the record by more than 10% and 1 s")
+        text = ngettext(
+            "{some} is not to be trusted: the replay of what acted is off the record by more than 10% and 1 s",
+            "{some} are not to be trusted: the replay of what acted is off the record by more than 10% and 1 s",
+            doubtful,
+        )
         parts.append(text.format(some=number(doubtful)))
     return " · ".join(parts)

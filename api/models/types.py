@@ -39,6 +39,12 @@ class TaskTypeSummary(BaseModel):
     runs_code: bool = Field(description="Whether it executes code from its input")
     reads_host: bool = Field(description="Whether its input names what is read of the agent's host")
     memory_limit_mib: int | None
+    idempotent: bool = Field(
+        False, description="Whether it may run twice: a second attempt may begin beside a late one"
+    )
+    predict_by: list[str] = Field(
+        [], description="Fields of the input that its run time depends on", examples=[["pages"]]
+    )
     retry: RetryInfo
     is_published: bool = Field(False, description="Whether only agents have it: this API checks inputs by its schema")
     hold: HoldInfo | None = Field(description="The pause or drain in force")
@@ -93,6 +99,8 @@ def _fields_of(known: TaskType, hold: Hold | None) -> dict[str, Any]:
         "runs_code": known.runs_code,
         "reads_host": known.reads_host,
         "memory_limit_mib": known.memory_limit_mib,
+        "idempotent": known.idempotent,
+        "predict_by": [names[0] for names in known.predict_by],
         "retry": RetryInfo(
             max_attempts=retry.max_attempts,
             backoff_seconds=retry.backoff_seconds,

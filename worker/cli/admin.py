@@ -105,13 +105,23 @@ def _type_head(task_type: dict[str, Any]) -> list[str]:
     return [task_type["name"], task_type["isolation"] or "", timeout, str(task_type["max_attempts"])]
 
 
-def _wide_type(task_type: dict[str, Any]) -> list[str]:
-    return [*_type_head(task_type), ", ".join(task_type["requires"]), task_type["description"]]
+def _wide_type(task_type: dict[str, Any]) -> list[str | Text | None]:
+    tags = ", ".join(task_type["requires"])
+    return [*_type_head(task_type), tags, stacked((task_type["description"], ""), (_declared(task_type), "dim"))]
 
 
 def _narrow_type(task_type: dict[str, Any]) -> list[str | Text | None]:
     tags = ", ".join(task_type["requires"])
-    return [*_type_head(task_type), stacked((task_type["description"], ""), (tags and f"tags: {tags}", "dim"))]
+    more = [(tags and f"tags: {tags}", "dim"), (_declared(task_type), "dim")]
+    return [*_type_head(task_type), stacked((task_type["description"], ""), *more)]
+
+
+def _declared(task_type: dict[str, Any]) -> str:
+    """Says what a type declares that predictions and second attempts go by; empty if nothing."""
+    parts = ["idempotent"] if task_type["idempotent"] else []
+    if task_type["predict_by"]:
+        parts.append(f"predicted by: {', '.join(task_type['predict_by'])}")
+    return ", ".join(parts)
 
 
 def migrate() -> None:

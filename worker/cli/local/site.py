@@ -241,6 +241,8 @@ def _summary(task_type: Any) -> dict[str, Any]:
         "max_attempts": task_type.retry.max_attempts,
         "requires": sorted(task_type.requires),
         "memory_limit_mib": task_type.memory_limit_mib,
+        "idempotent": task_type.idempotent,
+        "predict_by": [names[0] for names in task_type.predict_by],
         "description": " ".join(task_type.description.split()),
     }
 

@@ -30,7 +30,10 @@ _ALERT = (
     "acknowledged_by", "resolved_at", "message_id", "message_parameters",
 )  # fmt: skip
 _SILENCE = ("id", "rule", "subject", "until", "actor", "reason", "since")
-_TYPE = ("name", "isolation", "timeout_seconds", "max_attempts", "requires", "memory_limit_mib", "description")
+_TYPE = (
+    "name", "isolation", "timeout_seconds", "max_attempts", "requires", "memory_limit_mib", "idempotent", "predict_by",
+    "description",
+)  # fmt: skip
 _ITEM = ("id", "at", "source", "place", "reason", "text", "size_bytes", "task_id", "attempt", "agent_id", "is_masked")
 _TIMES = ("fired_at", "acknowledged_at", "resolved_at", "until", "since")
 _PLACES = {HoldKind.QUEUE: "/queues", HoldKind.TYPE: "/types", HoldKind.AGENT: "/agents"}
@@ -251,7 +254,8 @@ def _silence(found: dict[str, Any]) -> ShownSilence:
 
 
 def _type(found: dict[str, Any]) -> dict[str, Any]:
-    shown = {**found, "max_attempts": found["retry"]["max_attempts"]}
+    unknown = {"idempotent": False, "predict_by": []}  # to an API of an older release
+    shown = {**unknown, **found, "max_attempts": found["retry"]["max_attempts"]}
     shown["description"] = " ".join(found["description"].split())
     return {name: shown[name] for name in _TYPE}
 

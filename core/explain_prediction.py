@@ -21,11 +21,14 @@ _FROM = (
 
 
 def prediction_of(task: Task) -> Prediction | None:
-    """Returns the prediction that a task was submitted with, without what it was made of; None if it has none."""
-    seconds, low, high = task.predicted_seconds, task.predicted_low, task.predicted_high
-    if seconds is None or low is None or high is None:
+    """Returns the prediction that a task was submitted with, without what it was made of; None if it has none.
+
+    Its mean is not read with a task: it is the typical run time here.
+    """
+    typical, low, high = task.predicted_seconds, task.predicted_low, task.predicted_high
+    if typical is None or low is None or high is None:
         return None
-    return Prediction(seconds, low, high, 0, 0)
+    return Prediction(typical, typical, low, high, 0, 0)
 
 
 def running_text(task: Task, agent: str) -> str:
@@ -44,7 +47,7 @@ def prediction_text(predicted: Prediction) -> str:
     """Returns such as `12 s, 80 %: 5 s to 31 s, from 48 runs of this size`."""
     text = msg(
         "{typical}, 80 %: {low} to {high}",
-        typical=duration(predicted.seconds),
+        typical=duration(predicted.typical),
         low=duration(predicted.low),
         high=duration(predicted.high),
     )
@@ -64,4 +67,4 @@ def predicted_progress(task: Task, now: datetime) -> float | None:
     predicted = prediction_of(task)
     if predicted is None:
         return None
-    return min(MAX_FRACTION, max(0.0, (now - task.started_at).total_seconds()) / predicted.seconds)
+    return min(MAX_FRACTION, max(0.0, (now - task.started_at).total_seconds()) / predicted.typical)

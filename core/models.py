@@ -49,7 +49,7 @@ class Task:
     started_at: datetime | None
     finished_at: datetime | None
     scheduled_for: datetime | None = None  # the fire time for which a schedule submitted it
-    predicted_seconds: float | None = None  # its run time, as it was submitted, with the ends of the 80 % interval
+    predicted_seconds: float | None = None  # its median, as it was submitted, with the ends of the 80 % interval
     predicted_low: float | None = None
     predicted_high: float | None = None
     head_start: float | None = None  # in seconds, under the policy `learned`

@@ -86,7 +86,7 @@ class TaskSummary(BaseModel):
     started_at: datetime | None
     finished_at: datetime | None
     predicted_seconds: float | None = Field(
-        None, description="The run time that was predicted when it was submitted; null: nothing was known"
+        None, description="The median of the run time that was predicted when it was submitted; null: nothing was known"
     )
     predicted_low: float | None = Field(None, description="The shorter end of the 80 % interval, in seconds")
     predicted_high: float | None = Field(None, description="The longer end of the 80 % interval, in seconds")

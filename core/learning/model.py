@@ -91,19 +91,19 @@ class RunTimeModel:
         return share
 
     def mean(self, keys: Iterable[str]) -> float | None:
-        """Returns the predicted run time in seconds alone; None if nothing is known."""
+        """Returns the mean of the predicted run time in seconds alone; None if nothing is known."""
         return shrunk_mean(known.mean if (known := self._known.get(key)) else None for key in keys)
 
     def predict(self, keys: Sequence[str]) -> Prediction | None:
         """Returns the prediction for keys in the order of `keys_of`, or its first ones; None if nothing is known."""
         found = [known for key in keys if (known := self._known.get(key)) is not None]
-        seconds = self.mean(keys)
-        if seconds is None:
+        mean = self.mean(keys)
+        if mean is None:
             return None
-        low, high = quantiles(
-            distribution(known.sketch for known in found), (self.calibration.low, self.calibration.high)
-        )
-        return Prediction(seconds, low, high, found[-1].runs, len(found) - 1)
+        first, last = self.calibration.low, self.calibration.high
+        middle = min(max(0.5, first), last)  # so that the median is within the interval
+        low, typical, high = quantiles(distribution(known.sketch for known in found), (first, middle, last))
+        return Prediction(mean, typical, low, high, found[-1].runs, len(found) - 1)
 
     def late_after(self, keys: Sequence[str], share: float, least_runs: int) -> float | None:
         """Returns the run time in seconds that this share of tasks with these keys (of `levels_of`) does not exceed.

@@ -57,9 +57,9 @@ class Predictor:
         state = self._queues.get(queue) if self._queues_until >= now else None
         ahead = 0.0
         if state is not None and state.is_on:
-            shortest = 0.0 if priority >= Priority.URGENT else prediction.seconds
+            shortest = 0.0 if priority >= Priority.URGENT else prediction.mean
             ahead = head_start(shortest, state.short_seconds, state.longest_wait_seconds)
-        return Predicted(prediction.seconds, prediction.low, prediction.high, ahead)
+        return Predicted(prediction.typical, prediction.low, prediction.high, prediction.mean, ahead)
 
     def _looked_up(self, keys: Keys, now: float) -> Prediction | None:
         if now < self._again_at or not self._may_read(now):

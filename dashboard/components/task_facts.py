@@ -91,7 +91,7 @@ def _predicted_words(task: Task, now: datetime) -> str:
     text = _("Runs for {time} of a predicted {typical} (80 %: {low} to {high}); it reports no progress itself")
     return text.format(
         time=duration(seconds),
-        typical=duration(predicted.seconds),
+        typical=duration(predicted.typical),
         low=duration(predicted.low),
         high=duration(predicted.high),
     )

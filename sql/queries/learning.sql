@@ -23,7 +23,8 @@ DELETE FROM run_time_sketches WHERE %(keys)s::text[] IS NULL OR key = ANY(%(keys
 
 -- name: ended
 -- What these tasks' run times are predicted by, and were predicted to be.
-SELECT id, type, queue, created_by, size, predicted_seconds, predicted_low, predicted_high, timeout_seconds
+SELECT id, type, queue, created_by, size, predicted_seconds, predicted_low, predicted_high,
+    coalesce(predicted_mean, predicted_seconds), timeout_seconds
 FROM tasks WHERE id = ANY(%(ids)s::uuid[])
 
 -- name: running

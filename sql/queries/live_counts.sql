@@ -2,11 +2,12 @@
 
 -- name: open_counts
 -- The unfinished tasks by queue, type, tags, state, priority, and whether they could start now, as those do that are due;
--- the ready time of each group's oldest; and the predicted run time of those that have one.
+-- the ready time of each group's oldest; and the sum of the means of their predicted run
+-- times, with the number of those that have one. Older processes store no mean.
 SELECT queue, type, requires, state, priority, is_ready, count(*), date_part('epoch', min(ready_at)),
-    sum(predicted_seconds), count(predicted_seconds)
+    sum(mean_seconds), count(mean_seconds)
 FROM (
-    SELECT queue, type, requires, state, priority, ready_at, predicted_seconds,
+    SELECT queue, type, requires, state, priority, ready_at, coalesce(predicted_mean, predicted_seconds) AS mean_seconds,
         state = 'pending' OR (state IN ('scheduled', 'suspended') AND coalesce(run_at <= now(), false)) AS is_ready
     FROM tasks WHERE finished_at IS NULL
 ) t

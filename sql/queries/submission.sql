@@ -3,27 +3,29 @@
 WITH new AS (
     INSERT INTO tasks (id, queue, type, title, state, priority, input, requires, max_attempts, timeout_seconds,
         run_at, ready_at, idempotency_key, content_hash, workflow_id, waiting_on, creator_agent_id, created_by,
-        created_at, scheduled_for, size, predicted_seconds, predicted_low, predicted_high, head_start)
+        created_at, scheduled_for, size, predicted_seconds, predicted_low, predicted_high,
+        predicted_mean, head_start)
     SELECT s.id, s.queue, s.type, s.title,
         CASE WHEN s.waiting_on > 0 THEN 'blocked' WHEN s.due > now() THEN 'scheduled' ELSE 'pending' END,
         s.priority, s.input, string_to_array(s.requires, ','), s.max_attempts, s.timeout_seconds,
         s.due, greatest(s.due, now()), s.idempotency_key, s.content_hash,
         (SELECT coalesce(p.workflow_id, p.id) FROM tasks p WHERE p.id = s.parent_id), s.waiting_on,
-        s.creator_agent_id, s.created_by, now(), s.scheduled_for, s.size, s.predicted, s.low, s.high, s.head_start
+        s.creator_agent_id, s.created_by, now(), s.scheduled_for, s.size, s.predicted, s.low, s.high, s.mean,
+        s.head_start
     FROM (
         SELECT u.id, u.queue, u.type, u.title, u.priority, u.input, coalesce(u.requires, '') AS requires,
             u.max_attempts, u.timeout_seconds, coalesce(u.run_at, now() + make_interval(secs => u.delay)) AS due,
             u.idempotency_key, u.content_hash, u.parent_id, u.waiting_on, u.creator_agent_id, u.created_by,
-            u.scheduled_for, u.size, u.predicted, u.low, u.high, u.head_start
+            u.scheduled_for, u.size, u.predicted, u.low, u.high, u.mean, u.head_start
         FROM unnest(%(ids)s::uuid[], %(queues)s::text[], %(types)s::text[], %(titles)s::text[],
             %(priorities)s::smallint[], %(inputs)s::json[], %(requires)s::text[], %(max_attempts)s::smallint[],
             %(timeouts)s::float8[], %(run_ats)s::timestamptz[], %(delays)s::float8[], %(keys)s::text[],
             %(hashes)s::text[], %(parents)s::uuid[], %(waiting_on)s::int[], %(creators)s::text[],
             %(created_by)s::text[], %(scheduled_for)s::timestamptz[], %(sizes)s::text[], %(predicted)s::real[],
-            %(lows)s::real[], %(highs)s::real[], %(head_starts)s::float8[])
+            %(lows)s::real[], %(highs)s::real[], %(means)s::real[], %(head_starts)s::float8[])
         AS u(id, queue, type, title, priority, input, requires, max_attempts, timeout_seconds, run_at, delay,
             idempotency_key, content_hash, parent_id, waiting_on, creator_agent_id, created_by, scheduled_for,
-            size, predicted, low, high, head_start)
+            size, predicted, low, high, mean, head_start)
     ) s
     WHERE NOT EXISTS (SELECT FROM holds h WHERE h.kind = 'queue' AND h.name = s.queue AND h.mode = 'draining')
         AND NOT EXISTS (SELECT FROM holds h WHERE h.kind = 'type' AND h.name = s.type AND h.mode = 'draining')

@@ -154,7 +154,8 @@ def test_the_score_of_a_row_is_that_of_its_submission(settings: Settings, policy
     head_starts_ = [0.0, 0.001, 1e6, *(round(draw.uniform(0, 10 ** draw.randint(-3, 7)), 3) for _ in range(60))]
 
     def predict(*_: object) -> Predicted:
-        return Predicted(draw.uniform(1e-6, 1e6), 1e-6, 1e9, draw.choice(head_starts_))
+        seconds = draw.uniform(1e-6, 1e6)
+        return Predicted(seconds, 1e-6, 1e9, seconds, draw.choice(head_starts_))
 
     with running_engine(settings.model_copy(update={"placement": policy})) as engine:
         engine.define("o.any", sleep)

@@ -50,7 +50,7 @@ class QueuesLearning:
 
     def note(self, task: EndedTask, seconds: float) -> None:
         """Records a task that completed with a prediction."""
-        if task.predicted_seconds is None:
+        if task.predicted_mean is None:
             return
         queue = self._queues.get(task.queue)
         if queue is None:
@@ -58,7 +58,7 @@ class QueuesLearning:
                 return
             queue = self._queues[task.queue] = QueueLearning()
         self._is_changed = True
-        self._take(task.queue, queue.note(task.predicted_seconds, seconds))
+        self._take(task.queue, queue.note(task.predicted_mean, seconds))
 
     def note_comparison(self, queue: str, *, is_harmful: bool) -> None:
         """Takes what a replay says of a queue's head starts."""

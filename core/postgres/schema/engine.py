@@ -73,13 +73,14 @@ tasks = Table(
     Column("checkpoint_signals", JSONB),  # by name, the number of the last one used before it; NULL: none
     Column("failed_before", Boolean),  # it was cancelled because a task before it failed; NULL: it was not
     Column("scheduled_for", instant),  # the fire time for which a schedule submitted it; NULL: none did
-    Column("predicted_seconds", REAL),  # its run time when it was submitted; NULL: nothing was known
+    Column("predicted_seconds", REAL),  # its typical run time when it was submitted; NULL: nothing was known
     Column("predicted_low", REAL),  # of the 80 % interval
     Column("predicted_high", REAL),
     Column("head_start", Double),  # in seconds, under the policy `learned`; NULL: none
     Column("size", Text),  # of its input, as it is predicted by; NULL: not known
     Column("hedged", Integer),  # the number of its last second attempt; NULL: it had none
     Column("hedge_agent_id", Text),  # who has that one; NULL: nobody any more
+    Column("predicted_mean", REAL),  # of its run time, for sums of work; NULL: nothing was known, or an older process
     CheckConstraint(f"state IN ({listed(TaskState)})", name="tasks_state_known"),
     CheckConstraint(f"priority BETWEEN {min(Priority)} AND {max(Priority)}", name="tasks_priority_known"),
     CheckConstraint(f"(state IN ({listed(TERMINAL)})) = (finished_at IS NOT NULL)", name="tasks_finished_has_time"),

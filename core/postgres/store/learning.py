@@ -30,6 +30,7 @@ class EndedTask(NamedTuple):
     predicted_seconds: float | None
     predicted_low: float | None
     predicted_high: float | None
+    predicted_mean: float | None
     timeout_seconds: float
 
 

@@ -23,7 +23,7 @@ class OpenGroup(NamedTuple):
     is_ready: bool  # pending, or scheduled or suspended until a time that has come
     count: int  # type: ignore[assignment]  # in place of the method that every tuple has
     oldest_ready_at: float
-    predicted_seconds: float | None = None  # of those that have a prediction, together
+    predicted_seconds: float | None = None  # the means of those that have a prediction, together
     predicted: int = 0  # how many have one
 
 

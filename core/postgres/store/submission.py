@@ -17,7 +17,7 @@ from taskyard.core.postgres.store.pending_limits import over_limit
 from taskyard.core.scheduling.holds import Holds
 from taskyard.core.states import TaskState
 
-PREDICTED_COLUMNS = ("size", "predicted_seconds", "predicted_low", "predicted_high", "head_start")
+PREDICTED_COLUMNS = ("size", "predicted_seconds", "predicted_low", "predicted_high", "predicted_mean", "head_start")
 COPIED_COLUMNS = (
     "id",
     "queue",
@@ -190,9 +190,10 @@ def _columns(submissions: Sequence[Submission], parents: dict[str, list[_Edge]])
         "created_by": quoted(s.created_by for s in submissions),
         "scheduled_for": quoted(s.scheduled_for.isoformat() if s.scheduled_for else None for s in submissions),
         "sizes": quoted(s.size for s in submissions),
-        "predicted": plain(s.predicted and s.predicted.seconds for s in submissions),
+        "predicted": plain(s.predicted and s.predicted.typical for s in submissions),
         "lows": plain(s.predicted and s.predicted.low for s in submissions),
         "highs": plain(s.predicted and s.predicted.high for s in submissions),
+        "means": plain(s.predicted and s.predicted.mean for s in submissions),
         "head_starts": plain(s.head_start or None for s in submissions),
     }
 
@@ -251,8 +252,9 @@ def predicted_text(submission: Submission) -> str:
     size = NULL if submission.size is None else escaped(submission.size)
     predicted = submission.predicted
     if predicted is None:
-        return f"{size}\t{NULL}\t{NULL}\t{NULL}\t{NULL}"
-    return f"{size}\t{predicted.seconds!r}\t{predicted.low!r}\t{predicted.high!r}\t{predicted.head_start or NULL}"
+        return f"{size}\t{NULL}\t{NULL}\t{NULL}\t{NULL}\t{NULL}"
+    seconds = f"{predicted.typical!r}\t{predicted.low!r}\t{predicted.high!r}\t{predicted.mean!r}"
+    return f"{size}\t{seconds}\t{predicted.head_start or NULL}"
 
 
 def escaped(text: str) -> str:

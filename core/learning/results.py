@@ -6,10 +6,24 @@ import math
 from collections import deque
 from dataclasses import dataclass, field
 
+from taskyard.core.learning.sketches import bucket_of
+
 LAST = 1_000  # results
 MIN_RESULTS = 200  # fewer say nothing of the coverage
 PLACES = 10
 LEAST_SECONDS = 1e-3  # in an error: below that machines differ by any factor, which would outweigh everything else
+
+
+def side_of(seconds: float, low: float, typical: float, high: float) -> int:
+    """Returns -1 if a run time is below its interval, 1 if it is above, and 0 if it is within.
+
+    Run times are known by buckets. Where an end lies in the bucket of the median, that one holds much of the
+    distribution, nobody knows where in it: such as all of a type that always takes as long. So it is within as a whole.
+    """
+    if low <= seconds <= high:
+        return 0
+    side, end = (-1, low) if seconds < low else (1, high)
+    return 0 if bucket_of(seconds) == bucket_of(end) == bucket_of(typical) else side
 
 
 @dataclass(slots=True)
@@ -33,15 +47,15 @@ class Held:
         within its interval.
         """
         error = math.log(max(seconds, LEAST_SECONDS) / max(predicted, LEAST_SECONDS))
-        is_below, is_above = seconds < low, seconds > high
+        side = side_of(seconds, low, predicted, high)
         self.tasks += 1
-        self.below += is_below
-        self.above += is_above
+        self.below += side < 0
+        self.above += side > 0
         self.log_error += abs(error)
         self.log_bias += error
         if share is not None:
             self.places[min(PLACES - 1, int(share * PLACES))] += 1
-        return not (is_below or is_above)
+        return side == 0
 
     def __iadd__(self, other: Held) -> Held:
         self.tasks += other.tasks

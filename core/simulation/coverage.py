@@ -8,6 +8,7 @@ from typing import Any
 
 from taskyard.core.learning.model import RunTimeModel
 from taskyard.core.learning.prediction import Prediction
+from taskyard.core.learning.results import side_of
 from taskyard.core.simulation.simulate import Outcome
 from taskyard.core.simulation.workload import Workload
 
@@ -76,7 +77,7 @@ def _note(found: Coverage, workload: Workload, task: int, predicted: Prediction 
     if predicted is None:
         found.without += 1
         return
-    is_inside = predicted.low <= workload.run_seconds[task] <= predicted.high
+    is_inside = side_of(workload.run_seconds[task], predicted.low, predicted.typical, predicted.high) == 0
     type_ = workload.lane_names[workload.lanes[task]].type
     for covered in (
         found.overall,

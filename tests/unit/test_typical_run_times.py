@@ -14,8 +14,14 @@ from taskyard.core.learning.head_start import head_start
 from taskyard.core.learning.keys import keys_of
 from taskyard.core.learning.model import RunTimeModel
 from taskyard.core.learning.prediction import Prediction
+from taskyard.core.learning.results import Held, side_of
+from taskyard.core.models import Lane
 from taskyard.core.redis.predictions import Published
+from taskyard.core.simulation.coverage import coverage
+from taskyard.core.simulation.simulate import Simulation, everywhere
+from taskyard.core.simulation.workload import equal_agents
 from taskyard.core.submission.predictor import Predictor
+from tests.unit.simulation_support import Made, workload_of
 
 KEYS = keys_of("a.b", "ann", "1")
 
@@ -64,3 +70,35 @@ def test_what_is_typical_is_within_any_interval(seconds: list[float], one: float
     assert found is not None
     assert found.low <= found.typical <= found.high
     assert Prediction.parse(found.as_text(), 3).is_plausible()
+
+
+# results
+
+
+@pytest.mark.parametrize("constant", [1.0, 0.25, 3.0, 0.0017])
+def test_a_type_that_always_takes_as_long_is_within_its_interval(constant: float) -> None:
+    """Also beside a type that takes much longer, of which a new one's distribution has a share."""
+    kinds = [(constant, "c.short"), (20 * constant, "c.long")]
+    tasks = [
+        Made(i * constant, seconds, Lane("q", type_), keys=keys_of(type_, "ann", "1"))
+        for i in range(400)
+        for seconds, type_ in kinds[: 1 + (i % 2)]
+    ]
+    workload = workload_of(tasks, equal_agents(50))
+    found = coverage(workload, Simulation(workload, everywhere("learned")).run())
+    assert (found.by_type["c.short"].share or 0) > 0.97
+    assert (found.by_type["c.long"].share or 0) > 0.9
+    model, held = RunTimeModel(), Held()
+    for _ in range(300):
+        predicted = model.predict(KEYS)
+        if predicted is not None:
+            held.add(constant, predicted.low, predicted.typical, predicted.high)
+        model.learn(KEYS, constant)
+    assert held.coverage == 1.0
+
+
+def test_only_an_end_in_the_bucket_of_the_median_is_as_wide_as_that() -> None:
+    low, typical, high = 1.0087, 1.044, 1.081
+    assert [side_of(one, low, typical, high) for one in (0.99, 1.0, 1.02, 1.09, 1.1)] == [-1, 0, 0, 0, 1]
+    assert [side_of(one, low, 1.5, 1.9) for one in (1.0, 1.0087, 1.9, 1.91)] == [-1, 0, 0, 1]
+    assert [side_of(one, low, typical, 9.0) for one in (1.0, 9.01)] == [0, 1]

@@ -301,7 +301,7 @@ WITH ended AS (
         wait_seconds, run_seconds, cpu_seconds, peak_memory_bytes)
     SELECT id, now() - interval '1 microsecond', CASE event WHEN 'failed' THEN 'attempt_failed' ELSE event END,
         from_state, state, beside, 'dispatcher', was_agent_id,
-        (coalesce(detail, '{}') - 'delay_seconds') || jsonb_build_object('reason', 'the second attempt goes on'),
+        (coalesce(detail, jsonb_build_object()) - 'delay_seconds') || jsonb_build_object('reason', 'the second attempt goes on'),
         queue, type, wait_seconds, run_seconds, cpu_seconds, peak_memory_bytes
     FROM changed
     UNION ALL

@@ -359,7 +359,8 @@ def test_types_that_do_not_say_so_get_no_second_attempt(yard: Yard) -> None:
 
 def test_inputs_of_a_size_that_never_ran_get_none(yard: Yard) -> None:
     task_id = yard.engine.submit("h.page", {"waits": True, "text": "x" * 1_000})
-    both = yard.hedged()
+    both = yard.straggle()
+    yard.look_until(lambda: yard.events(both, "hedged"))
     for event in yard.pages.go_on.values():
         event.set()
     end_of(yard, both)

@@ -52,6 +52,7 @@ VALUES = {
     "actors": "{a}",
     "besides": "{1}",
     "reasons": "{a}",
+    "seconds": "{1}",
     "actor": "a",
     "limit": 1000,
     "after": str(uuid.uuid4()),

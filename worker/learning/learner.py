@@ -5,7 +5,6 @@ Only a sample is learned from when many tasks end: SAMPLE each second are more t
 
 from __future__ import annotations
 
-import random
 import time
 from collections import deque
 from collections.abc import Callable
@@ -188,9 +187,8 @@ class Learner:
         self._note_changes()
 
     def _some_of(self, runs: list[Run]) -> list[Run]:
-        """Returns SAMPLE of these runs and those left over before, in a random order; a burst is learned bit by bit."""
+        """Returns the first SAMPLE of the runs left over before and these: a burst is learned bit by bit."""
         waiting = [*self._left, *runs][-MAX_UNREAD:]
-        random.shuffle(waiting)
         self._left = waiting[SAMPLE:]
         return waiting[:SAMPLE]
 

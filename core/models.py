@@ -55,7 +55,7 @@ class Task:
     head_start: float | None = None  # in seconds, under the policy `learned`
     size: str | None = None  # of its input, see core.learning.keys
     hedged: int | None = None  # the number of its last second attempt
-    hedge_agent_id: str | None = None  # who has that one, or had it when its task ended
+    hedge_agent_id: str | None = None  # who has that one, or had it when something else ended
 
     @property
     def second_agent_id(self) -> str | None:

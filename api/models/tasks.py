@@ -97,7 +97,7 @@ class TaskSummary(BaseModel):
     hedged: int | None = Field(
         None, description="The number of its last second attempt, which ran beside a slow one; null: it had none"
     )
-    hedge_agent_id: str | None = Field(None, description="The agent that has the second attempt, or had it at the end")
+    hedge_agent_id: str | None = Field(None, description="The agent that has the second attempt; null: none has")
     is_masked: bool = Field(False, description="Whether something is hidden for want of the permission payload.read")
     why: str | None = Field(None, description="With `explain`: why no agent can take it, if it waits for one")
 

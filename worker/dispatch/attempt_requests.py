@@ -14,7 +14,7 @@ from taskyard.core.submission.validate import Limits, check_output, validate_sub
 from taskyard.worker.dispatch.batch import Batch, Child, OutcomesAsked
 from taskyard.worker.dispatch.child_workflows import ChildWorkflows
 from taskyard.worker.dispatch.claim import Claim
-from taskyard.worker.dispatch.claim_holders import NOT_CURRENT, ClaimHolders
+from taskyard.worker.dispatch.claim_holders import ClaimHolders
 from taskyard.worker.dispatch.fleet_types import FleetTypes
 
 
@@ -59,7 +59,7 @@ class AttemptRequests:
         holder = report.holder or report.agent_id
         problem = check_output(bytes(report.state), self._limits.output_limit_bytes)
         if self._holders.find("checkpoint", report.task_id, report.attempt, holder, batch) is None:
-            problem = NOT_CURRENT
+            problem = self._holders.why_not(report.task_id, report.attempt)
         if problem is not None:
             batch.order(report.agent_id, Reply(report.request_id, None, f"checkpoint: {problem}"))
         else:
@@ -72,7 +72,7 @@ class AttemptRequests:
         if report.after and not is_id(report.after):
             problem = "the page does not begin after the id of a task"
         if self._holders.find("outcomes", report.task_id, report.attempt, holder, batch) is None:
-            problem = NOT_CURRENT
+            problem = self._holders.why_not(report.task_id, report.attempt)
         if problem:
             batch.order(report.agent_id, Reply(report.request_id, None, f"children: {problem}"))
             return
@@ -84,7 +84,8 @@ class AttemptRequests:
         """Adds a child of a running task."""
         holder = report.holder or report.agent_id
         if self._holders.find("submit", report.task_id, report.attempt, holder, batch) is None:
-            batch.order(report.agent_id, Reply(report.request_id, None, f"submit: {NOT_CURRENT}"))
+            refusal = f"submit: {self._holders.why_not(report.task_id, report.attempt)}"
+            batch.order(report.agent_id, Reply(report.request_id, None, refusal))
             return
         unknown = sorted(set(report.options) - set(CHILD_OPTIONS))
         if unknown:
@@ -115,6 +116,7 @@ class AttemptRequests:
         """Has a workflow of a running task stored, which answers later."""
         holder = report.holder or report.agent_id
         if self._holders.find("submit", report.task_id, report.attempt, holder, batch) is None:
-            batch.order(report.agent_id, Reply(report.request_id, None, f"submit: {NOT_CURRENT}"))
+            refusal = f"submit: {self._holders.why_not(report.task_id, report.attempt)}"
+            batch.order(report.agent_id, Reply(report.request_id, None, refusal))
             return
         self._workflows.add(report, batch.sources[report.request_id])

@@ -11,6 +11,7 @@ from taskyard.worker.dispatch.leader_state import LeaderState
 
 UNNAMED = ("done", "progress")  # of reports without a name, from agents of version 0
 NOT_CURRENT = "this attempt is no longer the current one"
+ONLY_FIRST = "a second attempt may not; the one beside it may"
 MAX_NOTED = 10_000  # ignored reports, remembered so that each is recorded once
 
 
@@ -30,6 +31,11 @@ class ClaimHolders:
             return agent_id == claim.agent_id
         agent = self._leader_state.agents.get(claim.agent_id)
         return agent is None or agent.info.version == 0
+
+    def why_not(self, task_id: str, attempt: int) -> str:
+        """Returns why an attempt may ask for nothing."""
+        is_second = self._leader_state.hedges.find(task_id, attempt) is not None
+        return ONLY_FIRST if is_second else NOT_CURRENT
 
     def find(self, reported: str, task_id: str, attempt: int, agent_id: str, batch: Batch) -> Claim | None:
         """Returns the open claim of a report, if it comes from the holder.

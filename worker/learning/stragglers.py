@@ -8,7 +8,7 @@ from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import learning
 from taskyard.core.postgres.store.learning import RunningTask
 from taskyard.core.protocol import Pair
-from taskyard.core.scheduling.hedging import LATE_SHARE, MIN_RUNS, Straggler
+from taskyard.core.scheduling.hedging import LATE_SHARE, MIN_RUN_SECONDS, MIN_RUNS, Straggler
 from taskyard.worker.dispatch.hedging import Hedging
 
 
@@ -36,7 +36,7 @@ class Stragglers:
             task = self._tasks.get(task_id)
             late = task and self._late_after((task_id, attempt), task, model)
             if task and late and now - started > late:
-                found[task_id, attempt] = Straggler(task_id, attempt, task.lane, late)
+                found[task_id, attempt] = Straggler(task_id, attempt, task.lane, max(late, MIN_RUN_SECONDS))
         self._hedging.stragglers = found
 
     def _late_after(self, pair: Pair, task: RunningTask, model: RunTimeModel) -> float | None:

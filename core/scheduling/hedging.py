@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from taskyard.core.i18n import N_
 from taskyard.core.ids import agent_name_of
 from taskyard.core.models import Lane
 from taskyard.core.scheduling.agent_slots import AgentSlots
@@ -17,6 +18,15 @@ LATE_SHARE = 0.95  # of the run times that were predicted: an attempt that runs 
 MIN_RUNS = 20  # known run times of the type, creator and size: fewer say nothing of a twentieth
 MIN_RUN_SECONDS = 1.0  # shorter tasks end before anybody has looked
 MAX_SLOTS_SHARE = 0.1  # of all slots, that second attempts take; one at least
+# Why a second attempt no longer counts; the first two are said by the statement that records it.
+ENDED_BESIDE = N_("the attempt beside it has ended")
+TASK_CANCELLED = N_("its task was cancelled")
+OVERDUE = N_("its agent did not report its end in time")
+UNHELD = N_("its agent does not have it")
+LOST = N_("its agent was lost")
+HANDED_BACK = N_("its agent handed it back")
+SUSPENDS = N_("it suspends its task, which only the attempt beside it may do")
+DROPS = (ENDED_BESIDE, TASK_CANCELLED, OVERDUE, UNHELD, LOST, HANDED_BACK, SUSPENDS)
 
 
 class Straggler(NamedTuple):

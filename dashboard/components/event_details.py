@@ -11,6 +11,7 @@ from taskyard.core.humanize import number, percent
 from taskyard.core.i18n import N_
 from taskyard.core.learning.queue_learning import Reason
 from taskyard.core.learning.watch import MIN_TASKS
+from taskyard.core.scheduling.hedging import DROPS
 from taskyard.core.views.attempts import DROPPED, name_of
 from taskyard.core.views.head_starts import OFF, ON
 from taskyard.dashboard.components.states import word
@@ -25,15 +26,6 @@ REASONS: Mapping[str, str] = {
     Reason.NOT_SHORTER: N_("tasks predicted short are not clearly shorter than the others, and used to be"),
     Reason.HARMFUL: N_("a replay of the last hours says that waits are longer with them"),
 }
-# Why second attempts are dropped, as the dispatcher says it.
-DROPS = (
-    N_("the attempt beside it has ended"),
-    N_("its agent did not report its end in time"),
-    N_("its agent does not have it"),
-    N_("its agent was lost"),
-    N_("its agent handed it back"),
-    N_("it suspends its task, which only the attempt beside it may do"),
-)
 FAILED = re.compile(r"it failed \((\w+)\): (.*)", re.DOTALL)
 
 

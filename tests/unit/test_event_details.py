@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 
 from taskyard.core.models import AuditEvent
-from taskyard.dashboard.components.event_details import DROPS, details_in_words, reason_in_words
+from taskyard.core.postgres.database import queries
+from taskyard.core.scheduling.hedging import DROPS, ENDED_BESIDE, TASK_CANCELLED
+from taskyard.dashboard.components.event_details import details_in_words, reason_in_words
 from taskyard.dashboard.pages.task.events import details_of
-from taskyard.worker.dispatch import hedge_reports, hedges, recovery
 from tests.unit.test_attempts import HEDGED, dropped, event
 
 
@@ -47,9 +48,9 @@ def test_learning_anew_says_from_what(detail: dict[str, Any], expected: str | No
 
 
 def test_every_reason_of_the_dispatcher_is_known() -> None:
-    known = {hedges.ENDED_BESIDE, recovery.UNHELD, hedge_reports.SUSPENDS, hedge_reports.HANDED_BACK}
-    assert known < set(DROPS)
-    assert (
-        reason_in_words("hedge_dropped", {"reason": "it failed (crashed): no\nluck"}) == "it failed (crashed): no\nluck"
-    )
+    statement = str(queries("tick")["drop_hedges"])
+    assert all(f"'{reason}'" in statement for reason in (ENDED_BESIDE, TASK_CANCELLED))
+    assert all(reason_in_words("hedge_dropped", {"reason": reason}) == reason for reason in DROPS)
+    failed = "it failed (crashed): no\nluck"
+    assert reason_in_words("hedge_dropped", {"reason": failed}) == failed
     assert reason_in_words("cancelled", {"reason": "no"}) is None

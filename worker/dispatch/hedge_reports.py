@@ -8,6 +8,7 @@ from taskyard.core.errors import ErrorClass
 from taskyard.core.payload.storable_text import MAX_MESSAGE_BYTES, storable
 from taskyard.core.protocol import Checkpoint, Done, Log, Pair, Released, Reply, Report, Started, Suspended
 from taskyard.core.redis.decoding import Unreadable
+from taskyard.core.scheduling.hedging import HANDED_BACK, SUSPENDS
 from taskyard.core.submission.validate import check_output
 from taskyard.worker.dispatch.attempt_requests import add_line
 from taskyard.worker.dispatch.batch import Batch
@@ -16,9 +17,6 @@ from taskyard.worker.dispatch.hedges import Hedge
 from taskyard.worker.dispatch.leader_state import LeaderState
 from taskyard.worker.dispatch.output_checks import OutputChecks
 from taskyard.worker.dispatch.report_parts import storable_time
-
-SUSPENDS = "it suspends its task, which only the attempt beside it may do"
-HANDED_BACK = "its agent handed it back"
 
 
 class HedgeReports:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from taskyard.core.postgres.store.hedges import Dropped
 from taskyard.core.postgres.store.tick import Claimed
 from taskyard.core.protocol import Cancel, Pair
+from taskyard.core.scheduling.hedging import OVERDUE
 from taskyard.worker.dispatch.batch import Batch
 from taskyard.worker.dispatch.claim import Claim
 from taskyard.worker.dispatch.known_agent import KnownAgent
@@ -105,7 +106,7 @@ class Hedges:
         """Removes those whose agents should have ended them long ago. `now` is monotonic seconds."""
         for hedge in self:
             if now > hedge.begun + hedge.row.timeout_seconds + OVERDUE_GRACE_SECONDS:
-                self.drop(hedge, "its agent did not report its end in time")
+                self.drop(hedge, OVERDUE)
 
     def flush(self, batch: Batch) -> None:
         """Has a batch record what was dropped, and tell their agents."""

@@ -18,6 +18,7 @@ from taskyard.core.ids import agent_name_of, is_id
 from taskyard.core.protocol import Cancel, Drain, Failure, Heartbeat, decode_heartbeat
 from taskyard.core.redis.quarantine import Odd
 from taskyard.core.redis.roster import EVERYBODY, NO_OWN, Roster, Turn
+from taskyard.core.scheduling.hedging import LOST, UNHELD
 from taskyard.core.scheduling.holds import HoldMode
 from taskyard.core.task_types.retry_policy import RetryPolicy
 from taskyard.worker.dispatch.batch import Batch
@@ -35,7 +36,6 @@ OVERDUE_GRACE_SECONDS = 15.0
 MAX_WATCHED_SECONDS = 2.0  # between two rosters; time that this leader did not observe is not held against agents
 AGENTS_AT_ONCE = 1_000  # whose heartbeats are read in one roster, more or less
 READINGS_IN_TTL = 3  # of each heartbeat, at least
-UNHELD = "its agent does not have it"
 
 log = structlog.get_logger(__name__)
 
@@ -249,7 +249,7 @@ class Recovery:
             self._fail(claim, failure, max(self._now, claim.started), batch)
             self._leader_state.close(claim)
         for hedge in self._leader_state.hedges.of(agent_id):
-            self._leader_state.hedges.drop(hedge, "its agent was lost")
+            self._leader_state.hedges.drop(hedge, LOST)
         self._leader_state.remove_agent(agent_id)
         batch.endings.append((agent_id, state))
         if may_live:

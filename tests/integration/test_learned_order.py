@@ -85,7 +85,7 @@ def test_wrong_predictions_switch_head_starts_off_with_an_event(learned: Engine)
     prove(learned, leading)
     assert leading.queue() == (True, Reason.PROVEN)
     # what was short takes longer than the others now; all of it is submitted before anybody knows
-    ids = learned.submitter.submit_many([{"type": "o.short", "input": {"seconds": 0.1}}] * 320)
+    ids = learned.submitter.submit_many([{"type": "o.short", "input": {"seconds": 0.1}}] * 500)
     ids += learned.submitter.submit_many([{"type": "o.long", "input": {"seconds": 0.05}}] * 60)
     wait_until(lambda: (leading.look(), not leading.queue()[0])[1], 60)
     learned.submitter.commands.cancel_many(ids, actor="test", reason="enough")

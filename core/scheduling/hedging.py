@@ -6,6 +6,7 @@ only, and few of them: where everything is late at once, they would make it late
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -27,6 +28,7 @@ LOST = N_("its agent was lost")
 HANDED_BACK = N_("its agent handed it back")
 SUSPENDS = N_("it suspends its task, which only the attempt beside it may do")
 DROPS = (ENDED_BESIDE, TASK_CANCELLED, OVERDUE, UNHELD, LOST, HANDED_BACK, SUSPENDS)
+_FAILED = re.compile(r"it failed \((\w+)\): (.*)", re.DOTALL)
 
 
 class Straggler(NamedTuple):
@@ -44,6 +46,17 @@ class Chosen(NamedTuple):
     straggler: Straggler
     agent: AgentSlots
     expected_seconds: float
+
+
+def failed_reason(error_class: str, message: str) -> str:
+    """Returns why a second attempt no longer counts that failed."""
+    return f"it failed ({error_class}): {message}"
+
+
+def failure_in(reason: str) -> tuple[str, str] | None:
+    """Returns the class of error and the message in such a reason; None for all others."""
+    found = _FAILED.fullmatch(reason)
+    return None if found is None else (found[1], found[2])
 
 
 def room(slots: int, hedges: int) -> int:

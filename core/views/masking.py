@@ -5,7 +5,6 @@ A message of an error is hidden as a whole: nobody can tell which of its words a
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
@@ -19,6 +18,7 @@ from taskyard.core.postgres.store.failures import FailureGroup
 from taskyard.core.postgres.store.submission_status import SubmissionStatus, Unsuccessful
 from taskyard.core.reports import Report
 from taskyard.core.reports.data.report import Mover
+from taskyard.core.scheduling.hedging import failed_reason, failure_in
 from taskyard.core.views.attempts import DROPPED, Attempt
 from taskyard.core.views.seeing import sees_alert, sees_queue, sees_type
 
@@ -30,8 +30,6 @@ _PLAIN_DETAIL = _PLAIN_ERROR | {
     "mode", "name", "priority", "queue", "reason", "refunded", "role", "runs", "seconds", "since", "skipped",
     "tasks", "total", "type", "until", "via",
 }  # fmt: skip
-# Why a second attempt was dropped, with what its handler said.
-_FAILED = re.compile(r"^(it failed \(\w+\): ).*", re.DOTALL)
 
 
 def reads_payloads(actor: Actor) -> bool:
@@ -99,8 +97,8 @@ def masked_detail(event: str, detail: Mapping[str, Any] | None) -> dict[str, Any
     if detail is None:
         return None
     shown = _only(detail, _PLAIN_DETAIL)
-    if event == DROPPED and "reason" in shown:
-        shown["reason"] = _FAILED.sub(rf"\1{MASK}", str(shown["reason"]))
+    if event == DROPPED and (failed := failure_in(str(shown.get("reason") or ""))) is not None:
+        shown["reason"] = failed_reason(failed[0], MASK)
     return shown
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any
@@ -11,7 +10,7 @@ from taskyard.core.humanize import number, percent
 from taskyard.core.i18n import N_
 from taskyard.core.learning.queue_learning import Reason
 from taskyard.core.learning.watch import MIN_TASKS
-from taskyard.core.scheduling.hedging import DROPS
+from taskyard.core.scheduling.hedging import DROPS, failure_in
 from taskyard.core.views.attempts import DROPPED, name_of
 from taskyard.core.views.head_starts import OFF, ON
 from taskyard.dashboard.components.states import word
@@ -26,7 +25,6 @@ REASONS: Mapping[str, str] = {
     Reason.NOT_SHORTER: N_("tasks predicted short are not clearly shorter than the others, and used to be"),
     Reason.HARMFUL: N_("a replay of the last hours says that waits are longer with them"),
 }
-FAILED = re.compile(r"it failed \((\w+)\): (.*)", re.DOTALL)
 
 
 def details_in_words(event: str, detail: Mapping[str, Any] | None) -> str | None:
@@ -51,9 +49,10 @@ def head_starts_reason(reason: str) -> str:
 
 
 def _drop_reason(reason: str) -> str:
-    failed = FAILED.fullmatch(reason)
+    failed = failure_in(reason)
     if failed is not None:
-        return _("it failed ({error_class}): {message}").format(error_class=word(failed[1]), message=failed[2])
+        error_class, message = failed
+        return _("it failed ({error_class}): {message}").format(error_class=word(error_class), message=message)
     return _(reason) if reason in DROPS else reason
 
 

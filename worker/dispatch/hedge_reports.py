@@ -8,11 +8,12 @@ from taskyard.core.errors import ErrorClass
 from taskyard.core.payload.storable_text import MAX_MESSAGE_BYTES, storable
 from taskyard.core.protocol import Checkpoint, Done, Log, Pair, Released, Reply, Report, Started, Suspended
 from taskyard.core.redis.decoding import Unreadable
-from taskyard.core.scheduling.hedging import HANDED_BACK, SUSPENDS
+from taskyard.core.scheduling.hedging import HANDED_BACK, SUSPENDS, failed_reason
 from taskyard.core.submission.validate import check_output
 from taskyard.worker.dispatch.attempt_requests import add_line
 from taskyard.worker.dispatch.batch import Batch
 from taskyard.worker.dispatch.claim import Claim
+from taskyard.worker.dispatch.decisions import known_class
 from taskyard.worker.dispatch.hedges import Hedge
 from taskyard.worker.dispatch.leader_state import LeaderState
 from taskyard.worker.dispatch.output_checks import OutputChecks
@@ -89,8 +90,8 @@ class HedgeReports:
         if failure is None:
             failure = self._outputs.refusal(output, hedge.row.type, hedge.agent_id, sender)
         if failure is not None:
-            text = f"it failed ({failure.error_class}): {failure.message}"
-            hedges.drop(hedge, storable(text, MAX_MESSAGE_BYTES))
+            reason = failed_reason(known_class(failure.error_class), failure.message)
+            hedges.drop(hedge, storable(reason, MAX_MESSAGE_BYTES))
             return
         beside = hedge.first
         hedges.take(hedge)

@@ -46,7 +46,6 @@ class Hedging:
                 may_be[name] = _is_idempotent(leader_state.fleet, name)
             if may_be[name]:
                 found.append(RunningAttempt(claim.id, claim.attempt, claim.started))
-        leader_state.hedges.drop_overdue(now)
         self.running = found
         self._tried &= {(one.id, one.attempt) for one in found}
 

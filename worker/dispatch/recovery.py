@@ -193,6 +193,7 @@ class Recovery:
         suspects.lost_agents += sorted(known - (there - unreadable - suspects.unheard))
 
     def _settle_overdue(self, now: float, batch: Batch) -> None:
+        self._leader_state.hedges.drop_overdue(now)
         for claim in list(self._leader_state.claims.values()):
             if claim.started is None or now < claim.started + claim.row.timeout_seconds + OVERDUE_GRACE_SECONDS:
                 continue

@@ -168,9 +168,17 @@ def test_a_new_leader_and_a_wiped_redis_change_no_prediction(engine: Engine) -> 
         learner.run()
         return predicted(engine, "p.sleep", {"seconds": LONG_SECONDS}).predicted_seconds == before
 
+    def leads_again() -> bool:
+        term = worker.dispatcher.term
+        return term is not None and term.epoch != epoch
+
+    term = worker.dispatcher.term
+    assert term is not None
+    epoch = term.epoch
     engine.wipe_redis()
     assert predicted(engine, "p.sleep", {"seconds": LONG_SECONDS}).predicted_seconds is None
-    wait_until(lambda: learned_again(learner))  # once the worker leads again
+    wait_until(leads_again)  # until it notices, the old term still learns and publishes
+    assert learned_again(learner)
 
     engine.broker.predictions.clear()
     assert learned_again(learner_of(engine, worker))  # as another worker's does that begins to lead

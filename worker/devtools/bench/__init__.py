@@ -28,6 +28,7 @@ from taskyard.worker.devtools.bench.results import Result
 from taskyard.worker.devtools.bench.scale import measure_scale
 from taskyard.worker.devtools.bench.searches import measure_search
 from taskyard.worker.devtools.bench.submissions import measure_bulk, measure_single
+from taskyard.worker.devtools.bench.trace import measure_trace
 from taskyard.worker.devtools.bench.workflows import measure_workflows
 
 MEASURES: dict[str, Callable[[Environment], list[Result]]] = {
@@ -52,6 +53,7 @@ MEASURES: dict[str, Callable[[Environment], list[Result]]] = {
     "scale": measure_scale,
     "engines": measure_engines,
     "learned": measure_learned,
+    "trace": measure_trace,
 }
 
 

@@ -87,9 +87,10 @@ class Environment:
             yield process
 
     @contextmanager
-    def agents(self, count: int = AGENTS) -> Iterator[psutil.Process]:
-        """Runs agents, once all of them send heartbeats, until the block ends."""
-        with self._process("agent", count) as process:
+    def agents(self, count: int = AGENTS, modules: str = "", **variables: str) -> Iterator[psutil.Process]:
+        """Runs agents, with more task modules, once all of them send heartbeats, until the block ends."""
+        more = {"TASKYARD_TASK_MODULES": modules} if modules else {}
+        with self._process("agent", count, **more, **variables) as process:
             self.wait(lambda: len(self.agent_processes(process)) == count and self._beating() >= count, "agents")
             yield process
 

@@ -61,7 +61,7 @@ from taskyard.worker.web_servers.web_process import WebProcess
 from taskyard.worker.webhooks.duties import WebhookDuties
 
 # The dispatcher's two threads take turns; Python's default of 5 ms would be most of a tick.
-SWITCH_INTERVAL_SECONDS = 0.0005
+SWITCH_INTERVAL_SECONDS = 0.0001
 # A busy tick makes thousands of objects that are gone by the next one, and hardly any cycles.
 GC_THRESHOLD = 20_000
 

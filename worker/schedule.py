@@ -87,6 +87,8 @@ def schedule(table: Sequence[Job], duties: Duties, clock: Clock) -> ElapsedSched
     """Returns a scheduler with every duty of the table, not started; outcomes are recorded in `duties`."""
     logging.getLogger("apscheduler").setLevel(logging.ERROR)  # a late duty is not logged: the next one is due soon
     scheduler = ElapsedScheduler(clock, len(table))
-    for job in table:
-        scheduler.add_duty(job.name, job.every_seconds, duties.watched(job.name, job.run, job.late_after_seconds))
+    for number, job in enumerate(table):
+        run = duties.watched(job.name, job.run, job.late_after_seconds)
+        # each at a moment of its own: all at once they kept the dispatcher from Python's lock for milliseconds
+        scheduler.add_duty(job.name, job.every_seconds, run, job.every_seconds + number / len(table))
     return scheduler

@@ -36,7 +36,8 @@ class AgentSide(RedisNamespace):
 
     def read_inbox(self, agent_id: str, after: bytes, block_ms: int | None) -> list[tuple[bytes, bytes]]:
         """Returns (entry id, encoded orders) after a position; waits for the first unless `block_ms` is None."""
-        return self._read({self.keys.inbox(agent_id): after}, block_ms, INBOX_READ)[0]
+        [entries] = self._read({self.keys.inbox(agent_id): after}, block_ms, INBOX_READ)
+        return [(entry, fields[1]) for entry, fields in entries]
 
     def inbox_tail(self, agent_id: str) -> bytes:
         """Returns the last id that an inbox ever had; b"0-0" if it does not exist."""

@@ -6,7 +6,7 @@ Everything here can be rebuilt from PostgreSQL, and every write can be repeated.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,6 +21,7 @@ from taskyard.core.redis.namespace import DUE, Member
 from taskyard.core.redis.quarantine import Odd
 from taskyard.core.redis.results import by_stream
 from taskyard.core.redis.roster import EVERYBODY, NO_OWN, Roster, Turn
+from taskyard.core.redis.wakes import Wake, woken
 from taskyard.core.scheduling.placement import score
 
 MAX_WAKES = 1_000
@@ -40,6 +41,7 @@ class Publication:
     orders: dict[str, bytes] = field(default_factory=dict)  # agent id → encoded orders
     ended_agents: list[str] = field(default_factory=list)
     fenced_agents: list[str] = field(default_factory=list)
+    ended: list[str] = field(default_factory=list)  # ids of tasks, for those who wait for them
 
     def is_empty(self) -> bool:
         return not (
@@ -66,11 +68,14 @@ class Broker(AgentSide):
     def push(self, waiting: Sequence[Waiting]) -> None:
         """Adds tasks to their lanes, or to the due ones, and wakes the dispatcher."""
         for start in range(0, len(waiting), PUSH_BATCH):
-            lanes, due = self._sorted_out(waiting[start : start + PUSH_BATCH])
-            arguments: list[Any] = [MAX_WAKES, len(lanes)]
-            for lane, members in lanes.items():
-                arguments += [lane, len(members), *members]
-            self._run("push", self._names("lanes", "due", "wake", "ready"), [*arguments, *due])
+            self._run("push", *self._pushed(waiting[start : start + PUSH_BATCH]))
+
+    def push_soon(self, waiting: Waiting, repeat: Callable[[], object]) -> None:
+        """Sends one task as `push` does and returns without an answer.
+
+        If that turns out to have failed, `repeat` runs at a later call, and must not raise.
+        """
+        self._scripts["push"].send(*self._pushed([waiting]), repeat)
 
     def forget(self, waiting: Iterable[Waiting]) -> None:
         """Removes tasks from their lanes and the due ones; optional, since the claim's guard decides."""
@@ -134,25 +139,25 @@ class Broker(AgentSide):
         block_ms: int | None,
         count: int,
         own_after: Mapping[str, bytes] = NO_OWN,
-    ) -> tuple[list[tuple[bytes, bytes]], list[tuple[bytes, str]]]:
-        """Returns new results and wake-ups as (entry, payload); waits for the first unless `block_ms` is None.
+    ) -> tuple[list[tuple[bytes, bytes]], list[Wake]]:
+        """Returns new results as (entry, payload), and wake-ups; waits for the first unless `block_ms` is None.
 
-        An entry of an agent's own results (`own_after`: positions by name) is the id, a space and the name. A wake-up
-        names a lane, or nothing for one of the due tasks; an invalid one is quarantined.
+        An entry of an agent's own results (`own_after`: positions by name) is the id, a space and the name. An invalid
+        wake-up is quarantined.
         """
         streams = {self.keys.results: results_after, self.keys.wake: wake_after}
         streams.update((self.keys.own_results(name), after) for name, after in own_after.items())
-        results, wakes, *own = self._read(streams, block_ms, count)
+        common, wakes, *own = self._read(streams, block_ms, count)
+        results = [(entry, fields[1]) for entry, fields in common]
         for agent, entries in zip(own_after, own, strict=True):
-            results += [(b"%s %s" % (entry, agent.encode()), payload) for entry, payload in entries]
-        return results, [(entry, name) for entry, payload in wakes if (name := self._woken(entry, payload)) is not None]
+            results += [(b"%s %s" % (entry, agent.encode()), fields[1]) for entry, fields in entries]
+        return results, [woken for entry, fields in wakes if (woken := self._woken(entry, fields)) is not None]
 
-    def _woken(self, entry: bytes, payload: bytes) -> str | None:
+    def _woken(self, entry: bytes, fields: Sequence[bytes]) -> Wake | None:
         try:
-            name = payload.decode()
-            return str(Lane.parse(name)) if name else ""
+            return woken(entry, fields)
         except ValueError as error:
-            self.set_aside([Odd("wake-up", f"wake {entry.decode()}", str(error), payload)])
+            self.set_aside([Odd("wake-up", f"wake {entry.decode()}", str(error), fields[1])])
             self._mending(lambda: self.redis.xdel(self.keys.wake, entry))  # the next leader would find it again
             return None
 
@@ -189,9 +194,9 @@ class Broker(AgentSide):
         for agent_id, orders in publication.orders.items():
             arguments += [agent_id, orders]
         arguments += [len(publication.ended_agents), *publication.ended_agents]
-        arguments += [len(publication.fenced_agents), *publication.fenced_agents]
-        keys = self._names("epoch", "results", "lanes", "due", "agents")
-        keys += self._names("ready", "inbox", "heartbeat", "fenced", "boots")
+        arguments += [len(publication.fenced_agents), *publication.fenced_agents, ",".join(publication.ended)]
+        keys = self._names("epoch", "results", "lanes", "due", "agents", "awaited")
+        keys += self._names("ready", "inbox", "heartbeat", "fenced", "boots", "ended")
         try:
             accepted = self._run("publish", keys, arguments)
         except (redis.DataError, ValueError, TypeError) as error:
@@ -257,6 +262,14 @@ class Broker(AgentSide):
         self._mending(lambda: self.redis.zrem(self.keys.ready(str(lane)), *members))
 
     # ours
+
+    def _pushed(self, waiting: Sequence[Waiting]) -> tuple[list[str], list[Any]]:
+        """Returns the keys and arguments of a push."""
+        lanes, due = self._sorted_out(waiting)
+        arguments: list[Any] = [MAX_WAKES, len(lanes)]
+        for lane, members in lanes.items():
+            arguments += [lane, len(members), *members]
+        return self._names("lanes", "due", "wake", "ready"), [*arguments, *due]
 
     def _sorted_out(self, waiting: Iterable[Waiting]) -> tuple[dict[str, list[Any]], list[Any]]:
         lanes: dict[str, list[Any]] = {}

@@ -105,4 +105,6 @@ _TYPES = {
     "mailboxes": "set",
     "predictions": "hash",
     "learning": "string",
+    "awaited": "set",
+    "ended:": "stream",
 }

@@ -27,6 +27,8 @@ class Keys:
         self.predictions = f"{self.prefix}predictions"  # of run times, by what they are made from
         self.learning = f"{self.prefix}learning"  # what submitters need of each queue to give head starts, with a TTL
 
+        self.awaited = f"{self.prefix}awaited"  # tasks for whose ends somebody waits, with a TTL
+
         self.quarantine = f"{self.prefix}quarantine"  # what could not be processed, capped
 
     def ready(self, lane: object) -> str:
@@ -36,6 +38,10 @@ class Keys:
     def pool(self, name: str) -> str:
         """Returns the key of what a pool last said of itself, which has a TTL."""
         return f"{self.prefix}pool:{name}"
+
+    def ended(self, task_id: str) -> str:
+        """Returns the stream, with a TTL, by which the leader tells that an awaited task has ended."""
+        return f"{self.prefix}ended:{task_id}"
 
     def inbox(self, agent_id: str) -> str:
         """Returns the stream of orders to one boot of an agent."""

@@ -16,6 +16,7 @@ from taskyard.core.ids import is_id
 from taskyard.core.models import Lane
 from taskyard.core.redis.agent_users import AgentUsers
 from taskyard.core.redis.connection import Client, reaching_redis
+from taskyard.core.redis.endings import Endings
 from taskyard.core.redis.key_repair import KeyRepair, is_mendable
 from taskyard.core.redis.keys import Keys
 from taskyard.core.redis.mailbox import Mailbox
@@ -77,6 +78,11 @@ class RedisNamespace:
     def agent_users(self) -> AgentUsers:
         """Returns the users by which agents with credentials of their own come in."""
         return AgentUsers(self.redis, self.keys, [self._scripts[name].text for name in ("report", "heartbeat")])
+
+    @property
+    def endings(self) -> Endings:
+        """Returns what tells of the ends of tasks."""
+        return Endings(self._raw_commands, self.keys, self._scripts["await"], self._mending)
 
     @property
     def predictions(self) -> Predictions:
@@ -210,7 +216,7 @@ class RedisNamespace:
         return [f"{self.keys.prefix}{name}" if name != "heartbeat" else f"{self.keys.prefix}agent" for name in names]
 
     def _read(self, streams: Mapping[str, bytes], block_ms: int | None, count: int) -> list[list[Entry]]:
-        """Returns (entry id, payload) of each stream, in the order of the streams."""
+        """Returns (entry id, fields) of each stream, in the order of the streams."""
         found, odd = self._mending(lambda: read_streams(self._raw_commands, streams, block_ms, count))
         if odd:
             self.set_aside(self._mending(lambda: [self._mender.renumber(name) for name in odd]))

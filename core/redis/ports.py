@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
 from taskyard.core.models import Lane, Waiting
@@ -13,17 +13,21 @@ from taskyard.core.models import Lane, Waiting
 if TYPE_CHECKING:
     from taskyard.core.redis.agent_users import AgentUsers
     from taskyard.core.redis.broker import Publication
+    from taskyard.core.redis.endings import Endings
     from taskyard.core.redis.message import Message
     from taskyard.core.redis.namespace import Member
     from taskyard.core.redis.predictions import Predictions
     from taskyard.core.redis.quarantine import Odd, Quarantine
     from taskyard.core.redis.roster import Roster, Turn
+    from taskyard.core.redis.wakes import Wake
 
 
 class QueuePort(Protocol):
     """The writes after a commit of tasks; the leader's sweep repairs what did not arrive."""
 
     def push(self, waiting: Sequence[Waiting]) -> None: ...
+
+    def push_soon(self, waiting: Waiting, repeat: Callable[[], object]) -> None: ...
 
     def forget(self, waiting: Iterable[Waiting]) -> None: ...
 
@@ -35,6 +39,9 @@ class SubmitterPort(QueuePort, Protocol):
 
     @property
     def predictions(self) -> Predictions: ...
+
+    @property
+    def endings(self) -> Endings: ...
 
     def send_restart(self, agent_id: str) -> None: ...
 
@@ -96,7 +103,7 @@ class LeaderPort(QueuePort, Protocol):
         block_ms: int | None,
         count: int,
         own_after: Mapping[str, bytes] = ...,
-    ) -> tuple[list[tuple[bytes, bytes]], list[tuple[bytes, str]]]: ...
+    ) -> tuple[list[tuple[bytes, bytes]], list[Wake]]: ...
 
     def peek(
         self, now: float, wanted: Mapping[Lane, int]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import redis
@@ -22,6 +22,7 @@ class RawCommands:
         self._pool = pool
         self._idle: list[Any] = []  # the last one returned is used first; append and pop are atomic
         self._process = os.getpid()
+        self._owing: dict[Any, Callable[[], object]] = {}  # connections with an answer to be read, and what repeats it
 
     def command(self, *words: Any) -> Any:
         """Sends one command and returns its raw answer; raises redis-py's errors. Never sends it twice."""
@@ -39,13 +40,51 @@ class RawCommands:
         self._idle.append(connection)
         return answer
 
+    def send(self, words: Sequence[Any], repeat: Callable[[], object]) -> None:
+        """Sends one command and does not wait for its answer, which is read before the connection's next command.
+
+        If the answer is an error then, or there is none, `repeat` runs, which must not raise. Raises redis-py's errors.
+        """
+        connection = self._take()
+        if not connection.is_connected:
+            self._idle.append(connection)
+            repeat()  # the first command on a connection meets everything that may be wrong with the server
+            return
+        try:
+            connection.send_command(*words)
+            self._owing[connection] = repeat
+        except BaseException:
+            connection.disconnect()
+            raise
+        finally:
+            self._idle.append(connection)
+
     def _take(self) -> Any:
+        connection = self._taken()
+        while (repeat := self._owing.pop(connection, None)) is not None:
+            try:
+                connection.read_response()
+            except redis.RedisError as error:
+                if not isinstance(error, ResponseError):
+                    connection.disconnect()
+                self._idle.append(connection)
+                repeat()
+                connection = self._taken()
+            except BaseException:
+                connection.disconnect()
+                self._idle.append(connection)
+                raise
+        return connection
+
+    def _taken(self) -> Any:
         if self._process != os.getpid():  # forked: the connections are the parent's
-            self._idle, self._process = [], os.getpid()
+            self._idle, self._owing, self._process = [], {}, os.getpid()
         try:
             connection = self._idle.pop()
         except IndexError:
             return self._pool.make_connection()
+        if connection in self._owing:
+            return connection
         try:
             is_unusable = connection.is_connected and (connection.is_outdated or connection.can_read(timeout=0))
         except (redis.ConnectionError, redis.TimeoutError, OSError):
@@ -62,6 +101,10 @@ class Script:
         self._raw_commands = raw_commands
         self.text = text
         self._digest = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+    def send(self, keys: Sequence[str], args: Sequence[Any], repeat: Callable[[], object]) -> None:
+        """Sends the script to be run, without waiting for its end: see RawCommands.send."""
+        self._raw_commands.send(("EVALSHA", self._digest, len(keys), *keys, *args), repeat)
 
     def __call__(self, keys: Sequence[str], args: Sequence[Any] = ()) -> Any:
         """Runs the script; raises redis-py's errors."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from taskyard.core.redis.key_repair import FIRST_ODD_MS
 from taskyard.core.redis.raw_commands import RawCommands
 
-Entry = tuple[bytes, bytes]  # id, the value of its first field
+Entry = tuple[bytes, list[bytes]]  # id, its fields: name, value …
 FIRST_PIECE = 3  # entries of each stream in the first round trip; a writer keeps one below some megabytes
 PIECE = 64  # in a later one, fewer where those before were large
 MAX_READ_BYTES = 2 << 20  # a reader continues with what it has after this many bytes
@@ -37,7 +37,7 @@ def read_streams(
                 if int(entry.partition(b"-")[0]) >= FIRST_ODD_MS:
                     odd.append(name)
                     break
-                found[name].append((entry, fields[1]))
+                found[name].append((entry, fields))
                 size += len(fields[1])
             if len(entries) < asked or name in odd or len(found[name]) >= count:
                 del positions[name]

@@ -24,9 +24,15 @@ class QueueNotifier:
         self._trouble = ""
 
     def push(self, waiting: Sequence[Waiting]) -> None:
-        """Adds tasks that wait from now on."""
-        if waiting:
+        """Adds tasks that wait from now on. For a single one it does not wait until Redis has it."""
+
+        def push() -> None:
             self._notify(lambda: self._broker.push(waiting))
+
+        if len(waiting) == 1:
+            self._notify(lambda: self._broker.push_soon(waiting[0], push), is_answered=False)
+        elif waiting:
+            push()
 
     def forget(self, waiting: Sequence[Waiting]) -> None:
         """Removes tasks that no longer wait, or wait differently now."""
@@ -37,7 +43,7 @@ class QueueNotifier:
         """Asks an agent to stop an attempt."""
         self._notify(lambda: self._broker.send_cancel(agent_id, task_id, attempt))
 
-    def _notify(self, notify: Callable[[], object]) -> None:
+    def _notify(self, notify: Callable[[], object], *, is_answered: bool = True) -> None:
         try:
             with reaching_redis():
                 notify()
@@ -46,7 +52,8 @@ class QueueNotifier:
         except Exception as error:
             self._note(type(error).__name__, "Redis was not notified (%r): the worker's sweep finds the tasks", error)
         else:
-            self._trouble = ""
+            if is_answered:
+                self._trouble = ""
 
     def _note(self, trouble: str, text: str, error: Exception) -> None:
         if self._trouble != trouble:

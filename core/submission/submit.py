@@ -70,6 +70,7 @@ class Submitter(TaskCommands):
         super().__init__(database, QueueNotifier(broker), settings.input_limit_bytes)
         self.commands = ManyTaskCommands(database, self._notifier)
         self._clock = clock or Clock()
+        self._endings = broker.endings
         self.workflows = WorkflowSubmitter(
             registry, published, self._limits, database, self._notifier, self._clock, predict
         )
@@ -219,7 +220,7 @@ class Submitter(TaskCommands):
 
         Returns the current state if it has not ended in time. Raises TaskNotFound or Unavailable.
         """
-        return wait_for(self._database, self._clock, check_task_id(task_id), timeout_seconds)
+        return wait_for(self._database, self._clock, self._endings, check_task_id(task_id), timeout_seconds)
 
     # ours
 

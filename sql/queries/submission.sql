@@ -37,6 +37,25 @@ WITH new AS (
 )
 SELECT id, state, ready FROM new
 
+-- name: insert_task
+-- Adds one task that waits for nothing and has no key, as insert_tasks does, with less to read and to plan.
+WITH new AS (
+    INSERT INTO tasks (id, queue, type, title, state, priority, input, requires, max_attempts, timeout_seconds,
+        ready_at, creator_agent_id, created_by, created_at, size, predicted_seconds, predicted_low, predicted_high,
+        predicted_mean, head_start)
+    SELECT %(id)s::uuid, %(queue)s::text, %(type)s::text, %(title)s::text, 'pending', %(priority)s::smallint,
+        %(input)s::json, %(requires)s::text[], %(max_attempts)s::smallint, %(timeout)s::float8, now(),
+        %(creator)s::text, %(created_by)s::text, now(), %(size)s::text, %(predicted)s::real, %(low)s::real,
+        %(high)s::real, %(mean)s::real, %(head_start)s::float8
+    WHERE NOT EXISTS (SELECT FROM holds h WHERE h.kind = 'queue' AND h.name = %(queue)s::text AND h.mode = 'draining')
+        AND NOT EXISTS (SELECT FROM holds h WHERE h.kind = 'type' AND h.name = %(type)s::text AND h.mode = 'draining')
+    RETURNING id, state, created_by, creator_agent_id, queue, type, extract(epoch FROM ready_at)::float8 AS ready
+), audit AS (
+    INSERT INTO task_events (task_id, event, to_state, attempt, actor, agent_id, queue, type)
+    SELECT id, 'submitted', state, 0, created_by, creator_agent_id, queue, type FROM new
+)
+SELECT id, state, ready FROM new
+
 -- name: find_by_keys
 -- The tasks that hold these idempotency keys, with the columns that a call is compared with.
 SELECT idempotency_key, id, content_hash, type, queue, title, priority, input::text, requires, timeout_seconds, max_attempts,

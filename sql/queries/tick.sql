@@ -150,33 +150,15 @@ FROM unnest(%(ids)s::uuid[], %(events)s::text[], %(attempts)s::int[], %(actors)s
 
 -- name: claim
 -- pending | due scheduled | due suspended → assigned, under a new attempt number, which no second attempt had: those
--- cost nothing. Locked rows are skipped. If the time ran out in which a suspended one waited for a signal, that is recorded as a signal is.
-WITH wanted AS (
-    SELECT * FROM unnest(%(ids)s::uuid[], %(agents)s::text[]) AS w(id, agent_id)
-), candidate AS MATERIALIZED (
+-- cost nothing. Locked rows are skipped. If the time ran out in which a suspended one waited for a signal, that is
+-- recorded as a signal is (resume_of).
+WITH candidate AS MATERIALIZED (
     SELECT t.id, t.state, w.agent_id,
         CASE WHEN t.state = 'suspended' AND t.suspension ->> 'kind' = 'signal' THEN t.suspension ->> 'name' END AS missed
-    FROM tasks t JOIN wanted w ON w.id = t.id
+    FROM unnest(%(ids)s::uuid[], %(agents)s::text[]) AS w(id, agent_id)
+    JOIN tasks t ON t.id = w.id
     WHERE t.state = 'pending' OR (t.state IN ('scheduled', 'suspended') AND t.run_at <= now())
     ORDER BY t.id FOR NO KEY UPDATE OF t SKIP LOCKED
-), timed_out AS (
-    INSERT INTO task_signals (task_id, name, signal_id, number, kind)
-    SELECT c.id, c.missed, '=' || n.number, n.number, 'timeout'
-    FROM candidate c
-    CROSS JOIN LATERAL (
-        SELECT coalesce(max(s.number), 0) + 1 AS number FROM task_signals s WHERE s.task_id = c.id
-    ) n
-    WHERE c.missed IS NOT NULL
-    RETURNING task_id, name, signal_id, number, kind, data, sent_by, sent_at
-), expired AS (
-    UPDATE questions SET state = 'expired', ended_at = now()
-    WHERE task_id = ANY(ARRAY(SELECT task_id FROM timed_out)) AND state = 'open'
-    RETURNING id, task_id, key, question
-), expiries AS (
-    INSERT INTO task_events (task_id, event, actor, detail)
-    SELECT task_id, 'question_expired', 'dispatcher',
-        jsonb_build_object('question', id, 'name', key, 'text', question)
-    FROM expired
 ), claimed AS (
     UPDATE tasks t SET state = 'assigned', attempt = greatest(t.attempt, t.hedged) + 1,
         refunded = t.refunded + greatest(t.hedged - t.attempt, 0), assigned_agent_id = c.agent_id,
@@ -184,26 +166,17 @@ WITH wanted AS (
     FROM candidate c WHERE t.id = c.id
     RETURNING t.id, t.attempt, t.type, t.input, t.timeout_seconds, t.checkpoint, t.priority, t.assigned_agent_id,
         t.max_attempts, t.refunded, t.refunds,
-        coalesce(t.checkpoint_children, 0) AS checkpoint_children, c.state, t.retry_afters, t.has_signals,
-        t.checkpoint_signals, t.suspension IS NOT NULL AS was_suspended, t.scheduled_for, t.head_start
+        coalesce(t.checkpoint_children, 0) AS checkpoint_children, c.state, t.retry_afters,
+        t.has_signals OR t.suspension IS NOT NULL AS resumes, c.missed, t.checkpoint_signals, t.scheduled_for,
+        t.head_start
 ), audit AS (
     INSERT INTO task_events (task_id, event, from_state, to_state, attempt, actor, agent_id)
     SELECT id, 'assigned', state, 'assigned', attempt, 'dispatcher', assigned_agent_id FROM claimed
 )
 SELECT id, attempt, type, input::text, timeout_seconds, checkpoint::text, priority, assigned_agent_id,
     max_attempts, refunded, refunds, checkpoint_children, coalesce(retry_afters, 0),
-    CASE WHEN has_signals OR was_suspended THEN json_build_object('now', date_part('epoch', now()),
-        'used', coalesce(checkpoint_signals, jsonb_build_object()), 'received', (
-        SELECT coalesce(json_agg(json_build_array(number, name, signal_id, kind, data, sent_by, date_part('epoch', sent_at))
-            ORDER BY number), '[]')
-        FROM (
-            SELECT number, name, signal_id, kind, data, sent_by, sent_at FROM task_signals
-            WHERE task_id = claimed.id
-                AND (kind <> 'timeout' OR number > coalesce((checkpoint_signals ->> name)::int, 0))
-            UNION ALL
-            SELECT number, name, signal_id, kind, data, sent_by, sent_at FROM timed_out WHERE task_id = claimed.id
-        ) received
-    ))::text END, date_part('epoch', scheduled_for), coalesce(head_start, 0)
+    CASE WHEN resumes THEN resume_of(id, missed, checkpoint_signals)::text END, date_part('epoch', scheduled_for),
+    coalesce(head_start, 0)
 FROM claimed
 
 -- name: hedge

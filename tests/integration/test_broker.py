@@ -110,7 +110,11 @@ def test_a_push_wakes_with_its_lanes(broker: Broker) -> None:
     broker.push([waiting(1), waiting(2), waiting(3, OTHER), waiting(4, ready=NOW + 60, due=True)])
     results, wakes = broker.collect(b"0-0", b"0-0", None, 100)
     assert results == []
-    assert [lane for _, lane in wakes] == [str(WORK), str(OTHER), ""]
+    assert [(wake.lane, wake.head and wake.head[0].decode()) for wake in wakes] == [
+        (WORK, None),
+        (OTHER, waiting(3).id),  # the only one of its lane: it need not be looked for
+        (None, None),
+    ]
 
 
 def test_wake_ups_do_not_pile_up(broker: Broker) -> None:

@@ -61,7 +61,7 @@ WRAPPED = {
     for version, text in (("5", SCRIPT_5 + SAYINGS[name]), ("7", SAYINGS[name] + SCRIPT_7))
 }
 # By what words of its commands each thread is known: inbox, heartbeat, outbox, dispatcher.
-MARKS = {b":inbox:", b":agent:", b":results", b"INFO"}
+MARKS = {b":inbox:", b":agent:", b":results", b"PING"}
 NOT_LATER = (
     "ERR wrong number of arguments for 'evalsha' command",
     "WRONGTYPE Operation against a key holding the wrong kind of value",

@@ -17,6 +17,7 @@ import structlog
 from taskyard.core.errors import LeadershipLost
 from taskyard.core.postgres.database import LEADER_LOCK_TIMEOUT_MS, DriverTransaction
 from taskyard.core.postgres.errors import is_connection_lost
+from taskyard.core.postgres.joined import joined
 from taskyard.core.postgres.store import locks
 from taskyard.core.threads import OnEscape, start_thread
 from taskyard.worker.dispatch.batch import Batch, Committed
@@ -24,9 +25,10 @@ from taskyard.worker.dispatch.lock_waits import LockWaits
 from taskyard.worker.dispatch.pauses import Pauses
 from taskyard.worker.dispatch.postponed import Postponed
 from taskyard.worker.dispatch.savepoints import LOCKED, REFUSED, Careful
-from taskyard.worker.dispatch.transaction_parts import PARTS, Part, apart
+from taskyard.worker.dispatch.transaction_parts import CLAIMS, PARTS, Part, apart
 
 RERUNS = 20
+NOTHING_DONE = Committed()
 
 log = structlog.get_logger(__name__)
 
@@ -113,9 +115,13 @@ def commit(connection: psycopg2.extensions.connection, batch: Batch, pauses: Pau
     attempt = _Attempt(batch, Pauses() if pauses is None else pauses)
     for _ in range(RERUNS):
         try:
-            with connection.cursor() as cursor:
-                committed = attempt.run(cursor)
-                connection.commit()
+            if attempt.is_careful:
+                with connection.cursor() as cursor:
+                    committed = attempt.run(Careful(cursor, finds_refused=attempt.finds_refused))
+                    connection.commit()
+            else:
+                with joined(connection, is_lone=attempt.is_lone) as tx:
+                    committed = attempt.run(tx)
             attempt.conclude()
             committed.seconds = time.perf_counter() - began
             return committed
@@ -153,12 +159,20 @@ class _Attempt:
         self._failed: set[str] = set()
         self._done: set[str] = set()
 
-    def run(self, cursor: psycopg2.extensions.cursor) -> Committed:
+    @property
+    def is_careful(self) -> bool:
+        """Returns True if items have to be run under savepoints."""
+        return self.finds_refused or self._is_locked or bool(self._pauses)
+
+    @property
+    def is_lone(self) -> bool:
+        """Returns True if there is nothing but claims, which are one statement."""
+        return all(part.name == CLAIMS for part in PARTS if part.has(self._batch, NOTHING_DONE))
+
+    def run(self, tx: DriverTransaction) -> Committed:
         """Runs the statements in the order of P6."""
         committed = Committed()
         self._failed, self._done = set(), set()
-        is_careful = self.finds_refused or self._is_locked or bool(self._pauses)
-        tx = Careful(cursor, finds_refused=self.finds_refused) if is_careful else DriverTransaction(cursor)
         for part in PARTS:
             if not part.has(self._batch, committed):
                 continue

@@ -12,7 +12,6 @@ import structlog
 
 from taskyard.core.clock import Clock
 from taskyard.core.errors import LeadershipLost, Unavailable
-from taskyard.core.models import Lane
 from taskyard.core.redis.broker import StaleEpoch
 from taskyard.core.redis.connection import reaching_redis
 from taskyard.core.telemetry.live_snapshot import AgentLive
@@ -193,11 +192,8 @@ class Dispatcher:
             term.note_read(results)
             term.intake.read(results, batch)
         if wakes:
-            term.wake_after = wakes[-1][0]
-            lanes = {lane for _, lane in wakes}
-            term.leader_state.hot_lanes.update(Lane.parse(lane) for lane in lanes if lane)
-            if "" in lanes:
-                term.next_due = 0.0
+            term.wake_after = wakes[-1].entry
+            self._placing.wake(term, wakes)
 
     def _block_ms(self, term: Term) -> int | None:
         """Returns how long the collection may wait for input, in milliseconds; None: not at all."""

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import chain
 
 from taskyard.core.clock import Clock
 from taskyard.core.ids import is_id
 from taskyard.core.models import Lane
 from taskyard.core.redis.ports import LeaderPort
 from taskyard.core.redis.quarantine import Odd
+from taskyard.core.redis.wakes import Wake
 from taskyard.core.scheduling.matching import Matching
 from taskyard.core.scheduling.placement import MAX_SCORE, Candidate, Placed, Rotation, place
 from taskyard.worker.dispatch.batch import Batch
 from taskyard.worker.dispatch.hedging import Hedging, conclude
+from taskyard.worker.dispatch.leader_state import LeaderState
 from taskyard.worker.dispatch.term import Term
 from taskyard.worker.dispatch.transaction_parts import CLAIMS
 from taskyard.worker.dispatch.unprocessable import ESCAPES, reason_of
 
 MAX_LOOKED_AT = 2_000  # ids of a lane in one tick
+MAX_TOLD = 50  # tasks that are placed as submitters told, without a look into their lanes
 MAX_INPUTS_BYTES = 8 << 20  # of a lane in one tick, by the largest inputs of its type
 
 
@@ -33,6 +37,17 @@ class Placing:
         self._rotation = Rotation()
         self._matching = matching
         self.hedging = Hedging()
+        self._heads: dict[Lane, dict[bytes, bytes]] = {}  # scores by id that submitters told, of lanes that were empty
+
+    def wake(self, term: Term, wakes: Sequence[Wake]) -> None:
+        """Takes what submitters have added; the next `place` looks at it."""
+        for one in wakes:
+            if one.lane is None:
+                term.next_due = 0.0
+            elif one.head and one.lane not in term.leader_state.hot_lanes:
+                self._heads.setdefault(one.lane, {}).update([one.head])
+            else:
+                term.leader_state.hot_lanes.add(one.lane)
 
     def place(self, term: Term, batch: Batch) -> None:
         """Adds to a batch the claims of what can be placed now, then second attempts for slots that stay idle.
@@ -46,14 +61,24 @@ class Placing:
 
     def _place(self, term: Term, batch: Batch) -> None:
         leader_state = term.leader_state
+        told, self._heads = self._heads, {}
         if term.committer.pauses.is_paused(CLAIMS, self._clock.monotonic()):
+            leader_state.hot_lanes.update(told)
             return  # nothing could be claimed
         now = term.database_now(self._clock)
         wanted = leader_state.wanted(term.cover_seconds, MAX_LOOKED_AT, MAX_INPUTS_BYTES)
-        if not wanted and (term.next_due is None or term.next_due > now):
-            return
-        moved, term.next_due, heads = self._broker.peek(now, wanted)
-        leader_state.hot_lanes.update(moved)
+        is_due = term.next_due is not None and term.next_due <= now
+        if told and not wanted and not is_due and self._is_all(leader_state, told):
+            wanted = {lane: len(scores) for lane, scores in told.items()}
+            heads = {lane: list(chain.from_iterable(scores.items())) for lane, scores in told.items()}
+        else:
+            if told:
+                leader_state.hot_lanes.update(told)
+                wanted = leader_state.wanted(term.cover_seconds, MAX_LOOKED_AT, MAX_INPUTS_BYTES)
+            if not wanted and not is_due:
+                return
+            moved, term.next_due, heads = self._broker.peek(now, wanted)
+            leader_state.hot_lanes.update(moved)
         candidates: list[Candidate] = []
         size = 0.0
         for lane, flat in heads.items():
@@ -75,6 +100,13 @@ class Placing:
         if len(placed) < len(candidates):
             leader_state.hot_lanes.update({candidate.lane for candidate in candidates})
         batch.has_unclaimable = any(candidate.id in term.unclaimable for candidate, _ in placed)
+
+    @staticmethod
+    def _is_all(leader_state: LeaderState, told: Mapping[Lane, Mapping[bytes, bytes]]) -> bool:
+        """Returns True if lanes hold nothing but what submitters told: they were empty before, and are not held."""
+        lanes, holds = leader_state.hot_lanes, leader_state.holds
+        few = sum(map(len, told.values())) <= MAX_TOLD
+        return few and not any(lane in lanes or holds.of_lane(lane) is not None for lane in told)
 
     def offer(self, term: Term, batch: Batch) -> None:
         """Adds to a batch what room agents have left for tasks that its transaction may free.

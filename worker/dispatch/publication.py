@@ -49,6 +49,7 @@ def publication_of(
         orders={agent_id: encode(listed) for agent_id, listed in orders.items() if agent_id in leader_state.agents},
         ended_agents=sorted({agent_id for agent_id, _ in batch.endings}),
         fenced_agents=batch.fenced,
+        ended=[done.id for done in batch.completions] + [one.id for one in batch.settlements if one.ends_task],
     )
     return publication, claims
 

@@ -22,8 +22,9 @@ BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 class Every(BaseTrigger):  # type: ignore[misc]  # APScheduler has no annotations
     """A trigger with a fixed interval in seconds, on the scheduler's elapsed time; missed runs are skipped."""
 
-    def __init__(self, seconds: float, clock: Clock) -> None:
+    def __init__(self, seconds: float, clock: Clock, first_after_seconds: float | None = None) -> None:
         self._interval = timedelta(seconds=seconds)
+        self._first = self._interval if first_after_seconds is None else timedelta(seconds=first_after_seconds)
         self._clock = clock
 
     def get_next_fire_time(self, previous_fire_time: datetime | None, now: datetime) -> datetime:
@@ -31,7 +32,7 @@ class Every(BaseTrigger):  # type: ignore[misc]  # APScheduler has no annotation
         not used.
         """
         current = elapsed(self._clock)
-        due = (previous_fire_time or current) + self._interval
+        due = current + self._first if previous_fire_time is None else previous_fire_time + self._interval
         return due if due > current else current + self._interval
 
 
@@ -43,10 +44,16 @@ class ElapsedScheduler(SupervisedScheduler):
         self._clock = clock
         super().__init__(duties, **options)
 
-    def add_duty(self, name: str, every_seconds: float, run: Any) -> None:
-        """Adds a duty that runs at most once at a time, first after one interval."""
+    def add_duty(self, name: str, every_seconds: float, run: Any, first_after_seconds: float | None = None) -> None:
+        """Adds a duty that runs at most once at a time, first after one interval unless it is said."""
         # no grace: how late it may begin would be measured by the wall clock
-        self.add_job(run, Every(every_seconds, self._clock), id=name, misfire_grace_time=None, max_instances=1)
+        self.add_job(
+            run,
+            Every(every_seconds, self._clock, first_after_seconds),
+            id=name,
+            misfire_grace_time=None,
+            max_instances=1,
+        )
 
     def _process_jobs(self) -> float | None:
         """Starts what is due; returns the seconds until the next run."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from taskyard.core.edges import Condition, is_met
 from taskyard.core.errors import IdempotencyConflict, SubmissionError
@@ -60,7 +60,11 @@ def insert(tx: Transaction, submissions: Sequence[Submission]) -> Inserted:
     refused, parents = _read_parents(tx, submissions)
     refused |= over_limit(tx, [s for s in submissions if s.id not in refused])
     accepted = [s for s in submissions if s.id not in refused]
-    rows = tx.rows(queries("submission")["insert_tasks"], _columns(accepted, parents)) if accepted else ()
+    rows: Sequence[tuple[Any, ...]] = ()
+    if len(accepted) == 1 and is_copyable(accepted[0]):
+        rows = tx.rows(queries("submission")["insert_task"], _values(accepted[0]))
+    elif accepted:
+        rows = tx.rows(queries("submission")["insert_tasks"], _columns(accepted, parents))
     new = {row[0]: row for row in rows}
     edges = [edge for child, found in parents.items() if child in new for edge in found]
     if edges:
@@ -195,6 +199,29 @@ def _columns(submissions: Sequence[Submission], parents: dict[str, list[_Edge]])
         "highs": plain(s.predicted and s.predicted.high for s in submissions),
         "means": plain(s.predicted and s.predicted.mean for s in submissions),
         "head_starts": plain(s.head_start or None for s in submissions),
+    }
+
+
+def _values(s: Submission) -> dict[str, object]:
+    predicted = s.predicted
+    return {
+        "id": s.id,
+        "queue": s.queue,
+        "type": s.type,
+        "title": s.title,
+        "priority": int(s.priority),
+        "input": s.input_json,
+        "requires": names(s.requires),
+        "max_attempts": s.max_attempts,
+        "timeout": s.timeout_seconds,
+        "creator": s.creator_agent_id,
+        "created_by": s.created_by,
+        "size": s.size,
+        "predicted": predicted and predicted.typical,
+        "low": predicted and predicted.low,
+        "high": predicted and predicted.high,
+        "mean": predicted and predicted.mean,
+        "head_start": s.head_start or None,
     }
 
 

@@ -1,9 +1,10 @@
 -- Publishes what a tick committed, if the tick's leader still leads.
--- KEYS epoch, results, lanes, due, agents, then prefixes: ready, inbox, agent, fenced, boots
+-- KEYS epoch, results, lanes, due, agents, awaited, then prefixes: ready, inbox, agent, fenced, boots, ended
 -- ARGV epoch, then counted lists: consumed results; agents with consumed results of their own; lanes with ids to
---      remove; lanes with score, id …; score, member … of due ones; agents with orders; ended agents; fenced agents
+--      remove; lanes with score, id …; score, member … of due ones; agents with orders; ended agents; fenced agents; and ids of
+--      ended tasks, with commas between them
 -- Deletions come first, since a full Redis accepts them, and after them the rest.
-local ready, inbox, beat, fenced = KEYS[6] .. ':', KEYS[7] .. ':', KEYS[8] .. ':', KEYS[9] .. ':'
+local ready, inbox, beat, fenced = KEYS[7] .. ':', KEYS[8] .. ':', KEYS[9] .. ':', KEYS[10] .. ':'
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 redis.call('DEL', ready)
 local argument = 2
@@ -49,10 +50,19 @@ end
 for _ = 1, number() do
     local agent = text()
     redis.call('SREM', KEYS[5], agent)
-    redis.pcall('SREM', KEYS[10] .. ':' .. (string.match(agent, '^(.*):[^:]*$') or ''), agent)
+    redis.pcall('SREM', KEYS[11] .. ':' .. (string.match(agent, '^(.*):[^:]*$') or ''), agent)
     redis.call('DEL', beat .. agent, inbox .. agent)
 end
 for _ = 1, number() do
     redis.call('SET', fenced .. text(), '1', 'EX', 3600)
+end
+local ended = text()
+if ended ~= '' and redis.call('EXISTS', KEYS[6]) == 1 then
+    for id in string.gmatch(ended, '[^,]+') do
+        if redis.pcall('SREM', KEYS[6], id) == 1 then
+            redis.pcall('XADD', KEYS[12] .. ':' .. id, '*', 'm', '')
+            redis.call('EXPIRE', KEYS[12] .. ':' .. id, 60) -- for others who wait for the same one
+        end
+    end
 end
 return 1

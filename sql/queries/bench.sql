@@ -34,3 +34,24 @@ VACUUM (ANALYZE) tasks, task_events
 UPDATE tasks SET state = 'failed', output = NULL,
     error = '{"class": "transient", "message": "the disk was full", "fingerprint": "benchmark"}'
 WHERE id IN (SELECT id FROM tasks WHERE state = 'completed' ORDER BY id DESC LIMIT %(count)s)
+
+-- name: insert_task
+-- Adds a task without its event.
+INSERT INTO tasks (id, queue, type, state, priority, input, max_attempts, timeout_seconds, ready_at, created_at)
+VALUES (%(id)s, 'default', 'diagnostic.noop', 'pending', 1, '{}', 3, 60, now(), now())
+
+-- name: tasks_out
+-- All tasks in COPY's text format.
+COPY (SELECT * FROM tasks) TO STDOUT
+
+-- name: tasks_in
+-- Adds what tasks_out gave.
+COPY tasks FROM STDIN
+
+-- name: events_out
+-- All events in COPY's text format.
+COPY (SELECT * FROM task_events) TO STDOUT
+
+-- name: events_in
+-- Adds what events_out gave.
+COPY task_events FROM STDIN

@@ -18,6 +18,7 @@ from taskyard.core.redis.connection import connect_redis
 from taskyard.worker.agents.base import BaseAgent
 from taskyard.worker.attempts.channel import AgentChannel
 from taskyard.worker.devtools.bench.environment import Environment
+from taskyard.worker.devtools.bench.limits import limit_commit
 from taskyard.worker.devtools.bench.results import Result, percentile
 
 RATES = (100, 500, 1_000)
@@ -28,7 +29,10 @@ AGENT_CYCLES = 100
 
 
 def measure_latency(environment: Environment) -> list[Result]:
-    """Measures from the call of `submit` to the handler's start, at a fixed rate whatever the answer (open loop)."""
+    """Measures from the call of `submit` to the handler's start, at a fixed rate whatever the answer (open loop).
+
+    Its limit is one commit of the two on the way.
+    """
     results = []
     with environment.worker(), environment.agents():
         warm_up(environment)
@@ -39,11 +43,11 @@ def measure_latency(environment: Environment) -> list[Result]:
                 Result(f"latency_p50_{rate}", 1000 * percentile(latencies, 0.50), "ms", what),
                 Result(f"latency_p99_{rate}", 1000 * percentile(latencies, 0.99), "ms", what),
             ]
-    return results
+    return results + limit_commit(environment, "latency")
 
 
 def measure_roundtrip(environment: Environment) -> list[Result]:
-    """Measures from `submit` to the result read back, one at a time."""
+    """Measures from `submit` to the result read back, one at a time; its limit is one commit of the three."""
     with environment.worker(), environment.agents():
         warm_up(environment)
         times = []
@@ -57,6 +61,7 @@ def measure_roundtrip(environment: Environment) -> list[Result]:
     return [
         Result("roundtrip_p50", 1000 * percentile(times, 0.50), "ms", "submit → result read back"),
         Result("roundtrip_p99", 1000 * percentile(times, 0.99), "ms", "submit → result read back"),
+        *limit_commit(environment, "roundtrip"),
     ]
 
 

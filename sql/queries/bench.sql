@@ -55,3 +55,7 @@ COPY (SELECT * FROM task_events) TO STDOUT
 -- name: events_in
 -- Adds what events_out gave.
 COPY task_events FROM STDIN
+
+-- name: wal_position
+-- How many bytes of WAL were written since the server was made.
+SELECT (pg_current_wal_insert_lsn() - '0/0')::float8

@@ -190,12 +190,19 @@ def bench(
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Also write the results here.")
     ] = None,
+    accept: Annotated[
+        bool, typer.Option("--accept", help="Keep the counted costs as those that later ones are compared with.")
+    ] = False,
 ) -> None:
-    """Measures throughput and latency on this machine, on servers of its own."""
+    """Measures throughput and latency on this machine, on servers of its own.
+
+    costs counts instead what a task costs on any machine. In a git checkout it is compared with docs/design/costs.json,
+    and a rise ends with the status 1. --accept works in a git checkout only.
+    """
     from taskyard.core.config import load_settings
     from taskyard.worker.devtools.bench import run_bench
 
-    raise typer.Exit(run_bench(load_settings(), tuple(names or ()), json_file))
+    raise typer.Exit(run_bench(load_settings(), tuple(names or ()), json_file, is_accepted=accept))
 
 
 def prove(

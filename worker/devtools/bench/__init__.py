@@ -13,6 +13,9 @@ from taskyard.core.config import Settings
 from taskyard.core.errors import ConfigurationError
 from taskyard.worker.devtools.bench.agents_http import measure_agents_http
 from taskyard.worker.devtools.bench.anomalies import measure_anomalies
+from taskyard.worker.devtools.bench.checkout import checkout_file, is_checkout
+from taskyard.worker.devtools.bench.costs import measure_costs
+from taskyard.worker.devtools.bench.costs.accepted import COSTS_FILE, settle
 from taskyard.worker.devtools.bench.dashboard import measure_dashboard
 from taskyard.worker.devtools.bench.deliveries import measure_deliveries
 from taskyard.worker.devtools.bench.drains import measure_drain, measure_drain_own, measure_drain_process
@@ -32,6 +35,7 @@ from taskyard.worker.devtools.bench.trace import measure_trace
 from taskyard.worker.devtools.bench.workflows import measure_workflows
 
 MEASURES: dict[str, Callable[[Environment], list[Result]]] = {
+    "costs": measure_costs,
     "bulk": measure_bulk,
     "submit": measure_single,
     "drain": measure_drain,
@@ -57,26 +61,45 @@ MEASURES: dict[str, Callable[[Environment], list[Result]]] = {
 }
 
 
-def run_bench(settings: Settings, names: tuple[str, ...], json_file: Path | None) -> int:
+def run_bench(
+    settings: Settings,
+    names: tuple[str, ...],
+    json_file: Path | None,
+    *,
+    is_accepted: bool = False,
+) -> int:
     """Runs the named benchmarks (all if none is named), prints a table, writes the results as JSON.
 
-    Starts embedded servers with fsync on in a folder of its own under the data folder, and removes it. Raises
-    ConfigurationError for an unknown name.
+    Starts embedded servers with fsync on in a folder of its own under the data folder, and removes it. Returns 1 if
+    counted costs have risen; `is_accepted` writes them instead as those to compare with. Raises
+    ConfigurationError for an unknown name, or if they are to be written and this is no checkout.
     """
     unknown = sorted(set(names) - set(MEASURES))
     if unknown:
         raise ConfigurationError([f"bench {name!r}: expected one of {', '.join(MEASURES)}" for name in unknown])
+    if is_accepted and names and "costs" not in names:
+        raise ConfigurationError(["bench --accept: costs is not among the named ones"])
+    accepted = checkout_file(COSTS_FILE, "--accept") if is_accepted or is_checkout() else None
     console = Console(stderr=True)
     results: list[Result] = []
+    costs: list[Result] | None = None
     for name in names or tuple(MEASURES):
         with console.status(f"measuring {name} …"), Environment(settings) as environment:
-            results += MEASURES[name](environment)
+            found = MEASURES[name](environment)
+        results += found
+        costs = found if name == "costs" else costs
+    _print(results)
+    if json_file is not None:
+        json_file.write_text(json.dumps([result.as_json() for result in results], indent=1) + "\n", encoding="utf-8")
+    if accepted is None or costs is None:
+        return 0
+    return settle(accepted, costs, is_accepted=is_accepted)
+
+
+def _print(results: list[Result]) -> None:
     table = Table(title="Taskyard on this machine", title_justify="left")
     for column, justify in (("name", "left"), ("value", "right"), ("unit", "left"), ("what", "left")):
         table.add_column(column, justify=justify)  # type: ignore[arg-type]
     for result in results:
         table.add_row(result.name, f"{result.value:,.2f}", result.unit, result.what)
     Console().print(table)
-    if json_file is not None:
-        json_file.write_text(json.dumps([result.as_json() for result in results], indent=1) + "\n", encoding="utf-8")
-    return 0

@@ -43,8 +43,8 @@ test-engines: $(ENGINES_INSTALLED) ## run the tests of engines: Ray, Dask, Celer
 
 engines: $(ENGINES_INSTALLED) ## install engines' packages beside the virtual environment, for test-engines, bench and prove
 
-bench: $(INSTALLED) ## measure throughput and latency on this machine
-	@exec $(RUN_WITH_ENGINES) -m taskyard bench $(ARGS)
+bench: $(INSTALLED) ## measure throughput and latency on this machine, and keep the history of main figures
+	@exec $(RUN_WITH_ENGINES) -m taskyard bench --history $(ARGS)
 
 prove: $(INSTALLED) ## kill everything under real work, and count what became of it
 	@exec $(RUN_WITH_ENGINES) -m taskyard prove $(ARGS)

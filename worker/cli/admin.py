@@ -190,19 +190,20 @@ def bench(
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Also write the results here.")
     ] = None,
-    accept: Annotated[
-        bool, typer.Option("--accept", help="Keep the counted costs as those that later ones are compared with.")
-    ] = False,
+    accept: Annotated[bool, typer.Option("--accept", help="Compare later costs with these: in a checkout.")] = False,
+    history: Annotated[bool, typer.Option("--history", help="Add to the history of figures: in a checkout.")] = False,
 ) -> None:
     """Measures throughput and latency on this machine, on servers of its own.
 
-    costs counts instead what a task costs on any machine. In a git checkout it is compared with docs/design/costs.json,
-    and a rise ends with the status 1. --accept works in a git checkout only.
+    costs counts what a task costs on any machine; in a git checkout a rise above docs/design/costs.json, which --accept
+    writes, ends with the status 1. --history adds a line for the commit to docs/design/bench-history.jsonl: main
+    figures as ratios to limits.
     """
     from taskyard.core.config import load_settings
     from taskyard.worker.devtools.bench import run_bench
 
-    raise typer.Exit(run_bench(load_settings(), tuple(names or ()), json_file, is_accepted=accept))
+    options = {"is_accepted": accept, "keeps_history": history}
+    raise typer.Exit(run_bench(load_settings(), tuple(names or ()), json_file, **options))
 
 
 def prove(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 
 from rich.console import Console
@@ -11,6 +12,7 @@ from rich.table import Table
 
 from taskyard.core.config import Settings
 from taskyard.core.errors import ConfigurationError
+from taskyard.worker.devtools.bench import ratios
 from taskyard.worker.devtools.bench.agents_http import measure_agents_http
 from taskyard.worker.devtools.bench.anomalies import measure_anomalies
 from taskyard.worker.devtools.bench.checkout import checkout_file, is_checkout
@@ -67,18 +69,21 @@ def run_bench(
     json_file: Path | None,
     *,
     is_accepted: bool = False,
+    keeps_history: bool = False,
 ) -> int:
     """Runs the named benchmarks (all if none is named), prints a table, writes the results as JSON.
 
     Starts embedded servers with fsync on in a folder of its own under the data folder, and removes it. Returns 1 if
-    counted costs have risen; `is_accepted` writes them instead as those to compare with. Raises
-    ConfigurationError for an unknown name, or if they are to be written and this is no checkout.
+    counted costs have risen; `is_accepted` writes them instead as those to compare with. `keeps_history` adds the
+    ratios of main figures to their limits to the history. Raises ConfigurationError for an unknown name, or if a file
+    is to be written and this is no checkout.
     """
     unknown = sorted(set(names) - set(MEASURES))
     if unknown:
         raise ConfigurationError([f"bench {name!r}: expected one of {', '.join(MEASURES)}" for name in unknown])
     if is_accepted and names and "costs" not in names:
         raise ConfigurationError(["bench --accept: costs is not among the named ones"])
+    history = checkout_file(ratios.FILE, "--history") if keeps_history else None
     accepted = checkout_file(COSTS_FILE, "--accept") if is_accepted or is_checkout() else None
     console = Console(stderr=True)
     results: list[Result] = []
@@ -91,6 +96,8 @@ def run_bench(
     _print(results)
     if json_file is not None:
         json_file.write_text(json.dumps([result.as_json() for result in results], indent=1) + "\n", encoding="utf-8")
+    if history is not None:
+        ratios.append(history, results, datetime.now(UTC).date())
     if accepted is None or costs is None:
         return 0
     return settle(accepted, costs, is_accepted=is_accepted)

@@ -20,6 +20,7 @@ from taskyard.core.config import ENV_PREFIX, Settings
 from taskyard.core.submission.bulk_file import FIELDS
 from taskyard.core.task_types.registry import BUILTIN_MODULES, Registry, TaskType, registry
 from taskyard.core.telemetry.live_snapshot import DispatcherLive, LiveSnapshot, MailLive, ServerLive
+from taskyard.worker.devtools.bench import ratios
 from taskyard.worker.monitor.families import Families
 from taskyard.worker.monitor.process_families import ProcessFamilies
 from taskyard.worker.monitor.recent import Recent
@@ -137,6 +138,11 @@ def bulk_fields() -> Iterator[str]:
     yield ", ".join(f"`{name}`" for name in FIELDS)
 
 
+def bench_history() -> Iterator[str]:
+    """The last runs of `make bench`."""
+    yield from ratios.table_of(ratios.runs_in(DOCS / "design" / ratios.FILE))
+
+
 PARTS: dict[str, Callable[[], Iterable[str]]] = {
     "reference/settings": settings,
     "reference/cli": cli,
@@ -147,6 +153,7 @@ PARTS: dict[str, Callable[[], Iterable[str]]] = {
     "reference/alert-rules": alert_rules,
     "reference/python": python,
     "reference/bulk-files": bulk_fields,
+    "design/benchmarks": bench_history,
     **{f"operations/alerts/{kind}": partial(alert_facts, kind) for kind in KINDS},
 }
 # Files that are made as a whole.

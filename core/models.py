@@ -219,7 +219,7 @@ class Given(NamedTuple):
     has_max_attempts: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)  # not frozen: to make one would take 2.6 µs instead of 0.9, a fifth of a validation
 class Submission:
     """A validated task with an id that is not stored yet.
 

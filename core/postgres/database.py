@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import io
 import re
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import islice
 from typing import Any, Protocol
 
 import psycopg2
@@ -43,6 +43,7 @@ PREPARED_TOPICS = frozenset({"tick", "submission", "dependants", "recovery", "wo
 # No statement of the leader waits longer for a table, or runs longer at all; an interrupted one is retried in parts.
 LEADER_LOCK_TIMEOUT_MS = 400
 LEADER_STATEMENT_TIMEOUT_MS = 5_000
+LINES_AT_ONCE = 50  # of a COPY
 TRANSACTION_TIMEOUT_SINCE = 170_000  # as libpq gives server versions
 _NAME = re.compile(r"^-- name: (\w+)\n((?:--.*\n)+)", re.MULTILINE)
 
@@ -96,11 +97,22 @@ class DriverTransaction:
             self.cursor.execute(self._first + statement.execution, parameters)
         return self.cursor.fetchall() if self.cursor.description else ()
 
-    def copy(self, table: str, columns: Sequence[str], lines: Sequence[str]) -> None:
-        """Copies lines in COPY's text format into a table."""
+    def copy(self, table: str, columns: Sequence[str], lines: Iterable[str]) -> None:
+        """Copies lines in COPY's text format into a table; the server works on those that are made already."""
         encoding = psycopg2.extensions.encodings[self.cursor.connection.encoding]
-        file = io.BytesIO("".join(lines).encode(encoding))  # a StringIO has four bytes for each character
-        self.cursor.copy_expert(f"COPY {table} ({', '.join(columns)}) FROM STDIN", file)
+        self.cursor.copy_expert(f"COPY {table} ({', '.join(columns)}) FROM STDIN", _Lines(lines, encoding))
+
+
+class _Lines:
+    """A file to be read once, whose lines are made as they are read."""
+
+    def __init__(self, lines: Iterable[str], encoding: str) -> None:
+        self._lines = iter(lines)
+        self._encoding = encoding
+
+    def read(self, size: int) -> bytes:
+        """Returns the next lines, whatever their size; nothing at the end."""
+        return "".join(islice(self._lines, LINES_AT_ONCE)).encode(self._encoding)
 
 
 class CallerTransaction:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from taskyard.core.edges import Condition, is_met
@@ -29,10 +29,8 @@ COPIED_COLUMNS = (
     "requires",
     "max_attempts",
     "timeout_seconds",
-    "ready_at",
     "creator_agent_id",
     "created_by",
-    "created_at",
     *PREDICTED_COLUMNS,
 )
 _STILL_POSSIBLE = {
@@ -40,7 +38,7 @@ _STILL_POSSIBLE = {
     Condition.FAILED: N_("a task that can still fail, but it is {state}"),
 }
 NULL = "\\N"  # in COPY's text format
-EVENT_COLUMNS = ("task_id", "at", "event", "to_state", "attempt", "actor", "agent_id", "queue", "type")
+EVENT_COLUMNS = ("task_id", "event", "to_state", "attempt", "actor", "agent_id", "queue", "type")
 
 
 class Inserted(NamedTuple):
@@ -97,27 +95,33 @@ def copy(tx: DriverTransaction, submissions: Sequence[Submission]) -> Inserted:
     holds = holds_store.holds(tx)
     refused = {s.id: refusal for s in submissions if (refusal := draining_refusal(s, holds))} if holds.by_name else {}
     refused |= over_limit(tx, [s for s in submissions if s.id not in refused])
-    now, ready = tx.rows(queries("submission")["transaction_time"], {})[0]
-    tasks, events, waiting = [], [], []
-    lanes: dict[tuple[str, str, tuple[str, ...]], Lane] = {}
-    for s in submissions:
-        if s.id in refused:
-            continue
-        title = escaped(s.title) if s.title is not None else NULL
-        creator = escaped(s.creator_agent_id) if s.creator_agent_id is not None else NULL
-        by = escaped(s.created_by)
-        body = s.input_json.replace("\\", "\\\\")
-        tasks.append(
-            f"{s.id}\t{s.queue}\t{s.type}\t{title}\tpending\t{s.priority}\t{body}\t{names(s.requires)}\t"
-            f"{s.max_attempts}\t{s.timeout_seconds}\t{now}\t{creator}\t{by}\t{now}\t{predicted_text(s)}\n"
-        )
-        events.append(f"{s.id}\t{now}\tsubmitted\tpending\t0\t{by}\t{creator}\t{s.queue}\t{s.type}\n")
-        key = (s.queue, s.type, s.requires)
-        lane = lanes.get(key) or lanes.setdefault(key, Lane(*key))
-        waiting.append(Waiting(s.id, lane, s.priority, ready, False, s.head_start))
-    tx.copy("tasks", COPIED_COLUMNS, tasks)
+    ready = tx.rows(queries("submission")["transaction_time"], {})[0][1]
+    accepted = [s for s in submissions if s.id not in refused] if refused else submissions
+    events: list[str] = []
+    waiting: list[Waiting] = []
+    tx.copy("tasks", COPIED_COLUMNS, _lines(accepted, ready, events, waiting))
     tx.copy("task_events", EVENT_COLUMNS, events)
     return Inserted([refused.get(s.id) or s.id for s in submissions], waiting)
+
+
+def _lines(submissions: Sequence[Submission], ready: float, events: list[str], waiting: list[Waiting]) -> Iterator[str]:
+    """Yields the tasks in COPY's text format; adds their events, in that format, and how they wait."""
+    lanes: dict[tuple[str, str, tuple[str, ...]], tuple[Lane, str]] = {}
+    actors: dict[tuple[str, str | None], tuple[str, str]] = {}
+    for s in submissions:
+        key, by = (s.queue, s.type, s.requires), (s.created_by, s.creator_agent_id)
+        lane, tags = lanes.get(key) or lanes.setdefault(key, (Lane(*key), names(s.requires)))
+        actor, agent = actors.get(by) or actors.setdefault(
+            by, (escaped(by[0]), NULL if by[1] is None else escaped(by[1]))
+        )
+        title = NULL if s.title is None else escaped(s.title)
+        body = s.input_json.replace("\\", "\\\\")
+        waiting.append(Waiting(s.id, lane, s.priority, ready, False, s.head_start))
+        events.append(f"{s.id}\tsubmitted\tpending\t0\t{actor}\t{agent}\t{s.queue}\t{s.type}\n")
+        yield (
+            f"{s.id}\t{s.queue}\t{s.type}\t{title}\tpending\t{s.priority}\t{body}\t{tags}\t"
+            f"{s.max_attempts}\t{s.timeout_seconds}\t{agent}\t{actor}\t{predicted_text(s)}\n"
+        )
 
 
 class _Edge(NamedTuple):

@@ -122,7 +122,7 @@ def _copy(tx: DriverTransaction, workflow: CheckedWorkflow) -> list[Waiting]:
             f"{s.max_attempts}\t{s.timeout_seconds}\t{NULL if due is None else due.isoformat()}\t{ready}\t"
             f"{workflow.id}\t{one.key}\t{waiting_on}\t{creator}\t{by}\t{now}\t{scheduled_for}\t{predicted_text(s)}\n"
         )
-        events.append(f"{s.id}\t{now}\tsubmitted\t{state.value}\t0\t{by}\t{creator}\t{s.queue}\t{s.type}\n")
+        events.append(f"{s.id}\tsubmitted\t{state.value}\t0\t{by}\t{creator}\t{s.queue}\t{s.type}\n")
         if one.is_template:
             templates.append(f"{s.id}\t{body}\n")
         if not waiting_on:

@@ -249,6 +249,7 @@ def test_children_are_not_forked_from_a_process_with_threads(
             task_id = engine.submit("process.sleep", {"seconds": 5})
             engine.wait_for(task_id, "in_progress", timeout_seconds=20)
             agent = psutil.Process(engine.online()[0].pid)
+            wait_until(agent.children)  # the first task that needs it starts it
             [fork_server] = agent.children()
             assert agent.num_threads() > 1
             assert fork_server.num_threads() == 1, "it alone forks"

@@ -54,8 +54,6 @@ class Runners:
         self._async: AsyncRunner | None = None
         self._watchdog = Watchdog(slots, on_stuck)
         self._process_slots = [ProcessSlot(self._live_fork_server) for _ in range(slots)]
-        if any(task_type.isolation is Isolation.PROCESS for task_type in registry.types.values()):
-            self._live_fork_server()  # it imports while the agent starts
 
     def run(self, slot_index: int, run: Run, channel: Channel) -> AttemptEnd | None:
         """Runs a task until it is over. A slot runs one task at a time, in any thread.
@@ -155,6 +153,7 @@ class Runners:
         return self._async
 
     def _live_fork_server(self) -> ForkServer:
+        """Returns it, started if no task needed one yet: an interpreter of its own is most of an idle agent."""
         with self._lock:
             if self._closed:
                 raise ForkServerLost("the agent is stopping")

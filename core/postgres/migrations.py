@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from taskyard.core.errors import ConfigurationError
 from taskyard.core.postgres.connections import LOCK_TIMEOUT_MS, UTF8
-from taskyard.core.postgres.database import SQL_DIR, connect_engine
+from taskyard.core.postgres.database import connect_engine
 from taskyard.core.postgres.errors import unavailable_when_unreachable
+from taskyard.core.postgres.revisions import MIGRATIONS_DIR, current_revision, revisions
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -74,13 +75,9 @@ def schema_state(url: str) -> SchemaState:
 
 
 def _state(connection: Connection) -> SchemaState:
-    from alembic.migration import MigrationContext
-    from alembic.script import ScriptDirectory
-
-    scripts = ScriptDirectory.from_config(alembic_config())
-    ours = {script.revision for script in scripts.walk_revisions()}
-    newest = scripts.get_current_head() or ""
-    version = MigrationContext.configure(connection).get_current_revision()
+    ours = revisions()
+    newest = ours[-1]
+    version = current_revision(connection)
     if version is None or version in ours:
         return SchemaState(version, newest, False, version == newest)
     has_reach = connection.exec_driver_sql("SELECT to_regclass('schema_reach') IS NOT NULL").scalar()
@@ -93,6 +90,6 @@ def alembic_config() -> Config:
     from alembic.config import Config
 
     config = Config()
-    config.set_main_option("script_location", str(SQL_DIR / "migrations").replace("%", "%%"))
+    config.set_main_option("script_location", str(MIGRATIONS_DIR).replace("%", "%%"))
     config.set_main_option("path_separator", "os")
     return config

@@ -12,6 +12,7 @@ import pytest
 from alembic.script import ScriptDirectory
 
 from taskyard.core.postgres.migrations import alembic_config
+from taskyard.core.postgres.revisions import revisions
 from taskyard.worker.devtools.prove.upgrade.release import named_release
 from tests.servers import REPOSITORY
 
@@ -73,6 +74,11 @@ def problems(statement: str, allowed: tuple[tuple[str, str], ...] = ()) -> list[
         if is_demanded or re.search(r"\b(UNIQUE|CHECK|REFERENCES|PRIMARY KEY)\b", rest, re.I):
             found.append(f"adds {name}, which old code does not write as it has to be: {text}")
     return found
+
+
+def test_a_start_knows_them_without_alembic() -> None:
+    scripts = ScriptDirectory.from_config(alembic_config())
+    assert revisions() == tuple(script.revision for script in scripts.walk_revisions())[::-1]
 
 
 def test_migrations_after_the_last_release_only_add() -> None:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
-
-import redis
-from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection, parse_url
 
 from taskyard.core.i18n import msg
 
@@ -32,11 +28,6 @@ _KNOWN = {
     "rediss": _ANYWHERE | _TCP | _TLS,
     "unix": _ANYWHERE,
 }
-_CLASSES: Mapping[str, type[Any]] = {
-    "redis": Connection,
-    "rediss": SSLConnection,
-    "unix": UnixDomainSocketConnection,
-}
 
 _UNREADABLE = msg("the host or the port can't be read: are special characters of the password percent-encoded?")
 _SEVERAL = msg("several hosts are not supported, expected the URL of one server, or of a name that follows the primary")
@@ -48,6 +39,10 @@ def connection_options(url: str) -> dict[str, Any]:
 
     Options of the client library's interface (decode_responses, protocol …) have no effect.
     """
+    # settings read URLs with this module, also in handlers' processes, which have none and need no client
+    from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection, parse_url
+
+    classes = {"redis": Connection, "rediss": SSLConnection, "unix": UnixDomainSocketConnection}
     parts = _split(url)
     for name, _ in parse_qsl(parts.query, keep_blank_values=True):
         if name not in _KNOWN[parts.scheme] | _LIBRARY:
@@ -60,7 +55,7 @@ def connection_options(url: str) -> dict[str, Any]:
     except ValueError as error:
         raise ValueError(_explained(error)) from None
     options = {name: value for name, value in options.items() if name not in _LIBRARY}
-    options["connection_class"] = _CLASSES[parts.scheme]
+    options["connection_class"] = classes[parts.scheme]
     _check_values(options)
     return options
 
@@ -135,9 +130,11 @@ def _check_values(options: dict[str, Any]) -> None:
             raise ValueError(
                 msg("the option {name} is not accepted, expected {least} or more", name=repr(name), least=f"{bound:g}")
             )
+    from redis import RedisError
+
     chosen = {name: value for name, value in options.items() if name not in ("connection_class", "max_connections")}
     chosen.pop("timeout", None)
     try:
         options["connection_class"](**chosen)  # does not connect
-    except (TypeError, ValueError, redis.RedisError) as error:
+    except (TypeError, ValueError, RedisError) as error:
         raise ValueError(msg("an option is not accepted: {reason}", reason=" ".join(str(error).split()))) from None

@@ -20,7 +20,6 @@ from taskyard.core.schedules.schedule import (
     check_schedule_name,
 )
 from taskyard.core.schedules.what import TASK_OPTIONS, Kind
-from taskyard.core.workflows.files import FIELDS, read_workflow
 
 MAX_DECLARED = 1_000  # schedules of one owner
 SETTINGS = (
@@ -107,6 +106,8 @@ def declared_schedules(where: str, type_: str, given: object) -> tuple[Schedule,
 
 def workflow_what(given: object) -> dict[str, Any]:
     """Returns what a schedule submits, of what a file of `workflow submit` says; raises SubmissionError."""
+    from taskyard.core.workflows.files import FIELDS  # which read YAML; few schedules submit workflows
+
     if not isinstance(given, Mapping):
         raise refused("workflow", given, _WORKFLOW)
     if given.get("idempotency_key") is not None:
@@ -119,6 +120,8 @@ def workflow_what(given: object) -> dict[str, Any]:
 
 def read_workflow_what(path: Path) -> dict[str, Any]:
     """Returns what a schedule submits, of a file of YAML or JSON; raises SubmissionError, which names its line."""
+    from taskyard.core.workflows.files import read_workflow
+
     try:
         text = path.read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:

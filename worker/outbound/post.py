@@ -7,13 +7,14 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPException
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-
-from urllib3.connection import HTTPConnection, HTTPSConnection
-from urllib3.exceptions import HTTPError
 
 from taskyard.core.access.ip_addresses import special_purpose
 from taskyard.core.threads import call_later
+
+if TYPE_CHECKING:
+    from urllib3.connection import HTTPConnection
 
 MAX_ANSWER_BYTES = 4096
 PORTS = {"http": 80, "https": 443}
@@ -52,6 +53,8 @@ def post(
     what would allow it); the connection goes to the very address that was checked. `timeout_seconds` limits each
     step; after `total_seconds` the conversation is cut, so that a server that answers byte by byte holds up nothing.
     """
+    from urllib3.exceptions import HTTPError  # most workers post nothing
+
     target = urlsplit(url)
     host, port = target.hostname or "", target.port or PORTS[target.scheme]
     address = checked_address(host, port, allow_private=allow_private, setting=setting)
@@ -92,6 +95,8 @@ def checked_address(host: str, port: int, *, allow_private: bool, setting: str) 
 
 def _connection(scheme: str, host: str, address: str, port: int, timeout_seconds: float) -> HTTPConnection:
     """To the address that was checked, as the name: its certificate must be the name's."""
+    from urllib3.connection import HTTPConnection, HTTPSConnection
+
     if scheme == "http":
         return HTTPConnection(address, port, timeout=timeout_seconds)
     context = ssl.create_default_context()

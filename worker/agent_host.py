@@ -16,7 +16,7 @@ from taskyard.core.redis.pools import Pools
 from taskyard.core.task_types.registry import registry
 from taskyard.core.threads import OnEscape, start_thread
 from taskyard.worker.agents import unmatched
-from taskyard.worker.agents.main import EXIT_REFUSED
+from taskyard.worker.agents.launch import EXIT_REFUSED
 from taskyard.worker.agents.pool import Pool
 from taskyard.worker.agents.pool_config import load_kinds
 from taskyard.worker.agents.pool_sizing import Sizing
@@ -26,6 +26,7 @@ from taskyard.worker.logging.shipping import LogShipper
 from taskyard.worker.monitor.exporter import Exporter
 from taskyard.worker.monitor.health import AgentHostHealth, HealthLog
 from taskyard.worker.monitor.process_families import ProcessFamilies
+from taskyard.worker.process.garbage import keep_imported
 from taskyard.worker.process.stopping import StopSignals
 from taskyard.worker.remote.api_link import ApiLink, RemoteApi, TokenRefused
 from taskyard.worker.remote.http_port import HttpAgentPort
@@ -120,6 +121,7 @@ def _supervise(settings: Settings, pool: Pool, signals: StopSignals, shipper: Lo
     supervising = start_thread("pool", pool.run, OnEscape.GO_ON, is_essential=True)
     health_log = HealthLog(health.problems)
     health_log.start()
+    keep_imported()
     while not signals.received.wait(REFUSED_POLL_SECONDS) and not pool.is_refused:
         pass
     log.info("agents.draining", grace_seconds=settings.grace_seconds, hint="a second signal ends at once")

@@ -20,7 +20,6 @@ from taskyard.core.errors import Busy, Unavailable
 from taskyard.core.postgres import migrations
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import recovery
-from taskyard.core.private_files import refuse_inspection
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.redis.keys import Keys
@@ -29,10 +28,10 @@ from taskyard.core.redis.pools import Pools
 from taskyard.core.task_types.registry import registry
 from taskyard.core.threads import OnEscape, Supervised, start_thread
 from taskyard.worker.agents import unmatched
+from taskyard.worker.agents.launching import LaunchedAhead
 from taskyard.worker.agents.pool import Pool
 from taskyard.worker.agents.pool_config import load_kinds
 from taskyard.worker.agents.pool_sizing import Sizing
-from taskyard.worker.devtools.demo import submit_sample, with_code_execution, with_samples
 from taskyard.worker.dispatch.dispatcher import Dispatcher
 from taskyard.worker.dispatch.term import TermFactory
 from taskyard.worker.doctor import report
@@ -52,6 +51,7 @@ from taskyard.worker.monitor.health import HealthLog, WorkerHealth
 from taskyard.worker.monitor.monitor import Monitor
 from taskyard.worker.monitor.process_families import ProcessFamilies
 from taskyard.worker.monitor.webhook_families import WebhookFamilies
+from taskyard.worker.process.garbage import keep_imported
 from taskyard.worker.process.ports import check_ports
 from taskyard.worker.process.stopping import StopSignals
 from taskyard.worker.schedule import jobs, schedule
@@ -126,8 +126,7 @@ class Worker:
     def start(self) -> None:
         """Starts everything; returns at once."""
         sys.setswitchinterval(SWITCH_INTERVAL_SECONDS)
-        gc.collect()
-        gc.freeze()  # modules and settings: they stay, and need not be scanned repeatedly
+        keep_imported()
         gc.set_threshold(GC_THRESHOLD, *gc.get_threshold()[1:])
         self.read_time()
         self.ensure_partitions()
@@ -240,14 +239,12 @@ class Worker:
             time.sleep(0.02)
 
 
-def run_worker(settings: Settings, *, dashboard: bool, demo: bool, migrate: bool) -> int:
-    """Runs servers, worker and dashboard until a signal; returns the exit code.
-
-    Raises ConfigurationError or Unavailable if something it needs is wrong or missing.
-    """
-    refuse_inspection()
+def serve(settings: Settings, ahead: LaunchedAhead, *, dashboard: bool, demo: bool, migrate: bool) -> int:
+    """Runs servers, worker and dashboard until a signal; returns the exit code. See `run_worker`."""
     shipper = configure_logs(settings.log_level)
     if demo:
+        from taskyard.worker.devtools.demo import submit_sample, with_code_execution, with_samples
+
         settings = with_samples(with_code_execution(settings))
     check_ports(settings, dashboard=dashboard)
     signals = StopSignals()
@@ -261,6 +258,7 @@ def run_worker(settings: Settings, *, dashboard: bool, demo: bool, migrate: bool
         recent_log = LogTail(connect_redis(endpoints.redis_url), Keys(settings.namespace))
         shipper.start(recent_log, f"worker {socket.gethostname()}")
         worker = Worker(settings, endpoints, servers)
+        worker.pool.ahead = ahead
         pages = web_servers(settings) if dashboard else []
         worker.health.web_servers = pages
         signals.on_hurry(worker.hurry, servers.stop)

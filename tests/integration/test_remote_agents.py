@@ -21,7 +21,7 @@ from taskyard.core.errors import PermanentError
 from taskyard.core.protocol import Restart, encode
 from taskyard.core.submission import authorized_access
 from taskyard.core.task_types.registry import registry
-from taskyard.worker.agents.main import EXIT_REFUSED
+from taskyard.worker.agents.launch import EXIT_REFUSED
 from tests.client.apis import ApiProcess, running_api
 from tests.engine import Engine, Payload
 from tests.integration.test_schedules import Yard

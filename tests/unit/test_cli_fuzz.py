@@ -23,7 +23,7 @@ def nothing_starts(monkeypatch, tmp_path):
     monkeypatch.setenv("TASKYARD_REDIS_URL", f"unix://{tmp_path}/none.sock")
     monkeypatch.setenv("TASKYARD_DATA_DIR", str(tmp_path))
     for target in (
-        "app.run_worker", "agent_host.run_agents", "devtools.bench.run_bench", "devtools.prove.command.run_prove",
+        "start.run_worker", "agent_host.run_agents", "devtools.bench.run_bench", "devtools.prove.command.run_prove",
         "devtools.prove.command.run_prove_people", "devtools.soak.run_soak",
     ):  # fmt: skip
         monkeypatch.setattr(f"taskyard.worker.{target}", lambda *args, **options: 0)

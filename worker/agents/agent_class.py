@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import re
 import sys
 import traceback
 from typing import Any
@@ -14,11 +13,8 @@ from taskyard.core.declarations import one_line, place
 from taskyard.core.errors import ConfigurationError
 from taskyard.core.task_types.modules import ModuleRefused, import_task_module
 from taskyard.worker.agents.base import BaseAgent
-from taskyard.worker.agents.engine_agent import EngineAgent
 from taskyard.worker.agents.task_agent import TaskAgent
 
-NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*", re.A)
-MAX_NAME_LENGTH = 200  # characters
 GIVEN = ("info", "queue", "heart_queue")  # by position, and these by name:
 NAMED = ("ttl_seconds", "data_dir", "proof")
 NAMED_FOR_TASKS = (*NAMED, "registry", "modules", "output_limit_bytes", "raw_output")  # for subclasses of TaskAgent
@@ -59,6 +55,8 @@ def make_agent(name: str, given: tuple[Any, ...], named: dict[str, Any]) -> Base
     """
     if not name:
         if named.get("engine") is not None:
+            from taskyard.worker.agents.engine_agent import EngineAgent  # which few agents are
+
             return EngineAgent(*given, **{key: named[key] for key in NAMED_FOR_SEATS})
         return TaskAgent(*given, **{key: named[key] for key in NAMED_FOR_TASKS})
     try:

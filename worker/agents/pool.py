@@ -2,32 +2,30 @@
 
 from __future__ import annotations
 
-import os
-import secrets
 import signal
 import subprocess
-import sys
 import threading
 import time
-import uuid
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import msgspec
 import structlog
 
 from taskyard.core.redis.agent_side import AgentSide
 from taskyard.core.redis.ports import AgentPort
 from taskyard.worker.agents.duplicate_names import DuplicateNames
-from taskyard.worker.agents.health import HealthReceiver
+from taskyard.worker.agents.launch import EXIT_REFUSED, EXIT_REPLACE
+from taskyard.worker.agents.launching import LaunchedAhead, launch
 from taskyard.worker.agents.losses import Losses
-from taskyard.worker.agents.main import EXIT_REFUSED, EXIT_REPLACE, Launch, send_secrets
 from taskyard.worker.agents.pool_config import AgentSpec
 from taskyard.worker.agents.pool_member import Member
 from taskyard.worker.agents.pool_sizing import Sizing
-from taskyard.worker.remote.api_link import RemoteApi
+
+if TYPE_CHECKING:
+    from taskyard.worker.remote.api_link import RemoteApi
 
 MIN_BACKOFF_SECONDS = 0.1
 MAX_BACKOFF_SECONDS = 5.0  # so that agents return soon after the cause of failed starts is gone
@@ -56,6 +54,7 @@ class Pool:
     remote: RemoteApi | None = None  # the API that its agents come by, instead of Redis
     variables: Mapping[str, str] = field(default_factory=dict)  # of their environment, besides this process's
     sizing: Sizing | None = None  # which agents there are; None: those of `specs`
+    ahead: LaunchedAhead = field(default_factory=LaunchedAhead)  # processes for its first agents
     starts: Counter[str] = field(default_factory=Counter)  # of each agent's name
     is_refused: bool = False  # the API does not accept the token of its agent
     _members: list[Member] = field(default_factory=list)  # replaced, never changed: other threads read it
@@ -89,6 +88,7 @@ class Pool:
                 self._members = self.sizing.adjusted(self._members)
             for member in self._members:
                 self._watch(member)
+            self.ahead.drop_rest()  # of agents that are no longer wanted
             self._losses.report()
             if namesakes is not None:
                 namesakes.check({member.spec.name: member.agent_id for member in self._members}, self._started)
@@ -256,27 +256,12 @@ class Pool:
             self.starts[member.spec.name] += 1
 
     def _spawn(self, member: Member) -> None:
-        boot_id = uuid.uuid4().hex[:12]
-        spec = member.spec
-        health = HealthReceiver()
-        launch = Launch.of(spec, boot_id, health.write_end, self.remote)
-        # the URL may hold a password, and arguments are public: it goes through the environment
-        environment = {**os.environ, **self.variables, "TASKYARD_REDIS_URL": self.redis_url}
-        command = [sys.executable, "-m", "taskyard.worker.agents.main", msgspec.json.encode(launch).decode()]
-        try:
-            member.process = subprocess.Popen(
-                command, env=environment, stdin=subprocess.PIPE, pass_fds=[health.write_end]
-            )
-        except BaseException:
-            health.close()
-            raise
-        finally:
-            health.close_write_end()
-        member.health, member.was_online = health, False
-        member.agent_id, member.started = f"{spec.name}:{boot_id}", time.monotonic()
-        member.proof = secrets.token_hex(16)
-        token = self.remote.token if self.remote is not None else ""
-        send_secrets(member.process, member.proof, token, spec.engine)
+        started = self.ahead.take(member.spec)
+        if started is None:
+            started = launch(member.spec, self.redis_url, self.variables, self.remote)
+        member.process, member.health, member.was_online = started.process, started.health, False
+        member.agent_id, member.started = started.agent_id, time.monotonic()
+        member.proof = started.begin(self.remote)
         self._started.add(member.agent_id)
 
     def _drain(self) -> None:

@@ -13,6 +13,7 @@ name = "ray"
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,13 +26,12 @@ from taskyard.core.errors import ConfigurationError
 from taskyard.core.paths import FILES
 from taskyard.core.patterns import MAX_PATTERN_LENGTH, can_match_type
 from taskyard.core.scheduling.pool_sizes import MAX_AGENTS
-from taskyard.worker.agents.agent_class import MAX_NAME_LENGTH as MAX_CLASS_NAME_LENGTH
-from taskyard.worker.agents.agent_class import NAME as CLASS_NAME
-from taskyard.worker.agents.agent_class import class_problem
 from taskyard.worker.engines.pool_section import EngineSection, engine_problems, is_any_port
 from taskyard.worker.engines.settings import EngineSettings
 
 DEFAULT_POOL = FILES / "worker" / "pool.toml"
+CLASS_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*(?:\.[A-Za-z_][A-Za-z0-9_]*)*:[A-Za-z_][A-Za-z0-9_]*", re.A)
+MAX_CLASS_NAME_LENGTH = 200  # characters
 _NAME = r"^[a-z][a-z0-9_-]{0,40}$"
 
 
@@ -127,18 +127,32 @@ def load_kinds(path: Path | None = None) -> list[AgentKind]:
     problems += engine_problems(where, given.get("agents"))
     if problems:
         raise ConfigurationError(problems)
-    return [
-        AgentKind(
-            kind.kind,
-            kind.count,
-            tuple(kind.types),
-            tuple(kind.tags),
-            kind.max_concurrency,
-            kind.agent_class,
-            None if kind.engine is None else kind.engine.settings(),
-        )
-        for kind in pool.agents
-    ]
+    return [_kind_of(kind) for kind in pool.agents]
+
+
+def plain_agents(path: Path | None, suffix: str) -> list[AgentSpec]:
+    """Returns the agents of a pool file that `load_pool` will return, but for those that need more than the file.
+
+    It imports no class of users, and finds none in a file that is not accepted.
+    """
+    try:
+        pool = _Pool.model_validate(read_toml("", path or DEFAULT_POOL))
+    except (ConfigurationError, ValidationError):
+        return []
+    kinds = [_kind_of(kind) for kind in pool.agents if not kind.agent_class and kind.engine is None]
+    return [kind.agent(number, suffix) for kind in kinds for number in range(1, kind.count + 1)]
+
+
+def _kind_of(kind: _Kind) -> AgentKind:
+    return AgentKind(
+        kind.kind,
+        kind.count,
+        tuple(kind.types),
+        tuple(kind.tags),
+        kind.max_concurrency,
+        kind.agent_class,
+        None if kind.engine is None else kind.engine.settings(),
+    )
 
 
 def _class_problems(where: str, agents: object) -> list[str]:
@@ -150,6 +164,8 @@ def _class_problems(where: str, agents: object) -> list[str]:
         if not isinstance(name, str) or len(name) > MAX_CLASS_NAME_LENGTH or not CLASS_NAME.fullmatch(name):
             continue
         if name not in refused:
+            from taskyard.worker.agents.agent_class import class_problem  # with all that agents are made of
+
             refused[name] = class_problem(name)
         if refused[name]:
             problems.append(f"{where}: agents.{at}.agent_class: {name!r} is not accepted: {refused[name]}")

@@ -39,7 +39,7 @@ def run(
     within the grace period, a second one ends at once.
     """
     from taskyard.core.config import load_settings
-    from taskyard.worker.app import run_worker
+    from taskyard.worker.start import run_worker
 
     raise typer.Exit(run_worker(load_settings(), dashboard=dashboard, demo=demo, migrate=migrate))
 

@@ -31,7 +31,7 @@ from taskyard.core.redis.connection import connect_redis
 from taskyard.core.submission.submit import open_submitter
 from taskyard.core.task_types.registry import registry
 from taskyard.worker import failpoints
-from taskyard.worker.agents.main import Launch
+from taskyard.worker.agents.launch import Launch
 from taskyard.worker.devtools.own_credentials import own_urls
 from taskyard.worker.devtools.prove import plan
 from taskyard.worker.devtools.prove.orphans import orphans

@@ -17,7 +17,7 @@ from taskyard.core.config import Settings
 from taskyard.core.embedded.servers import Endpoints
 from taskyard.core.postgres.connections import connect_driver
 from taskyard.core.postgres.database import queries
-from taskyard.worker.agents.main import Launch
+from taskyard.worker.agents.launch import Launch
 from taskyard.worker.devtools.prove.faulty_servers import FaultyPostgres, FaultyRedis
 from taskyard.worker.devtools.prove.people import modules
 from taskyard.worker.devtools.prove.people.wall_clock import WallClock

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 
@@ -19,15 +20,26 @@ def main() -> None:
     stand_apart_as_first()  # before anything has threads
 
     try:
-        from taskyard.worker.cli.app import main as run
-
-        run()
+        _run(sys.argv[1:2])
     except ModuleNotFoundError as error:
         lacking = hint(error, "".join(sys.argv[1:2]))
         if lacking is None:
             raise
         print(lacking, file=sys.stderr)
         sys.exit(NOT_INSTALLED)
+
+
+def _run(command: list[str]) -> None:
+    gc.disable()  # what is imported stays: to search it for garbage again and again takes a tenth of the start
+    from taskyard.worker.cli import run
+
+    if command and command[0] in run.NAMES:
+        run.main(command[0])
+    else:
+        from taskyard.worker.cli import app
+
+        gc.enable()
+        app.main()
 
 
 def find_modules_here() -> None:

@@ -2,16 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
-import sys
-from typing import Annotated
-
-import typer
-from rich.console import Console
-
-import taskyard
-from taskyard.core.private_files import keep_files_private
 from taskyard.worker.cli import (
     access,
     access_agent,
@@ -34,6 +24,7 @@ from taskyard.worker.cli import (
     replay,
     report,
     restart,
+    run,
     schedules,
     seats,
     seed,
@@ -48,30 +39,16 @@ from taskyard.worker.cli import (
     why,
     workflow,
 )
-from taskyard.worker.cli.doors import command_class, placed
-from taskyard.worker.cli.exits import ALL_EXIT_CODES, EXIT_CODE_HELP, Commands, end_without_reader
+from taskyard.worker.cli.doors import placed
+from taskyard.worker.cli.exits import EXIT_CODE_HELP
 from taskyard.worker.cli.help_text import Group
-from taskyard.worker.cli.output import print_line
-from taskyard.worker.process.last_threads import ending_despite_threads
+from taskyard.worker.cli.root import CARE, CHANGE, INSPECT, PROGRAM, RUN, WATCH, add_command, new_app, run_app
 
-PROGRAM = "taskyard"
+app = new_app()
 
-app = typer.Typer(
-    cls=Commands,
-    help="Taskyard: runs tasks on a pool of agents.",
-    epilog=ALL_EXIT_CODES,
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-
-RUN, CHANGE, INSPECT, WATCH, CARE = "Run", "Work with tasks", "Look", "Alerts", "Take care"
 ID = "0199c0de-0000-7000-8000-000000000001"
 COMMANDS = (
-    ("run", admin.run, RUN, "run --dashboard --demo"),
-    ("agent", admin.agent, RUN, "agent --pool gpu.toml"),
+    *run.COMMANDS,
     ("seats", seats.seats, RUN, "seats agents.example.org:7070 --site berlin --key-file site.key --count 4"),
     ("api", api.api, RUN, "api"),
     ("dashboard", dashboard.dashboard, RUN, "dashboard"),
@@ -117,27 +94,8 @@ COMMANDS = (
 )
 
 
-def _show_version(is_wanted: bool) -> None:
-    if is_wanted:
-        print_line(f"taskyard {taskyard.__version__}")
-        raise typer.Exit
-
-
-@app.callback()
-def options(
-    version: Annotated[
-        bool, typer.Option("--version", help="Show the version and exit.", is_eager=True, callback=_show_version)
-    ] = False,
-) -> None:
-    """Taskyard: runs tasks on a pool of agents."""
-
-
-for name, function, panel, example in COMMANDS:
-    shown = example if "\n" in example else f"Example: {PROGRAM} {example}"
-    # a terminal wraps better than the source does
-    text = "\n\n".join(" ".join(paragraph.split()) for paragraph in str(function.__doc__).split("\n\n"))
-    epilog = f"{shown}\n\n{EXIT_CODE_HELP}"
-    app.command(name, cls=command_class(name), help=text, rich_help_panel=panel, epilog=epilog)(function)
+for command in COMMANDS:
+    add_command(app, *command)
 
 
 access.access.add_typer(credentials.credentials)
@@ -220,13 +178,4 @@ app.add_typer(
 
 def main() -> None:
     """Runs the command in the arguments, and exits."""
-    keep_files_private()
-    setattr(Console, "on_broken_pipe", end_without_reader)  # noqa: B010 - of help's consoles, too
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # the shell closed it: `>&-`
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that can't show all characters
-    with ending_despite_threads():
-        app(prog_name=PROGRAM)
+    run_app(app)

@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+import pytest
+
 from taskyard.core.postgres.database import queries
 from tests.each import for_each
 from tests.sources import nodes_of, text_of, tree_of
@@ -30,6 +32,7 @@ MAY_SPEAK_SQL = {
     "core.embedded.postgres_role",
     "core.postgres.migrations",
     "core.postgres.pooler",
+    "core.postgres.revisions",
     "core.health.probes",
     "worker.devtools.prove.people.acts_on_servers",  # what people type into psql
 }
@@ -269,11 +272,29 @@ def test_doors_act_only_as_somebody(module: Module) -> None:
     assert unasked(module) == set()
 
 
-def test_handlers_processes_load_no_driver_of_a_server() -> None:
-    """They start when they are needed, and ask their agent for everything."""
-    code = (
-        "import sys, taskyard.worker.isolation.slot_child; "
-        "print(sorted({'redis', 'psycopg2', 'sqlalchemy'} & set(sys.modules)))"
-    )
+HANDLERS = "import taskyard.worker.isolation.slot_child; registry.load()"
+AGENT = "import taskyard.worker.agents.process; registry.load()"
+WORKER = "import taskyard.worker.cli.run, taskyard.worker.start, taskyard.worker.app; registry.load()"
+OF_POSTGRES = {"psycopg2", "sqlalchemy", "alembic", "mako"}
+OF_HTTP = {"httpx", "urllib3", "requests", "fastapi", "uvicorn", "streamlit", "taskyard.client"}
+OF_FEW = {"yaml", "pandas", "numpy", "taskyard.worker.devtools", "taskyard.worker.agents.engine_agent"}
+
+
+@pytest.mark.parametrize(
+    ("program", "unneeded"),
+    [
+        (HANDLERS, {"redis", "structlog", "rich", "typer", *OF_POSTGRES, *OF_HTTP, *OF_FEW}),
+        (AGENT, {"typer", "prometheus_client", "apscheduler", "taskyard.worker.cli", *OF_POSTGRES, *OF_HTTP, *OF_FEW}),
+        (WORKER, {"alembic", "mako", "taskyard.worker.agents.process", *OF_HTTP, *OF_FEW}),
+        # an agent's process is started after this much
+        ("import taskyard.worker.cli.run, taskyard.worker.start", {"redis", "structlog", *OF_POSTGRES, *OF_HTTP}),
+        ("import taskyard.worker.cli.run", {f"taskyard.worker.cli.{name}" for name in ("app", "show", "output")}),
+    ],
+    ids=["handlers", "agent", "worker", "start", "command"],
+)
+def test_processes_load_only_what_they_need(program: str, unneeded: set[str]) -> None:
+    """What they load is most of their memory, and of the time until the first task."""
+    code = f"import sys; from taskyard.core.task_types.registry import registry; {program}; "
+    code += f"print(sorted({unneeded!r} & set(sys.modules)))"
     loaded = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert loaded.stdout.strip() == "[]"

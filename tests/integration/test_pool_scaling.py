@@ -139,9 +139,11 @@ def test_agents_that_fail_to_start_do_not_count_as_running_and_say_why(engine: E
             )
             wait_until(lambda: told()["coder"].running == 2, 20)
             assert told()["coder"].absent == []
-            [check, coders] = judge_absent(pools.reports())
+            reports = pools.reports()
+            [check, coders] = judge_absent(reports)
             assert (check.warning, coders.ok) == (True, True)
-            assert f"0 of 1 wanted agents of kind broken run: {found.absent[0].text}" in check.found
+            [text] = [absent.text for report in reports for one in report.kinds for absent in one.absent]
+            assert f"0 of 1 wanted agents of kind broken run: {text}" in check.found
             with pytest.raises(SubmissionError, match="at most 1: its pool file gives it one port"):
                 scale(engine, "broken", 2)
             assert pool.sizing is not None

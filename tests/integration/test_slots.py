@@ -11,15 +11,18 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-from unittest.mock import ANY
+from unittest.mock import ANY, Mock
 
+import psutil
 import pytest
 
 from taskyard.core.errors import PermanentError
+from taskyard.core.task_types.registry import Isolation, registry
 from taskyard.worker.attempts.channel import CANNOT_RUN
 from taskyard.worker.isolation import async_slot, process_slot, watchdog
+from taskyard.worker.isolation.slots import Runners
 from tests.integration.seat_bench import SeatBench
-from tests.integration.slot_bench import Bench, Recorder, is_dead, keeper_of, lasting, parent_of, pid_in
+from tests.integration.slot_bench import MODULES, Bench, Recorder, is_dead, keeper_of, lasting, parent_of, pid_in
 from tests.servers import wait_until
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -404,3 +407,16 @@ def test_nothing_outlives_a_killed_agent(tmp_path: Path) -> None:
             agent.kill()
     for pid in (child, grandchild, fork_server):
         wait_until(lambda pid=pid: is_dead(pid))
+
+
+@pytest.mark.parametrize("isolation", [Isolation.PROCESS, Isolation.THREAD])
+def test_only_an_agent_that_may_need_a_fork_server_starts_one(isolation: Isolation) -> None:
+    before = {child.pid for child in psutil.Process().children()}
+    names = {name for name, one in registry.types.items() if one.isolation is isolation}
+    runners = Runners(registry, 1, 1 << 20, MODULES, Mock(), Mock(), takes=names.__contains__)
+    try:
+        started = {child.pid for child in psutil.Process().children()} - before
+        assert names
+        assert bool(started) is (isolation is Isolation.PROCESS)
+    finally:
+        runners.close(kill=True)

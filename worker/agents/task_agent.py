@@ -49,6 +49,7 @@ class TaskAgent(BaseAgent):
             on_stuck=self.report_stuck,
             on_hopeless=self._lose_loop,
             raw_output=raw_output,
+            takes=patterns.matches,
         )
 
     def execute(self, slot: int, run: Run, channel: AgentChannel) -> AttemptEnd | None:

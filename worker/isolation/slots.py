@@ -28,7 +28,7 @@ class Runners:
     `modules` are the task modules that a child process imports besides the shipped ones. `on_stuck(run, done)` is
     called once, from another thread, for a run whose thread can't be stopped; the agent should report `done` and
     replace itself. `on_hopeless(reason)` likewise if there is nothing to report, but coroutines can't be run any
-    more. `raw_output` reads this process's descriptors 1 and 2, if anything does.
+    more. `raw_output` reads this process's descriptors 1 and 2, if anything does. `takes(type)` says what may come.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class Runners:
         on_stuck: Callable[[Run, Done], None],
         on_hopeless: Callable[[str], None],
         raw_output: RawOutput | None = None,
+        takes: Callable[[str], bool] = lambda task_type: True,
     ) -> None:
         self._registry = registry
         self._slots = slots
@@ -54,6 +55,9 @@ class Runners:
         self._async: AsyncRunner | None = None
         self._watchdog = Watchdog(slots, on_stuck)
         self._process_slots = [ProcessSlot(self._live_fork_server) for _ in range(slots)]
+        # an interpreter of its own, and so most of what an agent takes that runs all its tasks in threads
+        if any(takes(one.name) for one in registry.types.values() if one.isolation is Isolation.PROCESS):
+            self._live_fork_server()  # it imports while the agent starts
 
     def run(self, slot_index: int, run: Run, channel: Channel) -> AttemptEnd | None:
         """Runs a task until it is over. A slot runs one task at a time, in any thread.
@@ -153,7 +157,6 @@ class Runners:
         return self._async
 
     def _live_fork_server(self) -> ForkServer:
-        """Returns it, started if no task needed one yet: an interpreter of its own is most of an idle agent."""
         with self._lock:
             if self._closed:
                 raise ForkServerLost("the agent is stopping")

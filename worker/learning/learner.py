@@ -37,14 +37,18 @@ SAVE_EVERY_SECONDS = 10.0
 STATE_TTL_SECONDS = 10.0
 CHANGES_AT_ONCE = 300  # keys whose predictions are computed in a second
 REFRESHED_AT_ONCE = 20  # keys that learned nothing, but the levels above them did
+AT_ONCE, REST_SECONDS = 10, 0.005
 HOUR = 3600
 
 log = structlog.get_logger(__name__)
 
 
-def give_way() -> None:
-    """Lets the dispatcher's thread go on at once, which else gets Python's lock only after a switch interval."""
-    time.sleep(0)
+def give_way(number: int) -> None:
+    """Lets the dispatcher's thread go on at once, which else gets Python's lock only after a switch interval.
+
+    Rests after every AT_ONCE of what is numbered: a second's work in one piece made the tasks slow that met it.
+    """
+    time.sleep(REST_SECONDS if number % AT_ONCE == AT_ONCE - 1 else 0)
 
 
 class Learner:
@@ -172,11 +176,11 @@ class Learner:
         some = self._some_of(runs)
         with self._database.transaction() as tx:
             found = {task.id: task for task in learning.ended(tx, list({run[0] for run in some}))}
-        for task_id, agent_id, run_seconds, error_class in some:
+        for number, (task_id, agent_id, run_seconds, error_class) in enumerate(some):
             task = found.get(task_id)
             if task is None:
                 continue
-            give_way()
+            give_way(number)
             self._agents.note(task, agent_id, run_seconds, error_class)
             if error_class and error_class != ErrorClass.TIMEOUT:
                 continue
@@ -238,8 +242,8 @@ class Learner:
     def _publish(self) -> None:
         texts, changed = self._here.texts, dict[str, str]()
         keys = list(islice(self._unpublished, CHANGES_AT_ONCE))
-        for key in (*keys, *self._next_refreshed()):
-            give_way()
+        for number, key in enumerate((*keys, *self._next_refreshed())):
+            give_way(number)
             prediction = self._model.of_key(key)
             if prediction is not None and prediction.is_plausible() and texts.get(key) != prediction.as_text():
                 changed[key] = prediction.as_text()

@@ -468,3 +468,43 @@ def test_what_met_a_key_of_another_type_is_done_all_the_same(broker: Broker, cli
     broker.forget([Waiting(tasks[0].id, spoilt, 1, 1.0, False), tasks[1]])
     assert broker.depths()[good] == 1
     assert [item.source for item in broker.take_odd()] == ["key", "key"]
+
+
+# without waiting for an answer
+
+
+def never() -> None:
+    raise AssertionError("it was to be sent once")
+
+
+def test_a_task_can_be_sent_without_waiting(broker: Broker) -> None:
+    broker.push([waiting(1)])  # a connection is there now
+    broker.push_soon(waiting(2), never)
+    broker.push_soon(waiting(3), never)
+    assert [member for member, _ in ready(broker)] == [task_id(1), task_id(2), task_id(3)]
+    broker.push([waiting(4)])  # reads the answers first
+    assert broker._raw_commands._owing == {}
+
+
+def test_the_first_one_on_a_connection_waits(client: redis.Redis, namespace: str) -> None:
+    repeated: list[int] = []
+    Broker(client, namespace, policy_of).push_soon(waiting(1), lambda: repeated.append(1))
+    assert repeated == [1]
+
+
+def test_what_was_refused_is_sent_again_at_the_next_call(broker: Broker) -> None:
+    broker.push([waiting(1)])
+    broker.redis.script_flush()
+    broker.push_soon(waiting(2), lambda: broker.push([waiting(2)]))
+    assert [member for member, _ in ready(broker)] == [task_id(1)]
+    broker.push([waiting(3)])
+    assert [member for member, _ in ready(broker)] == [task_id(1), task_id(2), task_id(3)]
+
+
+def test_what_found_a_dead_connection_is_sent_again(broker: Broker) -> None:
+    broker.push([waiting(1)])
+    broker.push_soon(waiting(2), lambda: broker.push([waiting(2)]))
+    [connection] = broker._raw_commands._idle
+    connection.disconnect()  # before the answer was read
+    broker.push([waiting(3)])
+    assert [member for member, _ in ready(broker)] == [task_id(1), task_id(2), task_id(3)]

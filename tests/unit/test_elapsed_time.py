@@ -48,6 +48,14 @@ def is_idle(scheduler: ElapsedScheduler, but_for: str = "") -> bool:
     return not sum(count for name, count in instances.items() if name != but_for)
 
 
+def test_the_first_beat_may_be_at_a_moment_of_its_own(clock: TwoClocks) -> None:
+    every = Every(10, clock, first_after_seconds=10.5)
+    first = every.get_next_fire_time(None, EPOCH)
+    assert first == elapsed(clock) + timedelta(seconds=10.5)
+    clock.advance(10.5)
+    assert every.get_next_fire_time(first, EPOCH) == first + timedelta(seconds=10)
+
+
 def test_the_next_beat_keeps_the_rhythm_and_leaves_missed_ones_out(clock: TwoClocks) -> None:
     every = Every(10, clock)
     first = every.get_next_fire_time(None, EPOCH)

@@ -43,6 +43,7 @@ class Scene:
         self._clients = [connect_redis(redis_url) for _ in range(3)]
         brokers = [Broker(client, settings.namespace, settings.placement_of) for client in self._clients]
         self.database = Database(database_url, pool_size=1)
+        self._sender = brokers[0]
         self._submitter = Submitter(settings, registry, self.database, brokers[0])
         clock = StillClock()
         self._terms = TermFactory(settings, registry, database_url, brokers[1], "costs", clock)
@@ -56,8 +57,10 @@ class Scene:
         self._agent.read()
 
     def submit(self) -> None:
-        """Submits one task."""
+        """Submits one task, and reads the answer of Redis, for which a submitter does not wait."""
         self._submitter.submit(TYPE)
+        sent = self._sender._raw_commands
+        sent._idle.append(sent._take())
 
     def submit_many(self, count: int) -> None:
         """Submits tasks in one call."""

@@ -13,8 +13,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.engine import make_url
 
-from taskyard.core.postgres.database import connect_engine
 from taskyard.core.postgres.migrations import migrate
+from taskyard.core.postgres.pools import connect_engine
 from tests.outages import shut
 
 _TABLES = "SELECT relname FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p')"

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import sqlalchemy as sa
 from sqlalchemy.engine import Connection, make_url
 
-from taskyard.core.postgres.database import connect_engine
+from taskyard.core.postgres.pools import connect_engine
 from tests.servers import wait_until
 
 _END_SESSIONS = sa.text(

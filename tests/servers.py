@@ -26,7 +26,7 @@ from sqlalchemy.engine import make_url
 
 from taskyard.core.embedded.postgres import ROLE, PostgresServer
 from taskyard.core.embedded.servers import EmbeddedServers, Endpoints, running_urls
-from taskyard.core.postgres.database import connect_engine
+from taskyard.core.postgres.pools import connect_engine
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 POLL_SECONDS, MAX_POLL_SECONDS = 0.01, 2.0

@@ -13,29 +13,24 @@ from typing import Any, Protocol
 import psycopg2
 import psycopg2.extensions
 import sqlalchemy
-from sqlalchemy.engine import Engine
 
 from taskyard.core.connection_era import Era
 from taskyard.core.paths import FILES
 from taskyard.core.postgres.connections import (
     APPLICATION_NAME,
-    CONNECT_TIMEOUT_SECONDS,
     GENERIC_PLANS,
     IDLE_SESSION_TIMEOUT_SINCE,
     LEADER_TIMEOUT_MS,
-    NETWORK_TIMEOUT_MS,
     PLAIN_VALUES,
-    UTF8,
-    Connection,
     connect_driver,
     network_options,
     parameters_of,
-    read_ids_as_text,
     refuse_shared_session,
-    set_up,
 )
-from taskyard.core.postgres.errors import POOL_TIMEOUT_SECONDS, has_turned, unavailable_when_unreachable
+from taskyard.core.postgres.errors import has_turned, unavailable_when_unreachable
 from taskyard.core.postgres.pooler import is_behind_pooler
+from taskyard.core.postgres.pools import connect_engine, connecting
+from taskyard.core.postgres.spare import Spare
 
 SQL_DIR = FILES / "sql"
 _PARAMETER = re.compile(r"%\((\w+)\)s")
@@ -139,6 +134,7 @@ class Database:
         self.url = url
         self._era = Era()
         self.engine = connect_engine(url, pool_size=pool_size, era=self._era)
+        self._spare = Spare(connecting(url, self._era), self._era)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[DriverTransaction]:
@@ -163,6 +159,10 @@ class Database:
 
         `lock_timeout_ms`: how long each may wait for a lock before it raises Busy, if not LOCK_TIMEOUT_MS.
         """
+        with self._spare.cursor() as spare:
+            if spare is not None:
+                yield DriverTransaction(spare, lock_timeout_ms)
+                return
         with self._connection() as connection, connection.cursor() as cursor:
             connection.dbapi_connection.autocommit = True
             try:
@@ -193,45 +193,9 @@ class Database:
             connection.close()
 
     def close(self) -> None:
-        """Closes every pooled connection."""
+        """Closes every pooled connection, and the one beside the pool."""
+        self._spare.close()
         self.engine.dispose()
-
-
-def connect_engine(url: str, *, pool_size: int = 5, era: Era | None = None) -> Engine:
-    """Returns an SQLAlchemy engine for a `postgresql://` URL; connects on first use.
-
-    Connections of a past `era` are replaced before use. Raises ConfigurationError.
-    """
-    parameters = {
-        "connect_timeout": str(CONNECT_TIMEOUT_SECONDS),
-        "application_name": APPLICATION_NAME,
-        **network_options(NETWORK_TIMEOUT_MS),
-        **parameters_of(url),
-        "client_encoding": UTF8,  # whatever PGCLIENTENCODING, the role or the database asks for
-    }
-    current = era or Era()
-
-    def connect() -> Connection:
-        made_in = current.number
-        connection: Connection = psycopg2.connect(connection_factory=Connection, **parameters)  # type: ignore[call-overload]
-        connection.made_in = made_in
-        return set_up(connection)
-
-    def check(connection: Connection, record: object, proxy: object) -> None:
-        if connection.made_in != current.number:
-            raise sqlalchemy.exc.DisconnectionError("the server behind this connection has changed since it was opened")
-
-    engine = sqlalchemy.create_engine(
-        "postgresql+psycopg2://",
-        creator=connect,
-        pool_size=pool_size,
-        max_overflow=pool_size,
-        pool_timeout=POOL_TIMEOUT_SECONDS,
-        pool_pre_ping=False,
-    )
-    sqlalchemy.event.listen(engine, "connect", read_ids_as_text)
-    sqlalchemy.event.listen(engine, "checkout", check)
-    return engine
 
 
 def connect_leader(url: str) -> psycopg2.extensions.connection:

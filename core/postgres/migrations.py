@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from taskyard.core.errors import ConfigurationError
 from taskyard.core.postgres.connections import LOCK_TIMEOUT_MS, UTF8
-from taskyard.core.postgres.database import connect_engine
 from taskyard.core.postgres.errors import unavailable_when_unreachable
+from taskyard.core.postgres.pools import connect_engine
 from taskyard.core.postgres.revisions import MIGRATIONS_DIR, current_revision, revisions
 
 if TYPE_CHECKING:

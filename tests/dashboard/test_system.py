@@ -13,8 +13,9 @@ import streamlit as st
 from taskyard.core.config import Settings, load_settings
 from taskyard.core.embedded.servers import Endpoints
 from taskyard.core.humanize import byte_size
-from taskyard.core.postgres.database import Database, connect_engine
+from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.migrations import schema_state
+from taskyard.core.postgres.pools import connect_engine
 from taskyard.core.postgres.store import live_counts, rollups
 from taskyard.core.postgres.store.rollups import Sample
 from taskyard.core.redis.cache import RedisCache

@@ -18,8 +18,9 @@ from taskyard.core.alerts.reading import Reading
 from taskyard.core.alerts.rules import RuleFile
 from taskyard.core.config import Settings
 from taskyard.core.message_templates import IdentifiedText
-from taskyard.core.postgres.database import Database, connect_engine
+from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.migrations import alembic_config, migrate
+from taskyard.core.postgres.pools import connect_engine
 from taskyard.core.postgres.store import alerts
 from taskyard.core.postgres.store.alerts import Alert
 from taskyard.core.telemetry.live_snapshot import FiringAlert

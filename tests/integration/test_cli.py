@@ -17,7 +17,8 @@ from typer.testing import CliRunner, Result
 
 from taskyard.core.access.identity import local_actor, os_user
 from taskyard.core.config import Settings
-from taskyard.core.postgres.database import Database, DriverTransaction, connect_engine, connect_leader
+from taskyard.core.postgres.database import Database, DriverTransaction, connect_leader
+from taskyard.core.postgres.pools import connect_engine
 from taskyard.core.postgres.store import recovery, tasks, tick
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis

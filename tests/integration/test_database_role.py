@@ -12,8 +12,8 @@ from sqlalchemy.engine import make_url
 from taskyard.core.embedded.postgres import DATABASE, ROLE, PostgresServer
 from taskyard.core.embedded.postgres_role import prepare_role
 from taskyard.core.postgres.connections import connect_driver
-from taskyard.core.postgres.database import connect_engine
 from taskyard.core.postgres.migrations import migrate
+from taskyard.core.postgres.pools import connect_engine
 
 FORBIDDEN = (
     "COPY (SELECT 1) TO PROGRAM 'id'",

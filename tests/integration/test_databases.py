@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import sqlalchemy as sa
 
-from taskyard.core.postgres.database import connect_engine
+from taskyard.core.postgres.pools import connect_engine
 from tests.databases import Databases
 
 CHANGES = {

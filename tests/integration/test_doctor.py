@@ -22,9 +22,9 @@ from taskyard.core.errors import ConfigurationError, Unavailable
 from taskyard.core.health.check import Check
 from taskyard.core.health.checks import judge_database, judge_redis
 from taskyard.core.health.probes import DatabaseFacts, RedisFacts, database_facts
-from taskyard.core.postgres.database import connect_engine
 from taskyard.core.postgres.migrations import migrate, schema_state
 from taskyard.core.postgres.pooler import Pooling
+from taskyard.core.postgres.pools import connect_engine
 from taskyard.core.redis.connection import connect_redis
 from taskyard.worker.doctor import report, room
 from taskyard.worker.doctor.report import checks, require, server_checks

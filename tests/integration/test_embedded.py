@@ -23,7 +23,7 @@ from taskyard.core.embedded.redis import RedisServer
 from taskyard.core.embedded.servers import EmbeddedServers, Endpoints, resolve
 from taskyard.core.errors import Unavailable
 from taskyard.core.health.probes import database_answers, redis_answers
-from taskyard.core.postgres.database import connect_engine
+from taskyard.core.postgres.pools import connect_engine
 from taskyard.core.redis.connection import connect_redis
 from tests.servers import REPOSITORY, kill_all, running_endpoints, wait_until
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import psycopg2.extensions
 import pytest
@@ -12,8 +12,9 @@ from taskyard.core.clock import Clock
 from taskyard.core.config import Settings
 from taskyard.core.models import Lane
 from taskyard.core.postgres.connections import connect_driver
-from taskyard.core.postgres.database import Database
-from taskyard.core.postgres.store import holds, tasks
+from taskyard.core.postgres.database import Database, Transaction
+from taskyard.core.postgres.store import holds, tasks, tick
+from taskyard.core.postgres.store.tick import Claimed
 from taskyard.core.protocol import AgentInfo, Done, Heartbeat, Pair, Register, Run, decode_orders, encode
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
@@ -183,13 +184,20 @@ def test_a_child_that_somebody_holds_is_claimed_later(steps: Steps) -> None:
     wait_until(it_came, timeout_seconds=30)
 
 
-def test_children_whose_claims_are_blocked_wait_in_their_lane(steps: Steps) -> None:
+def test_children_whose_claims_are_blocked_wait_in_their_lane(steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
+    claim = tick.claim
+
+    def claim_after_a_look(tx: Transaction, ids: Sequence[str], agents: Sequence[str]) -> list[Claimed]:
+        tx.rows("SELECT FROM questions LIMIT 0", {})  # as a claim does for a question whose time ran out
+        return claim(tx, ids, agents)
+
+    monkeypatch.setattr(tick, "claim", claim_after_a_look)
     somebody: psycopg2.extensions.connection = connect_driver(steps.database.url)
     first, second, third = layers(steps, 3)
     pairs = run_first(steps, first, second)
     other = steps.submitter.submit(TYPE)
     with somebody.cursor() as cursor:
-        cursor.execute("LOCK TABLE questions IN ACCESS EXCLUSIVE MODE")  # only claims need it
+        cursor.execute("LOCK TABLE questions IN ACCESS EXCLUSIVE MODE")  # which only claims need
     wait_until(lambda: steps.tick() or steps.term.committer.pauses, timeout_seconds=20)
     steps.finish(pairs)
     steps.settle()

@@ -6,7 +6,8 @@ import pytest
 import sqlalchemy as sa
 
 from taskyard.core.errors import SubmissionError
-from taskyard.core.postgres.database import Database, connect_engine
+from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.pools import connect_engine
 from taskyard.core.submission.submit import Submitter
 from taskyard.core.task_types.registry import registry
 

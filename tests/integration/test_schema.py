@@ -15,8 +15,9 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
 from taskyard.core.health.checks import database_checks
-from taskyard.core.postgres.database import Database, connect_engine
+from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.migrations import alembic_config, migrate, schema_state
+from taskyard.core.postgres.pools import connect_engine
 from taskyard.core.postgres.schema import metadata
 from taskyard.core.postgres.store import recovery
 from taskyard.worker.devtools.prove.upgrade.release import named_release

@@ -10,7 +10,7 @@ import psycopg2
 import sqlalchemy
 
 from taskyard.core.errors import TaskyardError
-from taskyard.core.postgres.database import connect_engine
+from taskyard.core.postgres.pools import connect_engine
 from taskyard.worker.devtools.prove import records
 from taskyard.worker.devtools.prove.people import faults, plan
 

@@ -60,6 +60,7 @@ def connect_engine(url: str, *, pool_size: int = 5, era: Era | None = None) -> E
         pool_size=pool_size,
         max_overflow=pool_size,
         pool_timeout=POOL_TIMEOUT_SECONDS,
+        pool_use_lifo=True,  # the one used last is warm: its statements are prepared, its caches filled
         pool_pre_ping=False,
     )
     sqlalchemy.event.listen(engine, "connect", read_ids_as_text)  # again: SQLAlchemy has set its own way meanwhile

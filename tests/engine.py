@@ -318,7 +318,7 @@ class Engine:
         url = make_url(self.settings.database_url)
         with database_away(self.settings.database_url, url.set(database="postgres").render_as_string(False)):
             yield
-        self.database.engine.dispose()
+        self.database.close()
 
     def wipe_redis(self) -> None:
         """What FLUSHALL and SCRIPT FLUSH do, to this installation alone, at one instant."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.client import HTTPException
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from urllib3.connection import HTTPConnection
 
 MAX_ANSWER_BYTES = 4096
+# Most workers post nothing, so that urllib3 is loaded here. Two threads that load a package and a part of it at the
+# same time may each wait for the other's lock, which Python resolves by failing one of them.
+_loading = threading.Lock()
 PORTS = {"http": 80, "https": 443}
 
 
@@ -53,8 +57,8 @@ def post(
     what would allow it); the connection goes to the very address that was checked. `timeout_seconds` limits each
     step; after `total_seconds` the conversation is cut, so that a server that answers byte by byte holds up nothing.
     """
-    from urllib3.exceptions import HTTPError  # most workers post nothing
-
+    with _loading:
+        from urllib3.exceptions import HTTPError
     target = urlsplit(url)
     host, port = target.hostname or "", target.port or PORTS[target.scheme]
     address = checked_address(host, port, allow_private=allow_private, setting=setting)
@@ -95,8 +99,8 @@ def checked_address(host: str, port: int, *, allow_private: bool, setting: str) 
 
 def _connection(scheme: str, host: str, address: str, port: int, timeout_seconds: float) -> HTTPConnection:
     """To the address that was checked, as the name: its certificate must be the name's."""
-    from urllib3.connection import HTTPConnection, HTTPSConnection
-
+    with _loading:
+        from urllib3.connection import HTTPConnection, HTTPSConnection
     if scheme == "http":
         return HTTPConnection(address, port, timeout=timeout_seconds)
     context = ssl.create_default_context()

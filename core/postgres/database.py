@@ -94,8 +94,13 @@ class DriverTransaction:
 
     def copy(self, table: str, columns: Sequence[str], lines: Iterable[str]) -> None:
         """Copies lines in COPY's text format into a table; the server works on those that are made already."""
-        encoding = psycopg2.extensions.encodings[self.cursor.connection.encoding]
-        self.cursor.copy_expert(f"COPY {table} ({', '.join(columns)}) FROM STDIN", _Lines(lines, encoding))
+        file = _Lines(lines, psycopg2.extensions.encodings[self.cursor.connection.encoding])
+        try:
+            self.cursor.copy_expert(f"COPY {table} ({', '.join(columns)}) FROM STDIN", file)
+        except psycopg2.Error:
+            if file.error is not None:  # for which psycopg2 ended the COPY, and forgot it
+                raise file.error from None
+            raise
 
 
 class _Lines:
@@ -104,10 +109,15 @@ class _Lines:
     def __init__(self, lines: Iterable[str], encoding: str) -> None:
         self._lines = iter(lines)
         self._encoding = encoding
+        self.error: BaseException | None = None  # that making the lines raised
 
     def read(self, size: int) -> bytes:
         """Returns the next lines, whatever their size; nothing at the end."""
-        return "".join(islice(self._lines, LINES_AT_ONCE)).encode(self._encoding)
+        try:
+            return "".join(islice(self._lines, LINES_AT_ONCE)).encode(self._encoding)
+        except BaseException as error:
+            self.error = error
+            raise
 
 
 class CallerTransaction:

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg2
 import psycopg2.extensions
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
@@ -42,8 +43,16 @@ def joined(connection: psycopg2.extensions.connection, *, is_lone: bool) -> Iter
                     cursor.execute("COMMIT")
             except BaseException:
                 if not connection.closed and connection.info.transaction_status != TRANSACTION_STATUS_IDLE:
-                    cursor.execute("ROLLBACK")
+                    _roll_back(connection, cursor)
                 raise
     finally:
         if not connection.closed:
             connection.autocommit = False
+
+
+def _roll_back(connection: psycopg2.extensions.connection, cursor: Any) -> None:
+    try:
+        cursor.execute("ROLLBACK")
+    except psycopg2.Error as error:
+        connection.close()  # the driver does not know that it is in a transaction, and would go on in it
+        raise psycopg2.InterfaceError(f"a rollback failed: {error}") from error

@@ -23,6 +23,7 @@ class Spare:
         self._connect = connect
         self._era = era
         self._idle: list[Connection | None] = [None]  # None: to be made; empty: in use. Its pop and append are atomic
+        self._closings = 0
 
     @contextlib.contextmanager
     def cursor(self) -> Iterator[Any]:
@@ -32,6 +33,7 @@ class Spare:
         except IndexError:
             yield None
             return
+        closings = self._closings
         try:
             with unavailable_when_unreachable():
                 if connection is None or connection.closed or connection.made_in != self._era.number:
@@ -43,10 +45,13 @@ class Spare:
                 connection.close()
             raise
         finally:
+            if connection is not None and closings != self._closings:
+                connection.close()
             self._idle.append(connection)
 
     def close(self) -> None:
-        """Closes the connection unless it is in use; it is made anew if somebody asks for it."""
+        """Closes the connection, at once or after its use; it is made anew if somebody asks for it."""
+        self._closings += 1
         with contextlib.suppress(IndexError):
             if (connection := self._idle.pop()) is not None:
                 connection.close()

@@ -44,9 +44,8 @@ class Publication:
     ended: list[str] = field(default_factory=list)  # ids of tasks, for those who wait for them
 
     def is_empty(self) -> bool:
-        return not (
-            self.consumed or self.removed or self.waiting or self.orders or self.ended_agents or self.fenced_agents
-        )
+        parts = (self.consumed, self.removed, self.waiting, self.orders, self.ended_agents, self.fenced_agents)
+        return not (any(parts) or self.ended)
 
 
 class StaleEpoch(Exception):

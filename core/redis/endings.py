@@ -28,6 +28,7 @@ class Endings:
         self._keys = keys
         self._expect = expect
         self._mending = mending
+        self.away_until = 0.0  # monotonic seconds: until then those who wait do not ask Redis, which did not answer
 
     def expect(self, task_id: str) -> None:
         """Asks the leader to tell when the task ends, for AWAITED_SECONDS. Raises Unavailable."""

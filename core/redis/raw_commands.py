@@ -43,7 +43,8 @@ class RawCommands:
     def send(self, words: Sequence[Any], repeat: Callable[[], object]) -> None:
         """Sends one command and does not wait for its answer, which is read before the connection's next command.
 
-        If the answer is an error then, or there is none, `repeat` runs, which must not raise. Raises redis-py's errors.
+        If the answer is an error then, or the connection broke, `repeat` runs, which must not raise; after a timeout it
+        does not, since the server hangs. Raises redis-py's errors.
         """
         connection = self._take()
         if not connection.is_connected:
@@ -60,38 +61,44 @@ class RawCommands:
             self._idle.append(connection)
 
     def _take(self) -> Any:
-        connection = self._taken()
-        while (repeat := self._owing.pop(connection, None)) is not None:
-            try:
-                connection.read_response()
-            except redis.RedisError as error:
-                if not isinstance(error, ResponseError):
-                    connection.disconnect()
-                self._idle.append(connection)
-                repeat()
-                connection = self._taken()
-            except BaseException:
-                connection.disconnect()
-                self._idle.append(connection)
-                raise
-        return connection
-
-    def _taken(self) -> Any:
         if self._process != os.getpid():  # forked: the connections are the parent's
             self._idle, self._owing, self._process = [], {}, os.getpid()
         try:
             connection = self._idle.pop()
         except IndexError:
             return self._pool.make_connection()
-        if connection in self._owing:
-            return connection
+        repeat = self._owing.pop(connection, None)
+        if repeat is not None and not self._is_answered(connection):
+            self._idle.append(connection)
+            repeat()
+            return self._take()
+        return _usable(connection)
+
+    def _is_answered(self, connection: Any) -> bool:
+        """Reads the answer that a connection owes; returns False if its command has to be repeated."""
         try:
-            is_unusable = connection.is_connected and (connection.is_outdated or connection.can_read(timeout=0))
-        except (redis.ConnectionError, redis.TimeoutError, OSError):
-            is_unusable = True
-        if is_unusable:  # the server closed it while it was idle, or its role changed
+            connection.read_response()
+        except ResponseError:
+            return False
+        except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
             connection.disconnect()
-        return connection
+            return isinstance(error, redis.TimeoutError)
+        except BaseException:
+            connection.disconnect()
+            self._idle.append(connection)
+            raise
+        return True
+
+
+def _usable(connection: Any) -> Any:
+    """Returns the connection; it will connect anew if the server closed it while it was idle, or changed its role."""
+    try:
+        is_unusable = connection.is_connected and (connection.is_outdated or connection.can_read(timeout=0))
+    except (redis.ConnectionError, redis.TimeoutError, OSError):
+        is_unusable = True
+    if is_unusable:
+        connection.disconnect()
+    return connection
 
 
 class Script:

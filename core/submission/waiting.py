@@ -48,16 +48,16 @@ class _Awaited:
         self._told = BEGINNING
         self._is_expected = False
         self._pause = MIN_POLL_SECONDS
-        self._again_at = 0.0  # monotonic seconds, after a failure
 
     def wait(self, most_seconds: float) -> None:
         """Returns when the row is worth another look; the first call only asks to be told, since it may have ended."""
-        if time.monotonic() >= self._again_at:
+        if time.monotonic() >= self._endings.away_until:
             try:
                 self._wait_to_be_told(min(MAX_POLL_SECONDS, most_seconds))
                 return
             except Unavailable:
-                self._again_at = time.monotonic() + AGAIN_SECONDS
+                self._endings.away_until = time.monotonic() + AGAIN_SECONDS
+                self._is_expected = False
         time.sleep(min(self._pause, most_seconds))
         self._pause = min(self._pause * 1.3, MAX_POLL_SECONDS)
 

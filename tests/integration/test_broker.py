@@ -508,3 +508,26 @@ def test_what_found_a_dead_connection_is_sent_again(broker: Broker) -> None:
     connection.disconnect()  # before the answer was read
     broker.push([waiting(3)])
     assert [member for member, _ in ready(broker)] == [task_id(1), task_id(2), task_id(3)]
+
+
+@pytest.mark.parametrize("head", [{"i": "no id", "s": "1"}, {"i": "…", "s": "abc"}, {"i": "", "s": "nan"}])
+def test_a_wake_up_that_names_no_task_is_set_aside(head: dict[str, str], broker: Broker) -> None:
+    told = {**head, "i": task_id(1) if head["i"] == "…" else head["i"]}
+    broker.redis.xadd(broker.keys.wake, {"m": str(WORK), **told})
+    assert broker.collect(b"0-0", b"0-0", None, 10) == ([], [])
+    assert [odd.source for odd in broker.take_odd()] == ["wake-up"]
+    assert broker.redis.xlen(broker.keys.wake) == 0  # the next leader does not meet it
+
+
+def test_a_connection_that_was_closed_after_its_answer_is_replaced(broker: Broker) -> None:
+    broker.push([waiting(1)])
+    broker.push_soon(waiting(2), never)
+    assert [member for member, _ in ready(broker)] == [task_id(1), task_id(2)]
+    [connection] = broker._raw_commands._idle
+    wait_until(lambda: connection.can_read(timeout=0))  # its answer is there
+    mine = connection._sock.getsockname()
+    for client in broker.redis.client_list():
+        if client["addr"] == f"{mine[0]}:{mine[1]}" if isinstance(mine, tuple) else client["cmd"].startswith("evalsha"):
+            broker.redis.client_kill_filter(_id=client["id"])
+    broker.push_soon(waiting(3), lambda: broker.push([waiting(3)]))
+    wait_until(lambda: [member for member, _ in ready(broker)] == [task_id(n) for n in (1, 2, 3)])

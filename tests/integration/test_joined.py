@@ -10,7 +10,7 @@ import psycopg2.extensions
 import pytest
 
 from taskyard.core.postgres.database import connect_leader
-from taskyard.core.postgres.joined import joined
+from taskyard.core.postgres.joined import _roll_back, joined
 
 ADD = "INSERT INTO joined_test (n) VALUES (%(n)s) RETURNING n"
 
@@ -84,3 +84,15 @@ def test_a_block_without_statements_does_nothing(connection: psycopg2.extensions
 def test_a_broken_connection_raises_its_own_error(connection: psycopg2.extensions.connection) -> None:
     with pytest.raises(psycopg2.OperationalError), joined(connection, is_lone=False) as tx:
         tx.rows("SELECT pg_terminate_backend(pg_backend_pid())", {})
+
+
+def test_a_connection_that_can_not_roll_back_is_closed(connection: psycopg2.extensions.connection) -> None:
+    """Else it would go on in a transaction that its driver does not know of."""
+
+    class Refusing:
+        def execute(self, statement: str) -> None:
+            raise psycopg2.errors.QueryCanceled(statement)
+
+    with pytest.raises(psycopg2.InterfaceError, match="rollback failed"):
+        _roll_back(connection, Refusing())
+    assert connection.closed

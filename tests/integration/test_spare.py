@@ -107,3 +107,11 @@ def test_a_closed_database_opens_it_again(database: Database) -> None:
     before = session_of(database)
     database.close()
     assert session_of(database) != before
+
+
+def test_one_in_use_is_closed_after_its_use(database: Database) -> None:
+    with database.statements() as tx:
+        before = tx.rows("SELECT pg_backend_pid()", {})[0][0]
+        database.close()
+        assert tx.rows("SELECT pg_backend_pid()", {})[0][0] == before
+    assert session_of(database) != before

@@ -103,10 +103,13 @@ class Placing:
 
     @staticmethod
     def _is_all(leader_state: LeaderState, told: Mapping[Lane, Mapping[bytes, bytes]]) -> bool:
-        """Returns True if lanes hold nothing but what submitters told: they were empty before, and are not held."""
-        lanes, holds = leader_state.hot_lanes, leader_state.holds
+        """Returns True if lanes hold what submitters told and nothing else, and all of it may be placed at once."""
+        lanes, holds, at_once = leader_state.hot_lanes, leader_state.holds, leader_state.durations.at_once
         few = sum(map(len, told.values())) <= MAX_TOLD
-        return few and not any(lane in lanes or holds.of_lane(lane) is not None for lane in told)
+        return few and not any(
+            lane in lanes or holds.of_lane(lane) is not None or len(scores) > at_once(lane.type, MAX_INPUTS_BYTES)
+            for lane, scores in told.items()
+        )
 
     def offer(self, term: Term, batch: Batch) -> None:
         """Adds to a batch what room agents have left for tasks that its transaction may free.

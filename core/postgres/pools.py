@@ -37,7 +37,6 @@ def connecting(url: str, era: Era) -> Callable[[], Connection]:
         made_in = era.number
         connection: Connection = psycopg2.connect(connection_factory=Connection, **parameters)  # type: ignore[call-overload]
         connection.made_in = made_in
-        read_ids_as_text(connection, None)
         return set_up(connection)
 
     return connect
@@ -63,6 +62,6 @@ def connect_engine(url: str, *, pool_size: int = 5, era: Era | None = None) -> E
         pool_use_lifo=True,  # the one used last is warm: its statements are prepared, its caches filled
         pool_pre_ping=False,
     )
-    sqlalchemy.event.listen(engine, "connect", read_ids_as_text)  # again: SQLAlchemy has set its own way meanwhile
+    sqlalchemy.event.listen(engine, "connect", read_ids_as_text)
     sqlalchemy.event.listen(engine, "checkout", check)
     return engine

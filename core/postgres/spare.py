@@ -12,7 +12,7 @@ from typing import Any
 from psycopg2.extensions import TRANSACTION_STATUS_IDLE
 
 from taskyard.core.connection_era import Era
-from taskyard.core.postgres.connections import Connection
+from taskyard.core.postgres.connections import Connection, read_ids_as_text
 from taskyard.core.postgres.errors import has_turned, unavailable_when_unreachable
 
 
@@ -61,6 +61,7 @@ class Spare:
         if connection is not None:
             connection.close()
         made = self._connect()
+        read_ids_as_text(made, None)
         made.autocommit = True
         return made
 

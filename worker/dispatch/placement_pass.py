@@ -68,17 +68,18 @@ class Placing:
         now = term.database_now(self._clock)
         wanted = leader_state.wanted(term.cover_seconds, MAX_LOOKED_AT, MAX_INPUTS_BYTES)
         is_due = term.next_due is not None and term.next_due <= now
-        if told and not wanted and not is_due and self._is_all(leader_state, told):
+        if told and (wanted or is_due or not self._is_all(leader_state, told)):
+            leader_state.hot_lanes.update(told)
+            told = {}
+            wanted = leader_state.wanted(term.cover_seconds, MAX_LOOKED_AT, MAX_INPUTS_BYTES)
+        if told:
             wanted = {lane: len(scores) for lane, scores in told.items()}
             heads = {lane: list(chain.from_iterable(scores.items())) for lane, scores in told.items()}
-        else:
-            if told:
-                leader_state.hot_lanes.update(told)
-                wanted = leader_state.wanted(term.cover_seconds, MAX_LOOKED_AT, MAX_INPUTS_BYTES)
-            if not wanted and not is_due:
-                return
+        elif wanted or is_due:
             moved, term.next_due, heads = self._broker.peek(now, wanted)
             leader_state.hot_lanes.update(moved)
+        else:
+            return
         candidates: list[Candidate] = []
         size = 0.0
         for lane, flat in heads.items():

@@ -1,12 +1,12 @@
-"""Defines what a pool and the process of an agent tell each other by arguments, standard input and exit code."""
+"""Defines what a pool and the processes of its agents tell each other by arguments, pipes and exit code."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import subprocess
 import sys
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, BinaryIO
 
 import msgspec
 
@@ -30,13 +30,16 @@ class Launch(msgspec.Struct):
     tags: list[str]
     max_concurrency: int
     parent_pid: int
+    secrets_fd: int  # the pipe by which it is told to begin
     health_fd: int | None = None  # the pipe for its health reports
     agent_class: str = ""  # "module:Class"; empty: the shipped one
     api_url: str = ""  # of the API that it comes by; empty: by Redis
     ca_file: str = ""  # certificates that it trusts instead of the usual ones
 
     @classmethod
-    def of(cls, spec: AgentSpec, boot_id: str, health_fd: int, remote: RemoteApi | None = None) -> Launch:
+    def of(
+        cls, spec: AgentSpec, boot_id: str, secrets_fd: int, health_fd: int, remote: RemoteApi | None = None
+    ) -> Launch:
         """Returns the parameters that this process, its supervisor, gives an agent of a pool."""
         return cls(
             spec.name,
@@ -46,22 +49,37 @@ class Launch(msgspec.Struct):
             list(spec.tags),
             spec.max_concurrency,
             os.getpid(),
+            secrets_fd,
             health_fd,
             spec.agent_class,
             remote.address.url if remote is not None else "",
             str(remote.ca_file.absolute()) if remote is not None and remote.ca_file is not None else "",
         )
 
-    def command(self) -> list[str]:
-        """Returns the command line of the new process."""
-        return [sys.executable, "-m", "taskyard.worker.agents.main", msgspec.json.encode(self).decode()]
+    @property
+    def descriptors(self) -> list[int]:
+        """Returns the ends of pipes that its process has."""
+        return [self.secrets_fd] if self.health_fd is None else [self.secrets_fd, self.health_fd]
 
 
-def send_secrets(
-    process: subprocess.Popen[bytes], proof: str, token: str = "", engine: EngineSettings | None = None
-) -> None:
-    """Sends a new agent its proof, its token and its engine, if it has them, by its standard input, a pipe."""
+def command_of(launches: Sequence[Launch], made_fd: int) -> list[str]:
+    """Returns the command line of the process of the first agent, which makes those of the others.
+
+    It writes their process ids to the pipe `made_fd`, see siblings.py.
+    """
+    return [sys.executable, "-m", "taskyard.worker.agents.main", str(made_fd), msgspec.json.encode(launches).decode()]
+
+
+def shown_launch(arguments: Sequence[str]) -> Launch | None:
+    """Returns the launch of an agent's process from its arguments; None while it is still being made, or gone."""
+    try:
+        return msgspec.json.decode(arguments[-1], type=Launch)
+    except (IndexError, msgspec.DecodeError):
+        return None
+
+
+def send_secrets(pipe: BinaryIO, proof: str, token: str = "", engine: EngineSettings | None = None) -> None:
+    """Sends a new agent its proof, its token and its engine, if it has them, by its pipe, and closes that."""
     told = b"" if engine is None else msgspec.json.encode(engine)
-    if process.stdin is not None:
-        with contextlib.suppress(BrokenPipeError), process.stdin as pipe:  # it is dead already, as `poll` will say
-            pipe.write(f"{proof}\n{token}\n".encode() + told + b"\n")
+    with contextlib.suppress(BrokenPipeError), pipe:  # it is dead already, as `poll` will say
+        pipe.write(f"{proof}\n{token}\n".encode() + told + b"\n")

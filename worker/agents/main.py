@@ -1,5 +1,6 @@
-"""Runs the process of one agent: `python -m taskyard.worker.agents.main SPEC`, started by the pool.
+"""Runs the process of one agent: `python -m taskyard.worker.agents.main PIPE SPECS`, started by the pool.
 
+For several agents the process becomes the first, and makes those of the others (siblings.py).
 Ends with 0 after a drain, EXIT_REFUSED if the API does not accept its token, EXIT_REPLACE if it must be replaced: it
 was fenced, a thread is stuck, or an operator asked for a restart, which drains like SIGTERM. On SIGUSR1 it finishes
 what it runs, for as long as that takes, and ends. A second SIGTERM ends at once; SIGINT is left to the supervisor, so
@@ -16,7 +17,7 @@ if __name__ == "__main__":
     gc.disable()  # until it has imported what stays
     from taskyard.worker.agents.process import main
 
-    code = main(sys.argv[1])
+    code = main(int(sys.argv[1]), sys.argv[2])
     sys.stdout.flush()
     # threads of handlers that could not be stopped must not hold the process
     os._exit(code)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import threading
 import time
 from collections import Counter
@@ -16,9 +15,10 @@ import structlog
 
 from taskyard.core.redis.agent_side import AgentSide
 from taskyard.core.redis.ports import AgentPort
+from taskyard.worker.agents.adopted import AgentProcess
 from taskyard.worker.agents.duplicate_names import DuplicateNames
 from taskyard.worker.agents.launch import EXIT_REFUSED, EXIT_REPLACE
-from taskyard.worker.agents.launching import LaunchedAhead, launch
+from taskyard.worker.agents.launching import LaunchedAhead, launch_all
 from taskyard.worker.agents.losses import Losses
 from taskyard.worker.agents.pool_config import AgentSpec
 from taskyard.worker.agents.pool_member import Member
@@ -86,6 +86,7 @@ class Pool:
         while not self._stop.is_set():
             if self.sizing is not None:
                 self._members = self.sizing.adjusted(self._members)
+            self._prepare()
             for member in self._members:
                 self._watch(member)
             self.ahead.drop_rest()  # of agents that are no longer wanted
@@ -158,6 +159,14 @@ class Pool:
         return [member for member in self._members if not member.is_leaving]
 
     # processes
+
+    def _prepare(self) -> None:
+        """Has the processes of agents that start in this round made together, unless they are by now."""
+        now = time.monotonic()
+        due = [m.spec for m in self._members if m.process is None and not m.is_leaving and now >= m.start_at]
+        missing = self.ahead.missing(due)
+        if len(missing) > 1:
+            self.ahead.prepare(missing, self.redis_url, self.variables, self.remote)
 
     def _watch(self, member: Member) -> None:
         process, now = member.process, time.monotonic()
@@ -234,7 +243,7 @@ class Pool:
         if member.failures >= CRASH_LOOP:
             log.error("agent.crash_loop", name=member.spec.name, ends=member.failures, last=member.last_end)
 
-    def _kill_if_silent(self, member: Member, process: subprocess.Popen[bytes]) -> None:
+    def _kill_if_silent(self, member: Member, process: AgentProcess) -> None:
         health = member.health
         if health is None or health.report is None:
             return  # it may still be importing modules
@@ -258,7 +267,7 @@ class Pool:
     def _spawn(self, member: Member) -> None:
         started = self.ahead.take(member.spec)
         if started is None:
-            started = launch(member.spec, self.redis_url, self.variables, self.remote)
+            [started] = launch_all([member.spec], self.redis_url, self.variables, self.remote).finish()
         member.process, member.health, member.was_online = started.process, started.health, False
         member.agent_id, member.started = started.agent_id, time.monotonic()
         member.proof = started.begin(self.remote)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import signal
-import subprocess
 import time
 from collections import Counter
 from dataclasses import dataclass, field
 
 from taskyard.core.declarations import one_line
 from taskyard.core.redis.pools import AbsentAgent
+from taskyard.worker.agents.adopted import AgentProcess
 from taskyard.worker.agents.health import MAX_REASON_LENGTH, SILENT_SECONDS, HealthReceiver
 from taskyard.worker.agents.pool_config import AgentSpec
 
@@ -21,7 +21,7 @@ class Member:
     spec: AgentSpec
     number: int = 0  # of its kind, from 1; 0: the pool's size never changes
     is_leaving: bool = False  # it finishes what it runs, and is not started again
-    process: subprocess.Popen[bytes] | None = None
+    process: AgentProcess | None = None
     health: HealthReceiver | None = None
     agent_id: str = ""
     proof: str = ""  # proves our right to report its end; see AgentInfo.farewell

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +30,7 @@ from taskyard.worker.agents.agent_class import make_agent
 from taskyard.worker.agents.base import BaseAgent
 from taskyard.worker.agents.health import HealthSender, report_of, tell_failure
 from taskyard.worker.agents.launch import EXIT_REFUSED, EXIT_REPLACE, Launch
+from taskyard.worker.agents.siblings import divide
 from taskyard.worker.engines.settings import EngineSettings
 from taskyard.worker.isolation.divided_output import divide_output
 from taskyard.worker.isolation.process_tree import die_with_parent, set_subreaper
@@ -48,11 +48,16 @@ UNABLE = "attempts could not start, or reports could not be sent: descriptors, p
 log = structlog.get_logger(__name__)
 
 
-def main(argument: str) -> int:
-    """Runs the agent until it is asked to stop; returns the exit code."""
+def main(made_fd: int, argument: str) -> int:
+    """Runs the first of the agents in `argument` until it is asked to stop; returns the exit code.
+
+    Makes the processes of the others, in which it does the same for these.
+    """
     keep_files_private()
     refuse_inspection()
-    launch = msgspec.json.decode(argument, type=Launch)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    registry.load()  # the shipped modules, once for all of them
+    launch = divide(msgspec.json.decode(argument, type=list[Launch]), made_fd)
     try:
         return _prepared(launch)
     except TaskyardError as error:
@@ -68,10 +73,9 @@ def main(argument: str) -> int:
 
 def _prepared(launch: Launch) -> int:
     """Runs the agent with what the pool and the settings tell this process; returns the exit code."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    registry.load()  # the shipped modules, before the pool may tell it to begin
     # neither arguments nor the environment keep a secret
-    proof, token, told = (sys.stdin.readline(MAX_SECRET_LENGTH).strip() for _ in range(3))
+    with open(launch.secrets_fd, encoding="utf-8") as pipe:
+        proof, token, told = (pipe.readline(MAX_SECRET_LENGTH).strip() for _ in range(3))
     if not proof:
         return 0  # its supervisor needs no such agent, or is gone
     engine = msgspec.json.decode(told, type=EngineSettings) if told else None

@@ -21,6 +21,7 @@ CLONE_NEWNS, CLONE_NEWIPC, CLONE_NEWUSER, CLONE_NEWPID = 0x00020000, 0x08000000,
 MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REMOUNT = 1, 2, 4, 8, 32
 MS_BIND, MS_REC, MS_PRIVATE = 4096, 16384, 1 << 18
 MNT_DETACH = 2
+_ARG_END = 49  # the field of /proc/PID/stat, from 1
 _CLONE = {"x86_64": 56, "aarch64": 220}
 _PIVOT_ROOT = {"x86_64": 155, "aarch64": 41}
 
@@ -37,6 +38,20 @@ def prctl(option: int, *values: object) -> None:
 def die_with_parent_thread() -> None:
     """Makes the kernel kill this process when the thread that made it ends."""
     prctl(PR_SET_PDEATHSIG, int(signal.SIGKILL))
+
+
+def show_last_argument(text: bytes) -> None:
+    """Shows `text` as this process's last argument in `ps` (Linux only), as far as that one was as long.
+
+    The kernel shows the memory in which it put the arguments when the program began: proc(5), `arg_end` of `stat`.
+    """
+    if not LINUX:
+        return
+    with open("/proc/self/cmdline", "rb") as file:
+        length = len(file.read().removesuffix(b"\0").rpartition(b"\0")[2])
+    with open("/proc/self/stat", "rb") as file:
+        end = int(file.read().rpartition(b")")[2].split()[_ARG_END - 3])
+    ctypes.memmove(end - 1 - length, text[:length].ljust(length), length)
 
 
 def run_ahead() -> None:

@@ -15,7 +15,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-import msgspec
 import psutil
 
 from taskyard.core.config import Settings, load_settings
@@ -31,7 +30,7 @@ from taskyard.core.redis.connection import connect_redis
 from taskyard.core.submission.submit import open_submitter
 from taskyard.core.task_types.registry import registry
 from taskyard.worker import failpoints
-from taskyard.worker.agents.launch import Launch
+from taskyard.worker.agents.launch import shown_launch
 from taskyard.worker.devtools.own_credentials import own_urls
 from taskyard.worker.devtools.prove import plan
 from taskyard.worker.devtools.prove.orphans import orphans
@@ -210,9 +209,9 @@ class World:
             return ""
         victim = agents[int(kill.which * len(agents))]
         with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-            launch = msgspec.json.decode(victim.cmdline()[-1], type=Launch)
+            launch = shown_launch(victim.cmdline())
             victim.kill()
-            return f"{launch.name}:{launch.boot_id}"
+            return f"{launch.name}:{launch.boot_id}" if launch is not None else f"process {victim.pid}"
         return ""
 
     def _kill_handler(self, kill: plan.Kill) -> str:

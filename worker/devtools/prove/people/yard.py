@@ -8,7 +8,6 @@ import subprocess
 from collections.abc import Sequence
 from contextlib import suppress
 
-import msgspec
 import psutil
 import psycopg2
 from sqlalchemy.engine import make_url
@@ -17,7 +16,7 @@ from taskyard.core.config import Settings
 from taskyard.core.embedded.servers import Endpoints
 from taskyard.core.postgres.connections import connect_driver
 from taskyard.core.postgres.database import queries
-from taskyard.worker.agents.launch import Launch
+from taskyard.worker.agents.launch import shown_launch
 from taskyard.worker.devtools.prove.faulty_servers import FaultyPostgres, FaultyRedis
 from taskyard.worker.devtools.prove.people import modules
 from taskyard.worker.devtools.prove.people.wall_clock import WallClock
@@ -127,8 +126,8 @@ class Yard(World):
         found = []
         for agent in self._agents():
             with suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
-                launch = msgspec.json.decode(agent.cmdline()[-1], type=Launch)
-                found.append(f"{launch.name}:{launch.boot_id}")
+                if launch := shown_launch(agent.cmdline()):
+                    found.append(f"{launch.name}:{launch.boot_id}")
         return found
 
     def stop(self) -> list[str]:

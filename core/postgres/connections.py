@@ -21,8 +21,9 @@ UTF8 = "UTF8"  # the only encoding that holds every text, as PostgreSQL names it
 IDLE_SESSION_TIMEOUT_SINCE = 140_000  # as libpq gives server versions
 _UUID_AS_TEXT = psycopg2.extensions.new_type((2950,), "UUID_AS_TEXT", lambda value, cursor: value)
 # Parsing and planning the hot path's statements costs more than running them on a few rows.
-# No plan depends on the values, which are arrays of any length.
-GENERIC_PLANS = "SET plan_cache_mode = force_generic_plan"
+# No plan depends on the values, which are arrays of any length. And compiling one takes 90 ms, again in each session:
+# where a table's size is not known yet, PostgreSQL takes a statement on a few rows for a large one.
+QUICK_PLANS = "SET plan_cache_mode = force_generic_plan; SET jit = off"
 # The output formats, whatever the role or the database has set: others would be read incorrectly.
 PLAIN_VALUES = (
     "SET array_nulls = on; SET bytea_output = hex; SET datestyle = 'ISO, MDY'; SET extra_float_digits = 1; "
@@ -102,7 +103,7 @@ def set_up(connection: Connection) -> Connection:
     connection.autocommit = True
     if not is_behind_pooler(connection):
         with connection.cursor() as cursor:
-            cursor.execute(GENERIC_PLANS)
+            cursor.execute(QUICK_PLANS)
             cursor.execute(PLAIN_VALUES)
             cursor.execute(f"SET lock_timeout = {LOCK_TIMEOUT_MS}")
     elif knows_transactions(connection):

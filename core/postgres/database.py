@@ -18,10 +18,10 @@ from taskyard.core.connection_era import Era
 from taskyard.core.paths import FILES
 from taskyard.core.postgres.connections import (
     APPLICATION_NAME,
-    GENERIC_PLANS,
     IDLE_SESSION_TIMEOUT_SINCE,
     LEADER_TIMEOUT_MS,
     PLAIN_VALUES,
+    QUICK_PLANS,
     connect_driver,
     network_options,
     parameters_of,
@@ -222,7 +222,7 @@ def connect_leader(url: str) -> psycopg2.extensions.connection:
     if is_behind_pooler(connection):
         refuse_shared_session(url, connection)
     with connection.cursor() as cursor:
-        cursor.execute(GENERIC_PLANS)
+        cursor.execute(QUICK_PLANS)
         cursor.execute(PLAIN_VALUES)
         cursor.execute(f"SET idle_in_transaction_session_timeout = {LEADER_TIMEOUT_MS}")
         # whatever the role or the database has set: a role's statement_timeout once ended every term

@@ -20,7 +20,7 @@ def main() -> None:
     stand_apart_as_first()  # before anything has threads
 
     try:
-        _run(sys.argv[1:2])
+        _run(sys.argv[1:])
     except ModuleNotFoundError as error:
         lacking = hint(error, "".join(sys.argv[1:2]))
         if lacking is None:
@@ -29,12 +29,16 @@ def main() -> None:
         sys.exit(NOT_INSTALLED)
 
 
-def _run(command: list[str]) -> None:
+def _run(arguments: list[str]) -> None:
     gc.disable()  # what is imported stays: to search it for garbage again and again takes a tenth of the start
+    from taskyard.worker.cli import plain_run
+
+    if plain_run.is_plain(arguments):
+        plain_run.main(arguments)
     from taskyard.worker.cli import run
 
-    if command and command[0] in run.NAMES:
-        run.main(command[0])
+    if arguments and arguments[0] in run.NAMES:
+        run.main(arguments[0])
     else:
         from taskyard.worker.cli import app
 

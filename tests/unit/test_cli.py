@@ -32,6 +32,7 @@ from taskyard.worker.cli import exits
 from taskyard.worker.cli.app import COMMANDS, app
 from taskyard.worker.cli.output import Column, print_fields, print_table
 from taskyard.worker.cli.payload import LINE_FIELDS, JsonLines, by_line
+from taskyard.worker.cli.root import Commands
 from taskyard.worker.cli.text import instant, pretty_json, task_id
 
 NAMES = [command[0] for command in COMMANDS]
@@ -231,7 +232,7 @@ def test_exit_code_of_each_error(error: TaskyardError, code: int) -> None:
 
 
 def test_errors_of_commands_become_lines() -> None:
-    small = typer.Typer(cls=exits.Commands)
+    small = typer.Typer(cls=Commands)
 
     @small.command()
     def fine() -> None:

@@ -274,7 +274,7 @@ def test_doors_act_only_as_somebody(module: Module) -> None:
 
 HANDLERS = "import taskyard.worker.isolation.slot_child; registry.load()"
 AGENT = "import taskyard.worker.agents.process; registry.load()"
-WORKER = "import taskyard.worker.cli.run, taskyard.worker.start, taskyard.worker.app; registry.load()"
+WORKER = "import taskyard.worker.cli.plain_run, taskyard.worker.start, taskyard.worker.app; registry.load()"
 OF_POSTGRES = {"psycopg2", "sqlalchemy", "alembic", "mako"}
 OF_HTTP = {"httpx", "urllib3", "requests", "fastapi", "uvicorn", "streamlit", "taskyard.client"}
 OF_FEW = {"yaml", "pandas", "numpy", "taskyard.worker.devtools", "taskyard.worker.agents.engine_agent"}
@@ -285,9 +285,12 @@ OF_FEW = {"yaml", "pandas", "numpy", "taskyard.worker.devtools", "taskyard.worke
     [
         (HANDLERS, {"redis", "structlog", "rich", "typer", *OF_POSTGRES, *OF_HTTP, *OF_FEW}),
         (AGENT, {"typer", "prometheus_client", "apscheduler", "taskyard.worker.cli", *OF_POSTGRES, *OF_HTTP, *OF_FEW}),
-        (WORKER, {"alembic", "mako", "taskyard.worker.agents.process", *OF_HTTP, *OF_FEW}),
+        (WORKER, {"alembic", "mako", "typer", "taskyard.worker.agents.process", *OF_HTTP, *OF_FEW}),
         # an agent's process is started after this much
-        ("import taskyard.worker.cli.run, taskyard.worker.start", {"redis", "structlog", *OF_POSTGRES, *OF_HTTP}),
+        (
+            "import taskyard.worker.cli.plain_run, taskyard.worker.start",
+            {"redis", "structlog", "typer", *OF_POSTGRES, *OF_HTTP},
+        ),
         ("import taskyard.worker.cli.run", {f"taskyard.worker.cli.{name}" for name in ("app", "show", "output")}),
     ],
     ids=["handlers", "agent", "worker", "start", "command"],

@@ -24,7 +24,7 @@ from taskyard.worker.cli.output import (
     stacked,
     state_text,
 )
-from taskyard.worker.cli.ports.tasks import is_remote
+from taskyard.worker.cli.ports.place import is_remote
 from taskyard.worker.cli.show import AsJson
 
 

@@ -11,7 +11,7 @@ from taskyard.core.access.operations import AT_THE_SERVERS, OVER_HTTP
 from taskyard.core.errors import ConfigurationError
 from taskyard.worker.cli.exits import EXIT_CODE_HELP
 from taskyard.worker.cli.help_text import Command
-from taskyard.worker.cli.ports.tasks import URL_VARIABLE, is_remote
+from taskyard.worker.cli.ports.place import URL_VARIABLE, is_remote
 
 
 class RemoteCommand(Command):

@@ -5,10 +5,9 @@ from __future__ import annotations
 import errno
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NoReturn
-
-import typer
 
 from taskyard.core.errors import (
     ConfigurationError,
@@ -23,7 +22,6 @@ from taskyard.core.errors import (
 )
 from taskyard.core.payload.printable_text import visible
 from taskyard.core.questions.errors import QuestionClosed, QuestionNotFound
-from taskyard.worker.cli.help_text import Group
 
 OK = 0
 FAILED = 1
@@ -73,11 +71,11 @@ def exit_code(error: TaskyardError) -> int:
     return next((code for kind, code in _CODES_BY_ERROR if isinstance(error, kind)), FAILED)
 
 
-def printed(error: SubmissionError, problems: Iterable[SubmissionError]) -> typer.Exit:
+def printed(error: SubmissionError, problems: Iterable[SubmissionError]) -> SystemExit:
     """Prints all problems of an error, a line each; returns what ends the command."""
     for problem in problems:
         print_error(problem)
-    return typer.Exit(exit_code(error))
+    return SystemExit(exit_code(error))
 
 
 def print_error(error: TaskyardError) -> int:
@@ -99,45 +97,29 @@ def end_without_reader(console: Any) -> NoReturn:
     raise SystemExit(NO_READER)
 
 
-class Commands(Group):
-    """The group of commands; their expected errors become a line on stderr and an exit code."""
-
-    def invoke(self, ctx: Any) -> Any:
-        try:
-            done = super().invoke(ctx)
-            sys.stdout.flush()
-            return done
-        except BrokenPipeError:
-            _drop_output()
-            raise typer.Exit(NO_READER) from None
-        except typer.BadParameter as error:
-            if isinstance(error.__cause__ or error.__context__, ValueError):
-                error.message = _expected(error)
+@contextmanager
+def ending() -> Iterator[None]:
+    """Runs a command; its expected errors become a line on stderr and SystemExit with their exit code."""
+    try:
+        yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _drop_output()
+        raise SystemExit(NO_READER) from None
+    except TaskyardError as error:
+        raise SystemExit(print_error(error)) from None
+    except UnicodeEncodeError as error:  # an argument's bytes, as the shell passed them
+        say(f"error: {shortened(error.object)} is not accepted, expected UTF-8")
+        raise SystemExit(BAD_INPUT) from None
+    except OSError as error:
+        if not _is_of_output(error):
             raise
-        except TaskyardError as error:
-            raise typer.Exit(print_error(error)) from None
-        except UnicodeEncodeError as error:  # an argument's bytes, as the shell passed them
-            say(f"error: {shortened(error.object)} is not accepted, expected UTF-8")
-            raise typer.Exit(BAD_INPUT) from None
-        except OSError as error:
-            if not _is_of_output(error):
-                raise
-            _drop_output()
-            say(f"error: the output can't be written: {error.strerror}")
-            raise typer.Exit(OUTPUT_LOST) from None
-        except KeyboardInterrupt:
-            say("interrupted")
-            raise typer.Exit(INTERRUPTED) from None
-
-
-def _expected(error: typer.BadParameter) -> str:
-    """Returns the message of an argument that a model of typer's refused, in the words of our own models."""
-    from pydantic import ValidationError
-
-    from taskyard.core.payload.pydantic_messages import model_problems
-
-    cause = error.__cause__ or error.__context__
-    return model_problems(cause.errors()[0]) if isinstance(cause, ValidationError) else error.message
+        _drop_output()
+        say(f"error: the output can't be written: {error.strerror}")
+        raise SystemExit(OUTPUT_LOST) from None
+    except KeyboardInterrupt:
+        say("interrupted")
+        raise SystemExit(INTERRUPTED) from None
 
 
 def _is_of_output(error: OSError) -> bool:

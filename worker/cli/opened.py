@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 from taskyard.worker.cli.ports.access import AccessPort
 from taskyard.worker.cli.ports.bulk import BulkPort
 from taskyard.worker.cli.ports.mail import MailPort
+from taskyard.worker.cli.ports.place import is_remote
 from taskyard.worker.cli.ports.questions import QuestionPort
 from taskyard.worker.cli.ports.schedules import SchedulePort
 from taskyard.worker.cli.ports.site import SitePort
-from taskyard.worker.cli.ports.tasks import TaskPort, is_remote
+from taskyard.worker.cli.ports.tasks import TaskPort
 from taskyard.worker.cli.ports.webhooks import HookPort, WebhookPort
 from taskyard.worker.cli.ports.workflows import WorkflowPort
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import os
-import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -12,10 +9,10 @@ import typer
 from rich.console import Console
 
 import taskyard
-from taskyard.core.private_files import keep_files_private
 from taskyard.worker.cli.doors import command_class
-from taskyard.worker.cli.exits import ALL_EXIT_CODES, EXIT_CODE_HELP, Commands, end_without_reader
-from taskyard.worker.process.last_threads import ending_despite_threads
+from taskyard.worker.cli.exits import ALL_EXIT_CODES, EXIT_CODE_HELP, end_without_reader, ending
+from taskyard.worker.cli.help_text import Group
+from taskyard.worker.cli.program import running_command
 
 PROGRAM = "taskyard"
 RUN, CHANGE, INSPECT, WATCH, CARE = "Run", "Work with tasks", "Look", "Alerts", "Take care"
@@ -60,15 +57,31 @@ def add_command(app: typer.Typer, name: str, function: Callable[..., Any], panel
     app.command(name, cls=command_class(name), help=text, rich_help_panel=panel, epilog=epilog)(function)
 
 
+class Commands(Group):
+    """The group of commands; their expected errors become a line on stderr and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        with ending():
+            try:
+                return super().invoke(ctx)
+            except typer.BadParameter as error:
+                if isinstance(error.__cause__ or error.__context__, ValueError):
+                    error.message = _expected(error)
+                raise
+
+
+def _expected(error: typer.BadParameter) -> str:
+    """Returns the message of an argument that a model of typer's refused, in the words of our own models."""
+    from pydantic import ValidationError
+
+    from taskyard.core.payload.pydantic_messages import model_problems
+
+    cause = error.__cause__ or error.__context__
+    return model_problems(cause.errors()[0]) if isinstance(cause, ValidationError) else error.message
+
+
 def run_app(app: typer.Typer) -> None:
     """Runs the command in the arguments, and exits."""
-    keep_files_private()
     setattr(Console, "on_broken_pipe", end_without_reader)  # noqa: B010 - of help's consoles, too
-    for name in ("stdout", "stderr"):
-        if getattr(sys, name) is None:  # the shell closed it: `>&-`
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # a terminal that can't show all characters
-    with ending_despite_threads():
+    with running_command():
         app(prog_name=PROGRAM)

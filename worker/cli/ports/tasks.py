@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -10,8 +9,6 @@ from taskyard.core.errors import SubmissionError
 from taskyard.core.explanation import Explanation
 from taskyard.core.models import AuditEvent, LogEntry, Task
 from taskyard.core.retry_outcome import RetryPreview, RetryResult
-
-URL_VARIABLE = "TASKYARD_URL"
 
 
 class ShownTask(NamedTuple):
@@ -90,8 +87,3 @@ class TaskPort(Protocol):
 
     def send_signal(self, task_id: str, name: str, data: Any, signal_id: str | None, reason: str) -> bool:
         """Sends a signal; returns False if the task has it. Raises SubmissionError, TaskNotFound, IllegalTransition."""
-
-
-def is_remote() -> bool:
-    """Returns True if commands go over HTTP."""
-    return bool(os.environ.get(URL_VARIABLE))

@@ -14,7 +14,8 @@ from taskyard.core.explanation import Explanation
 from taskyard.core.models import AuditEvent, LogEntry, Task
 from taskyard.core.retry_outcome import RetryPreview, RetryResult
 from taskyard.core.states import Priority
-from taskyard.worker.cli.ports.tasks import URL_VARIABLE, NewestLog, ShownEvent, ShownTask
+from taskyard.worker.cli.ports.place import URL_VARIABLE
+from taskyard.worker.cli.ports.tasks import NewestLog, ShownEvent, ShownTask
 
 # The API knows its own limit and says it; this one only bounds what is read into memory.
 INPUT_LIMIT_BYTES = 64 << 20

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 
 from taskyard.core.protocol import Pair
 from taskyard.core.scheduling.agent_slots import MAX_QUEUE_AHEAD
 from taskyard.worker.agents.inbox import DELETE_COUNT
 
 MAX_SEEN = DELETE_COUNT * MAX_QUEUE_AHEAD  # as many runs as the inbox may still hold when it is read again
+FORGOTTEN_COUNT = 1_000  # at a time: to find the oldest in a dict, Python passes over all places that were freed
 
 
 class SeenOrders:
-    """The last attempt that was ordered of each task, of the MAX_SEEN latest: an order that comes twice is one."""
+    """The last ordered attempt of each of the latest MAX_SEEN tasks or some more: an order that comes twice is one."""
 
     def __init__(self) -> None:
         self._attempts: dict[str, int] = {}
@@ -23,8 +25,9 @@ class SeenOrders:
 
     def add(self, pairs: Iterable[Pair]) -> None:
         self._attempts.update(pairs)
-        while len(self._attempts) > MAX_SEEN:
-            del self._attempts[next(iter(self._attempts))]
+        if len(self._attempts) >= MAX_SEEN + FORGOTTEN_COUNT:
+            for task_id in list(islice(self._attempts, len(self._attempts) - MAX_SEEN)):
+                del self._attempts[task_id]
 
     def forget(self, pairs: Iterable[Pair]) -> None:
         for task_id, _ in pairs:

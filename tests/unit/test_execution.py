@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import warnings
 from typing import Any
 
 import msgspec
@@ -21,6 +22,7 @@ from taskyard.worker.attempts.execution import (
 )
 from taskyard.worker.isolation import process_tree
 from tests.task_types import ends
+from tests.task_types.models import Number
 
 MAX_OUTPUT_BYTES = 2_000
 
@@ -102,6 +104,26 @@ def test_output_that_is_no_output_model(case: str) -> None:
     error_class, message = failure_of("thread.wrong_output", {"case": case})
     assert error_class == "invalid_output"
     assert "output" in message
+
+
+@pytest.mark.parametrize("action", ["ignore", "always"])
+def test_handlers_warning_filters_do_not_change_what_is_accepted(action: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.resetwarnings()
+        warnings.simplefilter(action)
+        for _ in range(3):
+            assert failure_of("thread.wrong_output", {"case": "changed"})[0] == "invalid_output"
+            warnings.simplefilter(action)
+            assert bytes(executed("thread.noop", {"number": 5}).output) == b'{"number":5}'
+
+
+def test_a_handlers_own_serialization_still_warns() -> None:
+    executed("thread.noop")
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        executed("thread.noop")
+        assert Number.model_construct(number="five").model_dump_json() == '{"number":"five"}'
+    assert ["Pydantic serializer warnings" in str(one.message) for one in seen] == [True]
 
 
 def test_dict_becomes_the_output_model() -> None:

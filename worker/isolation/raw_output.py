@@ -9,6 +9,7 @@ log, which limits floods.
 
 from __future__ import annotations
 
+import ctypes
 import os
 import sys
 import tempfile
@@ -25,6 +26,11 @@ CHUNK_BYTES = 64 << 10
 EMPTIED_BYTES = 1 << 20  # disk space of read output is freed from here on …
 MAX_BYTES = 64 << 20  # … and from here on even while somebody writes
 LINE_CHARACTERS = 2_000  # of one line of the agent's log
+
+# `os.fstat` gives the interpreter lock away, twice in every attempt, and a busy thread waits long to get it back
+_seek = ctypes.PyDLL(None).lseek
+_seek.restype = ctypes.c_long
+_NO_OFFSET = ctypes.c_long(0)
 
 log = structlog.get_logger(__name__)
 
@@ -57,19 +63,19 @@ class RawOutput:
     def begin(self, capture: Capture) -> None:
         """Starts an attempt in this process."""
         self.read()
-        with self._lock:
-            self._users.append(capture)
+        self._users.append(capture)
 
     def end(self, capture: Capture) -> None:
         """Ends an attempt; all its output has been read when this returns."""
         self.read()
-        with self._lock:
-            self._users.remove(capture)
+        self._users.remove(capture)
 
     def read(self) -> None:
         """Passes on new output."""
+        if self._size_bytes() == self._read_bytes:  # without the lock, since every attempt comes by here twice
+            return
         with self._lock:
-            size = os.fstat(self._reading).st_size
+            size = self._size_bytes()
             new_bytes = size - self._read_bytes
             if new_bytes <= 0:
                 return
@@ -80,12 +86,11 @@ class RawOutput:
                 first = first[: first.rfind(b"\n") + 1 or None]  # whole lines
                 data = data[data.find(b"\n", 0, LINE_BYTES) + 1 :]
                 left_out_bytes = new_bytes - len(first) - len(data)
-            self._read_bytes = size
-            is_quiet = os.fstat(self._reading).st_size == size  # output in between would be lost
-            if size >= (EMPTIED_BYTES if is_quiet else MAX_BYTES):
+            is_quiet = self._size_bytes() == size  # output in between would be lost
+            if is_emptied := size >= (EMPTIED_BYTES if is_quiet else MAX_BYTES):
                 os.ftruncate(self._reading, 0)
-                self._read_bytes = 0
             users = list(self._users)
+            self._read_bytes = 0 if is_emptied else size
         if len(users) == 1:
             users[0].write(STDOUT, first)
             users[0].leave_out(left_out_bytes)
@@ -95,6 +100,11 @@ class RawOutput:
             text = newest.decode("utf-8", "backslashreplace")
             left_out_bytes = new_bytes - len(newest) + len(text[:-LINE_CHARACTERS])
             log.info("agent.output", text=text[-LINE_CHARACTERS:], left_out_bytes=left_out_bytes, attempts=len(users))
+
+    def _size_bytes(self) -> int:
+        """Returns the size of the file. Raises OSError if a handler has closed it."""
+        size: int = _seek(self._reading, _NO_OFFSET, os.SEEK_END)
+        return size if size >= 0 else os.fstat(self._reading).st_size
 
     def close(self) -> None:
         """Reads what is left."""

@@ -47,7 +47,12 @@ class AgentMail:
             raise TransientError(f"{message['kind']}: {error}") from None
 
     def end(self, pair: Pair, *, is_success: bool) -> None:
-        """Ends an attempt: its messages wait for the arrival of its end, or are given back at once."""
+        """Ends an attempt: its messages wait for the arrival of its end, or are given back at once.
+
+        An attempt that runs no more holds nothing new, see `_held_by`.
+        """
+        if pair not in self._held:  # without the lock, since every attempt comes by here
+            return
         with self._lock:
             own = self._held.pop(pair, None)
             if own and is_success:
@@ -67,9 +72,7 @@ class AgentMail:
 
     def _receive(self, pair: Pair) -> dict[str, Any]:
         with self._lock:
-            if pair not in self._held and not self._is_running(pair):
-                raise TransientError("receive: the attempt is over")
-            if len(self._held.setdefault(pair, {})) >= MAX_HELD:
+            if len(self._held_by(pair)) >= MAX_HELD:
                 raise PermanentError(
                     f"receive: this attempt has {MAX_HELD} unacknowledged messages: "
                     "call context.ack(message) for processed ones"
@@ -80,6 +83,14 @@ class AgentMail:
         except Unavailable as error:
             return {"message": None, "away": str(error)}
         return {"message": _fields(self._taken(pair, found[0])) if found else None, "away": ""}
+
+    def _held_by(self, pair: Pair) -> dict[str, int]:
+        """Returns what a running attempt holds."""
+        own = self._held.setdefault(pair, {})  # before the look: its end sees this, or this sees its end
+        if not own and not self._is_running(pair):
+            del self._held[pair]
+            raise TransientError("receive: the attempt is over")
+        return own
 
     def _taken(self, pair: Pair, message: Message) -> Message:
         with self._lock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import structlog
 
@@ -35,7 +36,6 @@ class Outbox:
         self._broker = broker
         self._on_arrival = on_arrival
         self._spool = spool
-        self._mutex = threading.Lock()
         self._sending = threading.Lock()
         self._reports: list[Report] = []
         self._ended: list[Pair] = []
@@ -52,14 +52,13 @@ class Outbox:
 
     def add(self, report: Report, ended: Pair | None = None, *, flush_follows: bool = False) -> None:
         """Sends a report soon, or with the caller's next flush; `ended` names the pair that it ends."""
-        with self._mutex:
-            if not self._reports:
-                self._since = time.monotonic()
-            self._reports.append(report)
-            if ended is not None:
-                self._ended.append(ended)
-            is_due = len(self._reports) >= FLUSH_COUNT
-        if is_due and not self._is_away:
+        # no lock, which all slots would wait for at every task: each step is one of a list
+        if not self._reports:
+            self._since = time.monotonic()
+        self._reports.append(report)
+        if ended is not None:
+            self._ended.append(ended)  # after its report, and taken before it
+        if len(self._reports) >= FLUSH_COUNT and not self._is_away:
             self.flush()
         elif not flush_follows and not self._has_reports.is_set():
             self._has_reports.set()
@@ -87,10 +86,9 @@ class Outbox:
     def _flush(self, extra: Sequence[Report] = ()) -> None:
         with self._sending:
             try:
-                with self._mutex:
-                    self._leaving, self._reports = self._leaving + self._reports, []
-                    self._leaving_ended, self._ended = self._leaving_ended + self._ended, []
-                    self._has_reports.clear()
+                self._has_reports.clear()  # before they are taken, so that none is left behind untold
+                _move(self._ended, self._leaving_ended)
+                _move(self._reports, self._leaving)
                 if self._leaving or extra:
                     self._send_leaving(extra)
                 for tell in self._on_arrival if self._leaving_ended else ():
@@ -140,6 +138,13 @@ class Outbox:
                 time.sleep(wait)
             if not self.flush():
                 time.sleep(RETRY_SECONDS)
+
+
+def _move(source: list[Any], target: list[Any]) -> None:
+    """Moves what a list has by now to the end of another one, while other threads append to it."""
+    count = len(source)
+    target += source[:count]
+    del source[:count]
 
 
 def _entries(reports: Sequence[Report]) -> Iterator[bytes]:

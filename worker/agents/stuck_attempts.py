@@ -38,6 +38,8 @@ class StuckAttempts:
 
     def leave(self, pair: Pair) -> None:
         """Removes an attempt whose thread returned after all; does nothing if it was not stuck."""
+        if pair not in self._running:  # without the lock, since every attempt comes by here
+            return
         with self._lock:
             self._running.discard(pair)
         self._report_ends([pair])

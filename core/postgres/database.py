@@ -81,16 +81,25 @@ class DriverTransaction:
         self._first = "" if lock_timeout_ms is None else f"SET LOCAL lock_timeout = {lock_timeout_ms}; "
 
     def rows(self, statement: str, parameters: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
+        self.cursor.execute(self._first + self._prepared(statement), parameters)
+        return self.cursor.fetchall() if self.cursor.description else ()
+
+    def together(self, *statements: tuple[str, Mapping[str, Any]]) -> Sequence[tuple[Any, ...]]:
+        """Sends statements as one message, and returns the rows of the last; outside a transaction they are one."""
+        texts = [self.cursor.mogrify(self._prepared(statement), parameters) for statement, parameters in statements]
+        self.cursor.execute(b"; ".join(texts))
+        rows: Sequence[tuple[Any, ...]] = self.cursor.fetchall()
+        return rows
+
+    def _prepared(self, statement: str) -> str:
+        """Returns what runs a statement: the execution of what this prepares, if it is a hot one."""
         handle = statement.handle if isinstance(statement, Query) else None
         if not isinstance(statement, Query) or handle is None or not self.cursor.connection.may_prepare:
-            self.cursor.execute(self._first + statement, parameters)
-        else:
-            prepared = self.cursor.connection.prepared
-            if handle not in prepared:
-                self.cursor.execute(statement.preparation)
-                prepared.add(handle)
-            self.cursor.execute(self._first + statement.execution, parameters)
-        return self.cursor.fetchall() if self.cursor.description else ()
+            return statement
+        if handle not in self.cursor.connection.prepared:
+            self.cursor.execute(statement.preparation)
+            self.cursor.connection.prepared.add(handle)
+        return statement.execution
 
     def copy(self, table: str, columns: Sequence[str], lines: Iterable[str]) -> None:
         """Copies lines in COPY's text format into a table; the server works on those that are made already."""

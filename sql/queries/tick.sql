@@ -2,7 +2,8 @@
 -- its rows in id order before it changes any, and skips locked ones: it waits for no row.
 
 -- name: settle_completed
--- assigned | in_progress → completed, if the attempt is still the current one.
+-- assigned | in_progress → completed, if the attempt is still the current one. Returns the ids in one text, which also
+-- lasts until the end of the transaction, for a later statement of the same message.
 WITH reported AS (
     SELECT * FROM unnest(%(ids)s::uuid[], %(attempts)s::int[], %(outputs)s::json[], %(started)s::float8[],
         %(run_seconds)s::real[], %(cpu_seconds)s::real[], %(peaks)s::bigint[])
@@ -28,7 +29,14 @@ WITH reported AS (
         wait_seconds, run_seconds, total_seconds, cpu_seconds, peak_memory_bytes
     FROM settled
 )
-SELECT id FROM settled
+SELECT set_config('taskyard.completed', coalesce(string_agg(id::text, ','), ''), true) FROM settled
+
+-- name: after_completed
+-- What the settle_completed before it in the same message returned, and whether any unfinished task waits for another
+-- one: as the row of no task behind those of a claim, which needs no such table.
+SELECT NULL, NULL, current_setting('taskyard.completed'),
+    CASE WHEN EXISTS (SELECT FROM task_dependencies WHERE is_open) THEN 'may free' END,
+    NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 
 -- name: settle
 -- assigned | in_progress → failed | scheduled (another attempt later) | pending, if the attempt is still current

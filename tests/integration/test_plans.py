@@ -60,7 +60,7 @@ VALUES = {
 STATEMENTS = {
     name: queries(topic)[name]
     for topic, names in (
-        ("tick", sorted(queries("tick"))),
+        ("tick", sorted(set(queries("tick")) - {"after_completed"})),
         ("dependants", sorted(set(queries("dependants")) - {"has_any"})),
         ("recovery", ["not_held"]),
     )

@@ -129,6 +129,7 @@ class Batch:
     ping: bool = False
     odd: list[Odd] = field(default_factory=list)  # quarantined items
     ended: Ended = NONE  # parents whose children earlier ticks left
+    may_free: bool = True  # whether tasks waited for others when last looked
     firing: Firing | None = None  # what fires the schedules that are due, if one may be
     parents_after: str | None = None  # where the search for such parents continues
     input_checks: InputChecks | None = None  # of inputs that are made of outputs
@@ -142,11 +143,13 @@ class Batch:
 
     def has_statements(self) -> bool:
         """Returns True if there is anything for PostgreSQL."""
+        return bool(self.completions or self.claims or self.has_other_statements())
+
+    def has_other_statements(self) -> bool:
+        """Returns True if there is more for PostgreSQL than successes and claims."""
         return bool(
-            self.completions
-            or self.settlements
+            self.settlements
             or self.suspensions
-            or self.claims
             or self.started
             or self.stale
             or self.progress
@@ -218,8 +221,10 @@ class Committed:
     claimed: Sequence[Claimed] = ()
     hedged: list[Claimed] = field(default_factory=list)  # second attempts that it began
     promoted: list[Promoted] = field(default_factory=list)  # and those that ended first
+    completed: set[str] | None = None  # the successes that a plain tick recorded; None: it was none
     freed: Sequence[Freed] = ()  # tasks that were claimed as they were freed
     freed_lanes: Counter[Lane] | None = None  # of all tasks that it freed; None: it had nothing to free
+    may_free: bool | None = None  # whether tasks wait for others; None: it did not look
     unclaimable: list[str] = field(default_factory=list)  # tasks whose claim was refused, or took too long
     waiting: list[Waiting] = field(default_factory=list)
     replies: list[tuple[str, Order]] = field(default_factory=list)
@@ -271,7 +276,7 @@ class Committed:
         ):
             if getattr(other, name):
                 setattr(self, name, getattr(other, name))
-        for name in ("agent_users", "next_fire", "kept", "kept_bodies", "freed_lanes"):
+        for name in ("agent_users", "next_fire", "kept", "kept_bodies", "freed_lanes", "may_free"):
             if getattr(other, name) is not None:
                 setattr(self, name, getattr(other, name))
         self.ended += other.ended

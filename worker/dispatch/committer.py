@@ -18,17 +18,17 @@ from taskyard.core.errors import LeadershipLost
 from taskyard.core.postgres.database import LEADER_LOCK_TIMEOUT_MS, DriverTransaction
 from taskyard.core.postgres.errors import is_connection_lost
 from taskyard.core.postgres.joined import joined
-from taskyard.core.postgres.store import locks
+from taskyard.core.postgres.store import locks, tick
+from taskyard.core.postgres.store.dependants import NONE, Ended
 from taskyard.core.threads import OnEscape, start_thread
 from taskyard.worker.dispatch.batch import Batch, Committed
 from taskyard.worker.dispatch.lock_waits import LockWaits
 from taskyard.worker.dispatch.pauses import Pauses
 from taskyard.worker.dispatch.postponed import Postponed
 from taskyard.worker.dispatch.savepoints import LOCKED, REFUSED, Careful
-from taskyard.worker.dispatch.transaction_parts import CLAIMS, PARTS, Part, apart
+from taskyard.worker.dispatch.transaction_parts import PARTS, Part, apart
 
 RERUNS = 20
-NOTHING_DONE = Committed()
 
 log = structlog.get_logger(__name__)
 
@@ -103,7 +103,7 @@ class Committer:
 
 
 def commit(connection: psycopg2.extensions.connection, batch: Batch, pauses: Pauses | None = None) -> Committed:
-    """Runs a batch as one transaction.
+    """Runs a batch as one transaction; what it takes to end tasks that others wait for may follow in a second one.
 
     After a deadlock or serialization failure it runs again; a row that PostgreSQL or its driver refuses is found by
     halving under savepoints and quarantined (`Committed.odd`), an end of an attempt is settled `unstorable`; parts
@@ -112,7 +112,18 @@ def commit(connection: psycopg2.extensions.connection, batch: Batch, pauses: Pau
     began = time.perf_counter()
     if not batch.has_statements():
         return Committed()
-    attempt = _Attempt(batch, Pauses() if pauses is None else pauses)
+    pauses = Pauses() if pauses is None else pauses
+    attempt = _Attempt(batch, pauses)
+    committed = _committed(connection, attempt)
+    if committed.completed is not None and (rest := _rest_of(batch, committed, committed.completed)) is not None:
+        later = commit(connection, rest, pauses)
+        committed.add(later)
+        committed.odd = later.odd
+    committed.seconds = time.perf_counter() - began
+    return committed
+
+
+def _committed(connection: psycopg2.extensions.connection, attempt: _Attempt) -> Committed:
     for _ in range(RERUNS):
         try:
             if attempt.is_careful:
@@ -120,10 +131,9 @@ def commit(connection: psycopg2.extensions.connection, batch: Batch, pauses: Pau
                     committed = attempt.run(Careful(cursor, finds_refused=attempt.finds_refused))
                     connection.commit()
             else:
-                with joined(connection, is_lone=attempt.is_lone) as tx:
-                    committed = attempt.run(tx)
+                with joined(connection, is_lone=attempt.is_plain) as tx:
+                    committed = attempt.run_plain(tx) if attempt.is_plain else attempt.run(tx)
             attempt.conclude()
-            committed.seconds = time.perf_counter() - began
             return committed
         except LOCKED as error:
             connection.rollback()
@@ -145,6 +155,13 @@ def commit(connection: psycopg2.extensions.connection, batch: Batch, pauses: Pau
     raise LeadershipLost(f"a tick met a deadlock or serialization failure {RERUNS} times in a row")
 
 
+def _rest_of(batch: Batch, committed: Committed, completed: set[str]) -> Batch | None:
+    """Returns what is left to do for the successes of a plain tick: to release what waits for these, and the stale."""
+    missing = [done for done in batch.completions if done.id not in completed]
+    ended = Ended(sorted(completed), []) if committed.may_free else NONE
+    return Batch(completions=missing, reporters=batch.reporters, ended=ended) if missing or ended else None
+
+
 class _Attempt:
     """Keeps what is known of a batch's transaction from one run of it to the next."""
 
@@ -155,7 +172,9 @@ class _Attempt:
         # a lock was in the way, or a row takes too long: from here on each part is tried separately
         self._is_locked = batch.has_unclaimable
         now = time.monotonic()
-        self._paused = {part.name for part in PARTS if pauses.is_paused(part.name, now)}
+        self._paused = {part.name for part in PARTS if pauses.is_paused(part.name, now)} if pauses else set()
+        frees = batch.completions and (batch.may_free or any(done.beside for done in batch.completions))
+        self._is_plain = not (frees or batch.has_other_statements())
         self._failed: set[str] = set()
         self._done: set[str] = set()
 
@@ -165,9 +184,20 @@ class _Attempt:
         return self.finds_refused or self._is_locked or bool(self._pauses)
 
     @property
-    def is_lone(self) -> bool:
-        """Returns True if there is nothing but claims, which are one statement."""
-        return all(part.name == CLAIMS for part in PARTS if part.has(self._batch, NOTHING_DONE))
+    def is_plain(self) -> bool:
+        """Returns True if there is nothing but claims and successes for which no task waits, as far as is known."""
+        return self._is_plain and not self.is_careful
+
+    def run_plain(self, tx: DriverTransaction) -> Committed:
+        """Runs the one message of a plain tick."""
+        batch, committed = self._batch, Committed()
+        ids, agents = [one.id for one, _ in batch.claims], [agent.id for _, agent in batch.claims]
+        if not batch.completions:
+            committed.claimed = tick.claim(tx, ids, agents)
+            return committed
+        found = tick.complete_and_claim(tx, batch.completions, ids, agents)
+        committed.completed, committed.may_free, committed.claimed = found
+        return committed
 
     def run(self, tx: DriverTransaction) -> Committed:
         """Runs the statements in the order of P6."""

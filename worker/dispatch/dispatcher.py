@@ -152,6 +152,7 @@ class Dispatcher:
         earlier = term.committer.wait() if in_flight is not None else None
         if in_flight is not None and earlier is not None:
             term.note_freed(in_flight, earlier)
+        batch.may_free = term.may_free
         if not self._stop.is_set():
             self._placing.offer(term, batch)
         is_large = batch.size() >= LARGE_BATCH

@@ -80,6 +80,7 @@ class Term:
     next_due: float | None = None
     cover_seconds: float = 0.01
     freed_lanes: FreedLanes = field(default_factory=FreedLanes)
+    may_free: bool = True  # whether tasks waited for others when a tick last looked
     has_roster: bool = False  # whether it has read who is present
     unpublished: list[Unpublished] = field(default_factory=list)  # claims to be settled by the next tick
     unclaimable: Unclaimable = field(default_factory=Unclaimable)
@@ -107,6 +108,8 @@ class Term:
 
     def note_freed(self, batch: Batch, committed: Committed) -> None:
         """Takes how many tasks a tick freed, before the next one is committed."""
+        if committed.may_free is not None:
+            self.may_free = committed.may_free
         if committed.freed_lanes is not None:
             self.freed_lanes.note(batch.ends(), committed.freed_lanes)
 

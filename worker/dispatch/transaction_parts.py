@@ -76,6 +76,7 @@ def _publish_dependants(tx: DriverTransaction, batch: Batch, committed: Committe
     # where locks are looked for, claims are the claims' part alone
     offers = [] if isinstance(tx, Careful) else [(str(offer.lane), agent.id) for offer, agent in batch.offers]
     done = dependants.settle(tx, left, "dispatcher", completed_here=committed.ended.completed, offers=offers)
+    committed.may_free = done.may_free
     committed.waiting += done.waiting
     committed.freed = done.freed
     freed = [*done.waiting, *(task.waiting for task in done.freed)]

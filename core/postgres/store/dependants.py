@@ -51,6 +51,7 @@ class Slice(NamedTuple):
     left: Ended
     may_lack_inputs: bool = False  # whether a child may have become due to get its input
     freed: Sequence[Freed] = ()
+    may_free: bool = True  # whether any unfinished task waits for another one
 
 
 def settle(
@@ -69,7 +70,8 @@ def settle(
     of its tasks: tasks that can start are claimed for these agents at once, those of the highest priority first.
     """
     if not (ended or completed_here) or not tx.rows(queries("dependants")["has_any"], {})[0][0]:
-        return Slice([], [], NONE)  # a child inserted at the same time is settled by its inserter: see look_again
+        # a child inserted at the same time is settled by its inserter: see look_again
+        return Slice([], [], NONE, may_free=False)
     others = {*ended.completed, *ended.failed}.difference(completed_here)  # each once: its edges count once
     parents = {"ids": plain(sorted(others)), "completed_here": plain(completed_here), "limit": limit}
     changed = tx.rows(queries("dependants")["unblock"], parents | _as_arrays(offers))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 from taskyard.core.models import Waiting
 from taskyard.core.postgres.arrays import plain, quoted
-from taskyard.core.postgres.database import Transaction, queries
+from taskyard.core.postgres.database import DriverTransaction, Query, Transaction, queries
 
 
 class Completion(NamedTuple):
@@ -90,20 +91,21 @@ def complete(tx: Transaction, completions: Sequence[Completion]) -> set[str]:
 
     The others' attempts are not current, or their rows are locked.
     """
+    [[completed]] = tx.rows(queries("tick")["settle_completed"], _as_arrays(completions))
+    return _ids_of(completed)
+
+
+def _as_arrays(completions: Sequence[Completion]) -> dict[str, str]:
     ids, attempts, outputs, started, run_seconds, cpu_seconds, peaks, _ = zip(*completions, strict=True)
-    rows = tx.rows(
-        queries("tick")["settle_completed"],
-        {
-            "ids": plain(ids),
-            "attempts": plain(attempts),
-            "outputs": quoted(outputs),
-            "started": plain(started),
-            "run_seconds": plain(run_seconds),
-            "cpu_seconds": plain(cpu_seconds),
-            "peaks": plain(peaks),
-        },
-    )
-    return {row[0] for row in rows}
+    return {
+        "ids": plain(ids),
+        "attempts": plain(attempts),
+        "outputs": quoted(outputs),
+        "started": plain(started),
+        "run_seconds": plain(run_seconds),
+        "cpu_seconds": plain(cpu_seconds),
+        "peaks": plain(peaks),
+    }
 
 
 def settle(tx: Transaction, settlements: Sequence[Settlement]) -> tuple[set[str], list[Waiting], list[str]]:
@@ -220,3 +222,29 @@ def claim(tx: Transaction, ids: Sequence[str], agents: Sequence[str]) -> list[Cl
     """Gives tasks to agents (parallel lists); only the returned rows were claimed."""
     rows = tx.rows(queries("tick")["claim"], {"ids": plain(ids), "agents": quoted(agents)})
     return [Claimed._make(row) for row in rows]
+
+
+def complete_and_claim(
+    tx: DriverTransaction, completions: Sequence[Completion], ids: Sequence[str], agents: Sequence[str]
+) -> tuple[set[str], bool, list[Claimed]]:
+    """Runs `complete`, and `claim` if there are ids, in one round trip; outside a transaction they are one.
+
+    Returns what both do, and between that whether any unfinished task waits for another one: which is known only once
+    the rows of those that ended are locked (P6).
+    """
+    last = _claim_after_completed() if ids else queries("tick")["after_completed"]
+    *claimed, (_, _, completed, may_free, *_) = tx.together(
+        (queries("tick")["settle_completed"], _as_arrays(completions)),
+        (last, {"ids": plain(ids), "agents": quoted(agents)}),
+    )
+    return _ids_of(completed), may_free is not None, [Claimed._make(row) for row in claimed]
+
+
+@lru_cache
+def _claim_after_completed() -> Query:
+    claim, after = queries("tick")["claim"], queries("tick")["after_completed"]
+    return Query.named("tick", "claim_after_completed", f"{claim}\nUNION ALL\n{after}")
+
+
+def _ids_of(text: str) -> set[str]:
+    return set(text.split(",")) if text else set()

@@ -7,7 +7,6 @@ it may read the server's statistics. It can't run programs, access files of the 
 from __future__ import annotations
 
 import sqlalchemy as sa
-from sqlalchemy.engine import make_url
 
 from taskyard.core.errors import Unavailable
 from taskyard.core.i18n import msg
@@ -54,13 +53,13 @@ def prepare_role(url: str, role: str, database: str) -> None:
     `url` is a superuser's, of another database of the server. Raises Unavailable.
     """
     engine = sa.create_engine(
-        make_url(url),
+        sa.make_url(url),
         poolclass=sa.NullPool,
         isolation_level="AUTOCOMMIT",
         connect_args={"connect_timeout": _CONNECT_TIMEOUT_SECONDS},
     )
     inside = sa.create_engine(
-        make_url(url).set(database=database),
+        sa.make_url(url).set(database=database),
         poolclass=sa.NullPool,
         connect_args={"connect_timeout": _CONNECT_TIMEOUT_SECONDS},
     )

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 from urllib.parse import quote
 
 import psycopg2
-import redis
-import sqlalchemy as sa
+from redis import exceptions
 
 from taskyard.core.errors import ConfigurationError, Unavailable
 from taskyard.core.i18n import msg
@@ -99,24 +98,23 @@ class RedisFacts:
 
 def database_facts(url: str) -> DatabaseFacts:
     """Queries the PostgreSQL server at `url`; raises ProbeFailed."""
-    with _database(url) as connection:
-        row = connection.execute(
-            sa.text(
-                "SELECT current_setting('server_version') AS version,"
-                " current_setting('server_version_num')::int AS version_number,"
-                " current_setting('server_encoding') AS encoding,"
-                " current_setting('synchronous_commit') AS synchronous_commit,"
-                " current_setting('fsync') AS fsync,"
-                " current_setting('transaction_read_only') = 'on' AS read_only,"
-                " coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create_tables,"
-                " current_user::text AS role,"
-                " current_setting('is_superuser') = 'on' AS is_superuser,"
-                " EXISTS (SELECT FROM pg_tables WHERE tablename = 'tasks' AND schemaname = current_schema()"
-                " AND tableowner = current_user) AS owns_tables"
-            )
-        ).one()
+    with _database(url) as cursor:
+        cursor.execute(
+            "SELECT current_setting('server_version') AS version,"
+            " current_setting('server_version_num')::int AS version_number,"
+            " current_setting('server_encoding') AS encoding,"
+            " current_setting('synchronous_commit') AS synchronous_commit,"
+            " current_setting('fsync') AS fsync,"
+            " current_setting('transaction_read_only') = 'on' AS read_only,"
+            " coalesce(has_schema_privilege(current_schema(), 'CREATE'), false) AS may_create_tables,"
+            " current_user::text AS role,"
+            " current_setting('is_superuser') = 'on' AS is_superuser,"
+            " EXISTS (SELECT FROM pg_tables WHERE tablename = 'tasks' AND schemaname = current_schema()"
+            " AND tableowner = current_user) AS owns_tables"
+        )
+        facts = dict(zip([column.name for column in cursor.description], cursor.fetchone(), strict=True))
         shared = pooling_of(url)
-    return DatabaseFacts(**row._mapping, pooling=shared)
+    return DatabaseFacts(**facts, pooling=shared)
 
 
 def database_answers(url: str) -> bool:
@@ -153,7 +151,7 @@ def agent_user_facts(database_url: str, redis_url: str, namespace: str) -> Agent
     with _redis(redis_url) as client:
         try:
             known = AgentUsers(client, Keys(namespace), ()).known()
-        except redis.ResponseError as error:
+        except exceptions.ResponseError as error:
             facts = AgentUserFacts(user or "default", tuple(wanted), (), _one_line(error, redis_url))
             return facts if wanted else None
     different = sorted(name for name in {*wanted, *known} if wanted.get(name) != known.get(name))
@@ -179,22 +177,16 @@ def without_password(text: str, url: str) -> str:
 
 
 @contextmanager
-def _database(url: str) -> Iterator[sa.Connection]:
+def _database(url: str) -> Iterator[Any]:
     try:
-        engine = sa.create_engine(
-            "postgresql+psycopg2://",
-            creator=lambda: set_up(connect_driver(url)),
-            poolclass=sa.NullPool,
-            isolation_level="AUTOCOMMIT",
-        )
-        with engine.connect() as connection:
-            yield connection
-    except ProbeFailed:
-        raise
+        with closing(connect_driver(url)) as connection:
+            set_up(connection).autocommit = True
+            with connection.cursor() as cursor:
+                yield cursor
     except (ConfigurationError, Unavailable) as error:  # the URL is invalid, or a pooler answers
         raise ProbeFailed(ProbeFailure.OTHER, _one_line(error, url)) from None
-    except (sa.exc.DBAPIError, psycopg2.Error) as error:
-        text = _one_line(getattr(error, "orig", None) or error, url)
+    except psycopg2.Error as error:
+        text = _one_line(error, url)
         raise ProbeFailed(_database_failure(text), text) from None
 
 
@@ -214,15 +206,11 @@ def _redis(url: str) -> Iterator[Client]:
     try:
         with connect_redis(url) as client:
             yield client
-    except (
-        redis.AuthenticationError,
-        redis.exceptions.AuthorizationError,
-        redis.exceptions.NoPermissionError,
-    ) as error:
+    except (exceptions.AuthenticationError, exceptions.AuthorizationError, exceptions.NoPermissionError) as error:
         raise ProbeFailed(ProbeFailure.REFUSED, _one_line(error, url)) from None
-    except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+    except (exceptions.ConnectionError, exceptions.TimeoutError, OSError) as error:
         raise ProbeFailed(ProbeFailure.UNREACHABLE, _one_line(error, url)) from None
-    except (redis.RedisError, ConfigurationError) as error:
+    except (exceptions.RedisError, ConfigurationError) as error:
         failure = ProbeFailure.REFUSED if "NOAUTH" in str(error) else ProbeFailure.OTHER
         raise ProbeFailed(failure, _one_line(error, url)) from None
 
@@ -243,7 +231,7 @@ def _refused_commands(client: Client, key: str) -> tuple[str, ...]:
     for name, command in commands.items():
         try:
             command()
-        except redis.ResponseError as error:
+        except exceptions.ResponseError as error:
             refused.append(f"{name} ({error})")
     return tuple(refused)
 

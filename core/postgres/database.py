@@ -29,7 +29,7 @@ from taskyard.core.postgres.connections import (
 )
 from taskyard.core.postgres.errors import has_turned, unavailable_when_unreachable
 from taskyard.core.postgres.pooler import is_behind_pooler
-from taskyard.core.postgres.pools import connect_engine, connecting
+from taskyard.core.postgres.pools import connect_pool, connecting
 from taskyard.core.postgres.spare import Spare
 
 SQL_DIR = FILES / "sql"
@@ -152,7 +152,7 @@ class Database:
     def __init__(self, url: str, *, pool_size: int = 5) -> None:
         self.url = url
         self._era = Era()
-        self.engine = connect_engine(url, pool_size=pool_size, era=self._era)
+        self.pool = connect_pool(url, pool_size=pool_size, era=self._era)
         self._spare = Spare(connecting(url, self._era), self._era)
 
     @contextlib.contextmanager
@@ -198,7 +198,7 @@ class Database:
         so that one call fails and not one for each of them.
         """
         with unavailable_when_unreachable():
-            connection = self.engine.raw_connection()
+            connection = self._current_connection()
         driver: Any = connection.driver_connection
         try:
             with unavailable_when_unreachable():
@@ -211,10 +211,20 @@ class Database:
         finally:
             connection.close()
 
+    def _current_connection(self) -> Any:
+        """Takes a connection of the current era from the pool; those of a past one are closed."""
+        while True:
+            connection = self.pool.connect()
+            if connection.driver_connection.made_in == self._era.number:  # type: ignore[union-attr]
+                return connection
+            connection.invalidate()
+            connection.close()
+
     def close(self) -> None:
         """Closes every pooled connection, and the one beside the pool."""
         self._spare.close()
-        self.engine.dispose()
+        self.pool.dispose()
+        self.pool = self.pool.recreate()
 
 
 def connect_leader(url: str) -> psycopg2.extensions.connection:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator
 import psycopg2
 import psycopg2.errors
 import psycopg2.extensions
-import sqlalchemy
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from taskyard.core.errors import Busy, Unavailable
 from taskyard.core.i18n import msg
@@ -33,13 +34,13 @@ def unavailable_when_unreachable() -> Iterator[None]:
     """
     try:
         yield
-    except (psycopg2.Error, sqlalchemy.exc.DBAPIError) as error:
+    except (psycopg2.Error, DBAPIError) as error:
         cause = getattr(error, "orig", None) or error
         meaning = _meaning_of(cause)
         if meaning is None:
             raise
         raise meaning from error
-    except sqlalchemy.exc.TimeoutError as error:
+    except PoolTimeoutError as error:
         text = msg("no database connection became free within {seconds} s", seconds=POOL_TIMEOUT_SECONDS)
         raise Unavailable(text) from error
 
@@ -65,7 +66,7 @@ def values_refused(explained: Callable[[str], Exception]) -> Iterator[None]:
     """
     try:
         yield
-    except (*_OF_VALUES, sqlalchemy.exc.DBAPIError) as error:
+    except (*_OF_VALUES, DBAPIError) as error:
         cause = getattr(error, "orig", None) or error
         if not isinstance(cause, _OF_VALUES) or is_connection_lost(cause):
             raise

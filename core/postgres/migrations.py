@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from taskyard.core.errors import ConfigurationError
-from taskyard.core.postgres.connections import LOCK_TIMEOUT_MS, UTF8
+from taskyard.core.postgres.connections import LOCK_TIMEOUT_MS, UTF8, connect_driver, set_up
 from taskyard.core.postgres.errors import unavailable_when_unreachable
 from taskyard.core.postgres.pools import connect_engine
 from taskyard.core.postgres.revisions import MIGRATIONS_DIR, current_revision, revisions
@@ -33,7 +35,7 @@ def migrate(url: str) -> None:
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = {OTHERS_TIMEOUT_MS}")
             connection.exec_driver_sql("SELECT pg_advisory_xact_lock(hashtext('taskyard migration'))")
             connection.exec_driver_sql(f"SET LOCAL lock_timeout = {LOCK_TIMEOUT_MS}")
-            state = _state(connection)
+            state = _state(lambda query: connection.exec_driver_sql(query).scalar())
             if state.version is None:
                 _check_encoding(connection)
             if not state.is_newer:
@@ -66,22 +68,29 @@ class SchemaState:
 
 def schema_state(url: str) -> SchemaState:
     """Returns what a database has of our schema; raises Unavailable."""
-    engine = connect_engine(url, pool_size=1)
-    try:
-        with unavailable_when_unreachable(), engine.connect() as connection:
-            return _state(connection)
-    finally:
-        engine.dispose()
+    with (
+        unavailable_when_unreachable(),
+        closing(set_up(connect_driver(url))) as connection,
+        connection.cursor() as cursor,
+    ):
+
+        def value_of(query: str) -> Any:
+            cursor.execute(query)
+            row = cursor.fetchone()
+            return None if row is None else row[0]
+
+        return _state(value_of)
 
 
-def _state(connection: Connection) -> SchemaState:
+def _state(value_of: Callable[[str], Any]) -> SchemaState:
+    """`value_of` runs a query and returns the first value that it finds."""
     ours = revisions()
     newest = ours[-1]
-    version = current_revision(connection)
+    version = current_revision(value_of)
     if version is None or version in ours:
         return SchemaState(version, newest, False, version == newest)
-    has_reach = connection.exec_driver_sql("SELECT to_regclass('schema_reach') IS NOT NULL").scalar()
-    oldest = connection.exec_driver_sql("SELECT oldest_revision FROM schema_reach").scalar() if has_reach else None
+    has_reach = value_of("SELECT to_regclass('schema_reach') IS NOT NULL")
+    oldest = value_of("SELECT oldest_revision FROM schema_reach") if has_reach else None
     return SchemaState(version, newest, True, oldest in ours)
 
 

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import Any
 
 from taskyard.core.paths import FILES
-
-if TYPE_CHECKING:
-    from sqlalchemy import Connection
 
 MIGRATIONS_DIR = FILES / "sql" / "migrations"
 _REVISION = re.compile(r'^revision = "(\w+)"$', re.MULTILINE)
@@ -23,9 +21,12 @@ def revisions() -> tuple[str, ...]:
     return tuple(sorted(match[1] for match in found if match is not None))
 
 
-def current_revision(connection: Connection) -> str | None:
-    """Returns the migration that a database is at; None if it has none of our tables."""
-    if not connection.exec_driver_sql("SELECT to_regclass('alembic_version') IS NOT NULL").scalar():
+def current_revision(value_of: Callable[[str], Any]) -> str | None:
+    """Returns the migration that a database is at; None if it has none of our tables.
+
+    `value_of` runs a query and returns the first value that it finds.
+    """
+    if not value_of("SELECT to_regclass('alembic_version') IS NOT NULL"):
         return None
-    version: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    version: str | None = value_of("SELECT version_num FROM alembic_version")
     return version

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import redis
+from redis.exceptions import ResponseError
 
 from taskyard.core.redis.namespace import RedisNamespace
 
@@ -43,7 +43,7 @@ class AgentSide(RedisNamespace):
         """Returns the last id that an inbox ever had; b"0-0" if it does not exist."""
         try:
             return bytes(self.redis.xinfo_stream(self.keys.inbox(agent_id))["last-generated-id"])
-        except redis.ResponseError as error:
+        except ResponseError as error:
             if "no such key" not in str(error):
                 raise
             return b"0-0"

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import redis
+from redis.exceptions import ResponseError
 
 from taskyard.core.access.agent_user import AgentUser
 from taskyard.core.errors import Unavailable
@@ -105,7 +105,7 @@ class AgentUsers:
         """Stores the users in the server's file, if it has one; otherwise the next leader makes them again."""
         try:
             self._command("ACL", "SAVE")
-        except redis.ResponseError as error:
+        except ResponseError as error:
             if "not configured" not in str(error):
                 raise
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import redis
+from redis.exceptions import DataError, ResponseError
 
 from taskyard.core.errors import LeadershipLost
 from taskyard.core.models import Lane, Waiting
@@ -198,9 +198,9 @@ class Broker(AgentSide):
         keys += self._names("ready", "inbox", "heartbeat", "fenced", "boots", "ended")
         try:
             accepted = self._run("publish", keys, arguments)
-        except (redis.DataError, ValueError, TypeError) as error:
+        except (DataError, ValueError, TypeError) as error:
             raise Refused(f"{type(error).__name__}: {error}") from error
-        except redis.ResponseError as error:
+        except ResponseError as error:
             if is_transient(error):
                 raise
             raise Refused(str(error)) from error

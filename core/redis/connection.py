@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
-import redis
 from redis.backoff import NoBackoff
-from redis.connection import Connection, SSLConnection, UnixDomainSocketConnection
+from redis.client import Redis
+from redis.connection import BlockingConnectionPool, Connection, SSLConnection, UnixDomainSocketConnection
+from redis.exceptions import RedisError
 from redis.retry import Retry
 
 from taskyard.core.connection_era import Era
@@ -52,7 +53,7 @@ class _Dated:
     def read_response(self, *arguments: Any, **options: Any) -> Any:
         try:
             return super().read_response(*arguments, **options)  # type: ignore[misc]
-        except redis.RedisError as error:
+        except RedisError as error:
             if self._is_ready and has_turned(error):
                 self._era.end(self._made_in)
                 self.disconnect()  # type: ignore[attr-defined]
@@ -98,7 +99,7 @@ def connect_redis(url: str) -> Client:
         "socket_connect_timeout": SOCKET_TIMEOUT_SECONDS,
         "health_check_interval": HEALTH_CHECK_SECONDS,
     }
-    pool = redis.BlockingConnectionPool(  # type: ignore[no-untyped-call]
+    pool = BlockingConnectionPool(  # type: ignore[no-untyped-call]
         **{**defaults, **options, "connection_class": _CLASSES[options["connection_class"]]},
         protocol=2,
         decode_responses=False,
@@ -106,7 +107,7 @@ def connect_redis(url: str) -> Client:
         driver_info=None,
         era=Era(),
     )
-    return redis.Redis.from_pool(pool)
+    return Redis.from_pool(pool)
 
 
 @contextmanager
@@ -114,7 +115,7 @@ def reaching_redis() -> Iterator[None]:
     """Turns redis-py's errors for an absent or temporarily unable server into Unavailable."""
     try:
         yield
-    except redis.RedisError as error:
+    except RedisError as error:
         if not is_transient(error):
             raise
         raise Unavailable(msg("Redis can't be used: {reason}", reason=str(error))) from error

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 
-import redis
 from redis import exceptions
 
 # The server can't do it now, but may later: it does not save, has no memory or replicas, is busy with a
@@ -53,9 +52,9 @@ def code_of(error: BaseException) -> str:
 
 def is_transient(error: BaseException) -> bool:
     """Returns True if the server is away, or temporarily unable to answer."""
-    if isinstance(error, redis.ConnectionError | redis.TimeoutError):
+    if isinstance(error, exceptions.ConnectionError | exceptions.TimeoutError):
         return True
-    if not isinstance(error, redis.ResponseError):
+    if not isinstance(error, exceptions.ResponseError):
         return False
     return code_of(error) in _LATER or any(text in str(error) for text in _LATER_TEXTS)
 

@@ -5,7 +5,7 @@ Redis holds only what can be rebuilt from PostgreSQL, so anything else may be re
 
 from __future__ import annotations
 
-import redis
+from redis.exceptions import ResponseError
 
 from taskyard.core.redis.connection import Client
 from taskyard.core.redis.keys import Keys
@@ -18,7 +18,7 @@ _PAGE = 1_000
 _MENDABLE = ("WRONGTYPE", "exhausted the last possible ID", "smaller than the target stream top item")
 
 
-def is_mendable(error: redis.ResponseError) -> bool:
+def is_mendable(error: ResponseError) -> bool:
     """Returns True if a command was refused because of a key's content."""
     return any(sign in str(error) for sign in _MENDABLE)
 
@@ -41,7 +41,7 @@ class KeyRepair:
                 continue
             try:
                 found += self._mended(key, wanted)
-            except redis.ResponseError as error:
+            except ResponseError as error:
                 # it changed between two commands: whoever still meets it checks again
                 if not is_mendable(error) and "no such key" not in str(error):
                     raise

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 import orjson
-import redis
+from redis.exceptions import ResponseError
 
 from taskyard.core.clock import Clock
 from taskyard.core.errors import SubmissionError, Unavailable
@@ -187,7 +187,7 @@ class Mailbox:
                 claim = partial(self._redis.xclaim, self._stream, GROUP, self._agent, 0, [message_id], **idle)
                 try:
                     self._mending(claim)
-                except redis.ResponseError as error:
+                except ResponseError as error:
                     if not str(error).startswith(_GROUP_IS_GONE):
                         raise
                     return  # a new group reads what is there from its start
@@ -197,7 +197,7 @@ class Mailbox:
         for _ in range(_GROUP_TRIES):
             try:
                 return self._collected(count, block_seconds, held)
-            except redis.ResponseError as error:
+            except ResponseError as error:
                 if not str(error).startswith(_GROUP_IS_GONE):
                     raise
             self._create_group()
@@ -213,7 +213,7 @@ class Mailbox:
         try:
             # From the start, so that what was sent before the group existed is read too.
             self._redis.xgroup_create(self._stream, GROUP, id="0", mkstream=True)
-        except redis.ResponseError as error:
+        except ResponseError as error:
             if not str(error).startswith("BUSYGROUP"):  # another reader was faster
                 raise
 

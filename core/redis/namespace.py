@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
-import redis
+from redis.exceptions import ResponseError
 
 from taskyard.core.ids import is_id
 from taskyard.core.models import Lane
@@ -234,7 +234,7 @@ class RedisNamespace:
         for _ in range(MENDING_TRIES):
             try:
                 return command()
-            except redis.ResponseError as error:
+            except ResponseError as error:
                 if not is_mendable(error):
                     raise
             self.set_aside(self._mender.mend())

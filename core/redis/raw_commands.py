@@ -9,16 +9,19 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import redis
+from redis import exceptions
 from redis.exceptions import NoScriptError, ResponseError
+
+if TYPE_CHECKING:
+    from redis.connection import ConnectionPool
 
 
 class RawCommands:
     """Uses as many connections as threads run commands at a time; they belong to `pool`, which closes them."""
 
-    def __init__(self, pool: redis.ConnectionPool) -> None:
+    def __init__(self, pool: ConnectionPool) -> None:
         self._pool = pool
         self._idle: list[Any] = []  # the last one returned is used first; append and pop are atomic
         self._process = os.getpid()
@@ -80,9 +83,9 @@ class RawCommands:
             connection.read_response()
         except ResponseError:
             return False
-        except (redis.ConnectionError, redis.TimeoutError, OSError) as error:
+        except (exceptions.ConnectionError, exceptions.TimeoutError, OSError) as error:
             connection.disconnect()
-            return isinstance(error, redis.TimeoutError)
+            return isinstance(error, exceptions.TimeoutError)
         except BaseException:
             connection.disconnect()
             self._idle.append(connection)
@@ -94,7 +97,7 @@ def _usable(connection: Any) -> Any:
     """Returns the connection; it will connect anew if the server closed it while it was idle, or changed its role."""
     try:
         is_unusable = connection.is_connected and (connection.is_outdated or connection.can_read(timeout=0))
-    except (redis.ConnectionError, redis.TimeoutError, OSError):
+    except (exceptions.ConnectionError, exceptions.TimeoutError, OSError):
         is_unusable = True
     if is_unusable:
         connection.disconnect()

@@ -130,7 +130,7 @@ def _check_values(options: dict[str, Any]) -> None:
             raise ValueError(
                 msg("the option {name} is not accepted, expected {least} or more", name=repr(name), least=f"{bound:g}")
             )
-    from redis import RedisError
+    from redis.exceptions import RedisError
 
     chosen = {name: value for name, value in options.items() if name not in ("connection_class", "max_connections")}
     chosen.pop("timeout", None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import redis
+from redis.exceptions import ResponseError
 
 from taskyard.core.errors import Unavailable
 from taskyard.core.i18n import msg
@@ -85,5 +85,5 @@ def check_writable(client: Client, keys: Keys) -> None:
     try:
         with reaching_redis():
             client.set(f"{keys.prefix}writable", b"1", px=1000)
-    except redis.ResponseError as error:
+    except ResponseError as error:
         raise Unavailable(msg("Redis can't be used: {reason}", reason=str(error))) from error

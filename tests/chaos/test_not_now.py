@@ -17,6 +17,7 @@ import redis
 
 from taskyard.core.config import Settings, load_settings
 from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.pools import connect_engine
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.submission.submit import Submitter
@@ -150,7 +151,7 @@ def test_a_clock_that_is_set_stops_no_duty(faked: tuple[subprocess.Popen[bytes],
 
         def runs() -> None:
             """A task that only the sweep can find, and so one that needs the scheduler's duties."""
-            with database.engine.begin() as connection:
+            with connect_engine(database.url, pool_size=1).begin() as connection:
                 task_id = submitter.submit("diagnostic.noop", connection=connection)
             wait_until(lambda: submitter.result(task_id, 0).state == "completed", 20, "nobody swept")
 

@@ -19,6 +19,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_stat
 from taskyard.core.config import Settings
 from taskyard.core.errors import ErrorClass, IllegalTransition, SubmissionError
 from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.pools import connect_engine
 from taskyard.core.schedules.schedule import OF_A_SCHEDULE, Overlap
 from taskyard.core.states import TERMINAL
 from tests.chaos.stage import OF_WORKFLOWS, TYPE, Stage, StepAgent
@@ -39,6 +40,7 @@ class Sequence(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.stage = Stage(self.config, self.database)
+        self.engine = connect_engine(self.database.url)
         self.ids: list[str] = []
 
     def teardown(self) -> None:
@@ -46,6 +48,7 @@ class Sequence(RuleBasedStateMachine):
             self.everything_ends_once()
         finally:
             self.stage.close()
+            self.engine.dispose()
 
     # submitters and operators
 
@@ -56,7 +59,7 @@ class Sequence(RuleBasedStateMachine):
 
     @rule()
     def submit_and_die_before_the_push(self) -> None:
-        with self.database.engine.begin() as connection:
+        with self.engine.begin() as connection:
             self.ids.append(self.stage.submitter.submit(TYPE, connection=connection))
 
     @rule()

@@ -14,6 +14,7 @@ from taskyard.core.config import Settings
 from taskyard.core.edges import Condition
 from taskyard.core.errors import IdempotencyConflict, PermanentError, SubmissionError, TaskNotFound, Unavailable
 from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.pools import connect_engine
 from taskyard.core.submission.submit import Submitter, open_submitter
 from taskyard.worker.attempts.context import TaskContext
 from tests.engine import Engine, Payload, running_engine
@@ -81,7 +82,7 @@ def test_idempotency_key_from_eight_threads_makes_one_task(engine: Engine) -> No
 def test_submission_joins_the_callers_transaction(engine: Engine) -> None:
     engine.worker()
     engine.agent()
-    with engine.database.engine.connect() as connection:
+    with connect_engine(engine.database.url, pool_size=1).connect() as connection:
         gone = engine.submit("demo.echo", {"n": 1}, connection=connection)
         connection.rollback()
         kept = engine.submit("demo.echo", {"n": 2}, connection=connection)
@@ -94,7 +95,7 @@ def test_submission_joins_the_callers_transaction(engine: Engine) -> None:
 
 
 def test_wake_starts_a_task_of_a_callers_transaction_without_a_sweep(engine: Engine) -> None:
-    with engine.database.engine.begin() as connection:
+    with connect_engine(engine.database.url, pool_size=1).begin() as connection:
         task_id = engine.submit("demo.echo", connection=connection)
     assert engine.broker.depths() == {}
     engine.submitter.wake([task_id])

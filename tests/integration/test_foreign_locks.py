@@ -17,6 +17,7 @@ from taskyard.core.errors import Busy
 from taskyard.core.explain import why
 from taskyard.core.postgres.database import connect_driver
 from taskyard.core.postgres.migrations import migrate
+from taskyard.core.postgres.pools import connect_engine
 from taskyard.core.redis.cache import RedisCache
 from taskyard.worker.attempts.context import TaskContext
 from tests.effort import LOCK_SECONDS
@@ -178,7 +179,7 @@ def test_a_report_whose_row_is_locked_outlives_its_leader(engine: Engine, gate: 
 
 def test_an_open_submission_holds_nobody_up(running: Engine, gate: Gate) -> None:
     parent = running.submit("demo.gate")
-    with running.database.engine.begin() as connection:
+    with connect_engine(running.database.url, pool_size=1).begin() as connection:
         child = running.submit("demo.echo", after=[parent], connection=connection)
         gate.open.set()
         running.wait_for(parent, "completed", timeout_seconds=PROMPT_SECONDS)
@@ -281,7 +282,7 @@ def test_an_operator_waits_a_bounded_time_and_learns_for_whom(
 ) -> None:
     monkeypatch.setattr("taskyard.core.postgres.connections.LOCK_TIMEOUT_MS", 300)
     monkeypatch.setattr("taskyard.core.postgres.store.locks.LOCK_TIMEOUT_MS", 300)
-    running.database.engine.dispose()
+    running.database.close()
     task_id = running.submit("demo.gate")
     running.wait_for(task_id, "in_progress")
     with holding(running, "SELECT 1 FROM tasks WHERE id = %(id)s FOR UPDATE", id=task_id):
@@ -299,7 +300,7 @@ def test_an_operator_waits_a_bounded_time_and_learns_for_whom(
 
 
 def test_an_open_key_keeps_only_its_own_caller_waiting(running: Engine) -> None:
-    with running.database.engine.begin() as connection:
+    with connect_engine(running.database.url, pool_size=1).begin() as connection:
         first = running.submit("demo.echo", idempotency_key="open", connection=connection)
         answers: list[object] = []
         same = [

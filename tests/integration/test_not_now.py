@@ -320,7 +320,7 @@ def test_pooled_connections_that_turned_leave_together(
 ) -> None:
     with FaultyPostgres(database_url) as proxy:
         database = Database(proxy.url)
-        for connection in [database.engine.raw_connection() for _ in range(5)]:
+        for connection in [database.pool.connect() for _ in range(5)]:
             connection.close()
         before = proxy.connections
         proxy.refuse(sqlstate, message)
@@ -337,7 +337,7 @@ def test_pooled_connections_that_turned_leave_together(
 def test_a_dead_server_behind_a_pool_fails_one_call(database_url: str) -> None:
     database, other = Database(database_url), psycopg2.connect(_plain(database_url))
     other.autocommit = True
-    for connection in [database.engine.raw_connection() for _ in range(5)]:
+    for connection in [database.pool.connect() for _ in range(5)]:
         connection.close()
     with other.cursor() as cursor:
         cursor.execute(
@@ -365,7 +365,7 @@ def test_connections_that_were_made_read_only_are_not_kept(database_url: str) ->
     with other.cursor() as cursor:
         cursor.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     database = Database(database_url)
-    for connection in [database.engine.raw_connection() for _ in range(4)]:
+    for connection in [database.pool.connect() for _ in range(4)]:
         connection.close()
     with other.cursor() as cursor:
         cursor.execute("SET default_transaction_read_only = off")

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from taskyard.core.config import Settings
 from taskyard.core.errors import Busy, IdempotencyConflict, SubmissionError
+from taskyard.core.postgres.pools import connect_engine
 from taskyard.core.postgres.store import submission
 from taskyard.core.submission.submit import Submitter, open_submitter
 from taskyard.core.task_types.registry import Registry
@@ -139,7 +140,8 @@ def test_a_hash_from_before_counts_as_far_as_nothing_contradicts(engine: Engine,
 
 @pytest.mark.parametrize("level", ["REPEATABLE READ", "SERIALIZABLE"])
 def test_a_callers_snapshot_is_told_of_a_key_that_it_cannot_see(engine: Engine, level: str) -> None:
-    with engine.database.engine.connect().execution_options(isolation_level=level) as connection:
+    callers = connect_engine(engine.database.url, pool_size=1).execution_options(isolation_level=level)
+    with callers.connect() as connection:
         connection.exec_driver_sql("SELECT 1 FROM tasks")
         engine.submitter.submit(**CALL)
         with pytest.raises(Busy, match="try again"):

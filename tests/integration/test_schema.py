@@ -175,7 +175,7 @@ def test_midnight_is_that_of_utc(database: Database, zone: str) -> None:
     with database.transaction() as tx:
         [(name,)] = tx.rows("SELECT current_database()", {})
         tx.rows(f"ALTER DATABASE {name} SET timezone TO '{zone}'", {})
-    database.engine.dispose()
+    database.close()
     ensured(database, TODAY)
     midnight = datetime(2026, 3, 2, tzinfo=UTC)
     assert add_event(database, midnight - timedelta(microseconds=1)) == "task_events_20260301"

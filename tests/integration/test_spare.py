@@ -26,7 +26,7 @@ def session_of(database: Database) -> int:
 
 def test_it_stays_the_same_and_out_of_the_pool(database: Database) -> None:
     assert session_of(database) == session_of(database)
-    assert database.engine.pool.checkedin() == 0  # type: ignore[attr-defined]
+    assert database.pool.checkedin() == 0
 
 
 def test_while_it_is_in_use_others_go_to_the_pool(database: Database) -> None:

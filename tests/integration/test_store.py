@@ -56,7 +56,7 @@ def shared_database(databases: Databases) -> Iterator[Database]:
 @pytest.fixture
 def tx(shared_database: Database) -> Iterator[DriverTransaction]:
     """A transaction that is rolled back, in a database that many tests share."""
-    connection = shared_database.engine.raw_connection()
+    connection = shared_database.pool.connect()
     try:
         with connection.cursor() as cursor:
             yield DriverTransaction(cursor)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import redis
 import structlog
+from redis.exceptions import ResponseError
 
 from taskyard.core.access.agent_user import AgentUser
 from taskyard.core.redis.agent_users import AgentUsers
@@ -61,7 +61,7 @@ class AgentAccess:
             return
         try:
             agent_users.enforce(self._users)
-        except (redis.ResponseError, ValueError) as error:
+        except (ResponseError, ValueError) as error:
             if code_of(error) not in ("", "NOPERM"):
                 raise
             self._enforced, self._again_at = None, now + RETRY_SECONDS

@@ -23,7 +23,7 @@ from taskyard.worker.agents.pool_sizing import Sizing
 from taskyard.worker.agents.remote_spec import spec_of
 from taskyard.worker.logging.setup import configure_logs
 from taskyard.worker.logging.shipping import LogShipper
-from taskyard.worker.monitor.exporter import Exporter
+from taskyard.worker.monitor.exported import exporter_of
 from taskyard.worker.monitor.health import AgentHostHealth, HealthLog
 from taskyard.worker.monitor.process_families import ProcessFamilies
 from taskyard.worker.process.garbage import keep_imported
@@ -109,13 +109,8 @@ def _refused(remote: RemoteApi, reason: str) -> int:
 def _supervise(settings: Settings, pool: Pool, signals: StopSignals, shipper: LogShipper) -> None:
     """Keeps a pool running until a signal, or until it has ended because its agent's token is refused."""
     health = AgentHostHealth(pool, signals.received.is_set)
-    exporter = Exporter(
-        settings,
-        [ProcessFamilies(pool, health.problems)],
-        health=health.problems,
-        readiness=health.unready,
-    )
-    if settings.metrics_port:
+    exporter = exporter_of(settings, [ProcessFamilies(pool, health.problems)], health.problems, health.unready)
+    if exporter is not None:
         exporter.start()
     signals.on_hurry(pool.kill, lambda: None)
     supervising = start_thread("pool", pool.run, OnEscape.GO_ON, is_essential=True)
@@ -128,7 +123,8 @@ def _supervise(settings: Settings, pool: Pool, signals: StopSignals, shipper: Lo
     health_log.stop()
     pool.stop()
     supervising.join()
-    exporter.stop()
+    if exporter is not None:
+        exporter.stop()
     signals.note_stopped()
     shipper.close()
     signals.note_closed()

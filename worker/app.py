@@ -45,7 +45,7 @@ from taskyard.worker.maintenance.reporting import Reporting
 from taskyard.worker.maintenance.retention import Retention
 from taskyard.worker.maintenance.scheduled_workflows import WorkflowsOfSchedules
 from taskyard.worker.maintenance.steady_time import SteadyTime
-from taskyard.worker.monitor.exporter import Exporter
+from taskyard.worker.monitor.exported import exporter_of
 from taskyard.worker.monitor.families import Families
 from taskyard.worker.monitor.health import HealthLog, WorkerHealth
 from taskyard.worker.monitor.monitor import Monitor
@@ -103,17 +103,13 @@ class Worker:
         self.health = WorkerHealth(self.dispatcher, self.duties, self.pool, servers_seen, lambda: self._is_stopping)
         self.monitor.watch(self.health, self.duties)
         recent, is_leading = self.monitor.observer.recent, self.dispatcher.is_leading.is_set
-        self._exporter = Exporter(
-            settings,
-            [
-                Families(recent, lambda: self.monitor.observer.live, is_leading),
-                ProcessFamilies(self.pool, self.health.problems, self.duties),
-                WebhookFamilies(self.webhooks.courier.outcomes),
-            ],
-            health=self.health.problems,
-            readiness=self.health.unready,
-            demand=self.monitor.observer.demand,
-        )
+        families = [
+            Families(recent, lambda: self.monitor.observer.live, is_leading),
+            ProcessFamilies(self.pool, self.health.problems, self.duties),
+            WebhookFamilies(self.webhooks.courier.outcomes),
+        ]
+        answers = (self.health.problems, self.health.unready, self.monitor.observer.demand)
+        self._exporter = exporter_of(settings, families, *answers)
         self._health_log = HealthLog(self.health.problems, self.monitor.send_directly)
         self._scheduler = schedule(
             jobs(self, self.dispatcher, self.monitor, self.webhooks, self.pool_sizes, self.learner, self.comparing),
@@ -131,7 +127,7 @@ class Worker:
         self.read_time()
         self.ensure_partitions()
         self.pool_sizes.copy()  # before the first agent starts
-        if self.settings.metrics_port:
+        if self._exporter is not None:
             self._exporter.start()
         self._dispatching = start_thread(
             "dispatcher", self.dispatcher.run, OnEscape.GO_ON, is_essential=True, is_over=lambda: self._is_stopping
@@ -156,7 +152,8 @@ class Worker:
             self._scheduler.shutdown(wait=False)
         self.webhooks.stop()
         self.comparing.stop()
-        self._exporter.stop()
+        if self._exporter is not None:
+            self._exporter.stop()
         self.dispatcher.stop()
         if self._dispatching is not None:
             self._dispatching.join()

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from prometheus_client.core import GaugeMetricFamily
-from prometheus_client.metrics_core import Metric
+from prometheus_client.metrics_core import GaugeMetricFamily, Metric
 
 from taskyard.core.redis.mailbox_admin import MailboxSummary
 from taskyard.core.telemetry.live_snapshot import MailboxLive, MailLive

@@ -8,6 +8,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from redis.exceptions import DataError, ResponseError
@@ -69,12 +70,14 @@ class Broker(AgentSide):
         for start in range(0, len(waiting), PUSH_BATCH):
             self._run("push", *self._pushed(waiting[start : start + PUSH_BATCH]))
 
-    def push_soon(self, waiting: Waiting, repeat: Callable[[], object]) -> None:
-        """Sends one task as `push` does and returns without an answer.
+    def push_soon(self, waiting: Sequence[Waiting], repeat: Callable[[Sequence[Waiting]], object]) -> None:
+        """Sends tasks as `push` does and returns without the last answer.
 
-        If that turns out to have failed, `repeat` runs at a later call, and must not raise.
+        If sending some turns out to have failed, `repeat` runs for them at a later call, and must not raise.
         """
-        self._scripts["push"].send(*self._pushed([waiting]), repeat)
+        for start in range(0, len(waiting), PUSH_BATCH):
+            part = waiting[start : start + PUSH_BATCH]
+            self._scripts["push"].send(*self._pushed(part), partial(repeat, part))
 
     def forget(self, waiting: Iterable[Waiting]) -> None:
         """Removes tasks from their lanes and the due ones; optional, since the claim's guard decides."""

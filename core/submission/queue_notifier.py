@@ -24,15 +24,9 @@ class QueueNotifier:
         self._trouble = ""
 
     def push(self, waiting: Sequence[Waiting]) -> None:
-        """Adds tasks that wait from now on. For a single one it does not wait until Redis has it."""
-
-        def push() -> None:
-            self._notify(lambda: self._broker.push(waiting))
-
-        if len(waiting) == 1:
-            self._notify(lambda: self._broker.push_soon(waiting[0], push), is_answered=False)
-        elif waiting:
-            push()
+        """Adds tasks that wait from now on; does not wait until Redis has the last of them."""
+        if waiting:
+            self._notify(lambda: self._broker.push_soon(waiting, self._push_again), is_answered=False)
 
     def forget(self, waiting: Sequence[Waiting]) -> None:
         """Removes tasks that no longer wait, or wait differently now."""
@@ -42,6 +36,9 @@ class QueueNotifier:
     def send_cancel(self, agent_id: str, task_id: str, attempt: int) -> None:
         """Asks an agent to stop an attempt."""
         self._notify(lambda: self._broker.send_cancel(agent_id, task_id, attempt))
+
+    def _push_again(self, waiting: Sequence[Waiting]) -> None:
+        self._notify(lambda: self._broker.push(waiting))
 
     def _notify(self, notify: Callable[[], object], *, is_answered: bool = True) -> None:
         try:

@@ -473,14 +473,14 @@ def test_what_met_a_key_of_another_type_is_done_all_the_same(broker: Broker, cli
 # without waiting for an answer
 
 
-def never() -> None:
+def never(_waiting: object) -> None:
     raise AssertionError("it was to be sent once")
 
 
 def test_a_task_can_be_sent_without_waiting(broker: Broker) -> None:
     broker.push([waiting(1)])  # a connection is there now
-    broker.push_soon(waiting(2), never)
-    broker.push_soon(waiting(3), never)
+    broker.push_soon([waiting(2)], never)
+    broker.push_soon([waiting(3)], never)
     assert [member for member, _ in ready(broker)] == [task_id(1), task_id(2), task_id(3)]
     broker.push([waiting(4)])  # reads the answers first
     assert broker._raw_commands._owing == {}
@@ -488,14 +488,24 @@ def test_a_task_can_be_sent_without_waiting(broker: Broker) -> None:
 
 def test_the_first_one_on_a_connection_waits(client: redis.Redis, namespace: str) -> None:
     repeated: list[int] = []
-    Broker(client, namespace, policy_of).push_soon(waiting(1), lambda: repeated.append(1))
+    Broker(client, namespace, policy_of).push_soon([waiting(1)], lambda tasks: repeated.append(len(tasks)))
     assert repeated == [1]
+
+
+def test_many_tasks_are_sent_in_parts(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("taskyard.core.redis.broker.PUSH_BATCH", 2)
+    broker.push([waiting(1)])
+    broker.redis.script_flush()
+    repeated: list[int] = []
+    broker.push_soon([waiting(n) for n in range(2, 7)], lambda part: (repeated.append(len(part)), broker.push(part)))
+    assert repeated == [2]  # it knew the script for the others
+    wait_until(lambda: [member for member, _ in ready(broker)] == [task_id(n) for n in range(1, 7)])
 
 
 def test_what_was_refused_is_sent_again_at_the_next_call(broker: Broker) -> None:
     broker.push([waiting(1)])
     broker.redis.script_flush()
-    broker.push_soon(waiting(2), lambda: broker.push([waiting(2)]))
+    broker.push_soon([waiting(2)], broker.push)
     assert [member for member, _ in ready(broker)] == [task_id(1)]
     broker.push([waiting(3)])
     assert [member for member, _ in ready(broker)] == [task_id(1), task_id(2), task_id(3)]
@@ -503,7 +513,7 @@ def test_what_was_refused_is_sent_again_at_the_next_call(broker: Broker) -> None
 
 def test_what_found_a_dead_connection_is_sent_again(broker: Broker) -> None:
     broker.push([waiting(1)])
-    broker.push_soon(waiting(2), lambda: broker.push([waiting(2)]))
+    broker.push_soon([waiting(2)], broker.push)
     [connection] = broker._raw_commands._idle
     connection.disconnect()  # before the answer was read
     broker.push([waiting(3)])
@@ -521,7 +531,7 @@ def test_a_wake_up_that_names_no_task_is_set_aside(head: dict[str, str], broker:
 
 def test_a_connection_that_was_closed_after_its_answer_is_replaced(broker: Broker) -> None:
     broker.push([waiting(1)])
-    broker.push_soon(waiting(2), never)
+    broker.push_soon([waiting(2)], never)
     assert [member for member, _ in ready(broker)] == [task_id(1), task_id(2)]
     [connection] = broker._raw_commands._idle
     wait_until(lambda: connection.can_read(timeout=0))  # its answer is there
@@ -529,5 +539,5 @@ def test_a_connection_that_was_closed_after_its_answer_is_replaced(broker: Broke
     for client in broker.redis.client_list():
         if client["addr"] == f"{mine[0]}:{mine[1]}" if isinstance(mine, tuple) else client["cmd"].startswith("evalsha"):
             broker.redis.client_kill_filter(_id=client["id"])
-    broker.push_soon(waiting(3), lambda: broker.push([waiting(3)]))
+    broker.push_soon([waiting(3)], broker.push)
     wait_until(lambda: [member for member, _ in ready(broker)] == [task_id(n) for n in (1, 2, 3)])

@@ -57,14 +57,19 @@ class Scene:
         self._agent.read()
 
     def submit(self) -> None:
-        """Submits one task, and reads the answer of Redis, for which a submitter does not wait."""
+        """Submits one task."""
         self._submitter.submit(TYPE)
-        sent = self._sender._raw_commands
-        sent._idle.append(sent._take())
+        self._read_answer()
 
     def submit_many(self, count: int) -> None:
         """Submits tasks in one call."""
-        self._submitter.submit_many({"type": TYPE} for _ in range(count))
+        self._submitter.submit_many([{"type": TYPE} for _ in range(count)])
+        self._read_answer()
+
+    def _read_answer(self) -> None:
+        """Reads the answer of Redis, for which a submitter does not wait."""
+        sent = self._sender._raw_commands
+        sent._idle.append(sent._take())
 
     def tick(self) -> None:
         """Runs a round of the leader until it is committed and published."""

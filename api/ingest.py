@@ -22,8 +22,9 @@ from taskyard.core.i18n import msg
 from taskyard.core.models import Submission
 from taskyard.core.payload.culprits import refused
 from taskyard.core.submission.authorized import Authorized
+from taskyard.core.submission.many import CHUNK_SIZE
 from taskyard.core.submission.options import LINE_FIELDS
-from taskyard.core.submission.submit import CHUNK_SIZE, Submitter
+from taskyard.core.submission.submit import Submitter
 
 PORTION_BYTES = 1 << 20
 Problem = Callable[[TaskyardError], dict[str, Any]]

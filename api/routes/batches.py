@@ -27,7 +27,7 @@ from taskyard.core.errors import TaskyardError
 from taskyard.core.i18n import msg
 from taskyard.core.payload.culprits import refused
 from taskyard.core.submission.authorized import as_seen
-from taskyard.core.submission.submit import CHUNK_SIZE
+from taskyard.core.submission.many import CHUNK_SIZE
 
 JSON, LINES = "application/json", "application/x-ndjson"
 LINE_MARGIN_BYTES = 64 << 10  # of a line, besides its task's input

@@ -27,9 +27,10 @@ from taskyard.core.submission.authorized_commands import AuthorizedCommands
 from taskyard.core.submission.authorized_workflows import AuthorizedWorkflows
 from taskyard.core.submission.bulk import Bulk
 from taskyard.core.submission.commands import ManyTaskCommands, check_cancel_scope, check_task_ids
+from taskyard.core.submission.many import ProgressCallback
 from taskyard.core.submission.open_keys import Alone
 from taskyard.core.submission.retries import Kinds
-from taskyard.core.submission.submit import ProgressCallback, Submitter
+from taskyard.core.submission.submit import Submitter
 from taskyard.core.submission.validate import DEFAULT_QUEUE
 from taskyard.core.task_types.registry import Registry, TaskType
 

@@ -6,21 +6,20 @@ Redis is notified after the commit; while it is away tasks are still accepted, a
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 import psycopg2
 import sqlalchemy
 
-from taskyard.core.chunks import chunked
 from taskyard.core.clock import Clock
 from taskyard.core.config import Settings
 from taskyard.core.errors import Busy, SubmissionError, Unavailable
 from taskyard.core.i18n import msg
 from taskyard.core.models import Submission
-from taskyard.core.payload.culprits import positioned, refused
-from taskyard.core.postgres.database import CallerTransaction, Database, DriverTransaction
-from taskyard.core.postgres.store import dependants, locks, tasks
+from taskyard.core.payload.culprits import refused
+from taskyard.core.postgres.database import CallerTransaction, Database
+from taskyard.core.postgres.store import dependants, locks, submission_copy, tasks
 from taskyard.core.postgres.store import submission as submission_store
 from taskyard.core.postgres.store.submission import Inserted
 from taskyard.core.postgres.store.tasks import TaskResult
@@ -31,6 +30,7 @@ from taskyard.core.submission import known_calls
 from taskyard.core.submission.commands import ManyTaskCommands, TaskCommands, check_task_id
 from taskyard.core.submission.every_problem import every_problem
 from taskyard.core.submission.group_commit import GroupCommitter
+from taskyard.core.submission.many import ManySubmissions, ProgressCallback
 from taskyard.core.submission.open_keys import Alone, OpenKeys
 from taskyard.core.submission.options import OPTIONS, SubmitOptions
 from taskyard.core.submission.predictor import Predictor
@@ -43,9 +43,7 @@ from taskyard.core.task_types.registry import Registry, TaskType
 if TYPE_CHECKING:
     from taskyard.core.task_types.published import PublishedTypes
 
-CHUNK_SIZE = 2_000
 GROUP_TIMEOUT_MS = 50  # that a group of submissions waits for a lock before those without a key go ahead
-ProgressCallback = Callable[[int], None]
 
 log = logging.getLogger(__name__)
 
@@ -74,6 +72,7 @@ class Submitter(TaskCommands):
         self.workflows = WorkflowSubmitter(
             registry, published, self._limits, database, self._notifier, self._clock, predict
         )
+        self._many = ManySubmissions(database, self.check, self._after_commit)
         self._keys = OpenKeys()
         self._predict = predict
         self._group: GroupCommitter[Submission, str | SubmissionError | Alone] = GroupCommitter(
@@ -124,23 +123,7 @@ class Submitter(TaskCommands):
             raise refused("submissions", submissions, msg("mappings of submit's arguments"))
         if progress is not None and not callable(progress):
             raise refused("progress", progress, msg("a function"))
-        ids: list[str] = []
-        checked = self._validated_items(submissions)
-        for chunk in chunked(checked, lambda one: one.size_bytes() if isinstance(one, Submission) else 0, CHUNK_SIZE):
-            if isinstance(chunk[0], SubmissionError):
-                raise positioned(chunk[0], len(ids))
-            with locks.naming_holders(self._database), self._database.transaction() as tx:
-                inserted = self._store(tx, [one for one in chunk if isinstance(one, Submission)])
-                stored = iter(inserted.ids)
-                results = [next(stored) if isinstance(one, Submission) else one for one in chunk]
-                for offset, result in enumerate(results):
-                    if isinstance(result, SubmissionError):
-                        raise positioned(result, len(ids) + offset)
-            self._after_commit(inserted)
-            ids += results  # type: ignore[arg-type]
-            if progress is not None:
-                progress(len(ids))
-        return ids
+        return self._many.submit(submissions, progress)
 
     def problems_of(self, submission: Mapping[str, Any]) -> list[SubmissionError]:
         """Returns all problems of a mapping of `submit`'s arguments, one error per part; stores nothing."""
@@ -201,9 +184,9 @@ class Submitter(TaskCommands):
             return self._insert([submission], None)[submission.id]  # type: ignore[return-value]
 
     def store_many(self, submissions: Sequence[Submission]) -> list[str | SubmissionError]:
-        """Commits at most CHUNK_SIZE checked submissions in one transaction; returns a result for each of them."""
+        """Commits checked submissions, not more than a chunk, in one transaction; returns a result for each of them."""
         with locks.naming_holders(self._database), self._database.transaction() as tx:
-            inserted = self._store(tx, submissions)
+            inserted = submission_copy.store(tx, submissions)
         self._after_commit(inserted)
         return inserted.ids
 
@@ -228,25 +211,6 @@ class Submitter(TaskCommands):
         with locks.naming_holders(self._database):
             result = self._group.run(submission)
         return self.store_alone(submission) if isinstance(result, Alone) else result
-
-    def _validated_items(self, items: Iterable[Mapping[str, Any]]) -> Iterator[Submission | str | SubmissionError]:
-        """Yields what each submits, and at last the first invalid one's error: storing may refuse one before it."""
-        for item in items:
-            try:
-                given = dict(item)
-            except Exception:  # raised by the caller's mapping, or because it is none
-                yield refused("", item, msg("a mapping of submit's arguments"))
-                return
-            try:
-                yield self.check(given.pop("type", None), given.pop("input", None), given)
-            except SubmissionError as error:
-                yield error
-                return
-
-    def _store(self, tx: DriverTransaction, submissions: Sequence[Submission]) -> Inserted:
-        if all(map(submission_store.is_copyable, submissions)):
-            return submission_store.copy(tx, submissions)
-        return submission_store.insert(tx, submissions)
 
     def _insert(
         self, submissions: Sequence[Submission], lock_timeout_ms: int | None

@@ -12,8 +12,9 @@ from taskyard.core.edges import CancelScope, RetryScope
 from taskyard.core.embedded.servers import resolve
 from taskyard.core.postgres.store.tasks import TaskResult
 from taskyard.core.submission.commands import check_cancel_scope
+from taskyard.core.submission.many import ProgressCallback
 from taskyard.core.submission.options import SubmitOptions
-from taskyard.core.submission.submit import ProgressCallback, Submitter, open_submitter
+from taskyard.core.submission.submit import Submitter, open_submitter
 from taskyard.core.task_types.registry import registry
 from taskyard.core.workflows.checked import Submitted
 

@@ -10,7 +10,8 @@ import pytest
 from taskyard.core.errors import Unavailable
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import tasks
-from taskyard.core.submission.submit import CHUNK_SIZE, Submitter
+from taskyard.core.submission.many import CHUNK_SIZE
+from taskyard.core.submission.submit import Submitter
 from tests.api.conftest import Sender, TestClient, problem_of
 
 BATCH = "/api/v1/tasks/batch"

@@ -16,7 +16,7 @@ import pytest
 from taskyard.core.filters.audit_filter import EventFilter
 from taskyard.core.filters.search_filter import Sort, TaskFilter
 from taskyard.core.postgres.database import Database, DriverTransaction, connect_leader, queries
-from taskyard.core.postgres.store import audit, search_query, seed, submission
+from taskyard.core.postgres.store import audit, search_query, seed, submission_copy
 from taskyard.core.states import TaskState
 from taskyard.core.submission.validate import Limits, validate_submission
 from taskyard.core.task_types.registry import registry
@@ -85,7 +85,7 @@ def leader(database_url: str) -> Iterator[psycopg2.extensions.connection]:
         for _ in range(ROWS)
     ]
     with database.transaction() as tx:
-        submission.copy(tx, submissions)
+        submission_copy.copy(tx, submissions)
     database.close()
     yield connection
     connection.close()

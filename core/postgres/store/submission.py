@@ -1,8 +1,8 @@
-"""Stores new tasks: by one INSERT for few, by COPY for many."""
+"""Stores new tasks by an INSERT; `submission_copy` stores many of them faster, where it can."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from taskyard.core.edges import Condition, is_met
@@ -11,34 +11,17 @@ from taskyard.core.i18n import N_, msg
 from taskyard.core.models import Lane, Submission, Waiting
 from taskyard.core.payload.same_call import Stored
 from taskyard.core.postgres.arrays import names, plain, quoted
-from taskyard.core.postgres.database import DriverTransaction, Transaction, queries
+from taskyard.core.postgres.database import Transaction, queries
 from taskyard.core.postgres.store import holds as holds_store
 from taskyard.core.postgres.store.pending_limits import over_limit
 from taskyard.core.scheduling.holds import Holds
 from taskyard.core.states import TaskState
 
 PREDICTED_COLUMNS = ("size", "predicted_seconds", "predicted_low", "predicted_high", "predicted_mean", "head_start")
-COPIED_COLUMNS = (
-    "id",
-    "queue",
-    "type",
-    "title",
-    "state",
-    "priority",
-    "input",
-    "requires",
-    "max_attempts",
-    "timeout_seconds",
-    "creator_agent_id",
-    "created_by",
-    *PREDICTED_COLUMNS,
-)
 _STILL_POSSIBLE = {
     Condition.COMPLETED: N_("a task that can still complete, but it is {state}"),
     Condition.FAILED: N_("a task that can still fail, but it is {state}"),
 }
-NULL = "\\N"  # in COPY's text format
-EVENT_COLUMNS = ("task_id", "event", "to_state", "attempt", "actor", "agent_id", "queue", "type")
 
 
 class Inserted(NamedTuple):
@@ -88,40 +71,6 @@ def is_copyable(submission: Submission) -> bool:
         and submission.run_at is None
         and submission.delay_seconds is None
     )
-
-
-def copy(tx: DriverTransaction, submissions: Sequence[Submission]) -> Inserted:
-    """Stores many new tasks that are all `is_copyable`; refuses those whose queue or type drains."""
-    holds = holds_store.holds(tx)
-    refused = {s.id: refusal for s in submissions if (refusal := draining_refusal(s, holds))} if holds.by_name else {}
-    refused |= over_limit(tx, [s for s in submissions if s.id not in refused])
-    ready = tx.rows(queries("submission")["transaction_time"], {})[0][1]
-    accepted = [s for s in submissions if s.id not in refused] if refused else submissions
-    events: list[str] = []
-    waiting: list[Waiting] = []
-    tx.copy("tasks", COPIED_COLUMNS, _lines(accepted, ready, events, waiting))
-    tx.copy("task_events", EVENT_COLUMNS, events)
-    return Inserted([refused.get(s.id) or s.id for s in submissions], waiting)
-
-
-def _lines(submissions: Sequence[Submission], ready: float, events: list[str], waiting: list[Waiting]) -> Iterator[str]:
-    """Yields the tasks in COPY's text format; adds their events, in that format, and how they wait."""
-    lanes: dict[tuple[str, str, tuple[str, ...]], tuple[Lane, str]] = {}
-    actors: dict[tuple[str, str | None], tuple[str, str]] = {}
-    for s in submissions:
-        key, by = (s.queue, s.type, s.requires), (s.created_by, s.creator_agent_id)
-        lane, tags = lanes.get(key) or lanes.setdefault(key, (Lane(*key), names(s.requires)))
-        actor, agent = actors.get(by) or actors.setdefault(
-            by, (escaped(by[0]), NULL if by[1] is None else escaped(by[1]))
-        )
-        title = NULL if s.title is None else escaped(s.title)
-        body = s.input_json.replace("\\", "\\\\")
-        waiting.append(Waiting(s.id, lane, s.priority, ready, False, s.head_start))
-        events.append(f"{s.id}\tsubmitted\tpending\t0\t{actor}\t{agent}\t{s.queue}\t{s.type}\n")
-        yield (
-            f"{s.id}\t{s.queue}\t{s.type}\t{title}\tpending\t{s.priority}\t{body}\t{tags}\t"
-            f"{s.max_attempts}\t{s.timeout_seconds}\t{agent}\t{actor}\t{predicted_text(s)}\n"
-        )
 
 
 class _Edge(NamedTuple):
@@ -276,18 +225,3 @@ def draining_refusal(submission: Submission, holds: Holds) -> SubmissionError | 
 def lane_of(submission: Submission) -> Lane:
     """Returns the lane that a submission's task belongs to."""
     return Lane(submission.queue, submission.type, submission.requires)
-
-
-def predicted_text(submission: Submission) -> str:
-    """Returns a submission's values of PREDICTED_COLUMNS in COPY's text format."""
-    size = NULL if submission.size is None else escaped(submission.size)
-    predicted = submission.predicted
-    if predicted is None:
-        return f"{size}\t{NULL}\t{NULL}\t{NULL}\t{NULL}\t{NULL}"
-    seconds = f"{predicted.typical!r}\t{predicted.low!r}\t{predicted.high!r}\t{predicted.mean!r}"
-    return f"{size}\t{seconds}\t{predicted.head_start or NULL}"
-
-
-def escaped(text: str) -> str:
-    """Returns `text` escaped for COPY's text format."""
-    return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")

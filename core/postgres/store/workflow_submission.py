@@ -14,15 +14,8 @@ from taskyard.core.postgres.arrays import names
 from taskyard.core.postgres.database import DriverTransaction, Transaction, queries
 from taskyard.core.postgres.store import holds as holds_store
 from taskyard.core.postgres.store.pending_limits import over_limit
-from taskyard.core.postgres.store.submission import (
-    EVENT_COLUMNS,
-    NULL,
-    PREDICTED_COLUMNS,
-    draining_refusal,
-    escaped,
-    lane_of,
-    predicted_text,
-)
+from taskyard.core.postgres.store.submission import PREDICTED_COLUMNS, draining_refusal, lane_of
+from taskyard.core.postgres.store.submission_copy import EVENT_COLUMNS, NULL, escaped, predicted_text
 from taskyard.core.states import TaskState
 from taskyard.core.workflows.checked import CheckedTask, CheckedWorkflow, Submitted
 

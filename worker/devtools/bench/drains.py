@@ -11,8 +11,7 @@ import psutil
 
 from taskyard.core.clock import Clock
 from taskyard.core.postgres.database import DriverTransaction, connect_leader, queries
-from taskyard.core.postgres.store import dependants, recovery, tick
-from taskyard.core.postgres.store import submission as submission_store
+from taskyard.core.postgres.store import dependants, recovery, submission_copy, tick
 from taskyard.core.postgres.store.dependants import NONE
 from taskyard.core.postgres.store.tick import Completion
 from taskyard.core.submission.validate import Limits, validate_submission
@@ -175,7 +174,7 @@ def _limit(environment: Environment, batch: int) -> float:
         validate_submission("diagnostic.noop", registry=registry, limits=limits, now=now) for _ in range(TASKS)
     ]
     with environment.database.transaction() as tx:
-        submission_store.copy(tx, submissions)
+        submission_copy.copy(tx, submissions)
     ids = [submission.id for submission in submissions]
     connection = connect_leader(environment.servers.database_url)
     began = time.perf_counter()

@@ -76,7 +76,8 @@ def of_worker(recorder: Recorder, folder: Path) -> None:
     atexit.register(recorder.save, folder)
     around(Broker, "collect", after=note("woken"))
     around(Broker, "peek", after=note("looked"))
-    around(committer._Attempt, "run", after=note("written"))
+    for run in ("run", "run_plain"):
+        around(committer._Attempt, run, after=note("written"))
     around(committer, "commit", lambda *given, **options: {**last, "claiming": time.monotonic()}, committed)
     around(
         Dispatcher,

@@ -7,8 +7,12 @@ awaited tasks only, after the commit of their ends.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any, TypeVar
 
+from redis.exceptions import RedisError
+
+from taskyard.core.errors import Unavailable
 from taskyard.core.redis.connection import reaching_redis
 from taskyard.core.redis.keys import Keys
 from taskyard.core.redis.raw_commands import RawCommands, Script
@@ -33,7 +37,17 @@ class Endings:
     def expect(self, task_id: str) -> None:
         """Asks the leader to tell when the task ends, for AWAITED_SECONDS. Raises Unavailable."""
         with reaching_redis():
-            self._mending(lambda: self._expect([self._keys.awaited], [task_id, AWAITED_SECONDS]))
+            self._mending(lambda: self._expect(*self._expected(task_id)))
+
+    def expect_soon(self, task_id: str) -> None:
+        """Does what `expect` does, and returns without an answer. Raises Unavailable."""
+
+        def again() -> None:
+            with suppress(Unavailable, RedisError):  # who waits looks from time to time
+                self.expect(task_id)
+
+        with reaching_redis():
+            self._expect.send(*self._expected(task_id), again)
 
     def wait(self, task_id: str, after: bytes, seconds: float) -> bytes:
         """Waits until the task's end is told, or the time is over; `after` is what the last call returned.
@@ -46,6 +60,9 @@ class Endings:
         return bytes(told[0][1][-1][0]) if told else after
 
     def forget(self, task_id: str) -> None:
-        """Ends `expect` before its time. Raises Unavailable."""
+        """Ends `expect` before its time, and returns without an answer. Raises Unavailable."""
         with reaching_redis():
-            self._mending(lambda: self._raw_commands.command("SREM", self._keys.awaited, task_id))
+            self._raw_commands.send(("SREM", self._keys.awaited, task_id), lambda: None)  # it ends by itself
+
+    def _expected(self, task_id: str) -> tuple[list[str], list[Any]]:
+        return [self._keys.awaited], [task_id, AWAITED_SECONDS]

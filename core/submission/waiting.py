@@ -26,6 +26,7 @@ def wait_for(database: Database, clock: Clock, endings: Endings, task_id: str, t
     deadline = clock.monotonic() + timeout_seconds
     awaited = _Awaited(endings, task_id)
     try:
+        awaited.begin()
         while True:
             with database.statements() as tx:
                 ending = tasks.endings(tx, [task_id]).get(task_id)
@@ -49,8 +50,17 @@ class _Awaited:
         self._is_expected = False
         self._pause = MIN_POLL_SECONDS
 
+    def begin(self) -> None:
+        """Asks to be told, before the first look at the row: an end after that look is told."""
+        if time.monotonic() >= self._endings.away_until:
+            try:
+                self._endings.expect_soon(self._task_id)
+                self._is_expected = True
+            except Unavailable:
+                self._endings.away_until = time.monotonic() + AGAIN_SECONDS
+
     def wait(self, most_seconds: float) -> None:
-        """Returns when the row is worth another look; the first call only asks to be told, since it may have ended."""
+        """Returns when the row is worth another look."""
         if time.monotonic() >= self._endings.away_until:
             try:
                 self._wait_to_be_told(min(MAX_POLL_SECONDS, most_seconds))

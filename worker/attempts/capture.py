@@ -92,6 +92,7 @@ class Capture:
         """Passes on what is left; later output belongs to another attempt."""
         if self._begun is None and not self._left_out_bytes:
             self._is_closed = True
+            self._emit = _drop  # what it belongs to refers to this, and only the collector of garbage would free both
             return
         # A handler that was interrupted in the midst of printing may have left it locked; it has ended by now.
         is_locked = self._lock.acquire(timeout=ABANDONED_SECONDS)
@@ -176,6 +177,10 @@ class Capture:
         for stream, data in _joined(pieces):
             for message in _messages(data.decode("utf-8", "backslashreplace")):
                 self._emit({"kind": "output", "level": stream, "message": message})
+
+
+def _drop(message: dict[str, Any]) -> None:
+    """Takes a message of an attempt that wrote nothing."""
 
 
 def _append(pieces: Pieces, stream: str, data: bytearray) -> None:

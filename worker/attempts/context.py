@@ -79,10 +79,26 @@ class TaskContext(MailContext):
         self.scheduled_for = scheduled_for
         self._channel = channel
         self.results: list[ChildOutcome] = []
-        self._keys = ChildKeys(children)
-        self._resumption = Resumption(resumed, lambda text: self.log(text, "warning"))
+        self._children = children
+        self._resumed = resumed
         self._has_checkpoint = has_checkpoint
         self._process_id = os.getpid()
+
+    @property
+    def _keys(self) -> ChildKeys:
+        """The names of its children, made at first use, once for all threads: most handlers have none."""
+        made: ChildKeys = self.__dict__.get("_made_keys") or self.__dict__.setdefault(
+            "_made_keys", ChildKeys(self._children)
+        )
+        return made
+
+    @property
+    def _resumption(self) -> Resumption:
+        """What it knows of its signals, made likewise."""
+        made: Resumption = self.__dict__.get("_made_resumption") or self.__dict__.setdefault(
+            "_made_resumption", Resumption(self._resumed, lambda text: self.log(text, "warning"))
+        )
+        return made
 
     def progress(self, fraction: float, message: str = "") -> None:
         """Reports the progress: a fraction from 0.0 to 1.0, and the current step."""

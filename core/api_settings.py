@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings
 
 from taskyard.core.access.reached import reached_by
 from taskyard.core.access.request_guard import is_host, parse_site
 from taskyard.core.comma_separated import CommaSeparated
 from taskyard.core.i18n import msg
+from taskyard.core.settings_part import SettingsPart
 
 
-class ApiSettings(BaseSettings):
+class ApiSettings(SettingsPart):
     """Where the API listens, and what it accepts at most."""
 
     api_host: str = Field("127.0.0.1", description="Address the HTTP API listens on")

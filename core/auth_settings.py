@@ -7,13 +7,13 @@ from typing import Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings
 
 from taskyard.core.access.modes import Mode
 from taskyard.core.access.proxies import parse_network
 from taskyard.core.access.request_guard import is_loopback_host
 from taskyard.core.comma_separated import CommaSeparated
 from taskyard.core.i18n import msg
+from taskyard.core.settings_part import SettingsPart
 
 NewRole = Literal["viewer", "submitter", "operator", "admin"]
 _HEADER = re.compile(r"[A-Za-z0-9-]{1,100}")
@@ -25,7 +25,7 @@ _NEEDED = {
 }
 
 
-class AuthSettings(BaseSettings):
+class AuthSettings(SettingsPart):
     """How users of the dashboard and of the API come in; `auth` is the last, as it needs the others."""
 
     auth_header: str = Field(

@@ -7,16 +7,17 @@ from collections import Counter
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, NoDecode
+from pydantic_settings import NoDecode
 
 from taskyard.core.comma_separated import CommaSeparated
 from taskyard.core.declarations import LABEL, one_line, shown
 from taskyard.core.i18n import msg
+from taskyard.core.settings_part import SettingsPart
 
 PlacementName = Literal["round_robin", "least_loaded", "priority", "learned"]
 
 
-class PlacementSettings(BaseSettings):
+class PlacementSettings(SettingsPart):
     """Which placement policy each queue has, and which ones are compared."""
 
     placement: PlacementName = Field("least_loaded", description="Placement policy of queues without one of their own")

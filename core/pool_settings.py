@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from pydantic import Field
-from pydantic_settings import BaseSettings
+
+from taskyard.core.settings_part import SettingsPart
 
 
-class PoolSettings(BaseSettings):
+class PoolSettings(SettingsPart):
     """Which agents a host keeps running."""
 
     pool_file: Path | None = Field(None, description="TOML file of the agent pool; empty: the shipped pool")

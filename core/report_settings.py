@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pydantic import Field
-from pydantic_settings import BaseSettings
+
+from taskyard.core.settings_part import SettingsPart
 
 
-class ReportSettings(BaseSettings):
+class ReportSettings(SettingsPart):
     """The name that reports have in their title, and the targets that they measure the installation by."""
 
     installation_name: str = Field("", max_length=80, description="Name of this installation in reports; empty: none")

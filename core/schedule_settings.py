@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings
+
+from taskyard.core.settings_part import SettingsPart
 
 
-class ScheduleSettings(BaseSettings):
+class ScheduleSettings(SettingsPart):
     """Which schedules the worker makes of a file."""
 
     schedules_file: Path | None = Field(

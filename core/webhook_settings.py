@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pydantic import Field
-from pydantic_settings import BaseSettings
+
+from taskyard.core.settings_part import SettingsPart
 
 
-class WebhookSettings(BaseSettings):
+class WebhookSettings(SettingsPart):
     """Where webhooks may be sent, how long their deliveries are kept, and what hooks accept at most."""
 
     webhook_private_addresses: bool = Field(

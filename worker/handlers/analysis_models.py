@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictBool, model_validator
+from pydantic import ConfigDict, Field, StrictBool, model_validator
+
+from taskyard.worker.handlers.model import Model
 
 Cell = StrictBool | int | float | str | None
 
 
-class Table(BaseModel):
+class Table(Model):
     """A table, from a file on the agent or inline, and how to profile it."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -39,18 +41,18 @@ class Table(BaseModel):
         return self
 
 
-class Bin(BaseModel):
+class Bin(Model):
     low: float
     high: float
     count: int
 
 
-class TopValue(BaseModel):
+class TopValue(Model):
     value: str | int | float | bool | None
     count: int
 
 
-class Outliers(BaseModel):
+class Outliers(Model):
     """Values outside `low` … `high`."""
 
     method: str
@@ -60,7 +62,7 @@ class Outliers(BaseModel):
     examples: list[float] = Field(description="The most extreme ones")
 
 
-class Column(BaseModel):
+class Column(Model):
     """A column. Values that do not apply to its kind, or are not finite numbers, are null."""
 
     name: str
@@ -82,7 +84,7 @@ class Column(BaseModel):
     outliers: Outliers | None = None
 
 
-class Correlation(BaseModel):
+class Correlation(Model):
     """Pearson's coefficient of two columns."""
 
     first: str
@@ -90,7 +92,7 @@ class Correlation(BaseModel):
     coefficient: float
 
 
-class Profile(BaseModel):
+class Profile(Model):
     """The profile of a table."""
 
     rows: int = Field(description="Rows that were profiled")

@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from taskyard.core.config import settings
 from taskyard.core.errors import PermanentError
 from taskyard.core.task_types.registry import task_type
 from taskyard.worker.attempts.context import TaskContext
+from taskyard.worker.handlers.model import Model
 from taskyard.worker.isolation.sandbox.command_result import CommandResult, Limits
 from taskyard.worker.isolation.sandbox.sandbox import run
 from taskyard.worker.isolation.sandbox.workdir import work_directory
@@ -18,7 +19,7 @@ from taskyard.worker.isolation.sandbox.workdir import work_directory
 MEBIBYTE = 1 << 20
 
 
-class Script(BaseModel):
+class Script(Model):
     """A Python script, what it is given, and what it may use."""
 
     model_config = ConfigDict(extra="forbid")
@@ -52,7 +53,7 @@ class Script(BaseModel):
         )
 
 
-class ScriptResult(BaseModel):
+class ScriptResult(Model):
     """What the script printed and used."""
 
     exit_code: int

@@ -14,7 +14,7 @@ import sys
 import time
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+from pydantic import ConfigDict, Field, JsonValue, field_validator
 
 from taskyard.core.config import settings
 from taskyard.core.errors import HandlerCrashed, PermanentError, ResourceLimitError, TransientError
@@ -22,6 +22,7 @@ from taskyard.core.humanize import duration
 from taskyard.core.task_types.registry import task_type
 from taskyard.core.task_types.retry_policy import RetryPolicy
 from taskyard.worker.attempts.context import TaskContext
+from taskyard.worker.handlers.model import Model
 
 MAX_SECONDS = 24 * 3600.0
 MEBIBYTE = 1 << 20
@@ -45,7 +46,7 @@ for _ in range(int(sys.argv[1])):
 """
 
 
-class Empty(BaseModel):
+class Empty(Model):
     """No fields."""
 
     model_config = ConfigDict(extra="forbid")
@@ -66,7 +67,7 @@ def noop_process(nothing: Empty, context: TaskContext) -> Empty:
     return NOTHING
 
 
-class Echo(BaseModel):
+class Echo(Model):
     """Anything that JSON can hold."""
 
     model_config = ConfigDict(extra="forbid")
@@ -79,7 +80,7 @@ def echo(given: Echo, context: TaskContext) -> Echo:
     return given
 
 
-class Sleep(BaseModel):
+class Sleep(Model):
     """How long to sleep, and how to resist being stopped."""
 
     model_config = ConfigDict(extra="forbid")
@@ -93,7 +94,7 @@ class Sleep(BaseModel):
     grandchildren: int = Field(2, ge=1, le=20, description="Processes that the mode grandchildren leaves behind")
 
 
-class Slept(BaseModel):
+class Slept(Model):
     """The time that it took."""
 
     seconds: float = Field(description="Measured time")
@@ -145,7 +146,7 @@ def _leave_grandchildren(count: int) -> list[int]:
     return [int(line) for line in done.stdout.split()]
 
 
-class SleepAsync(BaseModel):
+class SleepAsync(Model):
     """How long to sleep."""
 
     model_config = ConfigDict(extra="forbid")
@@ -160,7 +161,7 @@ async def sleep_async(wanted: SleepAsync, context: TaskContext) -> Slept:
     return Slept(seconds=round(time.monotonic() - started, 6))
 
 
-class Fail(BaseModel):
+class Fail(Model):
     """How to fail."""
 
     model_config = ConfigDict(extra="forbid")
@@ -174,7 +175,7 @@ class Fail(BaseModel):
     message: str = Field("failed on purpose", min_length=1, max_length=1000, description="Text of the error")
 
 
-class FailResult(BaseModel):
+class FailResult(Model):
     """The result of the kinds that return something."""
 
     text: str
@@ -198,7 +199,7 @@ def fail(wanted: Fail, context: TaskContext) -> FailResult:
     return FailResult(text="x" * (settings().output_limit_bytes + 1))
 
 
-class Crash(BaseModel):
+class Crash(Model):
     """How the process that runs the task ends."""
 
     model_config = ConfigDict(extra="forbid")
@@ -225,7 +226,7 @@ def crash(wanted: Crash, context: TaskContext) -> Empty:
     raise HandlerCrashed(f"signal {wanted.signal_number} did not end the process")
 
 
-class Spin(BaseModel):
+class Spin(Model):
     """What to use up."""
 
     model_config = ConfigDict(extra="forbid")
@@ -233,7 +234,7 @@ class Spin(BaseModel):
     allocate_mebibytes: int = Field(0, ge=0, le=1 << 20, description="Memory to allocate and hold, in MiB")
 
 
-class Spun(BaseModel):
+class Spun(Model):
     """The resources that were used up."""
 
     rounds: int = Field(description="Number of rounds of a fixed computation")
@@ -258,14 +259,14 @@ def spin(wanted: Spin, context: TaskContext) -> Spun:
     return Spun(rounds=rounds, cpu_seconds=round(time.process_time() - cpu_started, 6))
 
 
-class Flaky(BaseModel):
+class Flaky(Model):
     """When it starts to succeed."""
 
     model_config = ConfigDict(extra="forbid")
     succeeds_at_attempt: int = Field(2, ge=1, le=100, description="Number of the first attempt that succeeds")
 
 
-class FlakyResult(BaseModel):
+class FlakyResult(Model):
     """The attempt that succeeded."""
 
     attempt: int

@@ -12,20 +12,21 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from taskyard.core.errors import PermanentError, shortened
 from taskyard.core.payload.printable_text import printable
 from taskyard.core.task_types.registry import task_type
 from taskyard.worker.attempts.context import TaskContext
 from taskyard.worker.handlers.hostfiles import allowed_folder, is_allowed, opened, require_allowed
+from taskyard.worker.handlers.model import Model
 
 MAX_FILE_BYTES = 2 << 20
 CHECKPOINT_SECONDS = 2.0
 SKIPPED_FOLDERS = frozenset({"__pycache__", "site-packages", "node_modules"})
 
 
-class Sources(BaseModel):
+class Sources(Model):
     """What to measure: exactly one of `sources`, `files` and `folder`."""
 
     model_config = ConfigDict(extra="forbid")
@@ -53,7 +54,7 @@ class Sources(BaseModel):
         return self
 
 
-class FileMetrics(BaseModel):
+class FileMetrics(Model):
     """Measures of one file. If `error` is set it could not be measured and the rest is 0."""
 
     name: str
@@ -72,7 +73,7 @@ class FileMetrics(BaseModel):
     halstead_effort: float = 0.0
 
 
-class FunctionMetrics(BaseModel):
+class FunctionMetrics(Model):
     """Cyclomatic complexity of a function or method."""
 
     file: str
@@ -82,7 +83,7 @@ class FunctionMetrics(BaseModel):
     rank: str = Field(description="A (simple) … F (unmanageable)")
 
 
-class Totals(BaseModel):
+class Totals(Model):
     """Sums and means over the files that could be measured."""
 
     files: int
@@ -97,7 +98,7 @@ class Totals(BaseModel):
     mean_maintainability: float | None
 
 
-class MetricsReport(BaseModel):
+class MetricsReport(Model):
     """All measures."""
 
     totals: Totals
@@ -106,7 +107,7 @@ class MetricsReport(BaseModel):
     truncated: bool = Field(description="Whether the folder has more files than max_files")
 
 
-class Progress(BaseModel):
+class Progress(Model):
     """The contents of a checkpoint."""
 
     files: list[FileMetrics] = Field(default_factory=list)

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from taskyard.core.config import settings
 from taskyard.core.errors import PermanentError, shortened
@@ -16,6 +16,7 @@ from taskyard.core.payload.printable_text import printable
 from taskyard.core.task_types.registry import task_type
 from taskyard.worker.attempts.context import TaskContext
 from taskyard.worker.handlers.hostfiles import allowed_folder, folder_of
+from taskyard.worker.handlers.model import Model
 from taskyard.worker.handlers.pytest_records import Records
 from taskyard.worker.isolation.sandbox.command_result import CommandResult, Limits
 from taskyard.worker.isolation.sandbox.sandbox import run
@@ -29,7 +30,7 @@ MAX_FAILURES, MAX_TRACEBACK = 50, 4000
 PASSED_OR_FAILED, USAGE_ERROR, NO_TESTS = (0, 1), 4, 5  # pytest's exit codes
 
 
-class Suite(BaseModel):
+class Suite(Model):
     """Tests to run: exactly one of `folder` and `files`."""
 
     model_config = ConfigDict(extra="forbid")
@@ -90,12 +91,12 @@ class Suite(BaseModel):
         )
 
 
-class SlowTest(BaseModel):
+class SlowTest(Model):
     name: str
     seconds: float
 
 
-class FailedTest(BaseModel):
+class FailedTest(Model):
     """A test, or the collection of a file, that failed."""
 
     name: str
@@ -104,7 +105,7 @@ class FailedTest(BaseModel):
     traceback: str = Field(description="Its last part")
 
 
-class SuiteResult(BaseModel):
+class SuiteResult(Model):
     """Counts, the slowest tests and the failures."""
 
     total: int = Field(description="Tests that ran")

@@ -47,7 +47,12 @@ class Settings(
     """Holds every setting."""
 
     model_config = SettingsConfigDict(
-        env_prefix=ENV_PREFIX, env_file=".env", env_file_encoding=ENCODING, extra="ignore", frozen=True
+        env_prefix=ENV_PREFIX,
+        env_file=".env",
+        env_file_encoding=ENCODING,
+        extra="ignore",
+        frozen=True,
+        defer_build=False,
     )
 
     database_url: str | None = Field(

@@ -19,7 +19,9 @@ from types import ModuleType
 from typing import Any
 
 # Packages whose own code runs only once somebody asks them for a name that is none of their modules.
-DEFERRED = frozenset({"jsonschema_rs", "prometheus_client", "redis", "redis.asyncio", "sqlalchemy"})
+DEFERRED = frozenset(
+    {"jsonschema_rs", "prometheus_client", "psutil", "redis", "redis.asyncio", "sqlalchemy", "uuid_utils"}
+)
 # Modules that use other libraries if they are there, and these.
 ALONE = {
     "redis.observability.metrics": frozenset({"opentelemetry"}),

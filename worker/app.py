@@ -40,8 +40,8 @@ from taskyard.worker.learning.comparing import Comparing
 from taskyard.worker.learning.learner import Learner
 from taskyard.worker.logging.setup import configure_logs
 from taskyard.worker.maintenance.declared_schedules import DeclaredSchedules
+from taskyard.worker.maintenance.due_reports import DueReports
 from taskyard.worker.maintenance.pool_sizes import PoolSizes
-from taskyard.worker.maintenance.reporting import Reporting
 from taskyard.worker.maintenance.retention import Retention
 from taskyard.worker.maintenance.scheduled_workflows import WorkflowsOfSchedules
 from taskyard.worker.maintenance.steady_time import SteadyTime
@@ -87,7 +87,7 @@ class Worker:
         redis_url, grace_seconds = endpoints.redis_url, settings.grace_seconds
         self.pool = Pool([], redis_url, self.broker, grace_seconds, settings.data_dir, sizing=sizing)
         self._retention = Retention(settings, self.database, self._steady)
-        self._reporting = Reporting(settings, self.database, self._clock, self._steady)
+        self._reporting = DueReports(settings, self.database, self._clock, self._steady)
         self.monitor = Monitor(settings, self.database, self.broker, self.dispatcher, name, self._clock, self._steady)
         self._is_stopping = False
         observer = self.monitor.observer

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
@@ -20,10 +20,11 @@ from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import comparisons, tasks
 from taskyard.core.postgres.store.comparisons import Comparison
 from taskyard.core.scheduling.placement import LEARNED
-from taskyard.core.simulation.simulate import no_progress
-from taskyard.core.views.replay_process import AskedReplay, ReplayProcess
 from taskyard.worker.dispatch.dispatcher import Dispatcher
 from taskyard.worker.learning.learner import Learner
+
+if TYPE_CHECKING:
+    from taskyard.core.views.replay_process import ReplayProcess
 
 SPAN = timedelta(hours=6)
 EVERY = timedelta(hours=1)
@@ -91,6 +92,9 @@ class Comparing:
 
     def _replayed(self, queue: str, since: datetime, until: datetime, policy: str) -> dict[str, Any] | None:
         """Returns a replay of one queue as `taskyard replay --json` prints it; None if it failed, which is logged."""
+        from taskyard.core.simulation.simulate import no_progress  # few workers ever compare
+        from taskyard.core.views.replay_process import AskedReplay, ReplayProcess
+
         settings = self._settings
         asked = AskedReplay(
             since.timestamp(),

@@ -6,6 +6,7 @@ awaited tasks only, after the commit of their ends.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeVar
@@ -18,6 +19,7 @@ from taskyard.core.redis.keys import Keys
 from taskyard.core.redis.raw_commands import RawCommands, Script
 
 AWAITED_SECONDS = 60  # renewed by each one that still waits
+MAX_WAITING = 64  # at a time in this process, each on a connection of its own; others look at the row meanwhile
 BEGINNING = b"0-0"
 
 _Answer = TypeVar("_Answer")
@@ -32,6 +34,7 @@ class Endings:
         self._keys = keys
         self._expect = expect
         self._mending = mending
+        self.places = threading.BoundedSemaphore(MAX_WAITING)  # of those who wait in Redis
         self.away_until = 0.0  # monotonic seconds: until then those who wait do not ask Redis, which did not answer
 
     def expect(self, task_id: str) -> None:

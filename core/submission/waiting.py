@@ -61,13 +61,16 @@ class _Awaited:
 
     def wait(self, most_seconds: float) -> None:
         """Returns when the row is worth another look."""
-        if time.monotonic() >= self._endings.away_until:
+        endings = self._endings
+        if time.monotonic() >= endings.away_until and endings.places.acquire(blocking=False):
             try:
                 self._wait_to_be_told(min(MAX_POLL_SECONDS, most_seconds))
                 return
             except Unavailable:
-                self._endings.away_until = time.monotonic() + AGAIN_SECONDS
+                endings.away_until = time.monotonic() + AGAIN_SECONDS
                 self._is_expected = False
+            finally:
+                endings.places.release()
         time.sleep(min(self._pause, most_seconds))
         self._pause = min(self._pause * 1.3, MAX_POLL_SECONDS)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -119,6 +121,27 @@ def test_a_task_that_ended_before_is_looked_at_once(busy: Engine, monkeypatch: p
     assert busy.submitter.result(task_id, 20).state == "completed"
     assert (watched.looks, watched.told) == (1, [])
     wait_until(lambda: not busy.broker.redis.exists(busy.broker.keys.awaited))
+
+
+def test_only_so_many_wait_in_redis_at_a_time(busy: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each has a connection of its own there; the others look at the row."""
+    monkeypatch.setattr(busy.submitter._endings, "places", threading.BoundedSemaphore(1))
+    wait, at_once, most = Endings.wait, [0], [0]
+
+    def counted(*arguments: Any) -> bytes:
+        at_once[0] += 1
+        most[0] = max(most[0], at_once[0])
+        try:
+            return wait(*arguments)
+        finally:
+            at_once[0] -= 1
+
+    monkeypatch.setattr(Endings, "wait", counted)
+    task_ids = [busy.submit("told.work", {"seconds": 0.3}) for _ in range(5)]
+    with ThreadPoolExecutor(5) as pool:
+        results = list(pool.map(lambda task_id: busy.submitter.result(task_id, 20), task_ids))
+    assert [result.state for result in results] == ["completed"] * 5
+    assert most == [1]
 
 
 def test_foreign_values_at_its_keys_are_removed(busy: Engine) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from taskyard.core.errors import ConfigurationError
 from taskyard.core.postgres.connections import LOCK_TIMEOUT_MS, UTF8, connect_driver, set_up
+from taskyard.core.postgres.database import CallerTransaction
 from taskyard.core.postgres.errors import unavailable_when_unreachable
 from taskyard.core.postgres.pools import connect_engine
 from taskyard.core.postgres.revisions import MIGRATIONS_DIR, current_revision, revisions
+from taskyard.core.postgres.store import recovery
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -22,6 +25,9 @@ OTHERS_TIMEOUT_MS = 300_000
 
 def migrate(url: str) -> None:
     """Migrates the schema to the newest version; concurrent callers wait for each other, up to OTHERS_TIMEOUT_MS.
+
+    Also creates the audit log's next partitions: events of tasks that are submitted before the first worker starts
+    would go to the default one for good.
 
     While a change of a table waits for its lock, every other user of the table waits behind it. It therefore gives up
     after LOCK_TIMEOUT_MS and changes nothing. A newer release's schema stays as it is. Raises Busy or Unavailable, and
@@ -42,6 +48,8 @@ def migrate(url: str) -> None:
                 config = alembic_config()
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
+                tx = CallerTransaction(connection)
+                recovery.ensure_partitions(tx, datetime.fromtimestamp(recovery.database_time(tx), UTC).date())
         engine.dispose()
 
 

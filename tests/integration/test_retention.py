@@ -125,13 +125,14 @@ def test_a_parent_whose_children_were_not_told_is_kept(database: Database, keepe
 
 
 def test_old_days_of_the_audit_log_are_dropped_whole(database: Database, keeper: Retention) -> None:
+    ahead = partitions(database)  # of the days to come
     old, kept, edge = (make_partition(database, days) for days in (200, 30, 180))
     with database.transaction() as tx:
         for days in (190, 10):
             tx.cursor.execute("INSERT INTO task_events_default (at, event, actor) VALUES (%s, 'x', 'y')", (ago(days),))
     assert keeper.due() == Removed(event_days=1, default_events=1)
     assert prune(keeper)[0] == Removed(event_days=1, default_events=1)
-    assert partitions(database) == {kept, edge}
+    assert partitions(database) - ahead == {kept, edge}
     assert old not in partitions(database)
 
 
@@ -143,12 +144,13 @@ def test_a_busy_audit_log_is_left_alone(
     settings: Settings, database: Database, keeper: Retention, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(retention, "LOCK_TIMEOUT_MS", 20)
+    ahead = partitions(database)
     name = make_partition(database, 200)
     other = connect_driver(str(settings.database_url))
     with other.cursor() as cursor:
         cursor.execute("INSERT INTO task_events (event, actor) VALUES ('x', 'y')")
         assert prune(keeper)[0] == Removed()
-        assert partitions(database) == {name}
+        assert partitions(database) - ahead == {name}
     other.commit()
     other.close()
     assert prune(keeper)[0] == Removed(event_days=1)

@@ -170,6 +170,13 @@ def test_partitions_are_made_a_week_ahead(database: Database) -> None:
     assert ensured(database, TODAY + timedelta(days=1)) == ["task_events_20260309"]
 
 
+def test_a_migrated_database_has_partitions_before_the_first_worker_starts(database: Database) -> None:
+    now = datetime.now(UTC)
+    assert add_event(database, now) == f"task_events_{now:%Y%m%d}"
+    tomorrow = now + timedelta(days=1)
+    assert add_event(database, tomorrow) == f"task_events_{tomorrow:%Y%m%d}"
+
+
 @pytest.mark.parametrize("zone", ["UTC", "Asia/Tokyo", "America/New_York"])
 def test_midnight_is_that_of_utc(database: Database, zone: str) -> None:
     with database.transaction() as tx:

@@ -6,12 +6,16 @@ it may read the server's statistics. It can't run programs, access files of the 
 
 from __future__ import annotations
 
-import sqlalchemy as sa
+from contextlib import closing
+from typing import Any
+
+import psycopg2
+from psycopg2.extensions import quote_ident
 
 from taskyard.core.errors import Unavailable
 from taskyard.core.i18n import msg
+from taskyard.core.postgres.connections import connect_driver
 
-_CONNECT_TIMEOUT_SECONDS = 5
 # Everything in the schema that another role owns: objects from before this role existed.
 _HAND_OVER = """
 DO $$
@@ -52,40 +56,35 @@ def prepare_role(url: str, role: str, database: str) -> None:
 
     `url` is a superuser's, of another database of the server. Raises Unavailable.
     """
-    engine = sa.create_engine(
-        sa.make_url(url),
-        poolclass=sa.NullPool,
-        isolation_level="AUTOCOMMIT",
-        connect_args={"connect_timeout": _CONNECT_TIMEOUT_SECONDS},
-    )
-    inside = sa.create_engine(
-        sa.make_url(url).set(database=database),
-        poolclass=sa.NullPool,
-        connect_args={"connect_timeout": _CONNECT_TIMEOUT_SECONDS},
-    )
     try:
-        with engine.connect() as connection:
-            _prepare(connection, role, database)
-        with inside.begin() as connection:
-            connection.execute(sa.text(f"ALTER SCHEMA public OWNER TO {role}"))
-            connection.exec_driver_sql(_HAND_OVER.replace("{role}", role).replace("%", "%%"))
-    except sa.exc.DBAPIError as error:
-        reason = " ".join(str(error.orig).split())
+        with closing(connect_driver(url)) as connection:
+            connection.autocommit = True
+            with connection.cursor() as cursor:
+                _prepare(cursor, role, database)
+        with closing(connect_driver(url, dbname=database)) as connection:
+            with connection.cursor() as cursor:
+                cursor.execute(f"ALTER SCHEMA public OWNER TO {role}")
+                cursor.execute(_HAND_OVER.replace("{role}", role))
+            connection.commit()
+    except psycopg2.Error as error:
+        reason = " ".join(str(error).split())
         raise Unavailable(
             msg("the role {role} of the embedded PostgreSQL can't be prepared: {reason}", role=role, reason=reason)
         ) from None
 
 
-def _prepare(connection: sa.Connection, role: str, database: str) -> None:
-    exists = sa.text("SELECT 1 FROM pg_roles WHERE rolname = :name")
-    if connection.execute(exists, {"name": role}).first() is None:
-        connection.execute(sa.text(f"CREATE ROLE {role} {_ATTRIBUTES}"))
-    elif connection.execute(sa.text("SELECT rolsuper FROM pg_roles WHERE rolname = :name"), {"name": role}).scalar():
-        connection.execute(sa.text(f"ALTER ROLE {role} {_ATTRIBUTES}"))
-    connection.execute(sa.text(f"GRANT pg_monitor TO {role}"))
-    owner = sa.text("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = :name")
-    found = connection.execute(owner, {"name": database}).scalar()
+def _prepare(cursor: Any, role: str, database: str) -> None:
+    cursor.execute("SELECT rolsuper FROM pg_roles WHERE rolname = %s", (role,))
+    found = cursor.fetchone()
     if found is None:
-        connection.execute(sa.text(f"CREATE DATABASE {sa.quoted_name(database, True)} OWNER {role}"))
-    elif found != role:
-        connection.execute(sa.text(f"ALTER DATABASE {sa.quoted_name(database, True)} OWNER TO {role}"))
+        cursor.execute(f"CREATE ROLE {role} {_ATTRIBUTES}")
+    elif found[0]:
+        cursor.execute(f"ALTER ROLE {role} {_ATTRIBUTES}")
+    cursor.execute(f"GRANT pg_monitor TO {role}")
+    cursor.execute("SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = %s", (database,))
+    owner = cursor.fetchone()
+    name = quote_ident(database, cursor)
+    if owner is None:
+        cursor.execute(f"CREATE DATABASE {name} OWNER {role}")
+    elif owner[0] != role:
+        cursor.execute(f"ALTER DATABASE {name} OWNER TO {role}")

@@ -8,11 +8,10 @@ import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from itertools import islice
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import psycopg2
 import psycopg2.extensions
-import sqlalchemy
 
 from taskyard.core.connection_era import Era
 from taskyard.core.paths import FILES
@@ -27,10 +26,12 @@ from taskyard.core.postgres.connections import (
     parameters_of,
     refuse_shared_session,
 )
-from taskyard.core.postgres.errors import has_turned, unavailable_when_unreachable
+from taskyard.core.postgres.errors import unavailable_when_unreachable
 from taskyard.core.postgres.pooler import is_behind_pooler
-from taskyard.core.postgres.pools import connect_pool, connecting
-from taskyard.core.postgres.spare import Spare
+from taskyard.core.postgres.pools import Pool, connecting
+
+if TYPE_CHECKING:
+    import sqlalchemy
 
 SQL_DIR = FILES / "sql"
 _PARAMETER = re.compile(r"%\((\w+)\)s")
@@ -151,9 +152,8 @@ class Database:
 
     def __init__(self, url: str, *, pool_size: int = 5) -> None:
         self.url = url
-        self._era = Era()
-        self.pool = connect_pool(url, pool_size=pool_size, era=self._era)
-        self._spare = Spare(connecting(url, self._era), self._era)
+        era = Era()
+        self.pool = Pool(connecting(url, era), era, pool_size)
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[DriverTransaction]:
@@ -161,7 +161,7 @@ class Database:
 
         Raises Busy if a statement waits for a lock for longer than LOCK_TIMEOUT_MS.
         """
-        with self._connection() as connection, connection.cursor() as cursor:
+        with self.pool.lent(autocommit=False) as connection, connection.cursor() as cursor:
             yield DriverTransaction(cursor)
             connection.commit()
 
@@ -178,53 +178,12 @@ class Database:
 
         `lock_timeout_ms`: how long each may wait for a lock before it raises Busy, if not LOCK_TIMEOUT_MS.
         """
-        with self._spare.cursor() as spare:
-            if spare is not None:
-                yield DriverTransaction(spare, lock_timeout_ms)
-                return
-        with self._connection() as connection, connection.cursor() as cursor:
-            connection.dbapi_connection.autocommit = True
-            try:
-                yield DriverTransaction(cursor, lock_timeout_ms)
-            finally:
-                if not cursor.connection.closed:
-                    connection.dbapi_connection.autocommit = False
-
-    @contextlib.contextmanager
-    def _connection(self) -> Iterator[Any]:
-        """Lends a pooled connection; rolls back on an error, and drops a broken one. Raises Unavailable.
-
-        If the server turns out to be gone or replaced (restarted, demoted), every connection made before is dropped,
-        so that one call fails and not one for each of them.
-        """
-        with unavailable_when_unreachable():
-            connection = self._current_connection()
-        driver: Any = connection.driver_connection
-        try:
-            with unavailable_when_unreachable():
-                yield connection
-        except BaseException as error:
-            if driver.closed or has_turned(error.__cause__ or error):
-                self._era.end(driver.made_in)
-            _rolled_back(connection, error)
-            raise
-        finally:
-            connection.close()
-
-    def _current_connection(self) -> Any:
-        """Takes a connection of the current era from the pool; those of a past one are closed."""
-        while True:
-            connection = self.pool.connect()
-            if connection.driver_connection.made_in == self._era.number:  # type: ignore[union-attr]
-                return connection
-            connection.invalidate()
-            connection.close()
+        with self.pool.lent(autocommit=True) as connection, connection.cursor() as cursor:
+            yield DriverTransaction(cursor, lock_timeout_ms)
 
     def close(self) -> None:
-        """Closes every pooled connection, and the one beside the pool."""
-        self._spare.close()
-        self.pool.dispose()
-        self.pool = self.pool.recreate()
+        """Closes every connection."""
+        self.pool.close()
 
 
 def connect_leader(url: str) -> psycopg2.extensions.connection:
@@ -276,15 +235,3 @@ def queries(topic: str) -> Mapping[str, Query]:
         head[1]: Query.named(topic, head[1], content[head.end() : end].strip())
         for head, end in zip(heads, ends, strict=True)
     }
-
-
-def _rolled_back(connection: sqlalchemy.PoolProxiedConnection, error: BaseException) -> None:
-    """Rolls a pooled connection back after an error, or drops it if it is broken."""
-    cause = error if isinstance(error, Exception) else None
-    if connection.dbapi_connection is None or connection.dbapi_connection.closed:
-        connection.invalidate(cause)
-        return
-    try:
-        connection.rollback()
-    except psycopg2.Error:  # it broke just now; `error` is what the caller must see
-        connection.invalidate(cause)

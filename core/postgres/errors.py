@@ -8,13 +8,10 @@ from collections.abc import Callable, Iterator
 import psycopg2
 import psycopg2.errors
 import psycopg2.extensions
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from taskyard.core.errors import Busy, Unavailable
 from taskyard.core.i18n import msg
 
-POOL_TIMEOUT_SECONDS = 10  # until a connection of the pool is free
 _OF_VALUES = (psycopg2.DataError, psycopg2.ProgrammingError, psycopg2.NotSupportedError)
 # SQLSTATEs (or their first characters) by which the server says that it can't do it now, but may later: it is
 # away or starts or stops, has no room, is read-only (a standby, or recovery), or the user's rights were changed.
@@ -28,21 +25,23 @@ _STALE_PLAN = "cached plan must not change"
 
 @contextlib.contextmanager
 def unavailable_when_unreachable() -> Iterator[None]:
-    """Turns the driver's and server's transient errors, and an exhausted pool, into Unavailable.
+    """Turns the driver's and server's transient errors into Unavailable, also those that SQLAlchemy has wrapped.
 
     A timed-out lock or answer, and a deadlock, become Busy.
     """
     try:
         yield
-    except (psycopg2.Error, DBAPIError) as error:
-        cause = getattr(error, "orig", None) or error
-        meaning = _meaning_of(cause)
+    except Exception as error:
+        meaning = _meaning_of(_cause(error))
         if meaning is None:
             raise
         raise meaning from error
-    except PoolTimeoutError as error:
-        text = msg("no database connection became free within {seconds} s", seconds=POOL_TIMEOUT_SECONDS)
-        raise Unavailable(text) from error
+
+
+def _cause(error: Exception) -> BaseException:
+    """Returns the driver's error, which SQLAlchemy's have as their `orig`."""
+    cause = getattr(error, "orig", None)
+    return cause if isinstance(cause, psycopg2.Error) else error
 
 
 def _meaning_of(cause: BaseException) -> Unavailable | None:
@@ -66,8 +65,8 @@ def values_refused(explained: Callable[[str], Exception]) -> Iterator[None]:
     """
     try:
         yield
-    except (*_OF_VALUES, DBAPIError) as error:
-        cause = getattr(error, "orig", None) or error
+    except Exception as error:
+        cause = _cause(error)
         if not isinstance(cause, _OF_VALUES) or is_connection_lost(cause):
             raise
         raise explained(first_line(cause)) from None

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 import psycopg2
-import sqlalchemy
 
 from taskyard.core.clock import Clock
 from taskyard.core.config import Settings
@@ -41,6 +40,8 @@ from taskyard.core.submission.workflow_submission import WorkflowSubmitter
 from taskyard.core.task_types.registry import Registry, TaskType
 
 if TYPE_CHECKING:
+    import sqlalchemy
+
     from taskyard.core.task_types.published import PublishedTypes
 
 GROUP_TIMEOUT_MS = 50  # that a group of submissions waits for a lock before those without a key go ahead
@@ -97,7 +98,7 @@ class Submitter(TaskCommands):
         task's id. Raises SubmissionError, IdempotencyConflict or Unavailable.
         """
         checked = self.check(type, input, options)
-        if connection is not None and not isinstance(connection, sqlalchemy.Connection):
+        if connection is not None and not _is_of_sqlalchemy(connection):
             raise refused("connection", connection, msg("a connection of SQLAlchemy"))
         if isinstance(checked, str):
             return checked
@@ -250,6 +251,12 @@ class Submitter(TaskCommands):
             except Unavailable as error:
                 log.warning("parents of new tasks are left to the leader: %s", error)
         self._notifier.push(waiting)
+
+
+def _is_of_sqlalchemy(connection: object) -> bool:
+    import sqlalchemy  # who has such a connection has loaded it
+
+    return isinstance(connection, sqlalchemy.Connection)
 
 
 def open_submitter(settings: Settings, registry: Registry, database_url: str, redis_url: str) -> Submitter:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 
 import psycopg2
@@ -311,6 +312,13 @@ def test_work_goes_on_once_postgresql_can(sqlstate: str, yard: Yard) -> None:
     assert engine.wait_for(submitted, timeout_seconds=20).state == "completed"
 
 
+def open_connections(database: Database, count: int) -> None:
+    """Has the pool make connections, and keep them."""
+    with ExitStack() as uses:
+        for _ in range(count):
+            uses.enter_context(database.transaction())
+
+
 @pytest.mark.parametrize(
     ("sqlstate", "message", "drops"),
     [("25006", "cannot execute INSERT in a read-only transaction", True), ("53100", "No space left on device", False)],
@@ -320,8 +328,7 @@ def test_pooled_connections_that_turned_leave_together(
 ) -> None:
     with FaultyPostgres(database_url) as proxy:
         database = Database(proxy.url)
-        for connection in [database.pool.connect() for _ in range(5)]:
-            connection.close()
+        open_connections(database, 5)
         before = proxy.connections
         proxy.refuse(sqlstate, message)
         with pytest.raises(Unavailable), database.transaction() as tx:
@@ -337,8 +344,7 @@ def test_pooled_connections_that_turned_leave_together(
 def test_a_dead_server_behind_a_pool_fails_one_call(database_url: str) -> None:
     database, other = Database(database_url), psycopg2.connect(_plain(database_url))
     other.autocommit = True
-    for connection in [database.pool.connect() for _ in range(5)]:
-        connection.close()
+    open_connections(database, 5)
     with other.cursor() as cursor:
         cursor.execute(
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity "
@@ -365,8 +371,7 @@ def test_connections_that_were_made_read_only_are_not_kept(database_url: str) ->
     with other.cursor() as cursor:
         cursor.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
     database = Database(database_url)
-    for connection in [database.pool.connect() for _ in range(4)]:
-        connection.close()
+    open_connections(database, 4)
     with other.cursor() as cursor:
         cursor.execute("SET default_transaction_read_only = off")
         cursor.execute(f"ALTER DATABASE {name} RESET default_transaction_read_only")

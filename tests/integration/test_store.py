@@ -56,13 +56,8 @@ def shared_database(databases: Databases) -> Iterator[Database]:
 @pytest.fixture
 def tx(shared_database: Database) -> Iterator[DriverTransaction]:
     """A transaction that is rolled back, in a database that many tests share."""
-    connection = shared_database.pool.connect()
-    try:
-        with connection.cursor() as cursor:
-            yield DriverTransaction(cursor)
-    finally:
-        connection.rollback()
-        connection.close()
+    with shared_database.pool.lent(autocommit=False) as connection, connection.cursor() as cursor:
+        yield DriverTransaction(cursor)
 
 
 def insert(tx: Transaction, state: str, number: int = 1, **changes: object) -> str:

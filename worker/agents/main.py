@@ -15,9 +15,9 @@ import sys
 
 if __name__ == "__main__":
     gc.disable()  # until it has imported what stays
-    from taskyard.core.lean_imports import load_lean
+    from taskyard.core.lean_imports import load_structlog_alone
 
-    load_lean()
+    load_structlog_alone()
     from taskyard.worker.agents.process import main
 
     code = main(int(sys.argv[1]), sys.argv[2])

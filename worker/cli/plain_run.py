@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-from taskyard.core.lean_imports import load_lean
+from taskyard.core.lean_imports import load_structlog_alone
 from taskyard.worker.cli.exits import ending
 from taskyard.worker.cli.program import running_command
 
@@ -22,7 +22,7 @@ def is_plain(arguments: Sequence[str]) -> bool:
 
 def main(arguments: Sequence[str]) -> None:
     """Runs the worker as these arguments say, and exits."""
-    load_lean(defers=True)
+    load_structlog_alone()
     with running_command(), ending():
         from taskyard.core.config import load_settings
         from taskyard.worker.start import run_worker

@@ -104,6 +104,7 @@ def test_siblings_are_children_of_their_pool_and_show_what_they_are(siblings: li
     ]
     assert {one.process.pid for one in siblings} <= below
     assert len({one.process.pid for one in siblings}) == 3
+    assert {os.readlink(f"/proc/{one.process.pid}/fd/0") for one in siblings} == {os.devnull}
 
 
 def _shown(one: Launched) -> object:

@@ -65,9 +65,11 @@ class Launch(msgspec.Struct):
 def command_of(launches: Sequence[Launch], made_fd: int) -> list[str]:
     """Returns the command line of the process of the first agent, which makes those of the others.
 
-    It writes their process ids to the pipe `made_fd`, see siblings.py.
+    It reads theirs from its standard input, and writes their process ids to the pipe `made_fd`, see siblings.py.
     """
-    return [sys.executable, "-m", "taskyard.worker.agents.main", str(made_fd), msgspec.json.encode(launches).decode()]
+    texts = [msgspec.json.encode(launch).decode() for launch in launches]
+    first = texts[0].ljust(max(map(len, texts)))  # room for each of them to show its own
+    return [sys.executable, "-m", "taskyard.worker.agents.main", str(made_fd), first]
 
 
 def shown_launch(arguments: Sequence[str]) -> Launch | None:

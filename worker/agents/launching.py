@@ -18,7 +18,9 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
+
+import msgspec
 
 from taskyard.worker.agents.adopted import Adopted, AgentProcess
 from taskyard.worker.agents.health import HealthReceiver
@@ -147,9 +149,8 @@ def launch_all(
         kept = [made_end, *(descriptor for launch in launches for descriptor in launch.descriptors)]
         if len(specs) > 1:
             adopted_before = set_subreaper(True)
-        process = subprocess.Popen(
-            command_of(launches, made_end), env=environment, stdin=subprocess.DEVNULL, pass_fds=kept
-        )
+        with _file_of(launches[1:]) as others:
+            process = subprocess.Popen(command_of(launches, made_end), env=environment, stdin=others, pass_fds=kept)
     except BaseException:
         os.close(made)
         for place in places:
@@ -161,6 +162,16 @@ def launch_all(
         for place in places:
             place.close_ends_of_agent()
     return Launching(process, places, made, adopted_before)
+
+
+def _file_of(launches: Sequence[Launch]) -> BinaryIO:
+    """Returns a file in memory, or an empty one for none, with the parameters of several agents to be read."""
+    if not launches:
+        return open(os.devnull, "rb")
+    file = open(os.memfd_create("agents"), "wb+")  # noqa: SIM115 - the caller closes it
+    file.write(msgspec.json.encode(launches))
+    file.seek(0)
+    return file
 
 
 def _all_of(pipe: int) -> tuple[bool, bytes]:

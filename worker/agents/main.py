@@ -1,6 +1,6 @@
-"""Runs the process of one agent: `python -m taskyard.worker.agents.main PIPE SPECS`, started by the pool.
+"""Runs the process of one agent: `python -m taskyard.worker.agents.main PIPE SPEC`, started by the pool.
 
-For several agents the process becomes the first, and makes those of the others (siblings.py).
+It makes the processes of further agents, if its standard input has any (siblings.py).
 Ends with 0 after a drain, EXIT_REFUSED if the API does not accept its token, EXIT_REPLACE if it must be replaced: it
 was fenced, a thread is stuck, or an operator asked for a restart, which drains like SIGTERM. On SIGUSR1 it finishes
 what it runs, for as long as that takes, and ends. A second SIGTERM ends at once; SIGINT is left to the supervisor, so

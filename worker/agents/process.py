@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -49,15 +50,15 @@ log = structlog.get_logger(__name__)
 
 
 def main(made_fd: int, argument: str) -> int:
-    """Runs the first of the agents in `argument` until it is asked to stop; returns the exit code.
+    """Runs the agent of `argument` until it is asked to stop; returns the exit code.
 
-    Makes the processes of the others, in which it does the same for these.
+    Makes the processes of those in its standard input, in which it does the same for these.
     """
     keep_files_private()
     refuse_inspection()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     registry.load()  # the shipped modules, once for all of them
-    launch = divide(msgspec.json.decode(argument, type=list[Launch]), made_fd)
+    launch = divide([msgspec.json.decode(argument, type=Launch), *_others()], made_fd)
     try:
         return _prepared(launch)
     except TaskyardError as error:
@@ -71,6 +72,15 @@ def main(made_fd: int, argument: str) -> int:
     return 1
 
 
+def _others() -> list[Launch]:
+    """Reads the launches of further agents from the standard input, which is empty from then on."""
+    told = sys.stdin.buffer.read()
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, sys.stdin.fileno())
+    os.close(nothing)
+    return msgspec.json.decode(told, type=list[Launch]) if told else []
+
+
 def _prepared(launch: Launch) -> int:
     """Runs the agent with what the pool and the settings tell this process; returns the exit code."""
     # neither arguments nor the environment keep a secret
@@ -79,7 +89,10 @@ def _prepared(launch: Launch) -> int:
     if not proof:
         return 0  # its supervisor needs no such agent, or is gone
     engine = msgspec.json.decode(told, type=EngineSettings) if told else None
-    die_with_parent(launch.parent_pid)
+    try:
+        die_with_parent(launch.parent_pid)
+    except ProcessLookupError:
+        return 0  # its supervisor has just gone
     set_subreaper(True)
     settings = load_settings(database_url=None)  # which it does not use; to check a URL loads the driver
     if settings.redis_url is None and not launch.api_url:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -77,3 +78,47 @@ def test_a_wrong_configuration_is_refused_in_clear_lines(main: Main) -> None:
     assert "TASKYARD_AGENT_TTL_SECONDS: 'soon' is not accepted" in answer.stderr
     assert "TASKYARD_REDIS_URL" in answer.stderr
     assert "Traceback" not in answer.stderr
+
+
+LIBRARIES = '''
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.sql import select
+from structlog import get_logger
+from rich.console import Console
+from pydantic import BaseModel
+import alembic.op, jsonschema_rs, prometheus_client, psutil, redis.asyncio, redis.cluster
+
+from taskyard import TaskContext, task_type
+
+
+class Number(BaseModel):
+    n: int
+
+
+class Text(BaseModel):
+    text: str
+
+
+def work(given: Number, context: TaskContext) -> Text:
+    """Uses them in several threads at once."""
+    import sqlalchemy.orm, sqlalchemy.ext.asyncio
+
+    return Text(text=str(select(sqlalchemy.literal(given.n))))
+
+
+for isolation in ("thread", "process"):
+    task_type(f"own.{isolation}", isolation=isolation)(work)
+'''
+
+
+def test_task_modules_import_what_the_worker_uses_itself(main: Main, tmp_path: Path) -> None:
+    (tmp_path / "own_tasks.py").write_text(LIBRARIES)
+    pool = Path(main.environment["TASKYARD_POOL_FILE"])
+    pool.write_text(pool.read_text().replace('"diagnostic.*"', '"own.*"'))
+    main.environment |= {"TASKYARD_TASK_MODULES": "own_tasks", "PYTHONPATH": str(tmp_path)}
+    main.start("--migrate")
+    main.wait_until_up()
+    ids = [main.submit(f"own.{isolation}", n=1) for isolation in ("thread", "process", "thread")]
+    for task_id in ids:
+        main.wait_for_state(task_id, "completed")
+        assert main.task(task_id).output == {"text": "SELECT :param_1 AS anon_1"}

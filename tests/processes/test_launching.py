@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -116,6 +118,20 @@ def have_begun(siblings: list[Launched]) -> None:
     for one in siblings:
         one.begin()
     wait_until(lambda: all(one.health.hear() or one.health.report is not None for one in siblings))
+
+
+def test_an_interrupt_of_all_is_left_to_the_pool(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """A terminal's Ctrl-C reaches every process, also one that has just been started."""
+    with launched_ahead(SIBLINGS, NOBODY) as ahead:
+        first = ahead._launching[0]._first
+        for _ in range(20):
+            os.kill(first.pid, signal.SIGINT)
+            time.sleep(0.01)  # at any moment of its start
+        assert ahead.missing(SIBLINGS) == []
+        assert first.poll() is None
+        status = Path(f"/proc/{first.pid}/status").read_text()
+        assert re.search(r"SigBlk:\s+0+\n", status), "what it starts may be interrupted"
+    assert capfd.readouterr().err == ""
 
 
 def test_siblings_share_memory(siblings: list[Launched]) -> None:

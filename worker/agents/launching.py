@@ -11,6 +11,7 @@ import contextlib
 import os
 import secrets
 import select
+import signal
 import subprocess
 import threading
 import time
@@ -149,7 +150,7 @@ def launch_all(
         kept = [made_end, *(descriptor for launch in launches for descriptor in launch.descriptors)]
         if len(specs) > 1:
             adopted_before = set_subreaper(True)
-        with _file_of(launches[1:]) as others:
+        with _file_of(launches[1:]) as others, _without_interrupts():
             process = subprocess.Popen(command_of(launches, made_end), env=environment, stdin=others, pass_fds=kept)
     except BaseException:
         os.close(made)
@@ -162,6 +163,16 @@ def launch_all(
         for place in places:
             place.close_ends_of_agent()
     return Launching(process, places, made, adopted_before)
+
+
+@contextmanager
+def _without_interrupts() -> Iterator[None]:
+    """Keeps a terminal's Ctrl-C from a process that is started meanwhile, until that process ignores it itself."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _file_of(launches: Sequence[Launch]) -> BinaryIO:

@@ -57,6 +57,7 @@ def main(made_fd: int, argument: str) -> int:
     keep_files_private()
     refuse_inspection()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})  # as it was started with
     registry.load()  # the shipped modules, once for all of them
     launch = divide([msgspec.json.decode(argument, type=Launch), *_others()], made_fd)
     try:

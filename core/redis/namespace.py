@@ -28,6 +28,7 @@ from taskyard.core.redis.stream_reading import Entry, read_streams
 
 SCRIPTS_DIR = Path(__file__).resolve().parent / "lua"
 MENDING_TRIES = 5  # a key may be overwritten again meanwhile
+HINT_SECONDS = 0.5  # for which who waits for the end of a task waits for an answer: longer than it lets Redis wait
 MAX_ODD = 1_000  # kept for `take_odd`
 MAX_MEMBER_BYTES = 4_000  # of a member of a sorted set; also in peek.lua
 DUE = "due"
@@ -82,7 +83,8 @@ class RedisNamespace:
     @property
     def endings(self) -> Endings:
         """Returns what tells of the ends of tasks."""
-        return Endings(self._raw_commands, self.keys, self._scripts["await"], self._mending)
+        commands = RawCommands(self.redis.connection_pool, HINT_SECONDS)
+        return Endings(commands, self.keys, Script(commands, self._scripts["await"].text), self._mending)
 
     @property
     def predictions(self) -> Predictions:

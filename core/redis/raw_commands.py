@@ -19,10 +19,14 @@ if TYPE_CHECKING:
 
 
 class RawCommands:
-    """Uses as many connections as threads run commands at a time; they belong to `pool`, which closes them."""
+    """Uses as many connections as threads run commands at a time; they belong to `pool`, which closes them.
 
-    def __init__(self, pool: ConnectionPool) -> None:
+    `answer_seconds` is how long a server may take to connect and to answer, if not as long as the pool says.
+    """
+
+    def __init__(self, pool: ConnectionPool, answer_seconds: float | None = None) -> None:
         self._pool = pool
+        self._answer_seconds = answer_seconds
         self._idle: list[Any] = []  # the last one returned is used first; append and pop are atomic
         self._process = os.getpid()
         self._owing: dict[Any, Callable[[], object]] = {}  # connections with an answer to be read, and what repeats it
@@ -46,8 +50,8 @@ class RawCommands:
     def send(self, words: Sequence[Any], repeat: Callable[[], object]) -> None:
         """Sends one command and does not wait for its answer, which is read before the connection's next command.
 
-        If the answer is an error then, or the connection broke, `repeat` runs, which must not raise; after a timeout it
-        does not, since the server hangs. Raises redis-py's errors.
+        If the answer is an error then, or the connection broke, `repeat` runs, which must not raise; after a timeout
+        that next command fails, since the server hangs. Raises redis-py's errors.
         """
         connection = self._take()
         if not connection.is_connected:
@@ -69,7 +73,7 @@ class RawCommands:
         try:
             connection = self._idle.pop()
         except IndexError:
-            return self._pool.make_connection()
+            return self._made()
         repeat = self._owing.pop(connection, None)
         if repeat is not None and not self._is_answered(connection):
             self._idle.append(connection)
@@ -77,15 +81,28 @@ class RawCommands:
             return self._take()
         return _usable(connection)
 
+    def _made(self) -> Any:
+        connection: Any = self._pool.make_connection()
+        if self._answer_seconds is not None:
+            connection.socket_timeout = connection.socket_connect_timeout = self._answer_seconds
+        return connection
+
     def _is_answered(self, connection: Any) -> bool:
-        """Reads the answer that a connection owes; returns False if its command has to be repeated."""
+        """Reads the answer that a connection owes; returns False if its command has to be repeated.
+
+        Raises redis-py's TimeoutError.
+        """
         try:
             connection.read_response()
         except ResponseError:
             return False
-        except (exceptions.ConnectionError, exceptions.TimeoutError, OSError) as error:
+        except exceptions.TimeoutError:
             connection.disconnect()
-            return isinstance(error, exceptions.TimeoutError)
+            self._idle.append(connection)
+            raise
+        except (exceptions.ConnectionError, OSError):
+            connection.disconnect()
+            return False
         except BaseException:
             connection.disconnect()
             self._idle.append(connection)

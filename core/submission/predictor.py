@@ -70,11 +70,11 @@ class Predictor:
             self._queues = queue_states(published.state)
         except Unavailable as error:
             self._note(f"no predictions: {error}")
-            self._again_at, self._queues = now + AGAIN_SECONDS, {}
+            self._pause()
             return None
         except Exception as error:  # whatever was stored there: the submission goes on without
             self._note(f"predictions can't be read ({error!r}): tasks are submitted without")
-            self._again_at, self._queues = now + AGAIN_SECONDS, {}
+            self._pause()
             return None
         self._trouble = ""
         until = self._queues_until = now + FRESH_SECONDS
@@ -94,6 +94,10 @@ class Predictor:
                 self._note(f"a prediction is ignored: {error}")
                 found.append(None)
         return found
+
+    def _pause(self) -> None:
+        self._again_at = self._monotonic() + AGAIN_SECONDS  # from now: the failure may have taken as long
+        self._queues = {}
 
     def _may_read(self, now: float) -> bool:
         if now - self._window >= 1.0:

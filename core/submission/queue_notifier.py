@@ -1,17 +1,22 @@
 """Notifies Redis after a commit. If Redis is away, the worker's sweep repairs what it missed.
 
-Nothing here raises: a committed change must not look as if it had failed.
+Nothing here raises: a committed change must not look as if it had failed. Nor does it take long each time: a Redis that
+hangs is told of no new tasks for a while after each try.
 """
 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Sequence
 
 from taskyard.core.errors import Unavailable
 from taskyard.core.models import Waiting
 from taskyard.core.redis.connection import reaching_redis
 from taskyard.core.redis.ports import QueuePort
+
+SLOW_SECONDS = 1.0  # of a notification that failed: Redis hangs
+QUIET_SECONDS = 5.0  # in which it is told of no new tasks then
 
 log = logging.getLogger(__name__)
 
@@ -22,10 +27,11 @@ class QueueNotifier:
     def __init__(self, broker: QueuePort) -> None:
         self._broker = broker
         self._trouble = ""
+        self._quiet_until = 0.0  # monotonic seconds
 
     def push(self, waiting: Sequence[Waiting]) -> None:
         """Adds tasks that wait from now on; does not wait until Redis has the last of them."""
-        if waiting:
+        if waiting and time.monotonic() >= self._quiet_until:
             self._notify(lambda: self._broker.push_soon(waiting, self._push_again), is_answered=False)
 
     def forget(self, waiting: Sequence[Waiting]) -> None:
@@ -41,6 +47,7 @@ class QueueNotifier:
         self._notify(lambda: self._broker.push(waiting))
 
     def _notify(self, notify: Callable[[], object], *, is_answered: bool = True) -> None:
+        began = time.monotonic()
         try:
             with reaching_redis():
                 notify()
@@ -51,6 +58,9 @@ class QueueNotifier:
         else:
             if is_answered:
                 self._trouble = ""
+            return
+        if (now := time.monotonic()) - began > SLOW_SECONDS:
+            self._quiet_until = now + QUIET_SECONDS
 
     def _note(self, trouble: str, text: str, error: Exception) -> None:
         if self._trouble != trouble:

@@ -97,6 +97,7 @@ class FaultyRedis(FaultyServer):
     def __init__(self, url: str) -> None:
         self._upstream = connection_options(url)
         self._error = b""
+        self._hangs = False
         self._picks: Callable[[list[bytes]], bool] = lambda words: True
         super().__init__()
         self.url = f"redis://127.0.0.1:{self.port}/{self._upstream.get('db', 0)}"
@@ -108,6 +109,10 @@ class FaultyRedis(FaultyServer):
     def allow(self) -> None:
         """Passes everything on again."""
         self._error = b""
+
+    def hang(self) -> None:
+        """Takes commands and answers none, as a host that stalls."""
+        self._hangs = True
 
     def _dial(self) -> socket.socket:
         path = self._upstream.get("path")
@@ -122,6 +127,8 @@ class FaultyRedis(FaultyServer):
         with commands, answers:
             while True:
                 raw, words = _command(commands)
+                if self._hangs:
+                    continue
                 error = self._error
                 if error and self._picks(words):
                     self.refused += 1

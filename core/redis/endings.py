@@ -42,15 +42,21 @@ class Endings:
         with reaching_redis():
             self._mending(lambda: self._expect(*self._expected(task_id)))
 
-    def expect_soon(self, task_id: str) -> None:
-        """Does what `expect` does, and returns without an answer. Raises Unavailable."""
+    def expect_soon(self, task_id: str) -> bool:
+        """Does what `expect` does, without an answer, if that takes no time; returns whether it did.
+
+        Raises Unavailable.
+        """
 
         def again() -> None:
             with suppress(Unavailable, RedisError):  # who waits looks from time to time
                 self.expect(task_id)
 
+        if not self._raw_commands.is_ready():
+            return False
         with reaching_redis():
             self._expect.send(*self._expected(task_id), again)
+        return True
 
     def wait(self, task_id: str, after: bytes, seconds: float) -> bytes:
         """Waits until the task's end is told, or the time is over; `after` is what the last call returned.

@@ -31,6 +31,13 @@ class RawCommands:
         self._process = os.getpid()
         self._owing: dict[Any, Callable[[], object]] = {}  # connections with an answer to be read, and what repeats it
 
+    def is_ready(self) -> bool:
+        """Returns True if the next command need not connect first, as far as is known."""
+        try:
+            return self._process == os.getpid() and bool(self._idle[-1].is_connected)
+        except IndexError:
+            return False
+
     def command(self, *words: Any) -> Any:
         """Sends one command and returns its raw answer; raises redis-py's errors. Never sends it twice."""
         connection = self._take()

@@ -51,16 +51,15 @@ class _Awaited:
         self._pause = MIN_POLL_SECONDS
 
     def begin(self) -> None:
-        """Asks to be told, before the first look at the row: an end after that look is told."""
+        """Asks to be told before the first look at the row, if that takes no time: an end after the look is told."""
         if time.monotonic() >= self._endings.away_until:
             try:
-                self._endings.expect_soon(self._task_id)
-                self._is_expected = True
+                self._is_expected = self._endings.expect_soon(self._task_id)
             except Unavailable:
                 self._endings.away_until = time.monotonic() + AGAIN_SECONDS
 
     def wait(self, most_seconds: float) -> None:
-        """Returns when the row is worth another look."""
+        """Returns when the row is worth another look; a call that only asks to be told does at once."""
         endings = self._endings
         if time.monotonic() >= endings.away_until and endings.places.acquire(blocking=False):
             try:

@@ -64,6 +64,13 @@ def test_who_waits_for_a_second_is_answered_soon_after(hanging: Hanging) -> None
     assert _seconds(lambda: hanging.submitter.result(hanging.task_id, 1.0)) < 15
 
 
+def test_a_task_that_has_ended_is_known_without_redis(hanging: Hanging) -> None:
+    hanging.submitter.cancel(hanging.task_id, actor="me")
+    for _ in range(2):  # the first may wait for an answer that is owed
+        ended = _seconds(lambda: hanging.submitter.result(hanging.task_id, 10))
+    assert ended < 0.5
+
+
 def test_what_was_submitted_meanwhile_is_there(hanging: Hanging) -> None:
     ids = hanging.submitter.submit_many([{"type": "slow.work"}] * 3)
     assert [hanging.submitter.result(task_id, 0).state for task_id in ids] == ["pending"] * 3

@@ -56,13 +56,14 @@ def busy(engine: Engine) -> Engine:
 
 @pytest.mark.parametrize(("fails", "state"), [(False, "completed"), (True, "failed")])
 def test_the_leader_tells_who_waits(fails: bool, state: str, busy: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert busy.submitter.result(busy.submit("told.work", delay_seconds=3600), 0.3).state == "scheduled"
     task_id = busy.submit("told.work", {"fails": fails})
     watched = Watched(monkeypatch)
     assert busy.submitter.result(task_id, 20).state == state
     assert watched.told == [True]
     assert watched.looks == 2  # at first, and when it is told
     keys, client = busy.broker.keys, busy.broker.redis
-    assert not client.exists(keys.awaited)
+    wait_until(lambda: not client.exists(keys.awaited))
     assert 0 < client.ttl(keys.ended(task_id)) <= 60
 
 

@@ -178,6 +178,7 @@ class Environment:
             "TASKYARD_REDIS_URL": self.servers.redis_url,
             "TASKYARD_DATA_DIR": str(self.folder),
             "TASKYARD_LOG_LEVEL": "warning",
+            "TASKYARD_METRICS_PORT": "0",  # that of the user's installation may be in use
         }
 
     def _beating(self) -> int:

@@ -1,8 +1,8 @@
 """Predicts a new task's run time from what the leader has published. Nothing here raises: a submission never waits for
 a prediction.
 
-What was read is used for FRESH_SECONDS, and at most READS_PER_SECOND read: with more kinds of tasks than that, some get
-the prediction of their type. While Redis is away tasks have no predictions.
+What was read is used for FRESH_SECONDS, and at most READS_PER_SECOND read, in READ_SECONDS: with more kinds of tasks
+than that, some get the prediction of their type. While Redis is away tasks have no predictions.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from taskyard.core.states import Priority
 
 FRESH_SECONDS = 1.0
 READS_PER_SECOND = 200
+READ_SECONDS = 0.2  # of each second at most, where Redis is far or slow
 AGAIN_SECONDS = 5.0  # after a failure
 MAX_REMEMBERED = 20_000
 
@@ -42,7 +43,7 @@ class Predictor:
         self._queues: Mapping[str, QueueState] = {}
         self._queues_until = 0.0
         self._again_at = 0.0  # monotonic seconds
-        self._window, self._reads = 0.0, 0
+        self._window, self._reads, self._read_seconds = 0.0, 0, 0.0
         self._trouble = ""
 
     def __call__(self, queue: str, task_type: str, creator: str, size: str, priority: int) -> Predicted | None:
@@ -66,6 +67,7 @@ class Predictor:
             return self._found.get(keys[3], self._found.get(keys[1], (0.0, None)))[1]
         try:
             published = self._read(keys)
+            self._read_seconds += self._monotonic() - now
             found = self._parsed(published.predictions)
             self._queues = queue_states(published.state)
         except Unavailable as error:
@@ -101,9 +103,9 @@ class Predictor:
 
     def _may_read(self, now: float) -> bool:
         if now - self._window >= 1.0:
-            self._window, self._reads = now, 0
+            self._window, self._reads, self._read_seconds = now, 0, 0.0
         self._reads += 1
-        return self._reads <= READS_PER_SECOND
+        return self._reads <= READS_PER_SECOND and self._read_seconds < READ_SECONDS
 
     def _note(self, trouble: str) -> None:
         if self._trouble != trouble:

@@ -260,6 +260,21 @@ def test_a_predictor_reads_no_more_than_its_share(monkeypatch: pytest.MonkeyPatc
     assert len(reads) == predictor.READS_PER_SECOND + 1
 
 
+def test_a_slow_redis_is_asked_for_a_fifth_of_the_time() -> None:
+    """1,000 tasks of as many creators took 52 s where it answers after 50 ms, in the transaction that stores them."""
+    now, reads = 100.0, 0
+
+    def read(keys: Sequence[str]) -> Published:
+        nonlocal now, reads
+        now, reads = now + 0.05, reads + 1
+        return Published(b'{"queues": {}}', [b"6 5 1 9 100", b"3 2 1 3 50", None, None])
+
+    one = Predictor(read, lambda: now)
+    found = [one("default", "a", f"creator {number}", "1", 1) for number in range(1_000)]
+    assert reads <= 5
+    assert None not in found  # the others have the prediction of their type
+
+
 def test_relearning_replaces_what_is_known_and_the_leader_takes_it_over(engine: Engine) -> None:
     engine.define("p.sleep", sleep)
     worker = engine.worker()

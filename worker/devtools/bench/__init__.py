@@ -106,7 +106,7 @@ def run_bench(
 def _print(results: list[Result]) -> None:
     table = Table(title="Taskyard on this machine", title_justify="left")
     for column, justify in (("name", "left"), ("value", "right"), ("unit", "left"), ("what", "left")):
-        table.add_column(column, justify=justify)  # type: ignore[arg-type]
+        table.add_column(column, justify=justify, overflow="fold")  # type: ignore[arg-type]  # names differ at the end
     for result in results:
         table.add_row(result.name, f"{result.value:,.2f}", result.unit, result.what)
     Console().print(table)

@@ -13,7 +13,7 @@ import tests.engine
 from taskyard.core.clock import Clock
 from taskyard.core.config import Settings
 from taskyard.core.errors import Unavailable
-from taskyard.core.postgres import errors, pools
+from taskyard.core.postgres import pools
 from taskyard.core.postgres.database import Database
 from taskyard.worker.agents import base
 from taskyard.worker.attempts import execution
@@ -98,8 +98,7 @@ def test_a_thousand_restarts_leave_nothing_behind(engine: Engine) -> None:
 def test_an_exhausted_pool_is_an_error_in_time_and_not_a_hang(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for module in (pools, errors):
-        monkeypatch.setattr(module, "POOL_TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr(pools, "POOL_TIMEOUT_SECONDS", 0.2)
     database = Database(str(settings.database_url), pool_size=1)  # and one more beyond the pool
     with database.transaction(), database.transaction():
         began = time.monotonic()

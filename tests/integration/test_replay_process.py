@@ -119,7 +119,7 @@ def test_one_that_takes_too_long_or_dies_says_so(
 ) -> None:
     put_history(database, 3_000)
     with pytest.raises(Unavailable, match="the replay ended without a result: it took too long"):
-        ReplayProcess(url_of(settings), asked(), timeout_seconds=0.3).run(no_progress)
+        ReplayProcess(url_of(settings), asked(), timeout_seconds=0.02).run(no_progress)
 
     def killed(share: float) -> None:
         for pid in children():

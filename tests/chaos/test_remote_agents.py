@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -103,7 +104,11 @@ def test_a_network_that_is_gone_for_longer_than_the_lease(leased: Engine, length
             assert (agent.ran, other.ran) == ([(task, 1)], [(task, 2)]), "no attempt ran twice"
             other.stop()
             again = engine.submitter.submit("demo.work", {"n": 2})
-            assert engine.wait_for(again, timeout_seconds=20).state == "completed", "it works again"
+            with ExitStack() as replaced:
+                wait_until(lambda: engine.task(again).state == "completed" or agent.agent.must_be_replaced, 20)
+                if agent.agent.must_be_replaced:  # its lease may end again on a busy machine; its pool does this
+                    replaced.enter_context(remote_inline_agent(engine, link.url, token, "edge"))
+                assert engine.wait_for(again, timeout_seconds=20).state == "completed", "it works again"
         link.close()
 
 

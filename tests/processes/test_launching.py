@@ -23,7 +23,9 @@ from tests.servers import wait_until
 ROOT = Path(__file__).resolve().parent.parent.parent
 NOBODY = "redis://127.0.0.1:1"
 SPEC = AgentSpec("early-1", "early", ("diagnostic.*",), (), 1)
-SIBLINGS = [AgentSpec(f"early-{number}", "early", ("diagnostic.*",), (), 1) for number in (1, 2, 3)]
+SIBLINGS = [
+    AgentSpec(f"early-{number}", "early", ("diagnostic.*",), ("é" * number,), 1) for number in (1, 2, 3)
+]  # each is longer than the one before, and has more bytes than characters
 
 
 @pytest.fixture

@@ -62,12 +62,12 @@ class Launch(msgspec.Struct):
         return [self.secrets_fd] if self.health_fd is None else [self.secrets_fd, self.health_fd]
 
 
-def command_of(launches: Sequence[Launch], made_fd: int) -> list[str]:
+def command_of(launches: Sequence[Launch], made_fd: int) -> list[str | bytes]:
     """Returns the command line of the process of the first agent, which makes those of the others.
 
     It reads theirs from its standard input, and writes their process ids to the pipe `made_fd`, see siblings.py.
     """
-    texts = [msgspec.json.encode(launch).decode() for launch in launches]
+    texts = [msgspec.json.encode(launch) for launch in launches]
     first = texts[0].ljust(max(map(len, texts)))  # room for each of them to show its own
     return [sys.executable, "-m", "taskyard.worker.agents.main", str(made_fd), first]
 

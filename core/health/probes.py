@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -18,7 +18,7 @@ from redis import exceptions
 
 from taskyard.core.errors import ConfigurationError, Unavailable
 from taskyard.core.i18n import msg
-from taskyard.core.postgres.connections import UTF8, connect_driver, pooling_of, set_up
+from taskyard.core.postgres.connections import UTF8, lone_cursor, pooling_of
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.pooler import Pooling
 from taskyard.core.postgres.store import recovery
@@ -179,10 +179,8 @@ def without_password(text: str, url: str) -> str:
 @contextmanager
 def _database(url: str) -> Iterator[Any]:
     try:
-        with closing(connect_driver(url)) as connection:
-            set_up(connection).autocommit = True
-            with connection.cursor() as cursor:
-                yield cursor
+        with lone_cursor(url) as cursor:
+            yield cursor
     except (ConfigurationError, Unavailable) as error:  # the URL is invalid, or a pooler answers
         raise ProbeFailed(ProbeFailure.OTHER, _one_line(error, url)) from None
     except psycopg2.Error as error:

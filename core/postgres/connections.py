@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import psycopg2
@@ -115,6 +117,18 @@ def set_up(connection: Connection) -> Connection:
         )
     connection.autocommit = False
     return connection
+
+
+@contextlib.contextmanager
+def lone_cursor(url: str) -> Iterator[psycopg2.extensions.cursor]:
+    """Lends a cursor in autocommit mode on a connection that is made for it, and set up.
+
+    Raises ConfigurationError, Unavailable if transactions can't be had, and the driver's errors.
+    """
+    with contextlib.closing(connect_driver(url)) as connection:
+        set_up(connection).autocommit = True
+        with connection.cursor() as cursor:
+            yield cursor
 
 
 def read_ids_as_text(connection: Connection, record: object) -> None:

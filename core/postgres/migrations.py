@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from taskyard.core.errors import ConfigurationError
-from taskyard.core.postgres.connections import LOCK_TIMEOUT_MS, UTF8, connect_driver, set_up
+from taskyard.core.postgres.connections import LOCK_TIMEOUT_MS, UTF8, lone_cursor
 from taskyard.core.postgres.database import CallerTransaction
 from taskyard.core.postgres.errors import unavailable_when_unreachable
 from taskyard.core.postgres.pools import connect_engine
@@ -76,11 +75,7 @@ class SchemaState:
 
 def schema_state(url: str) -> SchemaState:
     """Returns what a database has of our schema; raises Unavailable."""
-    with (
-        unavailable_when_unreachable(),
-        closing(set_up(connect_driver(url))) as connection,
-        connection.cursor() as cursor,
-    ):
+    with unavailable_when_unreachable(), lone_cursor(url) as cursor:
 
         def value_of(query: str) -> Any:
             cursor.execute(query)

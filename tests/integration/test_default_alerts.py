@@ -251,8 +251,12 @@ def test_queue_grows(watch: Watch) -> None:
     watch.engine.define("demo.echo", echo)
     watch.start("queue grows", threshold=20, clear=10, window_seconds=1)
     wait_until(lambda: watch.look() is None and watch.observed().depths(1.0) is not None)
-    ids = watch.engine.submitter.submit_many({"type": "demo.echo"} for _ in range(30))
-    watch.wait_for("firing", "default")
+    ids: list[str] = []
+
+    def grow() -> None:
+        ids.extend(watch.engine.submitter.submit_many({"type": "demo.echo"} for _ in range(30)))
+
+    watch.wait_for("firing", "default", grow)
     watch.engine.agent()
     watch.engine.wait_for_all(ids)
     watch.wait_for("resolved", "default")
@@ -306,6 +310,7 @@ def test_slow_start(watch: Watch) -> None:
     watch.engine.define("demo.slow", waiting_for(gate))
     watch.start("slow start", threshold=1.0, clear=0.5, window_seconds=6)
     watch.engine.agent(max_concurrency=1)
+    wait_until(lambda: watch.look() is None and watch.observed().waits(6) is not None)  # these starts stay in it
     ids = [watch.engine.submit("demo.slow") for _ in range(25)]
     began = Clock().monotonic()
     wait_until(lambda: watch.look() is None and Clock().monotonic() - began > 1.5, 10)

@@ -32,19 +32,14 @@ def unavailable_when_unreachable() -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        meaning = _meaning_of(_cause(error))
-        if meaning is None:
-            raise
-        raise meaning from error
+        if (unreachable := meaning_of(error)) is not None:
+            raise unreachable from error
+        raise
 
 
-def _cause(error: Exception) -> BaseException:
-    """Returns the driver's error, which SQLAlchemy's have as their `orig`."""
-    cause = getattr(error, "orig", None)
-    return cause if isinstance(cause, psycopg2.Error) else error
-
-
-def _meaning_of(cause: BaseException) -> Unavailable | None:
+def meaning_of(error: BaseException) -> Unavailable | None:
+    """Returns Unavailable or Busy for what `unavailable_when_unreachable` turns into them; None for other errors."""
+    cause = _cause(error)
     if isinstance(cause, psycopg2.errors.LockNotAvailable):
         text = msg("another session holds a lock that this needs: try again")
         return Busy(text, is_locked=True)
@@ -53,9 +48,13 @@ def _meaning_of(cause: BaseException) -> Unavailable | None:
         return Busy(msg("another session changed the same rows ({reason}): try again", reason=reason))
     if isinstance(cause, psycopg2.errors.QueryCanceled):
         return Busy(msg("PostgreSQL did not answer in time: narrow the request, or try again"))
-    if is_connection_lost(cause):
-        return Unavailable(explained(cause))
-    return None
+    return Unavailable(explained(cause)) if is_connection_lost(cause) else None
+
+
+def _cause(error: BaseException) -> BaseException:
+    """Returns the driver's error, which SQLAlchemy's have as their `orig`."""
+    cause = getattr(error, "orig", None)
+    return cause if isinstance(cause, psycopg2.Error) else error
 
 
 @contextlib.contextmanager

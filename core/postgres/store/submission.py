@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from taskyard.core.edges import Condition, is_met
 from taskyard.core.errors import IdempotencyConflict, SubmissionError
@@ -38,14 +38,12 @@ class Inserted(NamedTuple):
 
 def insert(tx: Transaction, submissions: Sequence[Submission]) -> Inserted:
     """Stores new tasks. A known idempotency key returns the first task's id, or a conflict if the content differs."""
+    if len(submissions) == 1 and is_copyable(submissions[0]):
+        return _insert_one(tx, submissions[0])
     refused, parents = _read_parents(tx, submissions)
     refused |= over_limit(tx, [s for s in submissions if s.id not in refused])
     accepted = [s for s in submissions if s.id not in refused]
-    rows: Sequence[tuple[Any, ...]] = ()
-    if len(accepted) == 1 and is_copyable(accepted[0]):
-        rows = tx.rows(queries("submission")["insert_task"], _values(accepted[0]))
-    elif accepted:
-        rows = tx.rows(queries("submission")["insert_tasks"], _columns(accepted, parents))
+    rows = tx.rows(queries("submission")["insert_tasks"], _columns(accepted, parents)) if accepted else ()
     new = {row[0]: row for row in rows}
     edges = [edge for child, found in parents.items() if child in new for edge in found]
     if edges:
@@ -60,6 +58,17 @@ def insert(tx: Transaction, submissions: Sequence[Submission]) -> Inserted:
     ]
     ids = [s.id if s.id in new else _first(s, taken, draining, refused.get(s.id)) for s in submissions]
     return Inserted(ids, waiting, list({edge.child for edge in edges if edge.is_open}))
+
+
+def _insert_one(tx: Transaction, s: Submission) -> Inserted:
+    """Stores a task as `insert` does, one that is `is_copyable`: half the work in Python."""
+    refusal = over_limit(tx, (s,)).get(s.id) if s.pending_limit else None
+    if refusal is None:
+        rows = tx.rows(queries("submission")["insert_task"], _values(s))
+        if rows:
+            return Inserted([s.id], [Waiting(s.id, lane_of(s), s.priority, rows[0][2], False, s.head_start)])
+        refusal = draining_refusal(s, holds_store.holds(tx)) or _unseen(s)
+    return Inserted([refusal], [])
 
 
 def is_copyable(submission: Submission) -> bool:

@@ -17,6 +17,7 @@ from taskyard.core.errors import Busy, SubmissionError, Unavailable
 from taskyard.core.i18n import msg
 from taskyard.core.models import Submission
 from taskyard.core.payload.culprits import refused
+from taskyard.core.payload.seconds import finite_seconds
 from taskyard.core.postgres.database import CallerTransaction, Database
 from taskyard.core.postgres.store import dependants, locks, submission_copy, tasks
 from taskyard.core.postgres.store import submission as submission_store
@@ -202,9 +203,10 @@ class Submitter(TaskCommands):
     def result(self, task_id: str, timeout_seconds: float) -> TaskResult:
         """Waits until a task has ended and returns its state with its output or error.
 
-        Returns the current state if it has not ended in time. Raises TaskNotFound or Unavailable.
+        Returns the current state if it has not ended in time. Raises SubmissionError, TaskNotFound or Unavailable.
         """
-        return wait_for(self._database, self._clock, self._endings, check_task_id(task_id), timeout_seconds)
+        id_, seconds = check_task_id(task_id), finite_seconds("timeout_seconds", timeout_seconds)
+        return wait_for(self._database, self._clock, self._endings, id_, seconds)
 
     # ours
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import uuid
 from collections.abc import Callable, Iterable, Mapping
@@ -17,8 +16,9 @@ from taskyard.client.calls import Call
 from taskyard.client.exchange import Rules, Steps, Value, exchange
 from taskyard.client.feed import Feed
 from taskyard.client.options import task_json
-from taskyard.core.errors import SubmissionError
+from taskyard.core.errors import ConfigurationError, SubmissionError
 from taskyard.core.i18n import msg
+from taskyard.core.payload.seconds import finite_seconds
 
 RESULT_SECONDS = 20.0  # that one request waits for a result
 PAGE_TASKS = 200
@@ -43,7 +43,11 @@ class Core:
     ) -> Core:
         """Returns the core of a client; what is None comes from the environment. Raises ConfigurationError."""
         address = address_of(url, token, os.environ, allow_plain_http=allow_plain_http)
-        return cls(Rules(address, timeout_seconds, retry_seconds))
+        try:
+            seconds = finite_seconds("timeout_seconds", timeout_seconds), finite_seconds("retry_seconds", retry_seconds)
+        except SubmissionError as error:
+            raise ConfigurationError([str(error)]) from None
+        return cls(Rules(address, *seconds))
 
     @property
     def address(self) -> Address:
@@ -76,9 +80,7 @@ class Core:
 
     def result(self, task_id: str, timeout_seconds: float) -> Steps[TaskResult]:
         """Waits until a task has ended, or the time is over."""
-        if not math.isfinite(timeout_seconds):
-            raise SubmissionError("timeout_seconds", timeout_seconds, msg("a finite number"))
-        ends_at = self.rules.clock() + timeout_seconds
+        ends_at = self.rules.clock() + finite_seconds("timeout_seconds", timeout_seconds)
         while True:
             left = max(0.0, ends_at - self.rules.clock())
             found = yield from self.ask(calls.result(task_id, min(left, RESULT_SECONDS)))

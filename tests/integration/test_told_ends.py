@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from taskyard.core.errors import PermanentError, Unavailable
+from taskyard.core.errors import PermanentError, SubmissionError, Unavailable
 from taskyard.core.postgres.store import tasks
 from taskyard.core.redis.endings import Endings
 from taskyard.core.submission import waiting
@@ -152,3 +152,9 @@ def test_foreign_values_at_its_keys_are_removed(busy: Engine) -> None:
     client.set(keys.ended(task_id), "foreign")
     assert busy.submitter.result(task_id, 20).state == "completed"
     wait_until(lambda: not client.exists(keys.awaited))
+
+
+@pytest.mark.parametrize("value", ["5", None, float("nan"), True])
+def test_a_time_that_is_none_is_refused_before_anything_is_asked(value: Any, engine: Engine) -> None:
+    with pytest.raises(SubmissionError, match=r"^timeout_seconds: .* is not accepted, expected a finite number of sec"):
+        engine.submitter.result(engine.submit("demo.echo"), value)

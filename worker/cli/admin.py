@@ -27,6 +27,13 @@ from taskyard.worker.cli.output import (
 from taskyard.worker.cli.ports.place import is_remote
 from taskyard.worker.cli.show import AsJson
 
+# as the parts of the bench are called, which --help does without importing them
+BENCHMARKS = (
+    "costs", "bulk", "submit", "drain", "drain_own", "drain_process", "edges", "latency", "roundtrip", "agents",
+    "history", "search", "anomalies", "dashboard", "http", "agents_http", "deliveries", "workflows", "replays", "scale",
+    "engines", "learned", "trace",
+)  # fmt: skip
+
 
 def types(
     name: Annotated[str | None, typer.Argument(metavar="NAME", help="Print this type's JSON schemas.")] = None,
@@ -140,7 +147,9 @@ def _verdict(check: Check) -> Text:
 
 
 def bench(
-    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Which ones; default all.")] = None,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help=f"Default all of {', '.join(BENCHMARKS)}.")
+    ] = None,
     json_file: Annotated[
         Path | None, typer.Option("--json", metavar="FILE", help="Also write the results here.")
     ] = None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import select
 from collections.abc import Callable, Iterator
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING
@@ -49,8 +50,8 @@ class Pool:
     def lent(self, *, autocommit: bool) -> Iterator[Connection]:
         """Lends a connection, made if need be; what its user has left open is rolled back. Raises Unavailable and Busy.
 
-        If the server turns out to be gone or replaced (restarted, demoted), every connection made before is dropped,
-        so that one call fails and not one for each of them.
+        If the server turns out to be gone or replaced (restarted, demoted), every connection made before is dropped:
+        no call fails if it said so while the connection was idle, else one does and not one for each of them.
         """
         connection = self._taken()
         closings = self._closings
@@ -102,7 +103,9 @@ class Pool:
                 while True:
                     connection = self._idle.pop()
                     if connection.made_in == self._era.number and not connection.closed:
-                        return connection
+                        if not _has_heard(connection):
+                            return connection
+                        self._era.end(connection.made_in)
                     connection.close()
             with unavailable_when_unreachable():
                 made = self._connect()
@@ -121,6 +124,13 @@ class Pool:
                 connection.close()
         finally:
             self._places.put(None)
+
+
+def _has_heard(connection: Connection) -> bool:
+    """Returns True if the server said something to an idle connection: as a rule, that it closes it."""
+    heard = select.poll()
+    heard.register(connection.fileno(), select.POLLIN)
+    return bool(heard.poll(0))
 
 
 def _is_clean(connection: Connection) -> bool:

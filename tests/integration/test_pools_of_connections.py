@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import select
 import subprocess
 import sys
 import threading
@@ -13,7 +14,8 @@ import pytest
 
 from taskyard.core.errors import Busy, Unavailable
 from taskyard.core.postgres import pools
-from taskyard.core.postgres.database import Database
+from taskyard.core.postgres.database import Database, DriverTransaction
+from tests.servers import wait_until
 
 
 @pytest.fixture
@@ -26,6 +28,14 @@ def database(database_url: str) -> Iterator[Database]:
 def session_of(database: Database) -> int:
     with database.statements() as tx:
         return int(tx.rows("SELECT pg_backend_pid()", {})[0][0])
+
+
+def end_session(tx: DriverTransaction, other: DriverTransaction) -> int:
+    """Has the server end the session of `other`, and returns which it was, once this end has heard of it."""
+    [(session,)] = other.rows("SELECT pg_backend_pid()", {})
+    tx.rows("SELECT pg_terminate_backend(%(pid)s)", {"pid": session})
+    wait_until(lambda: select.select([other.cursor.connection.fileno()], [], [], 0)[0])
+    return int(session)
 
 
 def test_one_after_the_other_use_the_same(database: Database) -> None:
@@ -90,19 +100,26 @@ def test_a_lock_that_is_waited_for_too_long_is_said(database: Database) -> None:
 
 
 def test_a_dead_one_is_replaced_and_takes_the_pool_along(database: Database) -> None:
-    with database.transaction() as tx:
-        [(pooled,)] = tx.rows("SELECT pg_backend_pid()", {})
-        before = session_of(database)
     with database.statements() as tx:
-        assert tx.rows("SELECT pg_backend_pid()", {}) == [(pooled,)]
+        [(kept,)] = tx.rows("SELECT pg_backend_pid()", {})
         with database.statements() as other:
-            assert other.rows("SELECT pg_backend_pid()", {}) == [(before,)]
-        tx.rows("SELECT pg_terminate_backend(%(pid)s)", {"pid": before})
-    with database.statements(), pytest.raises(Unavailable):
-        session_of(database)
-    assert session_of(database) != before
-    with database.transaction() as tx:
-        assert tx.rows("SELECT pg_backend_pid()", {})[0][0] != pooled
+            dead = end_session(tx, other)
+    with database.statements():
+        assert session_of(database) not in (dead, kept)
+    assert session_of(database) not in (dead, kept)
+
+
+def test_one_that_dies_in_use_takes_the_pool_along(database: Database) -> None:
+    def die() -> None:
+        with database.statements() as tx, database.statements() as killer:
+            end_session(killer, tx)
+            tx.rows("SELECT 1", {})
+
+    with database.statements() as tx:
+        [(kept,)] = tx.rows("SELECT pg_backend_pid()", {})
+        with pytest.raises(Unavailable):
+            die()
+    assert session_of(database) != kept
 
 
 def test_a_failure_of_the_caller_inside_a_transaction_is_not_kept(database: Database) -> None:
@@ -177,6 +194,7 @@ PARENT = """
 import os, sys
 from taskyard.core.postgres import pools
 from taskyard.core.postgres.database import Database
+from tests.servers import wait_until
 database = Database(sys.argv[1])
 def session():
     with database.transaction() as tx:

@@ -1,7 +1,7 @@
 """Notifies Redis after a commit. If Redis is away, the worker's sweep repairs what it missed.
 
 Nothing here raises: a committed change must not look as if it had failed. Nor does it take long each time: a Redis that
-hangs is told of no new tasks for a while after each try.
+hangs is told nothing for a while after each try.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from taskyard.core.redis.connection import reaching_redis
 from taskyard.core.redis.ports import QueuePort
 
 SLOW_SECONDS = 1.0  # of a notification that failed: Redis hangs
-QUIET_SECONDS = 5.0  # in which it is told of no new tasks then
+QUIET_SECONDS = 5.0  # in which it is told nothing then
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class QueueNotifier:
 
     def push(self, waiting: Sequence[Waiting]) -> None:
         """Adds tasks that wait from now on; does not wait until Redis has the last of them."""
-        if waiting and time.monotonic() >= self._quiet_until:
+        if waiting:
             self._notify(lambda: self._broker.push_soon(waiting, self._push_again), is_answered=False)
 
     def forget(self, waiting: Sequence[Waiting]) -> None:
@@ -48,6 +48,8 @@ class QueueNotifier:
 
     def _notify(self, notify: Callable[[], object], *, is_answered: bool = True) -> None:
         began = time.monotonic()
+        if began < self._quiet_until:
+            return
         try:
             with reaching_redis():
                 notify()

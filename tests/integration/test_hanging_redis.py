@@ -74,3 +74,10 @@ def test_a_task_that_has_ended_is_known_without_redis(hanging: Hanging) -> None:
 def test_what_was_submitted_meanwhile_is_there(hanging: Hanging) -> None:
     ids = hanging.submitter.submit_many([{"type": "slow.work"}] * 3)
     assert [hanging.submitter.result(task_id, 0).state for task_id in ids] == ["pending"] * 3
+
+
+def test_cancels_are_not_held_up_each_time(hanging: Hanging) -> None:
+    ids = hanging.submitter.submit_many([{"type": "slow.work"}] * 12)
+    hanging.submitter.cancel(ids.pop(), actor="me")  # may find out
+    assert _seconds(lambda: [hanging.submitter.cancel(task_id, actor="me") for task_id in ids]) < TIMEOUT_SECONDS * 5
+    assert [hanging.submitter.result(task_id, 0).state for task_id in ids] == ["cancelled"] * 11

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import psycopg2.extensions
 import pytest
@@ -12,9 +13,8 @@ from taskyard.core.clock import Clock
 from taskyard.core.config import Settings
 from taskyard.core.models import Lane
 from taskyard.core.postgres.connections import connect_driver
-from taskyard.core.postgres.database import Database, Transaction
-from taskyard.core.postgres.store import holds, tasks, tick
-from taskyard.core.postgres.store.tick import Claimed
+from taskyard.core.postgres.database import Database, DriverTransaction, queries
+from taskyard.core.postgres.store import holds, tasks
 from taskyard.core.protocol import AgentInfo, Done, Heartbeat, Pair, Register, Run, decode_orders, encode
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
@@ -185,13 +185,14 @@ def test_a_child_that_somebody_holds_is_claimed_later(steps: Steps) -> None:
 
 
 def test_children_whose_claims_are_blocked_wait_in_their_lane(steps: Steps, monkeypatch: pytest.MonkeyPatch) -> None:
-    claim = tick.claim
+    rows = DriverTransaction.rows
 
-    def claim_after_a_look(tx: Transaction, ids: Sequence[str], agents: Sequence[str]) -> list[Claimed]:
-        tx.rows("SELECT FROM questions LIMIT 0", {})  # as a claim does for a question whose time ran out
-        return claim(tx, ids, agents)
+    def after_a_look(tx: DriverTransaction, statement: str, parameters: Mapping[str, Any]) -> Sequence[tuple[Any, ...]]:
+        if statement == queries("tick")["claim"]:
+            rows(tx, "SELECT FROM questions LIMIT 0", {})  # as a claim does for a question whose time ran out
+        return rows(tx, statement, parameters)
 
-    monkeypatch.setattr(tick, "claim", claim_after_a_look)
+    monkeypatch.setattr(DriverTransaction, "rows", after_a_look)
     somebody: psycopg2.extensions.connection = connect_driver(steps.database.url)
     first, second, third = layers(steps, 3)
     pairs = run_first(steps, first, second)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,7 +13,7 @@ from taskyard.core.postgres.store.dependants import NONE, Ended, Freed
 from taskyard.core.postgres.store.hedges import Dropped, Promoted, Takeover
 from taskyard.core.postgres.store.kept_reports import Kept, NewReport
 from taskyard.core.postgres.store.suspension import Suspension
-from taskyard.core.postgres.store.tick import Claimed, Completion, Settlement, Stale
+from taskyard.core.postgres.store.tick import Claimed, Completion, PlainTick, Settlement, Stale
 from taskyard.core.protocol import AgentInfo, Checkpoint, Order, Pair
 from taskyard.core.redis.namespace import Member
 from taskyard.core.redis.quarantine import Odd
@@ -137,6 +137,7 @@ class Batch:
     looks_for_inputs: bool = False  # whether some may be due, whatever this tick settles
     sources: dict[str, bytes] = field(default_factory=dict)  # whose end, start or request → its entry of the results
     retried: list[tuple[str, str]] = field(default_factory=list)  # what is here again (see worker.dispatch.postponed)
+    _written: PlainTick | None = None
 
     def order(self, agent_id: str, order: Order) -> None:
         self.orders.setdefault(agent_id, []).append(order)
@@ -174,6 +175,13 @@ class Batch:
             or self.dropped_hedges
             or self.takeovers
         )
+
+    def written(self) -> PlainTick:
+        """Returns the parameters for its successes and claims; writes them the first time, which takes a while."""
+        if self._written is None:
+            claimed = [one.id for one, _ in self.claims], [agent.id for _, agent in self.claims]
+            self._written = PlainTick.of(self.completions, *claimed)
+        return self._written
 
     def size(self) -> int:
         """Returns the approximate number of tasks it changes."""
@@ -252,12 +260,6 @@ class Committed:
     has_more_inputs: bool = False
     left: Batch = field(default_factory=Batch)  # items that were not done because their rows or tables are locked
     left_parts: set[str] = field(default_factory=set)  # parts of the transaction that were not done at all
-
-    def by_agent(self) -> Mapping[str, list[Claimed]]:
-        agents: dict[str, list[Claimed]] = {}
-        for row in self.claimed:
-            agents.setdefault(row.agent_id, []).append(row)
-        return agents
 
     def add(self, other: Committed) -> None:
         """Adds the results of another part of the transaction."""

@@ -190,12 +190,8 @@ class _Attempt:
 
     def run_plain(self, tx: DriverTransaction) -> Committed:
         """Runs the one message of a plain tick."""
-        batch, committed = self._batch, Committed()
-        ids, agents = [one.id for one, _ in batch.claims], [agent.id for _, agent in batch.claims]
-        if not batch.completions:
-            committed.claimed = tick.claim(tx, ids, agents)
-            return committed
-        found = tick.complete_and_claim(tx, batch.completions, ids, agents)
+        committed = Committed()
+        found = tick.run_plain(tx, self._batch.written())
         committed.completed, committed.may_free, committed.claimed = found
         return committed
 

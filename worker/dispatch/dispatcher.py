@@ -149,6 +149,8 @@ class Dispatcher:
         batch = self._gather(term, may_block=in_flight is None)
         failpoint(COLLECTED)
         self.progress.begin(COMMITTING)
+        if in_flight is not None and not batch.has_other_statements():
+            batch.written()  # now: PostgreSQL would wait for it while it has nothing else to do
         earlier = term.committer.wait() if in_flight is not None else None
         if in_flight is not None and earlier is not None:
             term.note_freed(in_flight, earlier)

@@ -224,18 +224,30 @@ def claim(tx: Transaction, ids: Sequence[str], agents: Sequence[str]) -> list[Cl
     return [Claimed._make(row) for row in rows]
 
 
-def complete_and_claim(
-    tx: DriverTransaction, completions: Sequence[Completion], ids: Sequence[str], agents: Sequence[str]
-) -> tuple[set[str], bool, list[Claimed]]:
-    """Runs `complete`, and `claim` if there are ids, in one round trip; outside a transaction they are one.
+class PlainTick(NamedTuple):
+    """The parameters of a tick of successes and claims alone, each as arrays; None: there are none."""
+
+    completions: dict[str, str] | None
+    claims: dict[str, str] | None
+
+    @classmethod
+    def of(cls, completions: Sequence[Completion], ids: Sequence[str], agents: Sequence[str]) -> PlainTick:
+        """Writes the parameters for successes, and for tasks to give to agents (parallel lists)."""
+        claims = {"ids": plain(ids), "agents": quoted(agents)} if ids else None
+        return cls(_as_arrays(completions) if completions else None, claims)
+
+
+def run_plain(tx: DriverTransaction, one: PlainTick) -> tuple[set[str] | None, bool | None, list[Claimed]]:
+    """Runs `complete` and `claim` in one round trip; outside a transaction they are one.
 
     Returns what both do, and between that whether any unfinished task waits for another one: which is known only once
     the rows of those that ended are locked (P6).
     """
-    last = _claim_after_completed() if ids else queries("tick")["after_completed"]
+    if one.completions is None:
+        return None, None, [Claimed._make(row) for row in tx.rows(queries("tick")["claim"], one.claims or {})]
+    last = queries("tick")["after_completed"] if one.claims is None else _claim_after_completed()
     *claimed, (_, _, completed, may_free, *_) = tx.together(
-        (queries("tick")["settle_completed"], _as_arrays(completions)),
-        (last, {"ids": plain(ids), "agents": quoted(agents)}),
+        (queries("tick")["settle_completed"], one.completions), (last, one.claims or {})
     )
     return _ids_of(completed), may_free is not None, [Claimed._make(row) for row in claimed]
 

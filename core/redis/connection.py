@@ -15,6 +15,7 @@ from redis.retry import Retry
 from taskyard.core.connection_era import Era
 from taskyard.core.errors import ConfigurationError, Unavailable
 from taskyard.core.i18n import msg
+from taskyard.core.redis.direct import Direct
 from taskyard.core.redis.errors import has_turned, is_transient
 from taskyard.core.redis.url import connection_options
 
@@ -28,7 +29,7 @@ POOL_TIMEOUT_SECONDS = 5.0
 HEALTH_CHECK_SECONDS = 15
 
 
-class _Dated:
+class _Dated(Direct):
     """A connection that records the era it was made in, and reconnects once that has ended."""
 
     def __init__(self, *arguments: Any, era: Era, **options: Any) -> None:
@@ -47,6 +48,7 @@ class _Dated:
             self.disconnect()  # type: ignore[attr-defined]
         if not self.is_connected:  # type: ignore[attr-defined]
             self._made_in, self._is_ready = self._era.number, False
+            self.forget_answers()
             super().connect_check_health(*arguments, **options)  # type: ignore[misc]
             self._is_ready = True
 
@@ -54,10 +56,20 @@ class _Dated:
         try:
             return super().read_response(*arguments, **options)  # type: ignore[misc]
         except RedisError as error:
-            if self._is_ready and has_turned(error):
-                self._era.end(self._made_in)
-                self.disconnect()  # type: ignore[attr-defined]
+            self._heed(error)
             raise
+
+    def answer(self) -> Any:
+        try:
+            return super().answer()
+        except RedisError as error:
+            self._heed(error)
+            raise
+
+    def _heed(self, error: RedisError) -> None:
+        if self._is_ready and has_turned(error):
+            self._era.end(self._made_in)
+            self.disconnect()  # type: ignore[attr-defined]
 
 
 class _TcpConnection(_Dated, Connection):

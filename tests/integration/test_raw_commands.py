@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 
@@ -62,6 +63,34 @@ def test_an_answer_that_was_not_awaited_never_meets_the_next_command(redis_url: 
         raw_commands.command("XREAD", "BLOCK", 60_000, "STREAMS", stream, "$")
     assert raw_commands.command("ECHO", "mine") == b"mine"
     hurried.connection_pool.disconnect()
+
+
+def test_an_answer_that_comes_in_pieces_is_put_together(raw_commands: RawCommands):
+    raw_commands.command("PING")  # a connection is there now
+    text = "ü" * 300_000
+    assert raw_commands.command("ECHO", text) == text.encode()
+    assert raw_commands.command("ECHO", "next") == b"next"
+
+
+def test_a_value_that_no_command_can_carry_is_refused(raw_commands: RawCommands):
+    raw_commands.command("PING")
+    with pytest.raises(redis.DataError):
+        raw_commands.command("ECHO", object())
+    assert raw_commands.command("ECHO", "next") == b"next"
+
+
+def test_a_connection_that_rested_for_long_is_checked_first(raw_commands: RawCommands, monkeypatch: pytest.MonkeyPatch):
+    raw_commands.command("PING")
+    [connection] = raw_commands._idle
+    pings: list[None] = []
+    monkeypatch.setattr(connection, "_send_ping", lambda: pings.append(None))
+    raw_commands.command("ECHO", "at once")
+    assert not pings
+    connection.next_health_check = time.monotonic() - 1
+    assert raw_commands.command("ECHO", "after a rest") == b"after a rest"
+    assert len(pings) == 1
+    raw_commands.command("ECHO", "at once")
+    assert len(pings) == 1
 
 
 def test_threads_get_their_own_answers(raw_commands: RawCommands):

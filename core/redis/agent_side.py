@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from redis.exceptions import ResponseError
 
 from taskyard.core.redis.namespace import RedisNamespace
+from taskyard.core.redis.raw_commands import Pending
 
 PAYLOAD = b"m"
 MAX_GENERATION_BYTES = 200  # limits for a valid one, as in lead.lua
@@ -16,9 +17,18 @@ INBOX_READ = 100  # entries at a time
 class AgentSide(RedisNamespace):
     """The agent's part of Broker, for agents that reach all of Redis."""
 
+    @property
+    def _results(self) -> str:
+        """Returns the key of the stream that it reports to."""
+        return self.keys.results
+
     def report(self, reports: bytes) -> bytes:
         """Adds reports to the results; they are stored when this returns."""
-        return bytes(self._run("report", [self.keys.results, self.keys.nothing], [reports]))
+        return bytes(self._run("report", [self._results, self.keys.nothing], [reports]))
+
+    def begin_report(self, reports: bytes) -> Pending:
+        """Sends reports; they are stored once the answer of what this returns is here. Raises redis-py's errors."""
+        return self._scripts["report"].begin([self._results, self.keys.nothing], [reports])
 
     def heartbeat(self, agent_id: str, heartbeat: bytes, ttl_seconds: float) -> tuple[str, bool]:
         """Writes a heartbeat; returns the generation and whether this boot is fenced."""

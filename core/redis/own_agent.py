@@ -61,9 +61,9 @@ class OwnAgentSide(AgentSide):
         super().__init__(client, namespace, policy_of)
         self._name = name
 
-    def report(self, reports: bytes) -> bytes:
-        """Adds reports to the agent's own results; they are stored when this returns."""
-        return bytes(self._run("report", [self.keys.own_results(self._name), self.keys.nothing], [reports]))
+    @property
+    def _results(self) -> str:
+        return self.keys.own_results(self._name)
 
     def heartbeat(self, agent_id: str, heartbeat: bytes, ttl_seconds: float) -> tuple[str, bool]:
         """Writes a heartbeat; returns the generation and whether this boot is fenced."""

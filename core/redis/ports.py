@@ -62,10 +62,21 @@ class AgentMailbox(Protocol):
     def give_back(self, messages: Mapping[str, int]) -> None: ...
 
 
+class PendingReport(Protocol):
+    """Reports that were sent, and are stored once the answer is here."""
+
+    def answer(self) -> object: ...
+
+    def abandon(self) -> None: ...
+
+
 class AgentPort(Protocol):
     """The reads and reports of an agent."""
 
     def report(self, reports: bytes) -> bytes: ...
+
+    def begin_report(self, reports: bytes) -> PendingReport | None:
+        """Sends reports without waiting; None if that is not possible here, and nothing was sent."""
 
     def heartbeat(self, agent_id: str, heartbeat: bytes, ttl_seconds: float) -> tuple[str, bool]: ...
 

@@ -54,6 +54,17 @@ class RawCommands:
         self._idle.append(connection)
         return answer
 
+    def begin(self, *words: Any) -> Pending:
+        """Sends one command, whose answer is read later; raises redis-py's errors."""
+        connection = self._take()
+        try:
+            connection.tell(words)
+        except BaseException:
+            connection.disconnect()
+            self._idle.append(connection)
+            raise
+        return Pending(connection, self._idle)
+
     def send(self, words: Sequence[Any], repeat: Callable[[], object]) -> None:
         """Sends one command and does not wait for its answer, which is read before the connection's next command.
 
@@ -119,6 +130,32 @@ class RawCommands:
         return True
 
 
+class Pending:
+    """A command that was sent. Its connection is in use until the answer is read, or nobody wants it any more."""
+
+    __slots__ = ("_connection", "_idle")
+
+    def __init__(self, connection: Any, idle: list[Any]) -> None:
+        self._connection, self._idle = connection, idle
+
+    def answer(self) -> Any:
+        """Waits for the answer; raises redis-py's errors. To be called once."""
+        try:
+            return self._connection.answer()
+        except ResponseError:
+            raise
+        except BaseException:
+            self._connection.disconnect()
+            raise
+        finally:
+            self._idle.append(self._connection)
+
+    def abandon(self) -> None:
+        """Does without the answer."""
+        self._connection.disconnect()
+        self._idle.append(self._connection)
+
+
 class Script:
     """A Lua script run by its digest, and sent once if the server does not know it."""
 
@@ -130,6 +167,10 @@ class Script:
     def send(self, keys: Sequence[str], args: Sequence[Any], repeat: Callable[[], object]) -> None:
         """Sends the script to be run, without waiting for its end: see RawCommands.send."""
         self._raw_commands.send(("EVALSHA", self._digest, len(keys), *keys, *args), repeat)
+
+    def begin(self, keys: Sequence[str], args: Sequence[Any]) -> Pending:
+        """Sends the script to be run; its answer is read later, and is an error if the server does not know it."""
+        return self._raw_commands.begin("EVALSHA", self._digest, len(keys), *keys, *args)
 
     def __call__(self, keys: Sequence[str], args: Sequence[Any] = ()) -> Any:
         """Runs the script; raises redis-py's errors."""

@@ -52,6 +52,9 @@ class Servers:
         self.reports += decode_reports(reports)
         return b"1-0"
 
+    def begin_report(self, reports: bytes) -> None:
+        return None
+
     def heartbeat(self, agent_id: str, heartbeat: bytes, ttl_seconds: float) -> tuple[str, bool]:
         return "run:mark", False
 

@@ -39,6 +39,7 @@ from taskyard.core.protocol import (
 from taskyard.core.redis.connection import reaching_redis
 from taskyard.core.redis.ports import AgentPort
 from taskyard.worker.agents.class_guard import guarded
+from taskyard.worker.agents.early_starts import EarlyStarts
 from taskyard.worker.agents.health import SILENT_SECONDS
 from taskyard.worker.agents.heartbeat import HeartbeatSender
 from taskyard.worker.agents.held_orders import HeldOrders, SeenOrders
@@ -79,17 +80,16 @@ class BaseAgent(Places, abc.ABC):
         self.info = replace(info, farewell=farewell_of(proof)) if proof else info
         self._proof = proof
         self.mail = AgentMail(broker.mailbox(info.name), info.name, lambda pair: pair in self._slots.running)
-        self.requests, self._held = PendingRequests(), HeldOrders()
-        self.outbox = Outbox(broker, (self._held.forget, self.mail.note_arrival), Spool(data_dir, info.id))
-        self.welcomed = threading.Event()
         self._run_times = RunTimes()
         self._waiting = LocalQueue(self._run_times.batch_limit)
+        self.early_starts = EarlyStarts(self, self._waiting, broker)
+        self.requests, self._held = PendingRequests(), HeldOrders(self.early_starts.forget)
+        self.outbox = Outbox(broker, (self._held.forget, self.mail.note_arrival), Spool(data_dir, info.id))
         self.heartbeat = HeartbeatSender(self, heartbeat_broker, ttl_seconds)
-        self._seen = SeenOrders()
-        self._inbox = Inbox(broker)
+        self.welcomed, self._seen, self._inbox = threading.Event(), SeenOrders(), Inbox(broker)
         self.is_draining = False
         self._stop_reading = threading.Event()
-        self._slots = SlotThreads(self, self._waiting, self._run_times, info.max_concurrency)
+        self._slots: SlotThreads = SlotThreads(self, self._waiting, self._run_times, info.max_concurrency)
         self._read_at = time.monotonic()
         self.must_be_replaced = False  # asked to drain; it still reads then, unless it was fenced
 
@@ -251,6 +251,7 @@ class BaseAgent(Places, abc.ABC):
             self._seen.add(pairs)
             for pair in pairs:
                 self._held.add(pair, agent_id)
+            self.early_starts.send(agent_id, pairs)
             self._waiting.put(runs)
         except BaseException:  # if it is read again, it must not count as held here
             for pair in pairs:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 
 from taskyard.core.protocol import Pair
@@ -35,10 +35,14 @@ class SeenOrders:
 
 
 class HeldOrders:
-    """The held pairs, each with the boot of this agent that got its order. Thread-safe: each step is one of a dict."""
+    """The held pairs, each with the boot of this agent that got its order. Thread-safe: each step is one of a dict.
 
-    def __init__(self) -> None:
+    `on_forget` gets the pairs that it holds no more.
+    """
+
+    def __init__(self, on_forget: Callable[[Sequence[Pair]], None]) -> None:
         self._boots: dict[Pair, str] = {}
+        self._on_forget = on_forget
 
     def add(self, pair: Pair, agent_id: str) -> None:
         self._boots[pair] = agent_id
@@ -47,9 +51,10 @@ class HeldOrders:
         """Returns the boot that got the order, and so has the claim; `otherwise` if it is not held."""
         return self._boots.get(pair, otherwise)
 
-    def forget(self, pairs: Iterable[Pair]) -> None:
+    def forget(self, pairs: Sequence[Pair]) -> None:
         for pair in pairs:
             self._boots.pop(pair, None)
+        self._on_forget(pairs)
 
     def pairs(self) -> list[Pair]:
         return list(self._boots)

@@ -23,6 +23,12 @@ class LocalQueue:
         self._waiting: dict[int, deque[Run]] = {int(p): deque() for p in sorted(Priority, reverse=True)}
         self._condition = threading.Condition()
         self._is_closed = False
+        self._idle = 0  # slots that wait here
+
+    @property
+    def free_slots(self) -> int:
+        """Returns how many slots wait for more than is here already."""
+        return self._idle - sum(map(len, self._waiting.values()))
 
     def put(self, runs: Sequence[Run]) -> None:
         with self._condition:
@@ -44,7 +50,11 @@ class LocalQueue:
                     if waiting:
                         self._take_from(waiting, runs)
                         return True
-                self._condition.wait()
+                self._idle += 1
+                try:
+                    self._condition.wait()
+                finally:
+                    self._idle -= 1
 
     def _take_from(self, waiting: deque[Run], runs: list[Run]) -> None:
         first = waiting[0]

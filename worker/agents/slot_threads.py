@@ -17,6 +17,7 @@ from taskyard.core.errors import ErrorClass, Unavailable
 from taskyard.core.protocol import AttemptEnd, Done, Pair, Run, Started
 from taskyard.core.threads import OnEscape, Supervised, count_escape, start_thread
 from taskyard.worker.agents.class_guard import checked_end
+from taskyard.worker.agents.early_starts import EarlyStarts
 from taskyard.worker.agents.heartbeat import HeartbeatSender
 from taskyard.worker.agents.local_queue import LocalQueue, RunTimes
 from taskyard.worker.agents.mail import AgentMail
@@ -39,6 +40,7 @@ class SlotOwner(AttemptOwner, Protocol):
     """The agent, as its slots need it; the methods are described at BaseAgent."""
 
     is_draining: bool
+    early_starts: EarlyStarts
     ends_are_sound: bool
     heartbeat: HeartbeatSender
     mail: AgentMail
@@ -186,7 +188,8 @@ class SlotThreads:
                 agent.drop(pairs)
                 return False
             try:
-                agent.outbox.send(Started(agent_id, pairs, time.time()))
+                if not agent.early_starts.have_arrived(pairs):
+                    agent.outbox.send(Started(agent_id, pairs, time.time()))
                 self._last_trouble = ""
                 return True
             except Unavailable as error:

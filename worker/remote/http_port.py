@@ -82,6 +82,9 @@ class HttpAgentPort:
             self._report_each(decode_reports(reports), error)
         return b""
 
+    def begin_report(self, reports: bytes) -> None:
+        """Sends nothing: a link carries one request at a time."""
+
     def heartbeat(self, agent_id: str, heartbeat: bytes, ttl_seconds: float) -> tuple[str, bool]:
         """Sends a heartbeat, whose lifetime the API decides; returns the generation and whether this boot is fenced."""
         answer: _Heard = self.link.call("PUT", f"{_path(agent_id)}/heartbeat", read=_heard, body=heartbeat)

@@ -7,10 +7,9 @@ from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
-import msgspec
 import pytest
 
-from taskyard.core.protocol import Pair, Run, Started, decode_reports
+from taskyard.core.protocol import Pair, Started, decode_reports
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
 from taskyard.worker.agents.early_starts import EarlyStarts
@@ -195,12 +194,3 @@ class Forgetful:
     def begin_report(self, reports: bytes) -> Any:
         self._broker.redis.script_flush()
         return self._broker.begin_report(reports)
-
-
-def test_a_queue_knows_which_slots_wait() -> None:
-    queue = LocalQueue(lambda run: 1)
-    assert queue.free_slots == 0
-    queue.put([Run(*pairs(1)[0], "early.work", msgspec.Raw(b"{}"), 60.0, None, 1)])
-    assert queue.free_slots == -1
-    assert queue.take([])
-    assert queue.free_slots == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -12,6 +13,7 @@ from msgspec import Raw
 from taskyard.core.protocol import Run
 from taskyard.core.states import Priority
 from taskyard.worker.agents.local_queue import LocalQueue
+from tests.servers import wait_until
 from tests.unit.leader_state_support import task_id
 
 runs_of = st.lists(st.tuples(st.sampled_from(Priority), st.sampled_from(["demo.short", "demo.long"])), max_size=30)
@@ -119,3 +121,53 @@ def test_a_take_that_is_cut_short_loses_nothing(queue: LocalQueue) -> None:
     with pytest.raises(MemoryError):
         queue.take(Full())
     assert queue.clear() == [(task_id(1), 1), (task_id(2), 1)]
+
+
+class Counting(threading.Condition):
+    """Counts the takers that were woken."""
+
+    woken = 0
+
+    def notify(self, n: int = 1) -> None:
+        self.woken += min(n, len(self._waiters))  # type: ignore[attr-defined]
+        super().notify(n)
+
+
+@pytest.mark.parametrize(
+    ("kinds", "woken"),
+    [
+        (["demo.short"] * 3, 1),
+        (["demo.short"] * 5, 2),
+        (["demo.short", "demo.long", "demo.short"], 3),
+        (["demo.long"] * 2, 2),
+        (["demo.long"] * 6, 3),
+    ],
+)
+def test_as_many_slots_wake_as_there_are_batches(kinds: list[str], woken: int, queue: LocalQueue) -> None:
+    queue._condition = counting = Counting()
+    with ThreadPoolExecutor(3) as pool:
+        takers = [pool.submit(taken_from, queue) for _ in range(3)]
+        wait_until(lambda: queue.free_slots == 3)
+        with counting:
+            queue.put([run(number, task_type=kind) for number, kind in enumerate(kinds)])
+            assert counting.woken == woken
+        wait_until(lambda: not any(queue._waiting.values()) or all(taker.done() for taker in takers))
+        queue.close()
+
+
+def test_what_a_smaller_batch_leaves_goes_to_another_slot() -> None:
+    limits = [4, 1, 1]  # as it is put here, and as two slots take it: the first one found it long
+    queue = LocalQueue(lambda run: limits.pop(0))
+    with ThreadPoolExecutor(2) as pool:
+        takers = [pool.submit(taken_from, queue) for _ in range(2)]
+        wait_until(lambda: queue.free_slots == 2)
+        queue.put([run(1), run(2)])
+        assert [len(taker.result(10)) for taker in takers] == [1, 1]
+
+
+def test_a_queue_knows_which_slots_wait(queue: LocalQueue) -> None:
+    assert queue.free_slots == 0
+    queue.put([run(1)])
+    assert queue.free_slots == -1
+    assert taken_from(queue) == [run(1)]
+    assert queue.free_slots == 0

@@ -31,10 +31,23 @@ class LocalQueue:
         return self._idle - sum(map(len, self._waiting.values()))
 
     def put(self, runs: Sequence[Run]) -> None:
+        """Adds runs, and wakes as many slots as will take them: others would wake for nothing."""
         with self._condition:
             for run in runs:
                 self._waiting[run.priority].append(run)
-            self._condition.notify(len(runs))
+            self._condition.notify(self._batches(runs))
+
+    def _batches(self, runs: Sequence[Run]) -> int:
+        """Returns in how many batches slots will take these, up to the number of idle slots."""
+        count, left, task_type = 0, 0, ""
+        for run in runs:
+            if not left or run.task_type != task_type:
+                count += 1
+                if count >= self._idle:
+                    break
+                left, task_type = self._batch_limit(run), run.task_type
+            left -= 1
+        return count
 
     def take(self, runs: list[Run]) -> bool:
         """Waits for work and adds it to `runs`: one, or several of one short type; returns False once the queue is
@@ -49,6 +62,8 @@ class LocalQueue:
                 for waiting in self._waiting.values():
                     if waiting:
                         self._take_from(waiting, runs)
+                        if any(self._waiting.values()):
+                            self._condition.notify()  # it took less than was thought when they were put here
                         return True
                 self._idle += 1
                 try:

@@ -49,8 +49,10 @@ def encode_input(model: type[BaseModel], given: object, limit_bytes: int) -> str
     not fit the model, would read back differently, or can't be stored within `limit_bytes`.
     """
     given = {} if given is None else given
-    text = None if isinstance(given, BaseModel) or keeps_back(model) else plain_json(given)
-    instance = None
+    # asked for its type first: pydantic's isinstance is a tenth of a check
+    is_instance = type(given) is not dict and isinstance(given, BaseModel)
+    text = None if is_instance or keeps_back(model) else plain_json(given)
+    is_plain, instance = text is not None, None
     if text is None:
         if (culprit := culprit_in("input", given, fits=once)) is not None:
             raise culprit
@@ -59,7 +61,7 @@ def encode_input(model: type[BaseModel], given: object, limit_bytes: int) -> str
             text = model_json(instance)
         except Exception as error:  # pydantic's, or that of a serializer in the model
             raise _unwritable("input", given, error) from error
-    _check_text("input", given, text, limit_bytes)
+    _check_text("input", given, text, limit_bytes, is_read=is_plain)
     read = _read(model, given, text)
     if may_be_infinite(text) and (culprit := culprit_in("input", read)) is not None:
         raise culprit
@@ -109,11 +111,12 @@ def encode_json(field: str, value: object, limit_bytes: int) -> bytes:
     `field` is the value's name in an error. Raises SubmissionError, which names the first part without a JSON form.
     """
     text = plain_json(value)
+    is_plain = text is not None
     if text is None:
         text = written_json(value)
         if (culprit := culprit_in(field, value, is_plain=True)) is not None or text is None:
             raise culprit or refused(field, value, NOT_JSON)
-    _check_text(field, value, text, limit_bytes)
+    _check_text(field, value, text, limit_bytes, is_read=is_plain)
     return text
 
 
@@ -141,10 +144,10 @@ def _unwritable(field: str, value: object, error: Exception) -> SubmissionError:
     )
 
 
-def _check_text(field: str, value: object, text: bytes, limit_bytes: int) -> None:
-    problem = refusal(text, limit_bytes)
+def _check_text(field: str, value: object, text: bytes, limit_bytes: int, *, is_read: bool) -> None:
+    problem = refusal(text, limit_bytes, is_read=is_read)
     # A NaN or an infinity was written as null; a text without null has none.
-    if problem is None and b"null" not in text:
+    if problem is None and text.find(b"null") < 0:
         return
     culprit = culprit_in(field, value)
     if culprit is not None:

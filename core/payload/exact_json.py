@@ -19,6 +19,7 @@ _STRICTLY = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 _LEAVES = (str, int, float, type(None))
 _SECRETS = (Secret, SecretBytes, SecretStr)
 _INFINITE = re.compile(rb'"\s*[+-]?(?:inf|nan)', re.IGNORECASE)
+_SMALL_N, _LARGE_N = b"nN"
 
 
 def plain_json(value: object) -> bytes | None:
@@ -73,7 +74,7 @@ def model_json(instance: BaseModel) -> bytes:
 
 def may_be_infinite(text: bytes) -> bool:
     """Returns True if JSON holds a text that a model may read as a non-finite number ("nan", "-Infinity")."""
-    return (b"n" in text or b"N" in text) and _INFINITE.search(text) is not None
+    return (_SMALL_N in text or _LARGE_N in text) and _INFINITE.search(text) is not None
 
 
 @lru_cache(maxsize=1024)

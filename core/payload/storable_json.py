@@ -1,7 +1,8 @@
 """Checks a JSON text against what PostgreSQL's jsonb and our limits allow.
 
 Every input and result passes through `refusal`, so the usual case is a parse and a few substring checks; a full check
-follows only if one of them matches. Measured: 0.7 µs for 30 bytes.
+follows only if one of them matches. Measured: 0.5 µs for 30 bytes, most of it the parse. To look for a byte as a number
+takes a tenth of what Python takes to look for bytes.
 """
 
 from __future__ import annotations
@@ -25,13 +26,15 @@ _NUL_ESCAPE = re.compile(rb"(?<!\\)(?:\\\\)*+\\u0000")
 _CURLY_AS_SQUARE = bytes.maketrans(b"{}", b"[]")
 _NOT_SQUARE = bytes(byte for byte in range(256) if byte not in b"[]")
 _LITERALS = (b"NaN", b"Infinity")
+_BACKSLASH, _MINUS = b"\\-"
 
 
-def refusal(text: bytes | str, limit_bytes: int) -> TranslatableText | None:
+def refusal(text: bytes | str, limit_bytes: int, *, is_read: bool = False) -> TranslatableText | None:
     """Returns why `text` can't be stored as JSON of at most `limit_bytes` (UTF-8), or None if it can.
 
     The answer continues a sentence: "holds a NUL character …". Integers must fit 64 bits; other numbers must fit a
-    double and jsonb's 16383 digits after the point, so that every reader gets the same value.
+    double and jsonb's 16383 digits after the point, so that every reader gets the same value. With `is_read` it was
+    parsed before, or written by orjson, and is JSON.
     """
     if isinstance(text, str):
         try:
@@ -40,18 +43,20 @@ def refusal(text: bytes | str, limit_bytes: int) -> TranslatableText | None:
             return msg("holds a lone surrogate, which is no character")
     if len(text) > limit_bytes:
         return msg("is {size} bytes of JSON, more than the limit of {limit}", size=len(text), limit=limit_bytes)
-    try:
-        orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        return _why_not_json(text, error)
-    if len(text) < len(_LONG_DIGITS) and b"-" not in text and b"\\" not in text:
+    if not is_read:
+        try:
+            orjson.loads(text)
+        except orjson.JSONDecodeError as error:
+            return _why_not_json(text, error)
+    has_minus, has_escapes = _MINUS in text, _BACKSLASH in text
+    if len(text) < len(_LONG_DIGITS) and not has_minus and not has_escapes:
         return None  # most outputs, and many inputs: too short for what is looked for below
-    if b"\\u0000" in text and _NUL_ESCAPE.search(text):
+    if has_escapes and b"\\u0000" in text and _NUL_ESCAPE.search(text):
         return msg("holds a NUL character (\\u0000), which PostgreSQL can't store")
     if len(text) > 2 * MAX_DEPTH and text.count(b"[") + text.count(b"{") > MAX_DEPTH and is_deeper(text, MAX_DEPTH):
         return msg("is nested deeper than {limit} levels", limit=MAX_DEPTH)
     flat = text.translate(_FLATTENED)
-    if _LONG_DIGITS in flat or b"e-000" in flat:
+    if flat.find(_LONG_DIGITS) >= 0 or (has_minus and b"e-000" in flat):
         return _number_refusal(text)
     return None
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
+import msgspec
 import uuid_utils
 
 from taskyard.core.errors import SubmissionError, UnknownTaskType
@@ -147,7 +148,7 @@ class _Nodes:
             return [*found, *every_problem(arguments, registry, self._limits, self._now)]
         found += self._of_input(known, node, value)
         if node.references:  # of what is not there yet nothing is known
-            submission = replace(submission, size=None, predicted=None)
+            submission = msgspec.structs.replace(submission, size=None, predicted=None)
         self.tasks.append(CheckedTask(key, submission, node.parents, bool(node.references)))
         return found
 

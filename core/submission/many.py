@@ -19,21 +19,23 @@ from taskyard.core.payload.culprits import positioned, refused
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import locks, submission_copy
 from taskyard.core.postgres.store.submission import Inserted, is_copyable
+from taskyard.core.submission.alike import Check
 
 CHUNK_SIZE = 2_000
 ProgressCallback = Callable[[int], None]
 
 Checked = Submission | str | SubmissionError  # to be stored, or the id of an earlier one, or refused
-Check = Callable[[Any, Any, Mapping[str, Any]], Submission | str]
 
 
 class ManySubmissions:
     """Submits many tasks in portions of at most CHUNK_SIZE tasks and PORTION_BYTES of inputs."""
 
-    def __init__(self, database: Database, check: Check, after_commit: Callable[[Inserted], None]) -> None:
-        """Checks one by `check(type, input, options)`; calls `after_commit` after each commit."""
+    def __init__(
+        self, database: Database, check_of_a_call: Callable[[], Check], after_commit: Callable[[Inserted], None]
+    ) -> None:
+        """Checks those of a call by one `check(type, input, options)`; calls `after_commit` after each commit."""
         self._database = database
-        self._check = check
+        self._check_of_a_call = check_of_a_call
         self._after_commit = after_commit
 
     def submit(self, submissions: Iterable[Mapping[str, Any]], progress: ProgressCallback | None) -> list[str]:
@@ -57,6 +59,7 @@ class ManySubmissions:
 
     def _checked(self, items: Iterable[Mapping[str, Any]]) -> Iterator[Checked]:
         """Yields what each submits, and at last the first invalid one's error: storing may refuse one before it."""
+        check = self._check_of_a_call()
         for item in items:
             try:
                 given = dict(item)
@@ -64,7 +67,7 @@ class ManySubmissions:
                 yield refused("", item, msg("a mapping of submit's arguments"))
                 return
             try:
-                yield self._check(given.pop("type", None), given.pop("input", None), given)
+                yield check(given.pop("type", None), given.pop("input", None), given)
             except SubmissionError as error:
                 yield error
                 return

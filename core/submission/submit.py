@@ -27,6 +27,7 @@ from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.connection import connect_redis
 from taskyard.core.redis.ports import SubmitterPort
 from taskyard.core.submission import known_calls
+from taskyard.core.submission.alike import AlikeCheck
 from taskyard.core.submission.commands import ManyTaskCommands, TaskCommands, check_task_id
 from taskyard.core.submission.every_problem import every_problem
 from taskyard.core.submission.group_commit import GroupCommitter
@@ -74,7 +75,7 @@ class Submitter(TaskCommands):
         self.workflows = WorkflowSubmitter(
             registry, published, self._limits, database, self._notifier, self._clock, predict
         )
-        self._many = ManySubmissions(database, self.check, self._after_commit)
+        self._many = ManySubmissions(database, self._check_of_many, self._after_commit)
         self._keys = OpenKeys()
         self._predict = predict
         self._group: GroupCommitter[Submission, str | SubmissionError | Alone] = GroupCommitter(
@@ -209,6 +210,9 @@ class Submitter(TaskCommands):
         return wait_for(self._database, self._clock, self._endings, id_, seconds)
 
     # ours
+
+    def _check_of_many(self) -> AlikeCheck:
+        return AlikeCheck(self.check, self._registry, self._limits.input_limit_bytes, self._predict)
 
     def _submit_together(self, submission: Submission) -> str | SubmissionError:
         with locks.naming_holders(self._database):

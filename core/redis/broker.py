@@ -19,11 +19,12 @@ from taskyard.core.protocol import Cancel, Order, Restart, encode
 from taskyard.core.redis.agent_side import PAYLOAD, AgentSide
 from taskyard.core.redis.errors import is_transient
 from taskyard.core.redis.namespace import DUE, Member
+from taskyard.core.redis.pushes import Lanes, due_member, members_of, score_of, sorted_out
 from taskyard.core.redis.quarantine import Odd
 from taskyard.core.redis.results import by_stream
 from taskyard.core.redis.roster import EVERYBODY, NO_OWN, Roster, Turn
 from taskyard.core.redis.wakes import Wake, woken
-from taskyard.core.scheduling.placement import score
+from taskyard.core.waiting_alike import WaitingAlike, in_batches
 
 MAX_WAKES = 1_000
 PUSH_BATCH = 1_000
@@ -79,6 +80,13 @@ class Broker(AgentSide):
             part = waiting[start : start + PUSH_BATCH]
             self._scripts["push"].send(*self._pushed(part), partial(repeat, part))
 
+    def push_alike_soon(self, alike: Iterable[WaitingAlike], repeat: Callable[[Sequence[Waiting]], object]) -> None:
+        """Sends many tasks as `push_soon` does, and waits for none of the answers."""
+        self._scripts["push"].send_all(
+            (*self._added(members_of(batch, self._policy_of), ()), partial(_repeat_each, repeat, batch))
+            for batch in in_batches(alike, PUSH_BATCH)
+        )
+
     def forget(self, waiting: Iterable[Waiting]) -> None:
         """Removes tasks from their lanes and the due ones; optional, since the claim's guard decides."""
         tasks = list(waiting)
@@ -87,7 +95,7 @@ class Broker(AgentSide):
             pipeline = self.redis.pipeline(transaction=False)
             for task in tasks:
                 pipeline.zrem(self.keys.ready(str(task.lane)), task.id)
-                pipeline.zrem(self.keys.due, self._due_member(task))
+                pipeline.zrem(self.keys.due, due_member(task, self._policy_of))
             pipeline.execute()
 
         self._mending(forget)
@@ -185,7 +193,7 @@ class Broker(AgentSide):
 
         Raises StaleEpoch if this is not the leader's term, and Refused if no retry can help.
         """
-        lanes, due = self._sorted_out(publication.waiting)
+        lanes, due = sorted_out(publication.waiting, self._policy_of)
         arguments: list[Any] = [epoch, *by_stream(publication.consumed), len(publication.removed)]
         for lane, ids in publication.removed.items():
             arguments += [str(lane), len(ids), *ids]
@@ -249,9 +257,9 @@ class Broker(AgentSide):
         A task whose time has come may still be among the due ones, already in its lane, or both.
         """
         if member.place == DUE:
-            is_right = task.is_due_later and member.text == self._due_member(task).encode()
+            is_right = task.is_due_later and member.text == due_member(task, self._policy_of).encode()
             return is_right, float(member.score) == task.ready
-        has_score = float(member.score) == self._score(task)
+        has_score = float(member.score) == score_of(task, self._policy_of)
         is_right = member.place == f"ready:{task.lane}" and member.text == task.id.encode()
         return is_right and (has_score or not task.is_due_later), has_score
 
@@ -267,26 +275,14 @@ class Broker(AgentSide):
 
     def _pushed(self, waiting: Sequence[Waiting]) -> tuple[list[str], list[Any]]:
         """Returns the keys and arguments of a push."""
-        lanes, due = self._sorted_out(waiting)
+        return self._added(*sorted_out(waiting, self._policy_of))
+
+    def _added(self, lanes: Lanes, due: Iterable[Any]) -> tuple[list[str], list[Any]]:
         arguments: list[Any] = [MAX_WAKES, len(lanes)]
         for lane, members in lanes.items():
             arguments += [lane, len(members), *members]
         return self._names("lanes", "due", "wake", "ready"), [*arguments, *due]
 
-    def _sorted_out(self, waiting: Iterable[Waiting]) -> tuple[dict[str, list[Any]], list[Any]]:
-        lanes: dict[str, list[Any]] = {}
-        due: list[Any] = []
-        names: dict[Lane, str] = {}
-        for task in waiting:
-            if task.is_due_later:
-                due += [task.ready, self._due_member(task)]
-                continue
-            name = names.get(task.lane) or names.setdefault(task.lane, str(task.lane))
-            lanes.setdefault(name, []).extend((self._score(task), task.id))
-        return lanes, due
 
-    def _score(self, task: Waiting) -> float:
-        return score(task.ready, task.priority, self._policy_of(task.lane.queue), task.head_start)
-
-    def _due_member(self, task: Waiting) -> str:
-        return f"{task.id}|{self._score(task)!r}|{task.lane}"
+def _repeat_each(repeat: Callable[[Sequence[Waiting]], object], groups: Iterable[WaitingAlike]) -> None:
+    repeat([task for group in groups for task in group.each()])

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from taskyard.core.redis.quarantine import Odd, Quarantine
     from taskyard.core.redis.roster import Roster, Turn
     from taskyard.core.redis.wakes import Wake
+    from taskyard.core.waiting_alike import WaitingAlike
 
 
 class QueuePort(Protocol):
@@ -28,6 +29,8 @@ class QueuePort(Protocol):
     def push(self, waiting: Sequence[Waiting]) -> None: ...
 
     def push_soon(self, waiting: Sequence[Waiting], repeat: Callable[[Sequence[Waiting]], object]) -> None: ...
+
+    def push_alike_soon(self, alike: Iterable[WaitingAlike], repeat: Callable[[Sequence[Waiting]], object]) -> None: ...
 
     def forget(self, waiting: Iterable[Waiting]) -> None: ...
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from redis import exceptions
@@ -29,7 +29,7 @@ class RawCommands:
         self._answer_seconds = answer_seconds
         self._idle: list[Any] = []  # the last one returned is used first; append and pop are atomic
         self._process = os.getpid()
-        self._owing: dict[Any, Callable[[], object]] = {}  # connections with an answer to be read, and what repeats it
+        self._owing: dict[Any, list[Callable[[], object]]] = {}  # what repeats the commands whose answers are unread
 
     def is_ready(self) -> bool:
         """Returns True if the next command need not connect first, as far as is known."""
@@ -71,14 +71,22 @@ class RawCommands:
         If the answer is an error then, or the connection broke, `repeat` runs, which must not raise; after a timeout
         that next command fails, since the server hangs. Raises redis-py's errors.
         """
+        self.send_all([(words, repeat)])
+
+    def send_all(self, commands: Iterable[tuple[Sequence[Any], Callable[[], object]]]) -> None:
+        """Sends commands with their `repeat`s one after the other; see `send`."""
         connection = self._take()
         if not connection.is_connected:
             self._idle.append(connection)
-            repeat()  # the first command on a connection meets everything that may be wrong with the server
+            for _, repeat in commands:
+                repeat()  # the first command on a connection meets everything that may be wrong with the server
             return
+        owing = []
         try:
-            connection.tell(words)
-            self._owing[connection] = repeat
+            for words, repeat in commands:
+                connection.tell(words)
+                owing.append(repeat)
+            self._owing[connection] = owing
         except BaseException:
             connection.disconnect()
             raise
@@ -92,10 +100,11 @@ class RawCommands:
             connection = self._idle.pop()
         except IndexError:
             return self._made()
-        repeat = self._owing.pop(connection, None)
-        if repeat is not None and not self._is_answered(connection):
+        failed = [repeat for repeat in self._owing.pop(connection, ()) if not self._is_answered(connection)]
+        if failed:
             self._idle.append(connection)
-            repeat()
+            for repeat in failed:
+                repeat()
             return self._take()
         if connection.is_outdated or connection.is_spoiled():
             connection.disconnect()  # it connects anew: the server closed it while it was idle, or changed its role
@@ -108,10 +117,12 @@ class RawCommands:
         return connection
 
     def _is_answered(self, connection: Any) -> bool:
-        """Reads the answer that a connection owes; returns False if its command has to be repeated.
+        """Reads an answer that a connection owes; returns False if its command has to be repeated.
 
         Raises redis-py's TimeoutError.
         """
+        if not connection.is_connected:
+            return False  # an earlier answer did not come
         try:
             connection.answer()
         except ResponseError:
@@ -166,7 +177,13 @@ class Script:
 
     def send(self, keys: Sequence[str], args: Sequence[Any], repeat: Callable[[], object]) -> None:
         """Sends the script to be run, without waiting for its end: see RawCommands.send."""
-        self._raw_commands.send(("EVALSHA", self._digest, len(keys), *keys, *args), repeat)
+        self.send_all([(keys, args, repeat)])
+
+    def send_all(self, calls: Iterable[tuple[Sequence[str], Sequence[Any], Callable[[], object]]]) -> None:
+        """Sends the script for each of these keys, arguments and `repeat`s: see RawCommands.send_all."""
+        self._raw_commands.send_all(
+            (("EVALSHA", self._digest, len(keys), *keys, *args), repeat) for keys, args, repeat in calls
+        )
 
     def begin(self, keys: Sequence[str], args: Sequence[Any]) -> Pending:
         """Sends the script to be run; its answer is read later, and is an error if the server does not know it."""

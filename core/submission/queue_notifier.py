@@ -14,6 +14,7 @@ from taskyard.core.errors import Unavailable
 from taskyard.core.models import Waiting
 from taskyard.core.redis.connection import reaching_redis
 from taskyard.core.redis.ports import QueuePort
+from taskyard.core.waiting_alike import WaitingAlike
 
 SLOW_SECONDS = 1.0  # of a notification that failed: Redis hangs
 QUIET_SECONDS = 5.0  # in which it is told nothing then
@@ -33,6 +34,11 @@ class QueueNotifier:
         """Adds tasks that wait from now on; does not wait until Redis has the last of them."""
         if waiting:
             self._notify(lambda: self._broker.push_soon(waiting, self._push_again), is_answered=False)
+
+    def push_alike(self, alike: Sequence[WaitingAlike]) -> None:
+        """Adds many tasks as `push` does."""
+        if alike and time.monotonic() >= self._quiet_until:
+            self._notify(lambda: self._broker.push_alike_soon(alike, self._push_again), is_answered=False)
 
     def forget(self, waiting: Sequence[Waiting]) -> None:
         """Removes tasks that no longer wait, or wait differently now."""

@@ -257,6 +257,7 @@ class Submitter(TaskCommands):
             except Unavailable as error:
                 log.warning("parents of new tasks are left to the leader: %s", error)
         self._notifier.push(waiting)
+        self._notifier.push_alike(inserted.alike)
 
 
 def _is_of_sqlalchemy(connection: object) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from taskyard.core.redis.connection import connect_redis, reaching_redis
 from taskyard.core.redis.roster import Turn
 from taskyard.core.scheduling.placement import score
 from taskyard.core.states import Priority
+from taskyard.core.waiting_alike import WaitingAlike
 from tests.servers import wait_until
 from tests.unit.leader_state_support import task_id
 
@@ -500,6 +501,47 @@ def test_many_tasks_are_sent_in_parts(broker: Broker, monkeypatch: pytest.Monkey
     broker.push_soon([waiting(n) for n in range(2, 7)], lambda part: (repeated.append(len(part)), broker.push(part)))
     assert repeated == [2]  # it knew the script for the others
     wait_until(lambda: [member for member, _ in ready(broker)] == [task_id(n) for n in range(1, 7)])
+
+
+def alike(*numbers: int, lane: Lane = WORK, priority: int = 1) -> WaitingAlike:
+    return WaitingAlike(lane, priority, NOW, 0.0, [task_id(number) for number in numbers])
+
+
+def test_tasks_that_are_alike_are_sent_like_others(broker: Broker) -> None:
+    broker.push([waiting(1), waiting(2), waiting(3, priority=3), waiting(4, OTHER)])
+    expected = {lane: ready(broker, lane) for lane in (WORK, OTHER)}
+    broker.redis.delete(*(broker.keys.ready(str(lane)) for lane in expected), broker.keys.lanes)
+    broker.push_alike_soon([alike(1, 2), alike(3, priority=3), alike(4, lane=OTHER)], never)
+    assert {lane: ready(broker, lane) for lane in expected} == expected
+    assert broker.depths() == {WORK: 3, OTHER: 1}
+
+
+def test_the_parts_of_many_alike_wait_for_no_answer(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("taskyard.core.redis.broker.PUSH_BATCH", 2)
+    broker.push([waiting(1)])
+    broker.redis.script_flush()
+    repeated: list[int] = []
+
+    def repeat(part: Sequence[Waiting]) -> None:
+        repeated.append(len(part))
+        broker.push(part)
+
+    broker.push_alike_soon([alike(2, 3, 4), alike(5, 6, priority=0)], repeat)
+    assert repeated == []
+    broker.push([waiting(7)])  # reads the answers first
+    assert repeated == [2, 2, 1]
+    assert sorted(member for member, _ in ready(broker)) == [task_id(n) for n in range(1, 8)]
+    assert broker._raw_commands._owing == {}
+
+
+def test_all_that_found_a_dead_connection_are_sent_again(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("taskyard.core.redis.broker.PUSH_BATCH", 1)
+    broker.push([waiting(1)])
+    broker.push_alike_soon([alike(2, 3)], broker.push)
+    [connection] = broker._raw_commands._idle
+    connection.disconnect()  # before the answers were read
+    broker.push([waiting(4)])
+    assert [member for member, _ in ready(broker)] == [task_id(n) for n in range(1, 5)]
 
 
 def test_what_was_refused_is_sent_again_at_the_next_call(broker: Broker) -> None:

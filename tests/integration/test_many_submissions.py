@@ -112,3 +112,27 @@ def test_portions_end_with_enough_bytes(work: Engine, monkeypatch: pytest.Monkey
     work.submitter.submit_many(items(30), progress=stored.append)
     assert stored == [14, 27, 30]
     assert numbers(work) == list(range(30))
+
+
+def test_tasks_of_several_kinds_keep_what_is_theirs(work: Engine) -> None:
+    texts = ["plain", "a\\b\tc\nd", "null", "\u00fc"]
+    given = [
+        {
+            "type": "many.work",
+            "input": {"n": n, "text": texts[n % 4]},
+            "title": texts[n % 4],
+            "queue": f"queue-{n % 3}",
+            "priority": ("low", "urgent")[n % 2],
+            "created_by": texts[n % 4],
+        }
+        for n in range(24)
+    ]
+    ids = work.submitter.submit_many(given)
+    for id_, one in zip(ids, given, strict=True):
+        task = work.task(id_)
+        assert (task.input, task.title, task.queue) == (one["input"], one["title"], one["queue"])
+        assert (task.priority.label, task.created_by) == (one["priority"], one["created_by"])
+        with work.database.transaction() as tx:
+            [event] = tx.rows("SELECT actor, queue, type FROM task_events WHERE task_id = %(id)s", {"id": id_})
+        assert event == (one["created_by"], one["queue"], "many.work")
+    wait_until(lambda: sorted(work.broker.depths().values()) == [8, 8, 8])

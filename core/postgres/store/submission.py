@@ -16,6 +16,7 @@ from taskyard.core.postgres.store import holds as holds_store
 from taskyard.core.postgres.store.pending_limits import over_limit
 from taskyard.core.scheduling.holds import Holds
 from taskyard.core.states import TaskState
+from taskyard.core.waiting_alike import WaitingAlike
 
 PREDICTED_COLUMNS = ("size", "predicted_seconds", "predicted_low", "predicted_high", "predicted_mean", "head_start")
 _STILL_POSSIBLE = {
@@ -27,13 +28,14 @@ _STILL_POSSIBLE = {
 class Inserted(NamedTuple):
     """The result of an insert. `ids` parallels the submissions: the task's id, or why there is none.
 
-    `waiting` are the new tasks to queue. `blocked` ones wait for parents that may end before the commit; call
-    `dependants.check_again` after it.
+    `waiting` and `alike` are the new tasks to queue. `blocked` ones wait for parents that may end before the commit;
+    call `dependants.check_again` after it.
     """
 
     ids: list[str | SubmissionError]
     waiting: list[Waiting]
     blocked: Sequence[str] = ()
+    alike: Sequence[WaitingAlike] = ()
 
 
 def insert(tx: Transaction, submissions: Sequence[Submission]) -> Inserted:

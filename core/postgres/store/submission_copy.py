@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from taskyard.core.errors import SubmissionError
-from taskyard.core.models import Lane, Submission, Waiting
+from taskyard.core.models import Submission
 from taskyard.core.postgres.arrays import names
 from taskyard.core.postgres.database import DriverTransaction, queries
 from taskyard.core.postgres.store import holds as holds_store
@@ -16,26 +17,30 @@ from taskyard.core.postgres.store.submission import (
     draining_refusal,
     insert,
     is_copyable,
+    lane_of,
 )
 from taskyard.core.scheduling.holds import Holds
+from taskyard.core.waiting_alike import WaitingAlike
 
+# What most tasks of a call have in common comes last.
 COPIED_COLUMNS = (
     "id",
+    "input",
+    "title",
+    *PREDICTED_COLUMNS,
     "queue",
     "type",
-    "title",
     "state",
     "priority",
-    "input",
     "requires",
     "max_attempts",
     "timeout_seconds",
     "creator_agent_id",
     "created_by",
-    *PREDICTED_COLUMNS,
 )
 EVENT_COLUMNS = ("task_id", "event", "to_state", "attempt", "actor", "agent_id", "queue", "type")
 NULL = "\\N"  # in COPY's text format
+_UNPREDICTED = f"\t{NULL}" * (len(PREDICTED_COLUMNS) - 1)
 
 
 class MustWait(Exception):
@@ -52,8 +57,8 @@ def copy(tx: DriverTransaction, submissions: Sequence[Submission]) -> Inserted:
     holds = holds_store.holds(tx)
     refused = {s.id: refusal for s in submissions if (refusal := draining_refusal(s, holds))} if holds.by_name else {}
     refused |= over_limit(tx, [s for s in submissions if s.id not in refused])
-    waiting = _copied(tx, [s for s in submissions if s.id not in refused] if refused else submissions)
-    return Inserted([refused.get(s.id) or s.id for s in submissions], waiting)
+    alike = _copied(tx, [s for s in submissions if s.id not in refused] if refused else submissions)
+    return Inserted([refused.get(s.id) or s.id for s in submissions], [], alike=alike)
 
 
 def copy_as_checked(tx: DriverTransaction, checked: Iterable[Submission | str | SubmissionError]) -> Inserted:
@@ -62,59 +67,90 @@ def copy_as_checked(tx: DriverTransaction, checked: Iterable[Submission | str | 
     Raises MustWait for a part that is no task or is not `is_copyable`, or may be refused; nothing is stored then.
     """
     holds = holds_store.holds(tx)
-    waiting = _copied(tx, _accepted(checked, holds))
-    return Inserted([one.id for one in waiting], waiting)
+    ids: list[str | SubmissionError] = []
+    alike = _copied(tx, _accepted(checked, holds, ids))
+    return Inserted(ids, [], alike=alike)
 
 
-def _accepted(checked: Iterable[Submission | str | SubmissionError], holds: Holds) -> Iterator[Submission]:
+def _accepted(
+    checked: Iterable[Submission | str | SubmissionError], holds: Holds, ids: list[str | SubmissionError]
+) -> Iterator[Submission]:
+    """Yields those that can be stored without regard to others, and adds their ids."""
     for one in checked:
         if not isinstance(one, Submission) or one.pending_limit or not is_copyable(one):
             raise MustWait
         if holds.by_name and draining_refusal(one, holds):
             raise MustWait
+        ids.append(one.id)
         yield one
 
 
-def _copied(tx: DriverTransaction, submissions: Iterable[Submission]) -> list[Waiting]:
+def _copied(tx: DriverTransaction, submissions: Iterable[Submission]) -> list[WaitingAlike]:
     """Copies tasks and their events; returns how they wait."""
     ready = tx.rows(queries("submission")["transaction_time"], {})[0][1]
     events: list[str] = []
-    waiting: list[Waiting] = []
-    tx.copy("tasks", COPIED_COLUMNS, _lines(submissions, ready, events, waiting))
+    kinds: dict[tuple[object, ...], _Kind] = {}
+    tx.copy("tasks", COPIED_COLUMNS, _lines(submissions, events, kinds))
     tx.copy("task_events", EVENT_COLUMNS, events)
-    return waiting
+    return [
+        WaitingAlike(kind.lane, kind.priority, ready, head_start, ids)
+        for kind in kinds.values()
+        for head_start, ids in kind.ids.items()
+    ]
 
 
-def _lines(submissions: Iterable[Submission], ready: float, events: list[str], waiting: list[Waiting]) -> Iterator[str]:
-    """Yields the tasks in COPY's text format; adds their events, in that format, and how they wait."""
-    lanes: dict[tuple[str, str, tuple[str, ...]], tuple[Lane, str]] = {}
-    actors: dict[tuple[str, str | None], tuple[str, str]] = {}
+class _Kind:
+    """What submissions have in common, most of all as the ends of lines; `ids` are theirs by their head start."""
+
+    def __init__(self, first: Submission) -> None:
+        self.lane, self.priority = lane_of(first), first.priority
+        self.ids: defaultdict[float, list[str]] = defaultdict(list)
+        by, agent = escaped(first.created_by), _text(first.creator_agent_id)
+        self.task = (
+            f"{first.queue}\t{first.type}\tpending\t{first.priority}\t{names(first.requires)}\t{first.max_attempts}\t"
+            f"{first.timeout_seconds}\t{agent}\t{by}\n"
+        )
+        self.event = f"submitted\tpending\t0\t{by}\t{agent}\t{first.queue}\t{first.type}\n"
+
+
+def _lines(
+    submissions: Iterable[Submission], events: list[str], kinds: dict[tuple[object, ...], _Kind]
+) -> Iterator[str]:
+    """Yields the tasks in COPY's text format; adds their events, in that format, and their kinds."""
     for s in submissions:
-        key, by = (s.queue, s.type, s.requires), (s.created_by, s.creator_agent_id)
-        lane, tags = lanes.get(key) or lanes.setdefault(key, (Lane(*key), names(s.requires)))
-        actor, agent = actors.get(by) or actors.setdefault(
-            by, (escaped(by[0]), NULL if by[1] is None else escaped(by[1]))
+        values = (
+            s.queue,
+            s.type,
+            s.requires,
+            s.priority,
+            s.max_attempts,
+            s.timeout_seconds,
+            s.created_by,
+            s.creator_agent_id,
         )
-        title = NULL if s.title is None else escaped(s.title)
+        kind = kinds.get(values) or kinds.setdefault(values, _Kind(s))
+        kind.ids[s.head_start].append(s.id)
+        events.append(f"{s.id}\t{kind.event}")
         body = s.input_json.replace("\\", "\\\\")
-        waiting.append(Waiting(s.id, lane, s.priority, ready, False, s.head_start))
-        events.append(f"{s.id}\tsubmitted\tpending\t0\t{actor}\t{agent}\t{s.queue}\t{s.type}\n")
-        yield (
-            f"{s.id}\t{s.queue}\t{s.type}\t{title}\tpending\t{s.priority}\t{body}\t{tags}\t"
-            f"{s.max_attempts}\t{s.timeout_seconds}\t{agent}\t{actor}\t{predicted_text(s)}\n"
-        )
+        yield f"{s.id}\t{body}\t{_text(s.title)}\t{predicted_text(s)}\t{kind.task}"
 
 
 def predicted_text(submission: Submission) -> str:
     """Returns a submission's values of PREDICTED_COLUMNS in COPY's text format."""
-    size = NULL if submission.size is None else escaped(submission.size)
+    size = _text(submission.size)
     predicted = submission.predicted
     if predicted is None:
-        return f"{size}\t{NULL}\t{NULL}\t{NULL}\t{NULL}\t{NULL}"
+        return size + _UNPREDICTED
     seconds = f"{predicted.typical!r}\t{predicted.low!r}\t{predicted.high!r}\t{predicted.mean!r}"
     return f"{size}\t{seconds}\t{predicted.head_start or NULL}"
 
 
+def _text(value: str | None) -> str:
+    return NULL if value is None else escaped(value)
+
+
 def escaped(text: str) -> str:
     """Returns `text` escaped for COPY's text format."""
+    if text.isprintable() and "\\" not in text:
+        return text
     return text.replace("\\", "\\\\").replace("\t", "\\t").replace("\n", "\\n").replace("\r", "\\r")

@@ -37,7 +37,7 @@ class QueueNotifier:
 
     def push_alike(self, alike: Sequence[WaitingAlike]) -> None:
         """Adds many tasks as `push` does."""
-        if alike and time.monotonic() >= self._quiet_until:
+        if alike:
             self._notify(lambda: self._broker.push_alike_soon(alike, self._push_again), is_answered=False)
 
     def forget(self, waiting: Sequence[Waiting]) -> None:

@@ -7,10 +7,11 @@ raises SubmissionError and NotPermitted in addition to the store's errors.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
 
+import msgspec
 import uuid_utils
 
 from taskyard.core.access.identity import Actor
@@ -153,7 +154,7 @@ def _task_of(acting: Authorized, known: Schedule, fire_time: datetime) -> Submis
     options = options_of(known, fire_time)
     options.pop("run_at", None)
     made = acting.prepared(what.type, what.input, options, options.pop("created_by"))
-    return replace(made, scheduled_for=fire_time)
+    return msgspec.structs.replace(made, scheduled_for=fire_time)
 
 
 def _backfill_of(tx: Transaction, known: Schedule, since: datetime, until: datetime, now: datetime) -> Backfill:

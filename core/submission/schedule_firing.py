@@ -9,10 +9,11 @@ core.submission.scheduled_workflows submits it outside the tick.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import uuid_utils
 
 from taskyard.core.errors import SubmissionError
@@ -238,7 +239,7 @@ def check_task(
     made = validate_submission(
         what.type, what.input, **options, registry=registry, limits=limits, now=now, predict=predict
     )
-    return replace(made, scheduled_for=at)
+    return msgspec.structs.replace(made, scheduled_for=at)
 
 
 def _missed(missed: Sequence[datetime], at: datetime, has_more: bool) -> str | None:

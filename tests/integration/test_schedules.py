@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any
 
+import msgspec
 import pytest
 
 from taskyard.core.access.identity import Actor, local_actor
@@ -185,7 +185,7 @@ def test_input_that_postgresql_refuses_stops_no_other(yard: Yard, monkeypatch: p
 
     def careless(*args: Any, **kwargs: Any) -> Any:
         made = real(*args, **kwargs)
-        return replace(made, input_json='{"n": \\u0000') if "odd" in made.input_json else made
+        return msgspec.structs.replace(made, input_json='{"n": \\u0000') if "odd" in made.input_json else made
 
     monkeypatch.setattr(schedule_firing, "validate_submission", careless)
     yard.engine.worker()

@@ -19,7 +19,7 @@ from taskyard.core.access.identity import Actor
 from taskyard.core.chunks import chunked
 from taskyard.core.errors import SubmissionError, TaskyardError
 from taskyard.core.i18n import msg
-from taskyard.core.models import Submission
+from taskyard.core.new_task import Submission
 from taskyard.core.payload.culprits import refused
 from taskyard.core.submission.authorized import Authorized
 from taskyard.core.submission.many import CHUNK_SIZE

@@ -13,7 +13,7 @@ import anyio
 
 from taskyard.core.chunks import chunked
 from taskyard.core.errors import SubmissionError, UnknownTaskType
-from taskyard.core.models import Submission
+from taskyard.core.new_task import Submission
 from taskyard.core.submission.open_keys import Alone
 from taskyard.core.submission.submit import Submitter
 

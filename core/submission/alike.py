@@ -13,7 +13,7 @@ import uuid_utils
 
 from taskyard.core.learning.keys import input_size
 from taskyard.core.learning.prediction import Predict
-from taskyard.core.models import Submission
+from taskyard.core.new_task import Submission
 from taskyard.core.payload.encode import encode_input
 from taskyard.core.task_types.registry import Registry, TaskType
 

@@ -16,7 +16,7 @@ from taskyard.core.access.permissions import Permission
 from taskyard.core.edges import CancelScope, RetryScope
 from taskyard.core.errors import IdempotencyConflict, NotPermitted, SubmissionError, TaskyardError
 from taskyard.core.i18n import msg
-from taskyard.core.models import Submission
+from taskyard.core.new_task import Submission
 from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import tasks

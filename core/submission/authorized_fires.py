@@ -16,7 +16,7 @@ import uuid_utils
 
 from taskyard.core.access.identity import Actor
 from taskyard.core.i18n import msg
-from taskyard.core.models import Submission
+from taskyard.core.new_task import Submission
 from taskyard.core.payload.culprits import refused
 from taskyard.core.postgres.database import DriverTransaction, Transaction
 from taskyard.core.postgres.store import schedule_fires, schedules, submission, workflow_submission

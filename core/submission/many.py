@@ -14,7 +14,7 @@ from typing import Any
 from taskyard.core.chunks import PORTION_BYTES
 from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import msg
-from taskyard.core.models import Submission
+from taskyard.core.new_task import Submission
 from taskyard.core.payload.culprits import positioned, refused
 from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import locks, submission_copy

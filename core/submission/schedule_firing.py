@@ -19,7 +19,8 @@ import uuid_utils
 from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import Moment, msg
 from taskyard.core.learning.prediction import Predict
-from taskyard.core.models import Submission, Waiting
+from taskyard.core.models import Waiting
+from taskyard.core.new_task import Submission
 from taskyard.core.postgres.database import Transaction
 from taskyard.core.postgres.store import commands, dependants, schedule_fires, submission
 from taskyard.core.postgres.store.commands import Cancelled

@@ -15,7 +15,7 @@ from taskyard.core.clock import Clock
 from taskyard.core.config import Settings
 from taskyard.core.errors import Busy, SubmissionError, Unavailable
 from taskyard.core.i18n import msg
-from taskyard.core.models import Submission
+from taskyard.core.new_task import Submission
 from taskyard.core.payload.culprits import refused
 from taskyard.core.payload.seconds import finite_seconds
 from taskyard.core.postgres.database import CallerTransaction, Database

@@ -18,7 +18,7 @@ from taskyard.core.i18n import msg
 from taskyard.core.ids import ID_PATTERN, is_id
 from taskyard.core.learning.keys import input_size
 from taskyard.core.learning.prediction import Predict
-from taskyard.core.models import Given, Submission
+from taskyard.core.new_task import Given, Submission
 from taskyard.core.payload.culprits import refused, required
 from taskyard.core.payload.encode import check_text, encode_input, exact
 from taskyard.core.payload.storable_json import refusal

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from taskyard.core.edges import Condition
-from taskyard.core.models import Submission
+from taskyard.core.new_task import Submission
 
 WORKFLOW, GROUP = "workflow", "group"
 Shape = Mapping[str, str | list[str]]  # keys of tasks as they were given: a task's own, or those of a group

@@ -9,6 +9,7 @@ from msgspec import Raw
 
 from taskyard.core.postgres.store import tasks
 from taskyard.core.protocol import Deregister, Done, Log, Progress, Released, Started, encode
+from taskyard.core.redis.pushes import due_member
 from taskyard.worker.agents.pool_config import AgentSpec
 from tests.engine import Engine, InlineAgent, RunningAgent, set_agent_environment
 from tests.servers import wait_until
@@ -164,7 +165,7 @@ def test_a_task_waits_where_its_row_says(engine: Engine, state: str) -> None:
     if state == "cancelled":
         engine.submitter.commands.cancel(task_id, actor="test", reason="test")
     keys = engine.broker.keys
-    member = engine.broker._due_member(task)
+    member = due_member(task, engine.broker._policy_of)
     engine.redis.zadd(keys.due, {member: 9e9, f"{task_id}|5.0|default|demo.no|": 8e9})
     engine.redis.zadd(keys.ready("default|demo.far|"), {task_id: 9e9})
     engine.redis.zadd(keys.ready("default|demo.no|"), {task_id: 5})

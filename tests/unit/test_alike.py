@@ -12,7 +12,7 @@ import pytest
 
 from taskyard.core.errors import SubmissionError, UnknownTaskType
 from taskyard.core.learning.prediction import Predicted
-from taskyard.core.models import Submission
+from taskyard.core.new_task import Submission
 from taskyard.core.states import Priority
 from taskyard.core.submission import alike
 from taskyard.core.submission.alike import AlikeCheck

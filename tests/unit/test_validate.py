@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from taskyard.core.errors import SubmissionError, UnknownTaskType
-from taskyard.core.models import Submission
+from taskyard.core.new_task import Submission
 from taskyard.core.states import Priority
 from taskyard.core.submission.validate import check_output
 from taskyard.core.task_types.registry import MAX_TIMEOUT_SECONDS

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, computed_field, field_validator
 
-from taskyard.core.models import Submission
+from taskyard.core.new_task import Submission
 from taskyard.core.submission.validate import Limits, validate_submission
 from taskyard.core.task_types.registry import Isolation, Registry, RetryPolicy, TaskType
 

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from taskyard.core.access.agent_user import AgentUser
-from taskyard.core.models import Lane, Submission, Waiting
+from taskyard.core.models import Lane, Waiting
+from taskyard.core.new_task import Submission
 from taskyard.core.postgres.store.dependants import NONE, Ended, Freed
 from taskyard.core.postgres.store.hedges import Dropped, Promoted, Takeover
 from taskyard.core.postgres.store.kept_reports import Kept, NewReport

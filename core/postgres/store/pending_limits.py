@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import msg
-from taskyard.core.models import Submission
+from taskyard.core.new_task import Submission
 from taskyard.core.postgres.database import Transaction, queries
 
 

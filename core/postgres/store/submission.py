@@ -8,7 +8,8 @@ from typing import NamedTuple
 from taskyard.core.edges import Condition, is_met
 from taskyard.core.errors import IdempotencyConflict, SubmissionError
 from taskyard.core.i18n import N_, msg
-from taskyard.core.models import Lane, Submission, Waiting
+from taskyard.core.models import Lane, Waiting
+from taskyard.core.new_task import Submission
 from taskyard.core.payload.same_call import Stored
 from taskyard.core.postgres.arrays import names, plain, quoted
 from taskyard.core.postgres.database import Transaction, queries

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from taskyard.core.errors import SubmissionError
-from taskyard.core.models import Submission
+from taskyard.core.new_task import Submission
 from taskyard.core.postgres.arrays import names
 from taskyard.core.postgres.database import DriverTransaction, queries
 from taskyard.core.postgres.store import holds as holds_store

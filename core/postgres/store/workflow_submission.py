@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 from taskyard.core.errors import IdempotencyConflict, SubmissionError
 from taskyard.core.i18n import msg
-from taskyard.core.models import Submission, Waiting
+from taskyard.core.models import Waiting
+from taskyard.core.new_task import Submission
 from taskyard.core.payload.culprits import in_field, together
 from taskyard.core.postgres.arrays import names
 from taskyard.core.postgres.database import DriverTransaction, Transaction, queries

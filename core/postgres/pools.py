@@ -63,6 +63,8 @@ class Pool:
             if connection.closed or has_turned(error.__cause__ or error):
                 self._era.end(connection.made_in)
                 connection.close()
+            elif not isinstance(error, Exception):
+                connection.close()  # interrupted: it may have prepared what it does not know of
             if (unreachable := meaning_of(error)) is not None:
                 raise unreachable from error
             raise

@@ -18,6 +18,11 @@ READ_BYTES = 64 << 10
 _UNFINISHED = object()  # in place of an answer that is not all here
 
 
+def _as_text(word: Any) -> Any:
+    # hiredis (3.5) crashes if a signal comes while it writes a number
+    return repr(word) if type(word) in (int, float) else word
+
+
 class Direct:
     """A connection of redis-py's. Whatever is rare is left to that: to connect, to authenticate, to look after it."""
 
@@ -38,6 +43,7 @@ class Direct:
 
     def tell(self, words: Sequence[Any]) -> None:
         """Sends one command, and connects first if need be; raises redis-py's errors."""
+        words = tuple(map(_as_text, words))
         if (
             self._sock is None
             or self._answers is None
@@ -48,7 +54,7 @@ class Direct:
                 self._begin()
             return
         try:
-            self._sock.sendall(pack_command(tuple(words)))
+            self._sock.sendall(pack_command(words))
         except TimeoutError:
             raise exceptions.TimeoutError("Timeout writing to socket") from None
         except OSError as error:

@@ -9,24 +9,40 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+from contextlib import suppress
+from typing import Any, Generic, TypeVar
 
 from taskyard.core.chunks import chunked
+from taskyard.core.errors import Unavailable
+from taskyard.core.i18n import msg
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 MAX_BATCH = 500
+_UNKNOWN = object()  # in place of a result
 
 
 class _Call(Generic[Item, Result]):
-    __slots__ = ("done", "error", "is_over", "item", "result")
+    __slots__ = ("batch", "done", "error", "is_over", "item", "result")
 
     def __init__(self, item: Item) -> None:
         self.item = item
-        self.result: Result | None = None
+        self.result: Any = _UNKNOWN
         self.error: BaseException | None = None
         self.is_over = False
         self.done: threading.Lock | None = None
+        self.batch: Sequence[_Call[Item, Result]] = ()  # what it commits, while it leads
+
+    def end(self) -> None:
+        """Says that result or error are there. May be repeated."""
+        self.is_over = True
+        self.wake()
+
+    def wake(self) -> None:
+        """Has its caller go on, if that waits."""
+        if self.done is not None:
+            with suppress(RuntimeError):  # it was woken before
+                self.done.release()
 
 
 class GroupCommitter(Generic[Item, Result]):
@@ -40,47 +56,61 @@ class GroupCommitter(Generic[Item, Result]):
         self._size_of = size_of
         self._mutex = threading.Lock()
         self._queue: list[_Call[Item, Result]] = []
-        self._is_running = False
+        self._leader: _Call[Item, Result] | None = None
 
     def run(self, item: Item) -> Result:
-        """Returns the item's result once its batch is committed; raises what the batch raised."""
+        """Returns the item's result once its batch is committed; raises what the batch raised.
+
+        Whoever is interrupted (Ctrl-C, an exception from another thread) leaves the others a leader.
+        """
         call: _Call[Item, Result] = _Call(item)
-        with self._mutex:
-            self._queue.append(call)
-            leads = not self._is_running
-            if leads:
-                self._is_running = True
-            else:
-                call.done = threading.Lock()
-                call.done.acquire()
-        if not leads:
-            assert call.done is not None
-            call.done.acquire()  # released with the result, or to hand over the lead
-        if not call.is_over:
-            self._lead()
+        try:
+            with self._mutex:
+                self._queue.append(call)
+                if self._leader is None:
+                    self._leader = call
+                else:
+                    call.done = threading.Lock()
+                    call.done.acquire()
+            if call.done is not None:
+                call.done.acquire()  # released with the result, or to hand over the lead
+            if not call.is_over:
+                self._lead(call)
+        except BaseException:
+            self._leave(call)
+            raise
         if call.error is not None:
             raise call.error
-        return call.result  # type: ignore[return-value]
+        result: Result = call.result
+        return result
 
-    def _lead(self) -> None:
+    def _lead(self, leader: _Call[Item, Result]) -> None:
         with self._mutex:
-            batch = next(chunked(self._queue, lambda call: self._size_of(call.item), MAX_BATCH))
+            batch = leader.batch = next(chunked(self._queue, lambda call: self._size_of(call.item), MAX_BATCH))
             del self._queue[: len(batch)]
         try:
             results = self._commit([call.item for call in batch])
             for call, result in zip(batch, results, strict=True):
                 call.result = result
-        except BaseException as error:
+        except Exception as error:
             for call in batch:
                 call.error = error
-        for call in batch:
-            call.is_over = True
+        self._leave(leader)
+
+    def _leave(self, call: _Call[Item, Result]) -> None:
+        """Ends the calls of its batch, and hands over the lead if it has that. May be repeated."""
+        gone = {call, *call.batch}
         with self._mutex:
-            # the longest waiting caller leads next, so that this one can return
-            successor = self._queue[0] if self._queue else None
-            self._is_running = successor is not None
-        for call in batch:
-            if call.done is not None:
-                call.done.release()
-        if successor is not None and successor.done is not None:
-            successor.done.release()
+            if self._queue:  # it was interrupted if these are still there
+                self._queue[:] = [one for one in self._queue if one not in gone]
+            if self._leader is call:
+                # the longest waiting caller leads next, so that this one can return
+                self._leader = self._queue[0] if self._queue else None
+            leader = self._leader
+        for one in call.batch:
+            if one.result is _UNKNOWN and one.error is None and one is not call:
+                text = msg("another thread was interrupted while it stored this task, too: it may be stored, or not")
+                one.error = Unavailable(text)
+            one.end()
+        if leader is not None:
+            leader.wake()

@@ -167,6 +167,14 @@ def test_one_in_use_is_closed_after_its_use(database: Database) -> None:
     assert session_of(database) != before
 
 
+def test_one_whose_user_was_interrupted_between_statements_is_closed(database: Database) -> None:
+    """It may have prepared a statement and not know it."""
+    before = session_of(database)
+    with pytest.raises(KeyboardInterrupt), database.statements():
+        raise KeyboardInterrupt
+    assert session_of(database) != before
+
+
 class Interrupted:
     def write(self, text: bytes) -> None:
         """Is interrupted, like a caller by Ctrl-C, while the statement goes on."""

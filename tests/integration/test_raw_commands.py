@@ -72,6 +72,12 @@ def test_an_answer_that_comes_in_pieces_is_put_together(raw_commands: RawCommand
     assert raw_commands.command("ECHO", "next") == b"next"
 
 
+def test_numbers_are_sent_as_python_writes_them(raw_commands: RawCommands):
+    for number in (7, -1, 0.1, 1e22, 1791000000.123456):
+        for _ in range(2):  # as the first command of a connection, and as a later one
+            assert raw_commands.command("ECHO", number) == repr(number).encode()
+
+
 def test_a_value_that_no_command_can_carry_is_refused(raw_commands: RawCommands):
     raw_commands.command("PING")
     with pytest.raises(redis.DataError):

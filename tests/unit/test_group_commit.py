@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import ctypes
+import random
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 
 from taskyard.core.chunks import PORTION_BYTES
+from taskyard.core.errors import Unavailable
 from taskyard.core.submission.group_commit import MAX_BATCH, GroupCommitter
 from tests.servers import wait_until
 
@@ -152,3 +156,54 @@ def test_a_batch_is_bounded_in_bytes_too(gate: Gate) -> None:
             gate.opened.release()
         assert [future.result(10) for future in futures] == [0, 2, 4, 6, 8, 10]
     assert gate.batches == [[0], [1, 2], [3, 4], [5]]
+
+
+class Interrupted(BaseException):
+    """As Ctrl-C, or a time limit, raises it in the middle of a call."""
+
+
+def test_an_interrupted_commit_is_no_interruption_of_the_others(gate: Gate) -> None:
+    gate.error = Interrupted()
+    with ThreadPoolExecutor(4) as pool:
+        [first] = gate.submit(pool, 1)
+        others = gate.submit(pool, 2, 3)
+        gate.opened.release()
+        with pytest.raises(Interrupted):
+            first.result(10)
+        wait_until(lambda: len(gate.batches) == 2)
+        assert gate.batches == [[1], [2, 3]]
+        gate.opened.release()
+        with pytest.raises(Interrupted):
+            others[0].result(10)
+        with pytest.raises(Unavailable, match="it may be stored, or not"):
+            others[1].result(10)
+    gate.error = None
+    gate.opened.release()
+    assert gate.group.run(4) == 8
+
+
+def test_an_interruption_at_any_moment_leaves_the_others_a_leader() -> None:
+    group: GroupCommitter[int, int] = GroupCommitter(list, lambda item: 1)
+    is_over = threading.Event()
+    served = [0] * 4
+
+    def work(thread: int) -> None:
+        while not is_over.is_set():
+            with suppress(Interrupted):
+                while not is_over.is_set():
+                    assert group.run(thread) == thread
+                    served[thread] += 1
+
+    threads = [threading.Thread(target=work, args=(thread,), daemon=True) for thread in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(500):
+        seen = list(served)
+        chosen = random.choice(threads[1:])
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(chosen.ident or 0), ctypes.py_object(Interrupted))
+        wait_until(lambda seen=seen: served[0] > seen[0])
+    is_over.set()
+    for thread in threads:
+        thread.join(10)
+    assert not any(thread.is_alive() for thread in threads)
+    assert group.run(7) == 7

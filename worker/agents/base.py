@@ -87,8 +87,7 @@ class BaseAgent(Places, abc.ABC):
         self.outbox = Outbox(broker, (self._held.forget, self.mail.note_arrival), Spool(data_dir, info.id))
         self.heartbeat = HeartbeatSender(self, heartbeat_broker, ttl_seconds)
         self.welcomed, self._seen, self._inbox = threading.Event(), SeenOrders(), Inbox(broker)
-        self.is_draining = False
-        self._stop_reading = threading.Event()
+        self.is_draining, self._stop_reading = False, threading.Event()
         self._slots: SlotThreads = SlotThreads(self, self._waiting, self._run_times, info.max_concurrency)
         self._read_at = time.monotonic()
         self.must_be_replaced = False  # asked to drain; it still reads then, unless it was fenced
@@ -117,6 +116,7 @@ class BaseAgent(Places, abc.ABC):
         while not self._stop_reading.is_set():
             try:
                 self._read()
+                self._slots.hand_back_stalled()
                 self._read_at = time.monotonic()
             except Unavailable as error:
                 self.heartbeat.note_trouble(str(error))

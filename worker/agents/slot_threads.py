@@ -31,6 +31,7 @@ from taskyard.worker.logging.context import bind_attempt
 RETRY_SECONDS = 0.2
 HINDERED_SECONDS = 5.0  # for how long an agent gets no more tasks of a type that something hinders
 UNPLACED_SECONDS = 30.0  # … for which the agent had no place
+STALLED_SECONDS = 0.25  # of a run that was taken for a short one, until those behind it go back
 DESCRIPTORS_GONE = (errno.EBADF, errno.ENOTSOCK)  # a task has closed the agent's descriptors: it can't continue
 
 log = logging.getLogger(__name__)
@@ -67,15 +68,46 @@ class SlotOwner(AttemptOwner, Protocol):
 
 @dataclass(slots=True)
 class _Slot:
-    """A thread's unfinished `runs`, the first of which has begun if `began_at` is set.
-
-    `withdrawn` is None unless it waits until it could run them.
-    """
+    """A thread's unfinished `runs`, the first of which has begun if `began_at` is set. `lock` is for changing both."""
 
     index: int
     runs: list[Run] = field(default_factory=list)
     began_at: float | None = None  # epoch seconds
-    withdrawn: set[Pair] | None = None  # those that are not to run any more
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def task_type(self) -> str | None:
+        """Returns the type of its runs; None without any."""
+        with self.lock:
+            return self.runs[0].task_type if self.runs else None
+
+    def begin(self) -> bool:
+        """Marks the first run as begun; returns False if there is none."""
+        with self.lock:
+            if self.runs:
+                self.began_at = time.time()
+            return bool(self.runs)
+
+    def end(self) -> None:
+        """Removes the run that had begun."""
+        with self.lock:
+            self.began_at = None
+            del self.runs[0]
+
+    def keep_from_starting(self, is_meant: Callable[[Pair], bool] = lambda pair: True) -> list[Pair]:
+        """Removes and returns those that have not begun, of those that are meant."""
+        with self.lock:
+            begun = 0 if self.began_at is None else 1
+            kept: list[Run] = []
+            found: list[Pair] = []
+            for run in self.runs[begun:]:
+                pair = (run.task_id, run.attempt)
+                if is_meant(pair):
+                    found.append(pair)
+                else:
+                    kept.append(run)
+            self.runs[begun:] = kept
+        return found
 
 
 class SlotThreads:
@@ -85,7 +117,6 @@ class SlotThreads:
         self._agent, self._waiting, self._run_times = agent, waiting, run_times
         self._slots = [_Slot(index) for index in range(count)]
         self._threads: list[Supervised] = []
-        self._withdrawing = threading.Lock()
         self.running: dict[Pair, AgentChannel] = {}
         self.stuck = StuckAttempts(lambda done, pair: agent.report_end(done, pair, flush_follows=False))
         self.failed_in_a_row = 0  # attempts that could not be run at all
@@ -131,7 +162,7 @@ class SlotThreads:
         self._settle(slot, None)  # left over from an earlier round
         while self._waiting.take(slot.runs):
             try:
-                if self._reserve(slot) and self._announce(slot.runs):
+                if self._reserve(slot) and self._announce(slot):
                     self._run_all(slot)
                     self._agent.outbox.flush()
             finally:
@@ -139,53 +170,44 @@ class SlotThreads:
             slot.runs.clear()
 
     def withdraw(self, pair: Pair) -> bool:
-        """Keeps a run from starting that a slot has taken and can't run yet; returns False if there is none."""
-        with self._withdrawing:
-            for slot in self._slots:
-                if slot.withdrawn is not None and pair in _pairs(slot.runs):
-                    slot.withdrawn.add(pair)
-                    return True
-        return False
+        """Keeps a run from starting that a slot has taken; returns False if there is none that has not begun."""
+        return any(slot.keep_from_starting(lambda one: one == pair) for slot in self._slots if slot.runs)
 
     def withdraw_all(self) -> list[Pair]:
-        """Keeps all runs from starting that slots have taken and can't run yet; returns them."""
-        found: list[Pair] = []
-        with self._withdrawing:
-            for slot in self._slots:
-                if slot.withdrawn is not None:
-                    pairs = [pair for pair in _pairs(slot.runs) if pair not in slot.withdrawn]
-                    slot.withdrawn.update(pairs)
-                    found += pairs
-        return found
+        """Keeps all runs from starting that slots have taken; returns them."""
+        return [pair for slot in self._slots for pair in slot.keep_from_starting()]
+
+    def hand_back_stalled(self) -> None:
+        """Hands back what waits behind a run that lasts longer than was expected: another slot may be free."""
+        for slot in self._slots:
+            began_at = slot.began_at
+            if began_at is not None and len(slot.runs) > 1 and time.time() - began_at > STALLED_SECONDS:
+                self._agent.hand_back(slot.keep_from_starting())
 
     def _reserve(self, slot: _Slot) -> bool:
         """Waits until the agent can run the slot's runs; returns False if nothing of them is left to run."""
         agent, agent_id = self._agent, self._agent.info.id
-        withdrawn = slot.withdrawn = set()
+        task_type = slot.task_type
+        if task_type is None:
+            return False
 
         def is_wanted() -> bool:
-            return not agent.is_draining and agent.info.id == agent_id and len(withdrawn) < len(slot.runs)
+            return not agent.is_draining and agent.info.id == agent_id and bool(slot.runs)
 
-        try:
-            reason = agent.reserve(slot.index, slot.runs[0].task_type, is_wanted)
-        finally:
-            with self._withdrawing:
-                slot.withdrawn = None
-                slot.runs[:] = [run for run in slot.runs if (run.task_id, run.attempt) not in withdrawn]
-        if reason and slot.runs:
-            agent.hand_back(_pairs(slot.runs), None, reason, UNPLACED_SECONDS)
-            return False
+        reason = agent.reserve(slot.index, task_type, is_wanted)
+        if reason and (left := slot.keep_from_starting()):
+            agent.hand_back(left, None, reason, UNPLACED_SECONDS)
         return bool(slot.runs)
 
-    def _announce(self, runs: list[Run]) -> bool:
+    def _announce(self, slot: _Slot) -> bool:
         """Reports the start and waits until that has arrived; without it nothing may run (P12)."""
         agent = self._agent
         agent_id = agent.info.id
-        pairs = [(run.task_id, run.attempt) for run in runs]
-        while not agent.is_draining:
+        pairs = _pairs(slot.runs)
+        while pairs and not agent.is_draining:
             is_of_another_boot = agent_id != agent.info.id or any(agent.boot_of(pair) != agent_id for pair in pairs)
             if not agent.heartbeat.is_heard or is_of_another_boot:
-                agent.drop(pairs)
+                agent.drop(slot.keep_from_starting())
                 return False
             try:
                 if not agent.early_starts.have_arrived(pairs):
@@ -197,20 +219,16 @@ class SlotThreads:
                     self._last_trouble = str(error)
                     log.warning("starts can't be reported: %s", error)
                 time.sleep(RETRY_SECONDS)
-        agent.hand_back(pairs)
+        agent.hand_back(slot.keep_from_starting())
         return False
 
     def _run_all(self, slot: _Slot) -> None:
         is_alone = len(slot.runs) == 1
-        while slot.runs:
-            if self._agent.is_draining:
-                self._agent.hand_back(_pairs(slot.runs))
-                slot.runs.clear()
-                return
-            slot.began_at = time.time()
+        while not self._agent.is_draining and slot.begin():
             self._execute(slot.index, slot.runs[0], is_alone=is_alone)
-            slot.began_at = None
-            del slot.runs[0]
+            slot.end()
+        if left := slot.keep_from_starting():
+            self._agent.hand_back(left)
 
     def _execute(self, index: int, run: Run, *, is_alone: bool) -> None:
         pair = (run.task_id, run.attempt)
@@ -256,12 +274,10 @@ class SlotThreads:
             run = slot.runs[0]
             done = _crashed(run, error, slot.began_at, max(0.0, time.time() - slot.began_at))
             self._agent.report_end(done, (run.task_id, run.attempt), flush_follows=False)
-            slot.began_at = None
-            del slot.runs[0]
+            slot.end()
         slot.began_at = None
-        if slot.runs:
-            self._agent.hand_back(_pairs(slot.runs))
-            slot.runs.clear()
+        if left := slot.keep_from_starting():
+            self._agent.hand_back(left)
         self._agent.outbox.flush()  # an end whose flush was to follow
 
 

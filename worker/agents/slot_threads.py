@@ -73,6 +73,7 @@ class _Slot:
     index: int
     runs: list[Run] = field(default_factory=list)
     began_at: float | None = None  # epoch seconds
+    is_returning: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -83,10 +84,10 @@ class _Slot:
 
     def begin(self) -> bool:
         """Marks the first run as begun; returns False if there is none."""
+        now = time.time()
         with self.lock:
-            if self.runs:
-                self.began_at = time.time()
-            return bool(self.runs)
+            self.began_at = now if self.runs else None
+        return self.began_at is not None
 
     def end(self) -> None:
         """Removes the run that had begun."""
@@ -94,19 +95,13 @@ class _Slot:
             self.began_at = None
             del self.runs[0]
 
-    def keep_from_starting(self, is_meant: Callable[[Pair], bool] = lambda pair: True) -> list[Pair]:
-        """Removes and returns those that have not begun, of those that are meant."""
+    def keep_from_starting(self, is_meant: Callable[[Pair], bool] = lambda pair: True) -> list[Run]:
+        """Removes and returns those of the meant ones that have not begun; none while its thread returns them."""
         with self.lock:
-            begun = 0 if self.began_at is None else 1
-            kept: list[Run] = []
-            found: list[Pair] = []
-            for run in self.runs[begun:]:
-                pair = (run.task_id, run.attempt)
-                if is_meant(pair):
-                    found.append(pair)
-                else:
-                    kept.append(run)
-            self.runs[begun:] = kept
+            waiting = [] if self.is_returning else self.runs[0 if self.began_at is None else 1 :]
+            found = [run for run in waiting if is_meant((run.task_id, run.attempt))]
+            if found:
+                self.runs[:] = [run for run in self.runs if run not in found]
         return found
 
 
@@ -175,14 +170,19 @@ class SlotThreads:
 
     def withdraw_all(self) -> list[Pair]:
         """Keeps all runs from starting that slots have taken; returns them."""
-        return [pair for slot in self._slots for pair in slot.keep_from_starting()]
+        return [pair for slot in self._slots for pair in _pairs(slot.keep_from_starting())]
 
     def hand_back_stalled(self) -> None:
         """Hands back what waits behind a run that lasts longer than was expected: another slot may be free."""
         for slot in self._slots:
             began_at = slot.began_at
             if began_at is not None and len(slot.runs) > 1 and time.time() - began_at > STALLED_SECONDS:
-                self._agent.hand_back(slot.keep_from_starting())
+                runs = slot.keep_from_starting()
+                try:
+                    self._agent.hand_back(_pairs(runs))
+                except BaseException:
+                    self._waiting.put(runs)
+                    raise
 
     def _reserve(self, slot: _Slot) -> bool:
         """Waits until the agent can run the slot's runs; returns False if nothing of them is left to run."""
@@ -195,9 +195,18 @@ class SlotThreads:
             return not agent.is_draining and agent.info.id == agent_id and bool(slot.runs)
 
         reason = agent.reserve(slot.index, task_type, is_wanted)
-        if reason and (left := slot.keep_from_starting()):
-            agent.hand_back(left, None, reason, UNPLACED_SECONDS)
+        if reason:
+            self._return(slot, reason, UNPLACED_SECONDS)
         return bool(slot.runs)
+
+    def _return(self, slot: _Slot, reason: str = "", pause_seconds: float = 0.0) -> None:
+        """Hands back the runs of a slot, by its own thread: only then are they no more its own."""
+        with slot.lock:
+            slot.is_returning = True
+        if slot.runs:
+            self._agent.hand_back(_pairs(slot.runs), None, reason, pause_seconds)
+        slot.runs.clear()
+        slot.is_returning = False
 
     def _announce(self, slot: _Slot) -> bool:
         """Reports the start and waits until that has arrived; without it nothing may run (P12)."""
@@ -207,7 +216,7 @@ class SlotThreads:
         while pairs and not agent.is_draining:
             is_of_another_boot = agent_id != agent.info.id or any(agent.boot_of(pair) != agent_id for pair in pairs)
             if not agent.heartbeat.is_heard or is_of_another_boot:
-                agent.drop(slot.keep_from_starting())
+                agent.drop(pairs)
                 return False
             try:
                 if not agent.early_starts.have_arrived(pairs):
@@ -219,7 +228,7 @@ class SlotThreads:
                     self._last_trouble = str(error)
                     log.warning("starts can't be reported: %s", error)
                 time.sleep(RETRY_SECONDS)
-        agent.hand_back(slot.keep_from_starting())
+        self._return(slot)
         return False
 
     def _run_all(self, slot: _Slot) -> None:
@@ -227,8 +236,7 @@ class SlotThreads:
         while not self._agent.is_draining and slot.begin():
             self._execute(slot.index, slot.runs[0], is_alone=is_alone)
             slot.end()
-        if left := slot.keep_from_starting():
-            self._agent.hand_back(left)
+        self._return(slot)
 
     def _execute(self, index: int, run: Run, *, is_alone: bool) -> None:
         pair = (run.task_id, run.attempt)
@@ -276,8 +284,7 @@ class SlotThreads:
             self._agent.report_end(done, (run.task_id, run.attempt), flush_follows=False)
             slot.end()
         slot.began_at = None
-        if left := slot.keep_from_starting():
-            self._agent.hand_back(left)
+        self._return(slot)
         self._agent.outbox.flush()  # an end whose flush was to follow
 
 

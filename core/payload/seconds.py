@@ -7,9 +7,11 @@ import math
 from taskyard.core.errors import SubmissionError
 from taskyard.core.i18n import msg
 
+MAX_SECONDS = 1e9  # 32 years: more is as good as for ever, and too much for clocks
+
 
 def finite_seconds(field: str, value: object) -> float:
-    """Returns a finite number of seconds; raises SubmissionError naming the field."""
-    if not isinstance(value, int | float) or isinstance(value, bool) or not math.isfinite(value):
+    """Returns a finite number of seconds, at most MAX_SECONDS; raises SubmissionError naming the field."""
+    if not isinstance(value, int | float) or isinstance(value, bool) or not -math.inf < value < math.inf:
         raise SubmissionError(field, value, msg("a finite number of seconds"))
-    return value
+    return max(-MAX_SECONDS, min(MAX_SECONDS, value))

@@ -17,7 +17,11 @@ from taskyard.core.clock import Clock
 from taskyard.core.errors import TaskTimeout
 from taskyard.core.explain import why
 from taskyard.core.learning.keys import keys_of, size_of_bytes
+from taskyard.core.learning.model import Known
+from taskyard.core.learning.shrunk_means import RunningMean
+from taskyard.core.learning.sketches import Sketch
 from taskyard.core.models import Task
+from taskyard.core.postgres.database import Database
 from taskyard.core.postgres.store import learning, live_counts, tasks
 from taskyard.core.redis.broker import Broker
 from taskyard.core.redis.cache import RedisCache
@@ -375,3 +379,17 @@ def test_estimated_starts_are_compared_with_real_ones_and_told(engine: Engine) -
 
     wait_until(compared)
     agent.stop()
+
+
+def test_a_rare_run_time_that_has_faded_spoils_no_key(database: Database) -> None:
+    """What was learned of a key was thrown away as a whole at the next start of a leader."""
+    sketch = Sketch({4: 1e-8, 5: 40.0})
+    with database.transaction() as tx:
+        learning.save_sketches(tx, {"demo": Known(RunningMean(40.0, 0.5), sketch, 50)})
+        learning.save_sketches(tx, {"old": Known(RunningMean(40.0, 0.5), Sketch({5: 40.0}), 50)})
+        tx.rows("UPDATE run_time_sketches SET weights = weights || '{\"4\": 0.0}' WHERE key = 'old'", {})
+        found = learning.sketches(tx)
+    assert {key: (known.sketch.weights, known.problem()) for key, known in found.items()} == {
+        "demo": ({5: 40.0}, None),
+        "old": ({5: 40.0}, None),
+    }

@@ -8,7 +8,7 @@ import pytest
 
 from taskyard.client import AsyncClient, Client
 from taskyard.core.errors import ConfigurationError, SubmissionError
-from taskyard.core.payload.seconds import finite_seconds
+from taskyard.core.payload.seconds import MAX_SECONDS, finite_seconds
 
 ODD = ("5", None, math.nan, math.inf, True, [1])
 SOME_ID = "01900000-0000-7000-8000-000000000000"
@@ -17,6 +17,11 @@ SOME_ID = "01900000-0000-7000-8000-000000000000"
 @pytest.mark.parametrize("seconds", [0, -1, 2.5])
 def test_a_number_is_accepted(seconds: float) -> None:
     assert finite_seconds("timeout_seconds", seconds) == seconds
+
+
+def test_a_time_beyond_all_clocks_is_for_ever() -> None:
+    assert finite_seconds("timeout_seconds", 10**400) == MAX_SECONDS
+    assert finite_seconds("timeout_seconds", -(10**400)) == -MAX_SECONDS
 
 
 @pytest.mark.parametrize("value", ODD)

@@ -251,7 +251,7 @@ class BaseAgent(Places, abc.ABC):
             self._seen.add(pairs)
             for pair in pairs:
                 self._held.add(pair, agent_id)
-            self.early_starts.send(agent_id, pairs)
+            self.early_starts.send(agent_id, pairs if self._run_times.are_short(runs) else [])
             self._waiting.put(runs)
         except BaseException:  # if it is read again, it must not count as held here
             for pair in pairs:

@@ -1,6 +1,8 @@
 """Reports starts as soon as orders are read, if a slot is free: the answer comes while its thread wakes up.
 
 Nothing runs before the answer is here (P12): the slot waits for it, and reports the start itself if it does not come.
+Only starts of short runs are sent so early: others would not be noticeably faster, and where a process has to be made
+first, an agent that dies meanwhile would be more often charged for what never began.
 """
 
 from __future__ import annotations

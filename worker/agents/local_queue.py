@@ -121,3 +121,7 @@ class RunTimes:
         if mean is None or mean > SHORT_SECONDS:
             return 1
         return min(self.largest_batch, int(BATCH_SECONDS / max(mean, 1e-6)))
+
+    def are_short(self, runs: Sequence[Run]) -> bool:
+        """Returns True if all of these are of types that a slot may take several of."""
+        return all(self.batch_limit(run) > 1 for run in runs)

@@ -203,8 +203,7 @@ class SlotThreads:
         """Hands back the runs of a slot, by its own thread: only then are they no more its own."""
         with slot.lock:
             slot.is_returning = True
-        if slot.runs:
-            self._agent.hand_back(_pairs(slot.runs), None, reason, pause_seconds)
+        self._agent.hand_back(_pairs(slot.runs), None, reason, pause_seconds)
         slot.runs.clear()
         slot.is_returning = False
 
@@ -236,7 +235,8 @@ class SlotThreads:
         while not self._agent.is_draining and slot.begin():
             self._execute(slot.index, slot.runs[0], is_alone=is_alone)
             slot.end()
-        self._return(slot)
+        if slot.runs:
+            self._return(slot)
 
     def _execute(self, index: int, run: Run, *, is_alone: bool) -> None:
         pair = (run.task_id, run.attempt)

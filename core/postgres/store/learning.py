@@ -198,9 +198,11 @@ def _known(runs: int, mean_seconds: float, mean_runs: float, weights: Any) -> Kn
     found: dict[int, float] = {}
     for bucket, weight in weights.items() if isinstance(weights, dict) else ():
         number = int(bucket) if bucket.lstrip("-").isdigit() else 10**9  # which no check lets through
-        found[number] = float(weight) if isinstance(weight, int | float) else float("nan")
+        if weight != 0:  # as one that had faded was stored
+            found[number] = float(weight) if isinstance(weight, int | float) else float("nan")
     return Known(RunningMean(mean_runs, mean_seconds), Sketch(found), runs)
 
 
 def _weights_json(sketch: Sketch) -> str:
-    return orjson.dumps({str(bucket): round(weight, 6) for bucket, weight in sketch.faded().items()}).decode()
+    rounded = {str(bucket): round(weight, 6) for bucket, weight in sketch.faded().items()}
+    return orjson.dumps({bucket: weight for bucket, weight in rounded.items() if weight}).decode()

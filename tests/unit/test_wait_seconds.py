@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
+import numpy
 import pytest
 
 from taskyard.client import AsyncClient, Client
@@ -14,7 +16,7 @@ ODD = ("5", None, math.nan, math.inf, True, [1])
 SOME_ID = "01900000-0000-7000-8000-000000000000"
 
 
-@pytest.mark.parametrize("seconds", [0, -1, 2.5])
+@pytest.mark.parametrize("seconds", [0, -1, 2.5, Fraction(1, 4), numpy.int64(3)])
 def test_a_number_is_accepted(seconds: float) -> None:
     assert finite_seconds("timeout_seconds", seconds) == seconds
 

@@ -19,17 +19,19 @@ from taskyard.core.i18n import msg
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 MAX_BATCH = 500
+LOOK_SECONDS = 0.5  # between looks at whether the leader is still there
 _UNKNOWN = object()  # in place of a result
 
 
 class _Call(Generic[Item, Result]):
-    __slots__ = ("batch", "done", "error", "is_over", "item", "result")
+    __slots__ = ("batch", "done", "error", "is_gone", "is_over", "item", "result")
 
     def __init__(self, item: Item) -> None:
         self.item = item
         self.result: Any = _UNKNOWN
         self.error: BaseException | None = None
         self.is_over = False
+        self.is_gone = False  # its caller was interrupted
         self.done: threading.Lock | None = None
         self.batch: Sequence[_Call[Item, Result]] = ()  # what it commits, while it leads
 
@@ -73,10 +75,13 @@ class GroupCommitter(Generic[Item, Result]):
                     call.done = threading.Lock()
                     call.done.acquire()
             if call.done is not None:
-                call.done.acquire()  # released with the result, or to hand over the lead
+                self._replace_gone()
+                while not call.done.acquire(timeout=LOOK_SECONDS):  # released with the result, or to hand over the lead
+                    self._replace_gone()
             if not call.is_over:
                 self._lead(call)
         except BaseException:
+            call.is_gone = True  # at once: what follows may be interrupted, too
             self._leave(call)
             raise
         if call.error is not None:
@@ -96,6 +101,11 @@ class GroupCommitter(Generic[Item, Result]):
             for call in batch:
                 call.error = error
         self._leave(leader)
+
+    def _replace_gone(self) -> None:
+        leader = self._leader
+        if leader is not None and leader.is_gone:
+            self._leave(leader)
 
     def _leave(self, call: _Call[Item, Result]) -> None:
         """Ends the calls of its batch, and hands over the lead if it has that. May be repeated."""

@@ -42,9 +42,10 @@ class AlikeCheck:
         kind = _kind(name, options)
         if kind is None:
             return self._check(name, given, options)
-        first, task_type = self._firsts.get(kind) or (None, None)
-        if first is None or task_type is None or self._registry.types.get(name) is not task_type:
+        known = self._firsts.get(kind)
+        if known is None or self._registry.types.get(name) is not known[1]:
             return self._first(kind, name, given, options)
+        first, task_type = known
         input_json = encode_input(task_type.input_model, given, self._input_limit_bytes)
         size = input_size(task_type.predict_by, input_json)
         predicted = self._predict(first.queue, first.type, first.created_by, size, first.priority)

@@ -50,7 +50,7 @@ class _Call(Generic[Item, Result]):
 class GroupCommitter(Generic[Item, Result]):
     """Runs `commit(items) -> results` (parallel lists) for one or many callers at a time.
 
-    A batch has at most BATCH_LIMIT items and PORTION_BYTES of data.
+    A batch has at most MAX_BATCH items and PORTION_BYTES of data.
     """
 
     def __init__(self, commit: Callable[[Sequence[Item]], Sequence[Result]], size_of: Callable[[Item], int]) -> None:
